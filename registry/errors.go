@@ -1,0 +1,203 @@
+package registry
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	digest "github.com/opencontainers/go-digest"
+)
+
+// What went wrong. Test for these with errors.Is; the types below say where.
+var (
+	// ErrNameInvalid: a reference or tag breaks the server's rules.
+	ErrNameInvalid = errors.New("invalid name")
+	// ErrNoSource: a push has neither a source nor a daemon to take it from.
+	ErrNoSource = errors.New("no image source")
+	// ErrUnauthorized: there is no credential, or it is refused.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrDenied: the credential is good, but may not do this.
+	ErrDenied = errors.New("denied")
+	// ErrOwnerUnknown: the registry has no such user or organisation.
+	ErrOwnerUnknown = errors.New("owner unknown")
+	// ErrNotRegistry: what answers at /v2/ is no container registry.
+	ErrNotRegistry = errors.New("not a container registry")
+	// ErrBlobUnknown: a manifest names a blob that the registry lacks.
+	ErrBlobUnknown = errors.New("blob unknown")
+	// ErrManifestUnknown: the registry has no such manifest.
+	ErrManifestUnknown = errors.New("manifest unknown")
+	// ErrManifestInvalid: the registry refuses the manifest.
+	ErrManifestInvalid = errors.New("manifest invalid")
+	// ErrUploadUnknown: the registry has lost an upload session.
+	ErrUploadUnknown = errors.New("upload unknown")
+	// ErrDigestMismatch: what the registry holds is not what was sent.
+	ErrDigestMismatch = errors.New("digest mismatch")
+	// ErrTooLarge: a request body is over a limit, mostly of a proxy.
+	ErrTooLarge = errors.New("request body too large")
+	// ErrQuota: the registry's limit on size or number is reached.
+	ErrQuota = errors.New("quota exceeded")
+	// ErrRateLimited: too many requests.
+	ErrRateLimited = errors.New("rate limited")
+	// ErrServer: the server failed.
+	ErrServer = errors.New("server error")
+	// ErrStalled: nothing moved in either direction for too long.
+	ErrStalled = errors.New("connection stalled")
+	// ErrPlainHTTP: a credential would have travelled unencrypted.
+	ErrPlainHTTP = errors.New("credential over plain http")
+	// ErrRedirected: the server leads to another place that is not followed.
+	ErrRedirected = errors.New("redirect not followed")
+)
+
+// Error is an answer of the server that is no success.
+type Error struct {
+	// Op is what was being done: "start upload", "put manifest".
+	Op string
+	// Method and URL are the request's; the URL has no query.
+	Method string
+	URL    string
+	// Status is the HTTP status code.
+	Status int
+	// Code and Message are the first error of the response body, if it has
+	// one (OCI distribution specification, "Error codes"). They come from the
+	// server: the message is shortened and free of control characters.
+	Code    string
+	Message string
+	// Server is the Server header, and Proxy reports that the answer comes
+	// from something in front of the registry.
+	Server string
+	Proxy  bool
+	// RetryAfter is the server's wish, zero where it has none.
+	RetryAfter time.Duration
+
+	kind error
+}
+
+// Error reads "put manifest: 403 Forbidden: DENIED: quota exceeded".
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d", e.Op, e.Status)
+	if text := http.StatusText(e.Status); text != "" {
+		b.WriteString(" " + text)
+	}
+	for _, part := range []string{e.Code, e.Message} {
+		if part != "" {
+			b.WriteString(": " + part)
+		}
+	}
+	if e.Proxy && e.Server != "" {
+		fmt.Fprintf(&b, " (answered by %s, not by the registry)", e.Server)
+	}
+	return b.String()
+}
+
+// Is reports what the answer means.
+func (e *Error) Is(target error) bool { return target == e.kind }
+
+// NameError is a reference or tag that the server would refuse.
+type NameError struct {
+	// Input is what was given and Fault why it is refused.
+	Input string
+	Fault string
+	// Suggestion is the corrected name, empty where there is none.
+	Suggestion string
+}
+
+// Error gives the fault and the corrected name.
+func (e *NameError) Error() string {
+	message := fmt.Sprintf("invalid name %q: %s", clip(e.Input), e.Fault)
+	if e.Suggestion != "" {
+		message += fmt.Sprintf(" (did you mean %q?)", clip(e.Suggestion))
+	}
+	return message
+}
+
+// Is makes every NameError an [ErrNameInvalid].
+func (e *NameError) Is(target error) bool { return target == ErrNameInvalid }
+
+// UploadError is a blob that could not be sent.
+type UploadError struct {
+	// Name is the blob's place in its source; Digest is empty while unknown.
+	Name   string
+	Digest digest.Digest
+	// Size is the number of bytes of the blob, 0 while unknown.
+	Size int64
+	// Attempts counts the tries.
+	Attempts int
+	// Err is the last cause.
+	Err error
+}
+
+// Error reads "blob sha256:ab12cd…: …".
+func (e *UploadError) Error() string {
+	name := e.Name
+	if e.Digest != "" {
+		name = e.Digest.String()
+	}
+	if e.Attempts > 1 {
+		return fmt.Sprintf("blob %s: %v (tried %d times)", name, e.Err, e.Attempts)
+	}
+	return fmt.Sprintf("blob %s: %v", name, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *UploadError) Unwrap() error { return e.Err }
+
+// TLSError is a server certificate that is not accepted, or a client
+// certificate that cannot be used.
+type TLSError struct {
+	Host string
+	// Certificates are what the server showed, leaf first; it may be empty.
+	Certificates []*x509.Certificate
+	// Err is the cause, such as [x509.UnknownAuthorityError].
+	Err error
+}
+
+// Error reads "git.example.com: tls: …".
+func (e *TLSError) Error() string { return fmt.Sprintf("%s: %v", e.Host, e.Err) }
+
+// Unwrap gives the cause.
+func (e *TLSError) Unwrap() error { return e.Err }
+
+// temporary reports whether err may be gone at the next attempt: the network
+// failed, or the server said so.
+func temporary(err error) bool {
+	var answer *Error
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, ErrRedirected), errors.Is(err, ErrPlainHTTP):
+		return false
+	case errors.As(err, &answer):
+		return temporaryStatus(answer.Status) && answer.kind != ErrQuota
+	case isTLS(err):
+		return false
+	}
+	return isNetwork(err)
+}
+
+const maxText = 300
+
+// clean makes text from a server fit for a terminal: no control characters,
+// no direction marks (CWE-150), a bounded length.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t', r == '\r':
+			return ' '
+		case !unicode.IsGraphic(r), unicode.Is(unicode.Bidi_Control, r):
+			return -1
+		}
+		return r
+	}, s)
+	return clip(strings.Join(strings.Fields(s), " "))
+}
+
+func clip(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + "…"
+}

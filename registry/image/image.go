@@ -1,0 +1,128 @@
+// Package image reads what is pushed: an OCI image layout (a directory or a
+// tar), a docker-archive in either of its forms, or the stream of
+// `docker save`. It compresses raw layers and puts together the manifests.
+// It knows nothing of HTTP or of registries.
+//
+// # How the files fit together
+//
+// A [Source] hands out the content of one image in the order in which it is
+// stored, each piece once, as a [Blob]; when all are read, [Source.Finish]
+// gives the manifests as an [Image].
+//
+//   - open.go tells the kinds of source apart by looking.
+//   - layout.go, archive.go: what is known before reading (random access).
+//   - stream.go: what is read once, forward, with the metadata at its end.
+//   - plan.go: from metadata to the wanted blobs and manifests; pure.
+//   - compress.go: the compressors, whose output never depends on the number
+//     of processors.
+//   - errors.go: what is wrong with a source, naming the file and the fault.
+package image
+
+import (
+	"context"
+	"io"
+
+	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// SaveFunc returns the stream that `docker save REF` would write. The daemon
+// is handed to a registry client in this form. The caller closes the stream.
+type SaveFunc func(ctx context.Context, ref string) (io.ReadCloser, error)
+
+// Options choose among the images of a source. Nil and the zero value mean:
+// the one image that the source holds, with every platform it has.
+type Options struct {
+	// Name selects an image of a source that holds several: the reference
+	// that the archive or layout gives it, "app:1" or
+	// "docker.io/library/app:1", or its tag alone in a layout.
+	Name string
+	// Platform selects one image of an index, as "os/arch" or
+	// "os/arch/variant". Attestations are then left out.
+	Platform string
+	// Compression is what raw layers of a docker-archive will be sent as; it
+	// decides the media types of the manifest. The zero value is gzip.
+	Compression Compression
+}
+
+// Encoding is how the bytes of a blob are stored in its source.
+type Encoding string
+
+// The encodings, told by their first bytes.
+const (
+	// EncodingOpaque is anything else: a config, an attestation, an artifact.
+	EncodingOpaque Encoding = ""
+	EncodingTar    Encoding = "tar"
+	EncodingGzip   Encoding = "gzip"
+	EncodingZstd   Encoding = "zstd"
+)
+
+// Blob is one piece of content that has to be in the registry before the
+// manifests: a layer, a config, or anything else that a manifest names.
+type Blob struct {
+	// Name is where the blob is in its source ("blobs/sha256/ab12…",
+	// "4f…/layer.tar"). It is unique in the source.
+	Name string
+	// Digest is the digest of the bytes that Open gives; empty when it is
+	// known only after reading.
+	Digest digest.Digest
+	// Size is the number of bytes that Open gives.
+	Size int64
+	// Encoding is how the bytes are stored.
+	Encoding Encoding
+	// Compress asks for the blob to be compressed on its way: it is a raw
+	// layer whose descriptor in the manifest will be that of the compressed
+	// form. Digest, when set, is then the layer's diff ID.
+	Compress bool
+	// Once says that Open works a single time: the source is a stream. The
+	// blob has to be read, or closed unread, before the next call of
+	// [Source.Next].
+	Once bool
+
+	open func() (io.ReadCloser, error)
+}
+
+// Open returns the bytes of the blob. At their end the reader compares size
+// and digest with the blob's, and gives an [*Error] instead of [io.EOF] where
+// they differ. The caller closes it.
+func (b *Blob) Open() (io.ReadCloser, error) { return b.open() }
+
+// Sent is what became of a blob: the descriptor's parts under which the
+// registry now holds it.
+type Sent struct {
+	// Digest and Size are those of the bytes sent.
+	Digest digest.Digest
+	Size   int64
+	// DiffID is the digest of the raw bytes, set for a blob that was
+	// compressed on its way; empty when Digest belongs to the stored bytes.
+	DiffID digest.Digest
+}
+
+// Manifest is a manifest or an index, byte for byte as it will be pushed.
+type Manifest struct {
+	Descriptor ocispec.Descriptor
+	Data       []byte
+	// References are the descriptors that it names: config and layers, or
+	// the manifests of an index.
+	References []ocispec.Descriptor
+}
+
+// Image is what a source amounts to, once its blobs are in the registry.
+type Image struct {
+	// Root is what a tag will point at.
+	Root Manifest
+	// Children are the other manifests, each before the index that names it,
+	// none twice.
+	Children []Manifest
+	// Blobs are those that [Source.Next] did not give because their use was
+	// known only at the end (the config of a streamed image). They can be
+	// opened again and again.
+	Blobs []*Blob
+	// Missing are descriptors that a manifest names while the source did not
+	// give their bytes in that form: left out by the exporter, or compressed
+	// on the way where the manifest wants them raw. They have to be found in
+	// the registry.
+	Missing []ocispec.Descriptor
+	// Notices are sentences for the user about what was chosen for them.
+	Notices []string
+}

@@ -1,0 +1,57 @@
+package registry
+
+import "time"
+
+// Status is the state of a blob or manifest during a push, in the words of
+// `docker push`.
+type Status string
+
+// The states of a blob. A blob passes through them in this order, leaving out
+// what does not apply; StatusRetrying leads back to an earlier one.
+const (
+	StatusWaiting     Status = "Waiting"
+	StatusCompressing Status = "Compressing"
+	StatusPushing     Status = "Pushing"
+	StatusRetrying    Status = "Retrying"
+	// StatusMounted, StatusExists, StatusPushed and StatusSkipped are final.
+	StatusMounted Status = "Mounted"
+	StatusExists  Status = "Layer already exists"
+	StatusPushed  Status = "Pushed"
+	// StatusSkipped is what a dry run reports of a blob it would send.
+	StatusSkipped Status = "Would push"
+)
+
+// Final reports whether no other state of the same blob follows.
+func (s Status) Final() bool {
+	switch s {
+	case StatusMounted, StatusExists, StatusPushed, StatusSkipped:
+		return true
+	}
+	return false
+}
+
+// Event is one step of a push. Events of one blob come in order; those of
+// different blobs interleave.
+type Event struct {
+	// Name is what the event is about, unique within the push: a blob's place
+	// in its source.
+	Name string
+	// ID is the short digest to show: 12 hexadecimal digits, or the first
+	// digits of the name while the digest is unknown.
+	ID string
+	// Status is the state entered or, when it repeats, continued.
+	Status Status
+	// Current and Total are bytes, as sent on the wire. Total is 0 while it
+	// is unknown. Current goes back only after StatusRetrying.
+	Current, Total int64
+	// Wait is how long a retry waits, and Err why it is needed.
+	Wait time.Duration
+	Err  error
+	// Note is a sentence for the user that belongs to no blob; all other
+	// fields are then zero.
+	Note string
+}
+
+// ProgressFunc receives the events of a push. It is called from several
+// goroutines, one call at a time, and must return quickly.
+type ProgressFunc func(Event)

@@ -1,0 +1,260 @@
+package registry
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// Reference is a destination: an image in a registry of Gitea or Forgejo.
+type Reference struct {
+	// Host is the registry's host with its port, if any; empty when the
+	// reference names none.
+	Host string
+	// Repository is "owner/name", where the name may have several parts.
+	Repository string
+	// Tag is never empty: "latest" where the reference gives none.
+	Tag string
+}
+
+// Gitea 1.26 routers/api/packages/container/container.go:48-49. The names are
+// stricter than the OCI distribution specification's: no "__", no "--".
+var (
+	namePattern = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$`)
+	// Owners are Gitea user names, looked up without regard to case.
+	ownerPattern = regexp.MustCompile(`^[a-z0-9](?:[._-]?[a-z0-9])*$`)
+	tagPattern   = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	badInName    = regexp.MustCompile(`[^a-z0-9._/-]+`)
+	separators   = regexp.MustCompile(`[._-]{2,}`)
+	badInTag     = regexp.MustCompile(`[^a-zA-Z0-9._-]+`)
+)
+
+const maxReference = 1024
+
+// ParseReference parses "[HOST/]OWNER/NAME[:TAG]" by Gitea's rules. Its error
+// is a [*NameError] that holds the corrected name where there is one.
+func ParseReference(s string) (Reference, error) {
+	fail := func(fault, suggestion string) (Reference, error) {
+		return Reference{}, &NameError{Input: s, Fault: fault, Suggestion: suggestion}
+	}
+	if s == "" || len(s) > maxReference || hasControl(s) {
+		return fail("a destination is HOST/OWNER/NAME[:TAG]", "")
+	}
+	if rest, ok := cutScheme(s); ok {
+		return fail("a reference has no scheme", rest)
+	}
+	host, rest := splitHost(s)
+	if host != "" {
+		normal, err := NormalizeHost(host)
+		if err != nil {
+			return fail("the host is malformed", "")
+		}
+		host = normal
+	}
+	if strings.Contains(rest, "@") {
+		return fail("a destination has a tag, not a digest", joinReference(host, rest[:strings.Index(rest, "@")], ""))
+	}
+	repository, tag := rest, "latest"
+	if i := strings.LastIndex(rest, ":"); i > strings.LastIndex(rest, "/") {
+		repository, tag = rest[:i], rest[i+1:]
+	}
+	if !strings.Contains(repository, "/") {
+		return fail("the owner (a user or an organisation of the registry) is missing",
+			joinReference(host, "OWNER/"+correctName(repository), correctTag(tag)))
+	}
+	if fault := nameFault(repository); fault != "" {
+		return fail(fault, joinReference(host, correctName(repository), correctTag(tag)))
+	}
+	if checkTag(tag) != nil {
+		return fail(tagFault, joinReference(host, repository, correctTag(tag)))
+	}
+	return Reference{Host: host, Repository: repository, Tag: tag}, nil
+}
+
+// Owner is the user or organisation that the image belongs to.
+func (r Reference) Owner() string { return r.Repository[:strings.Index(r.Repository, "/")] }
+
+// Name is the repository without its owner.
+func (r Reference) Name() string { return r.Repository[strings.Index(r.Repository, "/")+1:] }
+
+// Familiar is the reference without its tag.
+func (r Reference) Familiar() string { return joinReference(r.Host, r.Repository, "") }
+
+// String is the whole reference.
+func (r Reference) String() string { return joinReference(r.Host, r.Repository, r.Tag) }
+
+// NormalizeHost turns any spelling of a registry's address into the one form
+// that identifies it: lower case, with its port unless that is 443, without
+// scheme, path or trailing dot. It refuses user information, control
+// characters and what is no host at all. Look-alikes stay different.
+func NormalizeHost(address string) (string, error) {
+	e, err := parseEndpoint(address)
+	return e.host, err
+}
+
+// endpoint is the origin of a registry.
+type endpoint struct {
+	scheme string // "https" or "http"
+	host   string // normalised, as NormalizeHost gives it
+}
+
+func (e endpoint) url(path string) string { return e.scheme + "://" + e.host + path }
+
+var hostPattern = regexp.MustCompile(`^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$`)
+
+// parseEndpoint parses an address with or without a scheme; https is assumed.
+func parseEndpoint(address string) (endpoint, error) {
+	fail := func(fault string) (endpoint, error) {
+		return endpoint{}, fmt.Errorf("registry address %q: %s", clip(stripUserinfo(address)), fault)
+	}
+	if address == "" {
+		return fail("is empty")
+	}
+	if hasControl(address) || strings.ContainsAny(address, " \t\\") {
+		return fail("has control characters or spaces")
+	}
+	full := address
+	if !strings.Contains(full, "://") {
+		full = "https://" + strings.TrimPrefix(full, "//")
+	}
+	u, err := url.Parse(full)
+	if err != nil {
+		return fail("is malformed")
+	}
+	if u.Scheme != "https" && u.Scheme != "http" {
+		return fail("has a scheme other than https and http")
+	}
+	if u.User != nil {
+		return fail("holds a user name or password")
+	}
+	host, ok := normalHost(u)
+	if !ok {
+		return fail("names no valid host")
+	}
+	return endpoint{scheme: u.Scheme, host: host}, nil
+}
+
+// normalHost joins the parts of u's host in their one form.
+func normalHost(u *url.URL) (string, bool) {
+	name := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	if ip := net.ParseIP(name); ip != nil {
+		if name = ip.String(); ip.To4() == nil {
+			name = "[" + name + "]"
+		}
+	} else if !hostPattern.MatchString(name) || len(name) > 253 {
+		return "", false
+	}
+	switch port := u.Port(); {
+	case port == "" && !strings.HasSuffix(u.Host, ":"), port == "443" && u.Scheme == "https", port == "80" && u.Scheme == "http":
+		return name, true
+	case port == "" || len(port) > 5 || strings.TrimLeft(port, "0") != port:
+		return "", false
+	default:
+		return name + ":" + port, true
+	}
+}
+
+// stripUserinfo keeps a password in an address out of messages.
+func stripUserinfo(address string) string {
+	if i := strings.LastIndex(address, "@"); i >= 0 {
+		return redacted + address[i:]
+	}
+	return address
+}
+
+// splitHost separates the host from the rest as Docker does: the first part
+// is a host when it has a dot or a colon, is "localhost", or is upper case.
+func splitHost(s string) (host, rest string) {
+	first, rest, found := strings.Cut(s, "/")
+	if !found || !strings.ContainsAny(first, ".:") && first != "localhost" {
+		return "", s
+	}
+	return first, rest
+}
+
+func cutScheme(s string) (string, bool) {
+	for _, scheme := range []string{"https://", "http://", "docker://", "oci://"} {
+		if rest, ok := strings.CutPrefix(s, scheme); ok {
+			return rest, true
+		}
+	}
+	return s, false
+}
+
+// nameFault says why repository is no valid name, or nothing.
+func nameFault(repository string) string {
+	owner, name, _ := strings.Cut(repository, "/")
+	switch {
+	case strings.ContainsFunc(repository, unicode.IsUpper):
+		return "names are lower case"
+	case strings.HasPrefix(repository, "/") || strings.HasSuffix(repository, "/") || strings.Contains(repository, "//"):
+		return "a part of the name is empty"
+	case !ownerPattern.MatchString(owner):
+		return "the owner is no valid user name"
+	case separators.MatchString(name):
+		return `Gitea allows a single ".", "_" or "-" between letters and digits`
+	case !namePattern.MatchString(name):
+		return `names are made of a-z and 0-9, with single ".", "_" or "-" between them`
+	}
+	return ""
+}
+
+// correctName is the nearest valid name, or nothing.
+func correctName(name string) string {
+	name = strings.ToLower(name)
+	name = badInName.ReplaceAllString(name, "-")
+	name = separators.ReplaceAllStringFunc(name, func(s string) string { return s[:1] })
+	var parts []string
+	for part := range strings.SplitSeq(name, "/") {
+		if part = strings.Trim(part, "._-"); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+const tagFault = `a tag is at most 128 of a-z, A-Z, 0-9, ".", "_" and "-", and begins with none of "." and "-"`
+
+// checkTag refuses what no registry accepts as a tag, and the one name that
+// Gitea keeps for itself.
+func checkTag(tag string) error {
+	switch {
+	case strings.EqualFold(tag, "_upload"):
+		return &NameError{Input: tag, Fault: "the tag _upload is reserved by Gitea"}
+	case !tagPattern.MatchString(tag):
+		return &NameError{Input: tag, Fault: tagFault, Suggestion: correctTag(tag)}
+	}
+	return nil
+}
+
+func correctTag(tag string) string {
+	tag = strings.TrimLeft(badInTag.ReplaceAllString(tag, "-"), ".-")
+	if len(tag) > 128 {
+		tag = tag[:128]
+	}
+	if strings.EqualFold(tag, "_upload") {
+		return ""
+	}
+	return tag
+}
+
+func joinReference(host, repository, tag string) string {
+	if repository == "" {
+		return ""
+	}
+	if host != "" {
+		repository = host + "/" + repository
+	}
+	if tag != "" {
+		repository += ":" + tag
+	}
+	return repository
+}
+
+// hasControl reports bytes that may never be part of a header or a prompt.
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, unicode.IsControl)
+}

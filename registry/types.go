@@ -1,0 +1,210 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// Defaults of [PushOptions] and [Options].
+const (
+	// DefaultJobs is how many blobs travel side by side.
+	DefaultJobs = 4
+	// DefaultRetries is how often a failed step is tried again.
+	DefaultRetries = 5
+	// DefaultConnectTimeout bounds name resolution, connecting and the TLS
+	// handshake together.
+	DefaultConnectTimeout = 30 * time.Second
+	// DefaultStallTimeout is how long a connection may be silent in both
+	// directions. It is long because Gitea copies a blob into its store after
+	// the last byte, before it answers.
+	DefaultStallTimeout = 5 * time.Minute
+)
+
+// RegistryConfig says where a registry is and how to be trusted by it. Only
+// URL is required.
+type RegistryConfig struct {
+	// URL is the registry's address: "https://git.example.com:3000", or a
+	// bare "git.example.com:3000". "http://" asks for plain HTTP. A path is
+	// ignored: /v2/ is always at the root of the host.
+	URL string `json:"url,omitempty"`
+	// Insecure accepts any TLS certificate from this host, and from no other.
+	Insecure bool `json:"insecure,omitempty"`
+	// Auth is the credential. The zero value is anonymous.
+	Auth AuthConfig `json:"auth,omitempty,omitzero"`
+	// CAFiles are PEM files of certificate authorities trusted for this host
+	// beside the system's.
+	CAFiles []string `json:"caFiles,omitempty"`
+	// CertFile and KeyFile are the PEM files of a client certificate.
+	CertFile string `json:"certFile,omitempty"`
+	KeyFile  string `json:"keyFile,omitempty"`
+	// CertDirs are directories laid out as Docker's certs.d, searched for
+	// HOST/*.crt, *.cert and *.key. Nil means [DefaultCertDirs]; an empty,
+	// non-nil slice means none.
+	CertDirs []string `json:"certDirs,omitempty"`
+}
+
+// Validate reports what is wrong with the configuration, without any I/O.
+func (c RegistryConfig) Validate() error {
+	var errs []error
+	if _, err := parseEndpoint(c.URL); err != nil {
+		errs = append(errs, err)
+	}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		errs = append(errs, errors.New("certFile and keyFile go together"))
+	}
+	return errors.Join(append(errs, c.Auth.Validate())...)
+}
+
+// AuthConfig is a credential: user name and password, or a token with or
+// without a user name. A token is a personal access token or an OAuth access
+// token of Gitea. The zero value is anonymous. It prints without its secrets;
+// encoding it as JSON does write them, as a configuration file needs.
+type AuthConfig struct {
+	Token    string `json:"token,omitempty"`
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"` //nolint:gosec // G117: the documented configuration field
+}
+
+// Validate reports a credential that cannot be sent.
+func (a AuthConfig) Validate() error {
+	switch {
+	case a.Token != "" && a.Password != "":
+		return errors.New("auth: token and password exclude each other")
+	case a.Password != "" && a.Username == "":
+		return errors.New("auth: a password needs a username")
+	case a.Username != "" && a.Password == "" && a.Token == "":
+		return errors.New("auth: a username needs a password or a token")
+	case hasControl(a.Username) || hasControl(a.Password) || hasControl(a.Token):
+		return errors.New("auth: control characters in the credential")
+	}
+	return nil
+}
+
+// IsZero reports whether the credential is absent.
+func (a AuthConfig) IsZero() bool { return a == AuthConfig{} }
+
+// Format implements [fmt.Formatter]: no verb shows a secret.
+func (a AuthConfig) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "{Username:%q Password:%s Token:%s}", a.Username, NewSecret(a.Password), NewSecret(a.Token))
+}
+
+// LogValue implements [slog.LogValuer].
+func (a AuthConfig) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("username", a.Username), slog.Bool("anonymous", a.IsZero()))
+}
+
+// PushOptions are the options of one push. The zero value pushes the image
+// that the client's [Options.Save] finds under the destination's name, to the
+// destination's own tag.
+type PushOptions struct {
+	// Tags are set besides the destination's own tag.
+	Tags []string `json:"tags,omitempty"`
+	// Insecure accepts any TLS certificate from the registry during this push.
+	Insecure bool `json:"insecure,omitempty"`
+	// Timeout bounds the whole push. Zero means no bound; silence is bounded
+	// by [Options.StallTimeout] all the same.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// Jobs is how many blobs travel side by side. Zero means [DefaultJobs].
+	Jobs int `json:"jobs,omitempty"`
+	// ChunkSize is the largest request body, in bytes, when a proxy limits
+	// it. Zero means no limit; one is found when a proxy answers 413.
+	ChunkSize int64 `json:"chunkSize,omitempty"`
+	// Retries is how often each step is tried again after a passing failure.
+	// Zero means [DefaultRetries]; negative means never.
+	Retries int `json:"retries,omitempty"`
+	// Compression is what raw layers are sent as. The zero value is gzip at
+	// the default level.
+	Compression image.Compression `json:"compression,omitempty,omitzero"`
+	// DryRun reads the source and asks the registry what it has, and sends
+	// nothing.
+	DryRun bool `json:"dryRun,omitempty"`
+
+	// Source is where the image is read from. Push reads it to its end but
+	// does not close it. Nil means [Options.Save].
+	Source *image.Source `json:"-"`
+	// Progress receives what happens. Nil discards it.
+	Progress ProgressFunc `json:"-"`
+	// Result, when not nil, is filled in by a push that succeeds.
+	Result *Result `json:"-"`
+}
+
+// Validate reports options that cannot be used, without any I/O.
+func (o PushOptions) Validate() error {
+	var errs []error
+	if o.Timeout < 0 {
+		errs = append(errs, fmt.Errorf("timeout %v is negative", o.Timeout))
+	}
+	if o.Jobs < 0 {
+		errs = append(errs, fmt.Errorf("jobs %d is negative", o.Jobs))
+	}
+	if o.ChunkSize < 0 {
+		errs = append(errs, fmt.Errorf("chunk size %d is negative", o.ChunkSize))
+	}
+	for _, tag := range o.Tags {
+		if err := checkTag(tag); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(append(errs, o.Compression.Validate())...)
+}
+
+// Result is what a push did.
+type Result struct {
+	// Reference is the destination, with host, without a tag.
+	Reference string `json:"reference"`
+	// Tags point at the image now, as the registry stores them.
+	Tags []string `json:"tags,omitempty"`
+	// MediaType, Digest and Size (in bytes) describe the manifest or index.
+	MediaType string        `json:"mediaType"`
+	Digest    digest.Digest `json:"digest"`
+	Size      int64         `json:"size"`
+	// Blobs are the blobs of the image, in no particular order.
+	Blobs []BlobResult `json:"blobs,omitempty"`
+	// BytesSent counts the blob bytes that went over the wire, those sent
+	// twice included.
+	BytesSent int64 `json:"bytesSent"`
+	// Requests counts the HTTP requests made.
+	Requests int `json:"requests"`
+	// Retries counts the steps that were tried again.
+	Retries int `json:"retries"`
+	// Duration is the time from the call of Push to its return.
+	Duration time.Duration `json:"duration"`
+	// DryRun is set when nothing was sent.
+	DryRun bool `json:"dryRun,omitempty"`
+}
+
+// BlobResult is what became of one blob: Status is one of the final states.
+type BlobResult struct {
+	Digest digest.Digest `json:"digest"`
+	Size   int64         `json:"size"`
+	Status Status        `json:"status"`
+}
+
+// Options are what a client needs from the program around it. Nil and the
+// zero value mean the defaults.
+type Options struct {
+	// Save gives the image of a local daemon to [Client.Push] when
+	// [PushOptions.Source] is nil. Nil means that there is no daemon.
+	Save image.SaveFunc
+	// Logger receives debugging messages, never a secret. Nil discards them.
+	Logger *slog.Logger
+	// UserAgent is sent with every request. Empty means "docker-gitea".
+	UserAgent string
+	// ConnectTimeout and StallTimeout default to [DefaultConnectTimeout] and
+	// [DefaultStallTimeout].
+	ConnectTimeout time.Duration
+	StallTimeout   time.Duration
+	// Backoff gives the wait before the n-th retry, counted from 1. Nil
+	// means [FullJitter]. A Retry-After of the server takes precedence.
+	Backoff func(n int) time.Duration
+	// Transport replaces the transport that the client would build from its
+	// TLS settings, for tests and for programs with a proxy of their own.
+	Transport http.RoundTripper
+}
