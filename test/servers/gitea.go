@@ -1,0 +1,258 @@
+package servers
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// The administrator of every Gitea.
+const (
+	AdminUser     = "gitea-admin"
+	AdminPassword = "admin password"
+)
+
+// GiteaOptions changes how a Gitea is set up.
+// The zero value is HTTPS with Gitea's own kind of self-signed certificate,
+// SQLite, and everything else as Gitea has it by default.
+type GiteaOptions struct {
+	// Settings go into app.ini over what this package sets. Keys are
+	// "section.KEY", such as "packages.LIMIT_SIZE_CONTAINER".
+	Settings map[string]string
+	// Port to listen on; 0 takes a free one.
+	Port int
+	// PlainHTTP serves HTTP.
+	PlainHTTP bool
+	// Names are what the certificate is issued for; nil means localhost,
+	// 127.0.0.1, ::1 and gitea.localtest.me.
+	Names []string
+}
+
+// Gitea is a running Gitea with one user, AdminUser.
+type Gitea struct {
+	*Server
+	adminToken string
+}
+
+// StartGitea sets up a new, empty Gitea and starts it.
+func StartGitea(ctx context.Context, opts GiteaOptions) (*Gitea, error) {
+	program, err := Program("gitea")
+	if err != nil {
+		return nil, err
+	}
+	s, err := listen("gitea", opts.Port, opts.PlainHTTP)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gitea{Server: s}
+	g.path = "/api/healthz"
+	g.ready = func(status int) bool { return status == http.StatusOK }
+	g.command = command{
+		path: program,
+		args: []string{"web", "--config", g.config()},
+		env:  []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.Dir, "GITEA_WORK_DIR=" + s.Dir},
+		dir:  s.Dir,
+	}
+	if err := g.setUp(ctx, filepath.Dir(program), opts); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	if err := g.start(ctx); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *Gitea) config() string { return filepath.Join(g.Dir, "app.ini") }
+
+// setUp writes the configuration, the certificate, the database and the administrator.
+func (g *Gitea) setUp(ctx context.Context, static string, opts GiteaOptions) error {
+	settings, err := g.settings(static, opts.PlainHTTP)
+	if err != nil {
+		return err
+	}
+	for key, value := range opts.Settings {
+		settings[key] = value
+	}
+	if err := os.WriteFile(g.config(), appINI(settings), 0o600); err != nil {
+		return fmt.Errorf("write app.ini: %w", err)
+	}
+	if !opts.PlainHTTP {
+		names := opts.Names
+		if names == nil {
+			names = localNames
+		}
+		if _, err := g.Command(ctx, "cert", "--ca", "--ecdsa-curve", "P256",
+			"--host", strings.Join(names, ","), "--out", g.CAFile, "--keyout", g.keyFile()); err != nil {
+			return err
+		}
+	}
+	if _, err := g.Command(ctx, "migrate"); err != nil {
+		return err
+	}
+	if _, err := g.Command(ctx, "admin", "user", "create", "--admin", "--must-change-password=false",
+		"--username", AdminUser, "--password", AdminPassword, "--email", AdminUser+"@example.com"); err != nil {
+		return err
+	}
+	g.adminToken, err = g.CreateToken(ctx, AdminUser, "all")
+	return err
+}
+
+func (g *Gitea) keyFile() string { return filepath.Join(g.Dir, "key.pem") }
+
+// settings are what Gitea needs to run here, alone and without questions.
+func (g *Gitea) settings(static string, plainHTTP bool) (map[string]string, error) {
+	self, err := user.Current()
+	if err != nil {
+		return nil, fmt.Errorf("look up the user to run gitea as: %w", err)
+	}
+	_, port, _ := strings.Cut(g.Host, ":")
+	settings := map[string]string{
+		".RUN_USER":  self.Username,
+		".RUN_MODE":  "prod",
+		".WORK_PATH": g.Dir,
+		// Gitea refuses to run as root, which is who tests in a container run as.
+		".I_AM_BEING_UNSAFE_RUNNING_AS_ROOT": "true",
+		"server.HTTP_ADDR":                   "127.0.0.1",
+		"server.HTTP_PORT":                   port,
+		"server.ROOT_URL":                    g.URL + "/",
+		"server.STATIC_ROOT_PATH":            static,
+		"server.DISABLE_SSH":                 "true",
+		"server.OFFLINE_MODE":                "true",
+		"database.DB_TYPE":                   "sqlite3",
+		"database.PATH":                      filepath.Join(g.Dir, "gitea.db"),
+		"security.INSTALL_LOCK":              "true",
+		"security.SECRET_KEY":                rand.Text(),
+		"security.INTERNAL_TOKEN":            rand.Text(),
+		"oauth2.JWT_SECRET":                  jwtSecret(),
+		// Saves half of the start, which would go into making an RSA key.
+		"oauth2.JWT_SIGNING_ALGORITHM": "HS256",
+		"log.MODE":                     "console",
+		"cron.ENABLED":                 "false",
+		"cron.update_checker.ENABLED":  "false",
+	}
+	if !plainHTTP {
+		settings["server.PROTOCOL"] = "https"
+		settings["server.CERT_FILE"] = g.CAFile
+		settings["server.KEY_FILE"] = g.keyFile()
+	}
+	return settings, nil
+}
+
+// jwtSecret returns what Gitea expects of such a secret: 32 bytes in base64.
+func jwtSecret() string {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails
+	return base64.RawURLEncoding.EncodeToString(secret)
+}
+
+// appINI renders settings with the keys that stand in no section first.
+func appINI(settings map[string]string) []byte {
+	sections := map[string][]string{}
+	for key, value := range settings {
+		dot := strings.LastIndexByte(key, '.')
+		section := key[:max(dot, 0)]
+		sections[section] = append(sections[section], key[dot+1:]+" = "+value+"\n")
+	}
+	names := make([]string, 0, len(sections))
+	for name := range sections {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var ini bytes.Buffer
+	for _, name := range names {
+		if name != "" {
+			fmt.Fprintf(&ini, "\n[%s]\n", name)
+		}
+		slices.Sort(sections[name])
+		for _, line := range sections[name] {
+			ini.WriteString(line)
+		}
+	}
+	return ini.Bytes()
+}
+
+// Command runs a gitea command such as "admin user list" against this
+// server's data, whether the server runs or not, and returns what it prints.
+func (g *Gitea) Command(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, g.command.path, append(args, "--config", g.config())...)
+	if args[0] == "cert" { // the one command without a configuration
+		cmd.Args = cmd.Args[:len(cmd.Args)-2]
+	}
+	cmd.Dir, cmd.Env = g.Dir, g.command.env
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("gitea %s: %w\n%s%s", strings.Join(args[:min(3, len(args))], " "), err, out, stderr.Bytes())
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// CreateUser makes a user who can log in with the password.
+func (g *Gitea) CreateUser(ctx context.Context, name, password string) error {
+	return g.API(ctx, http.MethodPost, "/admin/users", map[string]any{
+		"username": name, "password": password, "email": name + "@example.com",
+		"must_change_password": false,
+	}, nil)
+}
+
+// CreateToken makes a personal access token of the user,
+// with scopes such as "write:package".
+func (g *Gitea) CreateToken(ctx context.Context, name string, scopes ...string) (string, error) {
+	out, err := g.Command(ctx, "admin", "user", "generate-access-token", "--raw",
+		"--username", name, "--token-name", rand.Text(), "--scopes", strings.Join(scopes, ","))
+	// Before the token stands a warning when Gitea runs as root.
+	return out[strings.LastIndexByte(out, '\n')+1:], err
+}
+
+// CreateOrg makes a public organization that belongs to AdminUser.
+func (g *Gitea) CreateOrg(ctx context.Context, name string) error {
+	return g.API(ctx, http.MethodPost, "/orgs", map[string]any{"username": name}, nil)
+}
+
+// API calls Gitea's own API as AdminUser. The path follows /api/v1; with
+// "?sudo=NAME" it acts as another user. What in holds is sent as JSON, and
+// the answer is decoded into out unless that is nil.
+func (g *Gitea) API(ctx context.Context, method, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("encode %s %s: %w", method, path, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, g.URL+"/api/v1"+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("call gitea: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "token "+g.adminToken)
+	resp, err := g.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("call gitea: %w", err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("read answer to %s %s: %w", method, path, err)
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, bytes.TrimSpace(answer))
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("decode answer to %s %s: %w", method, path, err)
+	}
+	return nil
+}

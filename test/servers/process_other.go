@@ -1,0 +1,11 @@
+//go:build !linux
+
+package servers
+
+import "os/exec"
+
+func bindToParent(*exec.Cmd) {}
+
+func terminate(cmd *exec.Cmd) error { return cmd.Process.Kill() }
+
+func killGroup(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
