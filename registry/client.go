@@ -3,37 +3,247 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
 )
 
 // Client pushes images to one registry. It is safe for concurrent use, and
-// many pushes may run side by side.
+// many pushes may run side by side: they share connections and tokens.
 type Client struct {
 	config RegistryConfig
 	opts   Options
+
+	// mu guards the fields below. It is not held during requests.
+	mu         sync.Mutex
+	endpoint   endpoint
+	credential AuthConfig
+	stacks     map[bool]*stack // by whether any certificate is accepted
+	chunk      int64           // the largest body the host is known to accept; 0 is no limit
+	noSingle   bool            // the registry knows no uploads in one request
 }
 
 var _ RegistryClient = (*Client)(nil)
 
-var errStub = errors.New("not written yet")
+// stack is the layers through which requests pass; see transport.go.
+type stack struct {
+	endpoint endpoint
+	auth     *authorizer
+	uploads  *http.Client // no retries, no redirects
+	http     *http.Client // everything else
+}
 
-// New returns a client for the registry of config. It performs no I/O but
-// reading the certificate files. opts may be nil.
+// New returns a client for the registry of config. It performs no I/O:
+// certificates are read and connections made when they are first needed.
+// opts may be nil.
 func New(config RegistryConfig, opts *Options) (*Client, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{config: config}
+	e, err := parseEndpoint(config.URL)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{config: config, endpoint: e, credential: config.Auth, stacks: map[bool]*stack{}}
 	if opts != nil {
 		c.opts = *opts
 	}
+	if c.opts.Logger == nil {
+		c.opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.opts.UserAgent == "" {
+		c.opts.UserAgent = "docker-gitea"
+	}
+	if c.opts.Backoff == nil {
+		c.opts.Backoff = FullJitter
+	}
+	c.chunk = c.opts.Cache.host(e.host).Chunk
 	return c, nil
 }
 
-// Push implements [RegistryClient].
-func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) error { return errStub }
+// Host is the registry's host in its normal form.
+func (c *Client) Host() string { return c.endpoint.host }
+
+// Health implements [RegistryClient]. Without a credential, the registry's
+// asking for one counts as good health.
+func (c *Client) Health(ctx context.Context) error {
+	s, err := c.stack(ctx, false)
+	if err != nil {
+		return err
+	}
+	err = s.ping(ctx)
+	if errors.Is(err, ErrUnauthorized) && s.auth.anonymous() {
+		return nil
+	}
+	return err
+}
 
 // Authenticate implements [RegistryClient].
-func (c *Client) Authenticate(ctx context.Context, config AuthConfig) error { return errStub }
+func (c *Client) Authenticate(ctx context.Context, config AuthConfig) error {
+	if err := config.Validate(); err != nil {
+		return err
+	}
+	s, err := c.stack(ctx, false)
+	if err != nil {
+		return err
+	}
+	trial := c.assemble(s.endpoint, s.auth.base, config)
+	if err := trial.ping(ctx); err != nil {
+		return err
+	}
+	if !config.IsZero() && trial.auth.identity().Anonymous {
+		return &Error{Op: "authenticate", Status: http.StatusUnauthorized, Message: "the registry took the credential for none", kind: ErrDenied}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.credential = config
+	for _, s := range c.stacks {
+		s.auth.use(config)
+	}
+	return nil
+}
 
-// Health implements [RegistryClient].
-func (c *Client) Health(ctx context.Context) error { return errStub }
+// Identity asks the registry whom it takes the client for. Registries other
+// than Gitea and Forgejo do not tell; the zero Identity is then returned.
+func (c *Client) Identity(ctx context.Context) (Identity, error) {
+	s, err := c.stack(ctx, false)
+	if err != nil {
+		return Identity{}, err
+	}
+	if err := s.ping(ctx); err != nil {
+		return Identity{}, err
+	}
+	return s.auth.identity(), nil
+}
+
+// stack returns the layers for a request, building them at their first use.
+func (c *Client) stack(ctx context.Context, insecure bool) (*stack, error) {
+	insecure = insecure || c.config.Insecure
+	c.mu.Lock()
+	s, e := c.stacks[insecure], c.endpoint
+	c.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	base, err := c.transport(insecure)
+	if err != nil {
+		return nil, err
+	}
+	if !e.chosen && e.loopback() {
+		if e, err = discoverScheme(ctx, base, e); err != nil {
+			return nil, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.stacks[insecure]; known != nil {
+		return known, nil
+	}
+	c.endpoint = e
+	c.stacks[insecure] = c.assemble(e, base, c.credential)
+	return c.stacks[insecure], nil
+}
+
+// transport is the lowest layers, which know nothing of credentials.
+func (c *Client) transport(insecure bool) (http.RoundTripper, error) {
+	base := c.opts.Transport
+	if base == nil {
+		config := c.config
+		config.Insecure = insecure
+		t, err := NewTransport(config, &c.opts)
+		if err != nil {
+			return nil, err
+		}
+		base = t
+	}
+	return &meter{base: base, userAgent: c.opts.UserAgent, log: c.opts.Logger}, nil
+}
+
+// assemble puts the layers drawn in transport.go above base.
+func (c *Client) assemble(e endpoint, base http.RoundTripper, credential AuthConfig) *stack {
+	auth := &authorizer{base: base, endpoint: e, now: time.Now, tokens: map[string]token{}, credential: credential}
+	return &stack{
+		endpoint: e,
+		auth:     auth,
+		uploads: &http.Client{Transport: auth, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		}},
+		http: &http.Client{
+			Transport:     &retrier{base: auth, retries: DefaultRetries, backoff: c.opts.Backoff},
+			CheckRedirect: checkRedirect,
+		},
+	}
+}
+
+const maxRedirects = 5
+
+// checkRedirect follows a few redirects of requests that only read, and never
+// from TLS to plain HTTP. The authorizer leaves requests to another origin
+// without a credential.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	switch {
+	case first.Method != http.MethodGet && first.Method != http.MethodHead, len(via) > maxRedirects:
+		return http.ErrUseLastResponse
+	case via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https":
+		return fmt.Errorf("%w: from https to %s", ErrRedirected, clean(req.URL.Scheme+"://"+req.URL.Host))
+	}
+	return nil
+}
+
+// discoverScheme finds out whether a loopback address without a scheme speaks
+// TLS, as Docker does: TLS first.
+func discoverScheme(ctx context.Context, base http.RoundTripper, e endpoint) (endpoint, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url("/v2/"), nil)
+	if err != nil {
+		return e, err
+	}
+	resp, err := base.RoundTrip(req)
+	switch {
+	case err == nil:
+		drain(resp)
+	case speaksPlainHTTP(err):
+		e.scheme = "http"
+	}
+	// Any other failure shows again, with its cause, in the request proper.
+	return e, ctx.Err()
+}
+
+// ping asks /v2/, the endpoint that tells whether there is a registry and
+// whether it knows the client (OCI distribution specification, end-1).
+func (s *stack) ping(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoint.url("/v2/"), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask registry: %w", unwrapURL(err))
+	}
+	defer drain(resp)
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	atHome := resp.Request.URL.Path == "/v2/"
+	switch {
+	case resp.StatusCode == http.StatusOK && kind != "text/html" && atHome:
+		return nil
+	case resp.StatusCode == http.StatusOK, isRedirect(resp.StatusCode),
+		resp.StatusCode == http.StatusNotFound && resp.Header.Get(headerVersion) == "":
+		e := responseError("ask registry", req, resp)
+		e.kind = ErrNotRegistry
+		return e
+	}
+	return responseError("ask registry", req, resp)
+}
+
+// unwrapURL takes off net/http's wrapping, whose text holds the whole URL.
+func unwrapURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}

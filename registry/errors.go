@@ -47,8 +47,6 @@ var (
 	ErrServer = errors.New("server error")
 	// ErrStalled: nothing moved in either direction for too long.
 	ErrStalled = errors.New("connection stalled")
-	// ErrPlainHTTP: a credential would have travelled unencrypted.
-	ErrPlainHTTP = errors.New("credential over plain http")
 	// ErrRedirected: the server leads to another place that is not followed.
 	ErrRedirected = errors.New("redirect not followed")
 )
@@ -168,7 +166,7 @@ func (e *TLSError) Unwrap() error { return e.Err }
 func temporary(err error) bool {
 	var answer *Error
 	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, ErrRedirected), errors.Is(err, ErrPlainHTTP):
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, ErrRedirected):
 		return false
 	case errors.As(err, &answer):
 		return temporaryStatus(answer.Status) && answer.kind != ErrQuota

@@ -99,6 +99,15 @@ func NormalizeHost(address string) (string, error) {
 type endpoint struct {
 	scheme string // "https" or "http"
 	host   string // normalised, as NormalizeHost gives it
+	chosen bool   // the scheme was given, not assumed
+}
+
+// loopback reports whether the host is this machine, where Docker too allows
+// plain HTTP unasked.
+func (e endpoint) loopback() bool {
+	u := url.URL{Host: e.host}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (e endpoint) url(path string) string { return e.scheme + "://" + e.host + path }
@@ -134,7 +143,7 @@ func parseEndpoint(address string) (endpoint, error) {
 	if !ok {
 		return fail("names no valid host")
 	}
-	return endpoint{scheme: u.Scheme, host: host}, nil
+	return endpoint{scheme: u.Scheme, host: host, chosen: strings.Contains(address, "://")}, nil
 }
 
 // normalHost joins the parts of u's host in their one form.

@@ -2,20 +2,191 @@ package registry
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
 )
 
-// TLSConfig returns the TLS settings for the host of config: TLS 1.2 at least,
-// the system's certificate authorities and those of config and its
-// certificate directories, and the client certificate.
+// TLSConfig returns the TLS settings for the host of config, for this client
+// and for any other: TLS 1.2 at least, the system's certificate authorities
+// beside those of config.CAFiles and of the host's certificate directories,
+// and the client certificate, if there is one. It reads files and makes no
+// connection. The result holds for that host alone.
 func TLSConfig(config RegistryConfig) (*tls.Config, error) {
-	return nil, errStub
+	e, err := parseEndpoint(config.URL)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	result := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		RootCAs:            pool,
+		InsecureSkipVerify: config.Insecure, //nolint:gosec // G402: only where the user asks, for this host
+		ClientSessionCache: tls.NewLRUClientSessionCache(0),
+	}
+	for _, file := range config.CAFiles {
+		if err := addCA(pool, file); err != nil {
+			return nil, err
+		}
+	}
+	if config.CertFile != "" {
+		if err := addPair(result, config.CertFile, config.KeyFile); err != nil {
+			return nil, err
+		}
+	}
+	dirs := config.CertDirs
+	if dirs == nil {
+		dirs = DefaultCertDirs("")
+	}
+	for _, dir := range dirs {
+		if err := addDir(result, filepath.Join(dir, dirName(e.host))); err != nil {
+			return nil, err
+		}
+	}
+	return result, nil
 }
 
-// DefaultCertDirs returns the directories laid out as Docker's certs.d that
-// exist by convention, most specific first: docker-gitea's own (where trusted
-// certificates are pinned), Docker's (Desktop, rootless, system), and those of
-// containers. dockerConfig is Docker's configuration directory; empty means
-// ~/.docker.
+// DefaultCertDirs returns the directories laid out as Docker's certs.d, most
+// specific first: docker-gitea's own, where trusted certificates are pinned,
+// then Docker's (Desktop's, rootless, the system's) and those of containers.
+// They need not exist. dockerConfig is Docker's configuration directory; empty
+// means ~/.docker.
+//
+// Source: moby daemon/pkg/registry (CertsDir), containers-certs.d(5).
 func DefaultCertDirs(dockerConfig string) []string {
+	var dirs []string
+	add := func(parts ...string) {
+		if parts[0] != "" {
+			dirs = append(dirs, filepath.Join(parts...))
+		}
+	}
+	add(TrustDir())
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = ""
+	}
+	if dockerConfig == "" && home != "" {
+		dockerConfig = filepath.Join(home, ".docker")
+	}
+	add(dockerConfig, "certs.d")
+	if config, err := os.UserConfigDir(); err == nil {
+		add(config, "docker", "certs.d")
+		add(config, "containers", "certs.d")
+	}
+	if runtime.GOOS == "windows" {
+		add(filepath.VolumeName(home)+`\`, "ProgramData", "docker", "certs.d")
+		return dirs
+	}
+	return append(dirs, "/etc/docker/certs.d", "/etc/containers/certs.d")
+}
+
+// TrustDir is the directory of the certificates that the user has pinned, laid
+// out as Docker's certs.d; empty when the user has no configuration directory.
+func TrustDir() string {
+	config, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(config, "docker-gitea", "certs.d")
+}
+
+// dirName is the directory of host in a certs.d: Windows allows no colon.
+func dirName(host string) string {
+	if runtime.GOOS == "windows" {
+		return strings.ReplaceAll(host, ":", "")
+	}
+	return host
+}
+
+// addDir adds the *.crt files of dir as authorities, and its *.cert with the
+// *.key of the same name as client certificates. What may not be read is
+// passed by, as Docker's directory may belong to another user.
+func addDir(config *tls.Config, dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read certificates: %w", err)
+	}
+	for _, entry := range entries {
+		file := filepath.Join(dir, entry.Name())
+		switch filepath.Ext(file) {
+		case ".crt":
+			err = addCA(config.RootCAs, file)
+		case ".cert":
+			err = addPair(config, file, strings.TrimSuffix(file, ".cert")+".key")
+		}
+		if err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
 	return nil
+}
+
+func addCA(pool *x509.CertPool, file string) error {
+	pem, err := os.ReadFile(file) //nolint:gosec // G304: the user names the file
+	if err != nil {
+		return fmt.Errorf("read certificate authority: %w", err)
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("certificate authority %s: no PEM certificate in it", file)
+	}
+	return nil
+}
+
+func addPair(config *tls.Config, certFile, keyFile string) error {
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return fmt.Errorf("client certificate %s: %w", certFile, err)
+	}
+	config.Certificates = append(config.Certificates, pair)
+	return nil
+}
+
+// asTLSError gives err the form of a [*TLSError] when it is about
+// certificates or the TLS handshake.
+func asTLSError(host string, err error) error {
+	var known *TLSError
+	if err == nil || errors.As(err, &known) || !isTLS(err) {
+		return err
+	}
+	result := &TLSError{Host: host, Err: err}
+	var verification *tls.CertificateVerificationError
+	if errors.As(err, &verification) {
+		result.Certificates = verification.UnverifiedCertificates
+		result.Err = verification.Err
+	}
+	return result
+}
+
+// speaksPlainHTTP reports that the answer to a TLS handshake was plain HTTP.
+func speaksPlainHTTP(err error) bool {
+	var record tls.RecordHeaderError
+	return errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/" ||
+		strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
+}
+
+// isTLS reports whether trying again cannot help because the handshake failed
+// for a lasting reason.
+func isTLS(err error) bool {
+	var (
+		known        *TLSError
+		verification *tls.CertificateVerificationError
+		record       tls.RecordHeaderError
+		alert        tls.AlertError
+		authority    x509.UnknownAuthorityError
+		hostname     x509.HostnameError
+		invalid      x509.CertificateInvalidError
+	)
+	return speaksPlainHTTP(err) || errors.As(err, &known) || errors.As(err, &verification) || errors.As(err, &record) || errors.As(err, &alert) ||
+		errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid)
 }

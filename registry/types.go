@@ -126,6 +126,18 @@ type PushOptions struct {
 	// nothing.
 	DryRun bool `json:"dryRun,omitempty"`
 
+	// Image is the name or ID of the image in the local daemon, when Source is
+	// nil. Empty means the destination.
+	Image string `json:"image,omitempty"`
+	// ImageID is the digest under which the image's content is known: its
+	// config's (the image ID of Docker's classic store) or its manifest's (of
+	// the containerd store). With it, an image that the registry has already
+	// is pushed without reading the source. Empty means unknown.
+	ImageID digest.Digest `json:"imageID,omitempty"`
+	// Platform is the one image to push of several, as "os/arch[/variant]",
+	// when Source is nil. Empty means all.
+	Platform string `json:"platform,omitempty"`
+
 	// Source is where the image is read from. Push reads it to its end but
 	// does not close it. Nil means [Options.Save].
 	Source *image.Source `json:"-"`
@@ -204,6 +216,9 @@ type Options struct {
 	// Backoff gives the wait before the n-th retry, counted from 1. Nil
 	// means [FullJitter]. A Retry-After of the server takes precedence.
 	Backoff func(n int) time.Duration
+	// Cache remembers from one push to the next what a layer or an image
+	// became. Nil means to remember nothing.
+	Cache *Cache
 	// Transport replaces the transport that the client would build from its
 	// TLS settings, for tests and for programs with a proxy of their own.
 	Transport http.RoundTripper

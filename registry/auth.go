@@ -1,0 +1,419 @@
+package registry
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// authorizer adds the credential to requests to the registry's own origin and
+// to no other. It learns from the first 401 what the registry wants, fetches
+// one token a scope, shares it, and replaces it before it expires or when it
+// is refused.
+//
+// Gitea 1.26 sends two WWW-Authenticate headers (Bearer and Basic), gives its
+// tokens by GET alone, and ignores the scope.
+type authorizer struct {
+	base     http.RoundTripper
+	endpoint endpoint
+	now      func() time.Time
+	flights  singleflight.Group
+
+	// mu guards the fields below. It is not held during requests.
+	mu         sync.Mutex
+	credential AuthConfig
+	challenge  challenge // the one in use; zero until the first 401
+	tokens     map[string]token
+	notice     string // what is odd about the realm, for the user
+}
+
+// token is a bearer token for one scope.
+type token struct {
+	value   Secret
+	expires time.Time
+	renew   time.Time
+}
+
+// scopeKey is the context key of the scope that a request needs.
+type scopeKey struct{}
+
+// withScope says which scope the requests made with the context need. (Token
+// authentication specification, "Requesting a Token".)
+func withScope(ctx context.Context, repository string) context.Context {
+	return context.WithValue(ctx, scopeKey{}, "repository:"+repository+":pull,push")
+}
+
+func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !a.own(req.URL) {
+		return a.base.RoundTrip(req)
+	}
+	scope, _ := req.Context().Value(scopeKey{}).(string)
+	header, err := a.header(req.Context(), scope, "")
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	resp, err := a.base.RoundTrip(withAuthorization(req, header))
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
+	}
+	if !a.learn(resp.Header, header) {
+		return resp, nil
+	}
+	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
+		return resp, nil
+	}
+	renewed, err := a.header(req.Context(), scope, header)
+	if err != nil {
+		drain(resp)
+		return nil, err
+	}
+	if renewed == header {
+		return resp, nil
+	}
+	drain(resp)
+	again, err := rewind(req, true)
+	if err != nil {
+		return nil, err
+	}
+	return a.base.RoundTrip(withAuthorization(again, renewed))
+}
+
+// own reports whether u is of the registry's own origin.
+func (a *authorizer) own(u *url.URL) bool {
+	return u.Scheme == a.endpoint.scheme && canonicalHost(u) == a.endpoint.host
+}
+
+func canonicalHost(u *url.URL) string {
+	host, _ := normalHost(u)
+	return host
+}
+
+func withAuthorization(req *http.Request, header string) *http.Request {
+	req = req.Clone(req.Context())
+	req.Header.Del("Authorization")
+	if header != "" {
+		req.Header.Set("Authorization", header)
+	}
+	return req
+}
+
+// learn takes note of the challenges of a 401 and reports whether another try
+// can help.
+func (a *authorizer) learn(header http.Header, sent string) bool {
+	offered := parseChallenges(header.Values("WWW-Authenticate"))
+	if denied(offered) && sent != "" {
+		// Authenticated, but not allowed: a new token will not change that
+		// unless this one has expired meanwhile.
+		return strings.HasPrefix(sent, "Bearer ") && a.anyDue()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	best, ok := choose(offered)
+	if ok {
+		a.challenge = best
+	}
+	return a.challenge.scheme != ""
+}
+
+// realmDenied is the realm with which Gitea says that the user is known but
+// lacks the permission (services/context/package.go).
+const realmDenied = "Gitea Package API"
+
+func denied(offered []challenge) bool {
+	return len(offered) == 1 && offered[0].params["realm"] == realmDenied
+}
+
+// choose prefers Bearer: a password sent with each request is hashed by the
+// server each time.
+func choose(offered []challenge) (challenge, bool) {
+	for _, scheme := range []string{"bearer", "basic"} {
+		for _, c := range offered {
+			if c.scheme == scheme {
+				return c, true
+			}
+		}
+	}
+	return challenge{}, false
+}
+
+// anyDue reports whether a token in use should have been renewed.
+func (a *authorizer) anyDue() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, t := range a.tokens {
+		if !a.now().Before(t.renew) {
+			return true
+		}
+	}
+	return false
+}
+
+// header returns the value of the Authorization header for a scope; empty when
+// nothing is known to be needed. A value equal to refused is not given again.
+func (a *authorizer) header(ctx context.Context, scope, refused string) (string, error) {
+	a.mu.Lock()
+	c, credential := a.challenge, a.credential
+	known, found := a.tokens[a.key(c, scope)]
+	a.mu.Unlock()
+
+	switch c.scheme {
+	case "":
+		return "", nil
+	case "basic":
+		return basic(credential), nil
+	}
+	if value := "Bearer " + known.value.Reveal(); found && value != refused && a.now().Before(known.renew) {
+		return value, nil
+	}
+	t, err := a.fetchOnce(ctx, c, credential, scope)
+	if err == nil {
+		return "Bearer " + t.value.Reveal(), nil
+	}
+	if value := "Bearer " + known.value.Reveal(); found && value != refused && a.now().Before(known.expires) {
+		return value, nil // still good; the next request asks again
+	}
+	return "", err
+}
+
+// key is what a token is kept under. Gitea's challenge has the scope "*".
+func (a *authorizer) key(c challenge, scope string) string {
+	if c.params["scope"] == "*" {
+		return "*"
+	}
+	return scope
+}
+
+// fetchOnce fetches a token, together with all others who want the same.
+func (a *authorizer) fetchOnce(ctx context.Context, c challenge, credential AuthConfig, scope string) (token, error) {
+	key := a.key(c, scope)
+	result := a.flights.DoChan(key, func() (any, error) {
+		// Those who wait must not fail because the first one is cancelled.
+		t, err := a.fetch(context.WithoutCancel(ctx), c, credential, scope)
+		if err != nil {
+			return nil, err
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.credential == credential {
+			a.tokens[key] = t
+		}
+		return t, nil
+	})
+	select {
+	case <-ctx.Done():
+		return token{}, ctx.Err()
+	case r := <-result:
+		if r.Err != nil {
+			return token{}, r.Err
+		}
+		return r.Val.(token), nil //nolint:forcetypeassert,errcheck // the function above gives nothing else
+	}
+}
+
+const (
+	tokenTimeout  = 30 * time.Second
+	maxTokenBody  = 64 << 10
+	defaultExpiry = 60 * time.Second // token authentication specification, "Token Response Fields"
+)
+
+// fetch asks the token service, which is the registry's own or none: a realm
+// elsewhere never sees the credential.
+func (a *authorizer) fetch(ctx context.Context, c challenge, credential AuthConfig, scope string) (token, error) {
+	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
+	defer cancel()
+	address := a.realm(c)
+	query := address.Query()
+	if service := c.params["service"]; service != "" {
+		query.Set("service", service)
+	}
+	if s := a.key(c, scope); s != "" && s != "*" {
+		query.Set("scope", s)
+	}
+	address.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), nil)
+	if err != nil {
+		return token{}, fmt.Errorf("get token: %w", err)
+	}
+	resp, err := a.base.RoundTrip(withAuthorization(req, basic(credential)))
+	if err != nil {
+		return token{}, fmt.Errorf("get token: %w", err)
+	}
+	defer drain(resp)
+	if resp.StatusCode != http.StatusOK {
+		return token{}, responseError("get token", req, resp)
+	}
+	return a.read(resp.Body)
+}
+
+// realm is the address of the token service. A realm on another host, port or
+// scheme is what Gitea shows when ROOT_URL, Host or X-Forwarded-Proto are off
+// behind a proxy: its own /v2/token serves as well.
+func (a *authorizer) realm(c challenge) *url.URL {
+	fallback := &url.URL{Scheme: a.endpoint.scheme, Host: a.endpoint.host, Path: "/v2/token"}
+	u, err := url.Parse(c.params["realm"])
+	if err == nil && a.own(u) && u.User == nil {
+		return u
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.notice = fmt.Sprintf("the registry names %q as its token service; used %s instead (on the server, ROOT_URL or the proxy's Host and X-Forwarded-Proto headers are off)",
+		clean(c.params["realm"]), fallback)
+	return fallback
+}
+
+// takeNotice returns what is odd about the realm, once.
+func (a *authorizer) takeNotice() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	notice := a.notice
+	a.notice = ""
+	return notice
+}
+
+// read parses a token response. Gitea's has no expiry: its token is a JWT
+// whose claims tell.
+func (a *authorizer) read(body io.Reader) (token, error) {
+	var response struct {
+		Token       string `json:"token"`
+		AccessToken string `json:"access_token"` //nolint:gosec // G117: read, never written
+		ExpiresIn   int    `json:"expires_in"`
+	}
+	if err := json.NewDecoder(io.LimitReader(body, maxTokenBody)).Decode(&response); err != nil {
+		return token{}, fmt.Errorf("get token: malformed answer: %w", err)
+	}
+	value := response.Token
+	if value == "" {
+		value = response.AccessToken
+	}
+	if value == "" || hasControl(value) {
+		return token{}, errors.New("get token: no token in the answer")
+	}
+	now := a.now()
+	life := defaultExpiry
+	if response.ExpiresIn > 0 {
+		life = time.Duration(response.ExpiresIn) * time.Second
+	} else if claims, ok := parseClaims(value); ok && claims.Expires > 0 {
+		life = time.Unix(claims.Expires, 0).Sub(now)
+	}
+	return token{value: NewSecret(value), expires: now.Add(life), renew: now.Add(life - min(life/5, 2*time.Minute))}, nil
+}
+
+// use replaces the credential and forgets every token.
+func (a *authorizer) use(credential AuthConfig) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.credential = credential
+	a.tokens = map[string]token{}
+}
+
+// anonymous reports whether there is no credential.
+func (a *authorizer) anonymous() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.credential.IsZero()
+}
+
+// identity reads the tokens in use.
+func (a *authorizer) identity() Identity {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, t := range a.tokens {
+		if id := identify(t.value.Reveal()); id != (Identity{}) {
+			return id
+		}
+	}
+	return Identity{}
+}
+
+// basic is the Basic header of a credential; empty when it is anonymous. Gitea
+// takes a token as the password, with any user name.
+func basic(credential AuthConfig) string {
+	user, password := credential.Username, credential.Password
+	if credential.Token != "" {
+		password = credential.Token
+		if user == "" {
+			user = "token"
+		}
+	}
+	if user == "" && password == "" {
+		return ""
+	}
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+}
+
+// Identity is who a registry takes the client for, as its token tells.
+type Identity struct {
+	// UserID is the number of the user; Anonymous and Actions tell the two
+	// special ones apart. Zero where the registry does not tell.
+	UserID int64
+	// Anonymous: no credential was used.
+	Anonymous bool
+	// Actions: the token of a Gitea Actions job.
+	Actions bool
+	// Scope is that of the personal access token, "all" for a password.
+	Scope string
+	// Expires is when the registry token ends; zero where it does not tell.
+	Expires time.Time
+}
+
+// CanPush reports whether the token's scope allows pushing; the owner's
+// permissions are another matter. An unknown scope counts as allowing.
+func (i Identity) CanPush() bool {
+	if i.Anonymous {
+		return false
+	}
+	if i.Scope == "" {
+		return !i.Actions
+	}
+	for scope := range strings.SplitSeq(i.Scope, ",") {
+		if s := strings.TrimSpace(scope); s == "all" || s == "write:package" {
+			return true
+		}
+	}
+	return false
+}
+
+// claims are those of Gitea's registry token (services/packages/auth.go).
+type claims struct {
+	Expires int64  `json:"exp"`
+	UserID  int64  `json:"UserID"` //nolint:tagliatelle // Gitea's spelling
+	Scope   string `json:"Scope"`  //nolint:tagliatelle // Gitea's spelling
+}
+
+// parseClaims reads the payload of a JWT without verifying it: the registry is
+// the judge, this is for advice alone.
+func parseClaims(jwt string) (claims, bool) {
+	var c claims
+	parts := strings.Split(jwt, ".")
+	if len(parts) != 3 {
+		return c, false
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	if err != nil || json.Unmarshal(payload, &c) != nil {
+		return claims{}, false
+	}
+	return c, true
+}
+
+func identify(jwt string) Identity {
+	c, ok := parseClaims(jwt)
+	if !ok {
+		return Identity{}
+	}
+	id := Identity{UserID: c.UserID, Scope: clean(c.Scope), Anonymous: c.UserID == -1, Actions: c.UserID == -2}
+	if c.Expires > 0 {
+		id.Expires = time.Unix(c.Expires, 0)
+	}
+	return id
+}

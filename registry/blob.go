@@ -1,0 +1,454 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+const (
+	// spoolMemory is how much of a blob is kept in memory before a temporary
+	// file takes it. A blob that fits is sent in one request, with its digest
+	// known; a longer one streams while it is still being made.
+	spoolMemory = 4 << 20
+	// expectSize is the body from which asking first ("Expect: 100-continue")
+	// costs less than sending in vain.
+	expectSize = 64 << 10
+	// cleanupTimeout bounds what is tidied up after a push was cancelled.
+	cleanupTimeout = 5 * time.Second
+)
+
+// sendBlob brings one blob into the registry. It calls read as soon as the
+// source may go on to the next.
+func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) error {
+	defer read()
+	p.emit(Event{Name: blob.Name, ID: shortID(blob, image.Sent{}), Status: StatusWaiting})
+	if blob.Compress {
+		if known, err := p.knownLayer(ctx, blob); known || err != nil {
+			return err
+		}
+	}
+	if blob.Compress || blob.Once || blob.Digest == "" {
+		return p.sendSpooled(ctx, blob, read)
+	}
+	c := &stored{open: blob.Open, digest: blob.Digest, size: blob.Size}
+	sent := image.Sent{Digest: blob.Digest, Size: blob.Size}
+	status, err := p.deliver(ctx, blob, c)
+	if err = errors.Join(err, c.Close()); err != nil {
+		return err
+	}
+	p.done(blob, sent, status)
+	return nil
+}
+
+// sendSpooled sends a blob that cannot simply be read again: it comes from a
+// stream, or it is compressed on its way. Filling the spool and sending from
+// it overlap.
+func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, read func()) error {
+	s := newSpool(spoolMemory)
+	fillCtx, stop := context.WithCancel(ctx)
+	filled := make(chan error, 1)
+	go func() {
+		err := p.fill(fillCtx, blob, s)
+		s.finish(err)
+		read()
+		filled <- err
+	}()
+	var c content = s
+	if blob.Digest != "" && !blob.Compress {
+		c = &expected{spool: s, digest: blob.Digest, size: blob.Size}
+	}
+	status, err := p.deliver(ctx, blob, c)
+	stop() // nobody wants the rest, if there is any
+	fillErr := <-filled
+	sent := image.Sent{}
+	sent.Digest, sent.Size, _ = c.complete()
+	if blob.Compress {
+		sent.DiffID = s.diffID
+	}
+	if err == nil && sent.Digest == "" {
+		err = fillErr
+	}
+	if err = errors.Join(err, s.Close()); err != nil {
+		return err
+	}
+	if blob.Compress {
+		p.keepLayer(ctx, sent)
+	}
+	p.done(blob, sent, status)
+	return nil
+}
+
+// fill reads blob into s, compressing it if that is asked for.
+func (p *push) fill(ctx context.Context, blob *image.Blob, s *spool) (err error) {
+	if blob.Compress {
+		select {
+		case p.compressors <- struct{}{}:
+			defer func() { <-p.compressors }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	r, err := blob.Open()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errSource, err)
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	source := &contextReader{ctx: ctx, r: r}
+	if !blob.Compress {
+		_, err = io.Copy(s, source)
+		return err
+	}
+	raw := digest.Canonical.Digester()
+	w, err := p.opts.Compression.NewWriter(s)
+	if err != nil {
+		return err
+	}
+	if _, err = io.CopyBuffer(io.MultiWriter(raw.Hash(), w), source, make([]byte, 256<<10)); err != nil {
+		return errors.Join(err, w.Close())
+	}
+	s.diffID = raw.Digest()
+	return w.Close()
+}
+
+// contextReader ends with the error of its context, and marks failures as
+// those of the source.
+type contextReader struct {
+	ctx context.Context //nolint:containedctx // it lives for one copy
+	r   io.Reader
+}
+
+func (c *contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := c.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", errSource, err)
+	}
+	return n, err
+}
+
+// deliver brings c into the registry by whatever way works.
+func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (Status, error) {
+	known, size, ok := c.complete()
+	if !ok {
+		// Short content is better sent in one request, with its digest.
+		if _, err := c.wait(ctx, spoolMemory+1); err != nil {
+			return "", err
+		}
+		known, size, ok = c.complete()
+	}
+	if !ok {
+		size = -1
+	}
+	if p.opts.DryRun {
+		return p.wouldSend(ctx, c)
+	}
+	chunk, noSingle := p.limits()
+	retries := p.opts.Retries
+	if retries == 0 {
+		retries = DefaultRetries
+	}
+	t := &transfer{push: p, blob: blob, content: c}
+	u, err := drive(ctx, begin(known, size, chunk, max(retries, 0), noSingle), t.attempt, p.client.opts.Backoff, t.retrying)
+	p.learn(ctx, u)
+	if err != nil {
+		if u.location != "" {
+			t.cleanUp(ctx, u)
+		}
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			return "", err
+		}
+		d, size, _ := c.complete()
+		return "", &UploadError{Name: blob.Name, Digest: d, Size: size, Attempts: u.tries, Err: err}
+	}
+	if u.present {
+		return StatusExists, nil
+	}
+	return StatusPushed, nil
+}
+
+// limits are what is known of the registry by now.
+func (p *push) limits() (chunk int64, noSingle bool) {
+	p.client.mu.Lock()
+	defer p.client.mu.Unlock()
+	chunk = p.opts.ChunkSize
+	if chunk == 0 || p.client.chunk > 0 && p.client.chunk < chunk {
+		chunk = p.client.chunk
+	}
+	return chunk, p.client.noSingle
+}
+
+// learn keeps what an upload found out, for the next ones.
+func (p *push) learn(ctx context.Context, u upload) {
+	p.client.mu.Lock()
+	p.client.noSingle = p.client.noSingle || u.noSingle
+	found := u.step == stepDone && u.chunk > 0 && u.chunk != p.opts.ChunkSize && u.chunk != p.client.chunk
+	if found {
+		p.client.chunk = u.chunk
+	}
+	p.client.mu.Unlock()
+	if found {
+		p.note("something in front of the registry refuses large requests; sending chunks of at most %d MiB", u.chunk>>20)
+		if err := p.client.opts.Cache.keepHost(p.client.Host(), hostEntry{Chunk: u.chunk}); err != nil {
+			p.log(ctx, err.Error())
+		}
+	}
+}
+
+// transfer performs the steps of one blob's upload.
+type transfer struct {
+	push    *push
+	blob    *image.Blob
+	content content
+	sent    atomic.Int64 // bytes of the blob that have left, for progress
+}
+
+func (t *transfer) retrying(u upload, wait time.Duration) {
+	t.push.retries.Add(1)
+	t.event(StatusRetrying, Event{Wait: wait, Err: u.err})
+}
+
+func (t *transfer) event(status Status, e Event) {
+	d, size, _ := t.content.complete()
+	e.Name, e.Status, e.Total = t.blob.Name, status, size
+	e.ID = shortID(t.blob, image.Sent{Digest: d})
+	t.push.emit(e)
+}
+
+// attempt is one step of the upload machine: one request.
+func (t *transfer) attempt(ctx context.Context, u upload) outcome {
+	switch u.step {
+	case stepSingle:
+		address := t.start(url.Values{"mount": {u.digest.String()}, "digest": {u.digest.String()}})
+		return t.send(ctx, u, http.MethodPost, address, 0, u.size)
+	case stepStart:
+		query := url.Values{}
+		if u.digest != "" && u.size >= 0 {
+			query.Set("mount", u.digest.String())
+		}
+		return t.request(ctx, u, http.MethodPost, t.start(query))
+	case stepStream:
+		return t.send(ctx, u, http.MethodPatch, u.location, 0, -1)
+	case stepChunk:
+		return t.chunk(ctx, u)
+	case stepCommit:
+		return t.send(ctx, u, http.MethodPut, withDigest(u.location, u.digest), u.offset, u.size-u.offset)
+	case stepQuery:
+		return t.request(ctx, u, http.MethodGet, u.location)
+	case stepVerify:
+		return t.request(ctx, u, http.MethodHead, t.push.address("blobs", u.digest.String()))
+	case stepAbandon:
+		return t.request(ctx, u, http.MethodDelete, u.location)
+	case stepDone, stepFailed:
+	}
+	return outcome{held: -1, size: -1}
+}
+
+// start is the address where uploads begin.
+func (t *transfer) start(query url.Values) string {
+	address := t.push.address("blobs/uploads", "")
+	if len(query) > 0 {
+		address += "?" + query.Encode()
+	}
+	return address
+}
+
+// address is that of something in the repository.
+func (p *push) address(kind, name string) string {
+	return p.stack.endpoint.url("/v2/" + p.ref.Repository + "/" + kind + "/" + name)
+}
+
+// withDigest adds the digest to a session's address, which may have a query.
+func withDigest(location string, d digest.Digest) string {
+	separator := "?"
+	if strings.Contains(location, "?") {
+		separator = "&"
+	}
+	return location + separator + "digest=" + url.QueryEscape(d.String())
+}
+
+// chunk sends as much as one request may hold.
+func (t *transfer) chunk(ctx context.Context, u upload) outcome {
+	most := int64(1) << 62
+	if u.chunk > 0 {
+		most = u.offset + u.chunk
+	}
+	available, err := t.content.wait(ctx, most)
+	if err != nil {
+		return outcome{err: err, held: -1, size: -1}
+	}
+	n := min(available, most) - u.offset
+	if n <= 0 {
+		return t.known(outcome{status: http.StatusAccepted, held: -1})
+	}
+	return t.send(ctx, u, http.MethodPatch, u.location, u.offset, n)
+}
+
+// send performs a request with length bytes of the content from offset as its
+// body; -1 is all that there will be.
+func (t *transfer) send(ctx context.Context, u upload, method, address string, offset, length int64) outcome {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if length == 0 {
+		return t.request(ctx, u, method, address)
+	}
+	t.sent.Store(offset)
+	var read atomic.Int64
+	open := func() *body {
+		read.Store(0)
+		limit := length
+		if u.size >= 0 && offset+length == u.size {
+			limit = -1 // to the end, where the source verifies itself
+		}
+		return newBody(t.content.reader(ctx, offset), limit, func(n int) {
+			read.Add(int64(n))
+			t.progress(offset + read.Load())
+		})
+	}
+	first := open()
+	bodies := []*body{first}
+	req, err := http.NewRequestWithContext(ctx, method, address, first)
+	if err != nil {
+		return outcome{err: err, held: -1, size: -1}
+	}
+	req.GetBody = func() (io.ReadCloser, error) {
+		b := open()
+		bodies = append(bodies, b)
+		return b, nil
+	}
+	req.ContentLength = length
+	// Gitea parses a body sent as a form and answers DIGEST_INVALID.
+	req.Header.Set("Content-Type", "application/octet-stream")
+	if length > expectSize || length < 0 {
+		req.Header.Set("Expect", "100-continue")
+	}
+	if u.step == stepChunk {
+		// Spec: pushing a blob in chunks. The range has no unit.
+		req.Header.Set("Content-Range", fmt.Sprintf("%d-%d", offset, offset+length-1))
+	}
+	o := t.perform(u, req)
+	cancel()
+	for _, b := range bodies {
+		if o.err != nil && o.status == 0 {
+			_ = b.Close() // a request that was never begun leaves its body open
+		}
+		<-b.released
+	}
+	o.sent = read.Load()
+	o.body = max(length, o.sent)
+	t.push.bytesSent.Add(o.sent)
+	return t.known(o)
+}
+
+func (t *transfer) progress(current int64) {
+	t.sent.Store(current)
+	t.event(StatusPushing, Event{Current: current})
+}
+
+// request performs a request without a body.
+func (t *transfer) request(ctx context.Context, u upload, method, address string) outcome {
+	req, err := http.NewRequestWithContext(ctx, method, address, nil)
+	if err != nil {
+		return outcome{err: err, held: -1, size: -1}
+	}
+	return t.known(t.perform(u, req))
+}
+
+// known adds what the content has become by now.
+func (t *transfer) known(o outcome) outcome {
+	var ok bool
+	if o.digest, o.size, ok = t.content.complete(); !ok {
+		o.size = -1
+	}
+	return o
+}
+
+// perform does the request and reads the answer into an outcome.
+func (t *transfer) perform(u upload, req *http.Request) outcome {
+	o := outcome{held: -1}
+	resp, err := t.push.stack.uploads.Do(req)
+	if err != nil {
+		o.err = fmt.Errorf("%s: %w", u.step, unwrapURL(err))
+		return o
+	}
+	defer drain(resp)
+	o.status = resp.StatusCode
+	o.held = heldBytes(resp.Header.Get("Range"))
+	o.minChunk, _ = strconv.ParseInt(resp.Header.Get("OCI-Chunk-Min-Length"), 10, 64) // absent is zero
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		o.err = responseError(u.step.String(), req, resp)
+		if resp.StatusCode == http.StatusInternalServerError {
+			t.push.gate.narrow()
+		}
+		return o
+	}
+	if location := resp.Header.Get("Location"); location != "" {
+		if o.location, err = resolveLocation(req.URL, location); err != nil {
+			return outcome{err: fmt.Errorf("%s: %w", u.step, err), held: -1}
+		}
+	}
+	if got := digest.Digest(resp.Header.Get("Docker-Content-Digest")); got != "" && resp.StatusCode == http.StatusCreated {
+		if d, _, ok := t.content.complete(); ok && got != d {
+			o.status, o.err = 0, fmt.Errorf("%w: sent %s, the registry has %s", ErrDigestMismatch, d, clean(got.String()))
+		}
+	}
+	return o
+}
+
+// cleanUp removes the session of an upload that has failed or was cancelled.
+func (t *transfer) cleanUp(ctx context.Context, u upload) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	u.step = stepAbandon
+	if o := t.attempt(ctx, u); o.err != nil {
+		t.push.log(ctx, "upload session left behind: "+o.err.Error())
+	}
+}
+
+// heldBytes reads the Range of an upload's answer: "0-1023" is 1024 bytes. It
+// is -1 where there is none. The specification has no unit in it; "bytes=" is
+// seen all the same.
+func heldBytes(header string) int64 {
+	header = strings.TrimPrefix(strings.TrimPrefix(header, "bytes="), "bytes ")
+	first, last, found := strings.Cut(header, "-")
+	if !found || first != "0" {
+		return -1
+	}
+	end, err := strconv.ParseInt(last, 10, 62)
+	if err != nil || end < 0 {
+		return -1
+	}
+	return end + 1
+}
+
+// resolveLocation is the address of an upload session. A registry behind a
+// proxy that ends TLS may name itself with http; the session is where the
+// request went all the same. Another origin is gone to, without a credential,
+// but never from TLS to plain HTTP.
+func resolveLocation(base *url.URL, location string) (string, error) {
+	u, err := base.Parse(location)
+	if err != nil || u.Host == "" {
+		return "", fmt.Errorf("%w: malformed location %q", ErrRedirected, clean(location))
+	}
+	if u.Hostname() == base.Hostname() && strings.HasPrefix(u.Path, "/v2/") {
+		u.Scheme, u.Host = base.Scheme, base.Host
+	}
+	u.User = nil
+	if base.Scheme == "https" && u.Scheme != "https" || u.Scheme != "https" && u.Scheme != "http" {
+		return "", fmt.Errorf("%w: the upload would go on at %s", ErrRedirected, clean(u.Scheme+"://"+u.Host))
+	}
+	return u.String(), nil
+}

@@ -1,0 +1,141 @@
+package registry
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// Cache remembers what compressing a layer gave and which manifest an image
+// became, so that an unchanged image is pushed without reading it, and how
+// large a body a host accepts. It is a directory of small files, safe to be
+// used by several processes at once and to be deleted at any time. What it
+// says is a hint: the registry is asked before it is relied on.
+type Cache struct{ dir string }
+
+// maxEntries bounds the files of each kind; the oldest go first.
+const maxEntries = 4096
+
+// NewCache returns a cache in dir, which need not exist.
+func NewCache(dir string) *Cache { return &Cache{dir: dir} }
+
+// layerEntry is what a raw layer became.
+type layerEntry struct {
+	Digest digest.Digest `json:"digest"`
+	Size   int64         `json:"size"`
+}
+
+// imageEntry is the manifest that an image became.
+type imageEntry struct {
+	MediaType string `json:"mediaType"`
+	Manifest  []byte `json:"manifest"`
+}
+
+// hostEntry is what was learned about a host.
+type hostEntry struct {
+	Chunk int64 `json:"chunk"`
+}
+
+func (c *Cache) layer(diffID digest.Digest, compression image.Compression) (layerEntry, bool) {
+	var e layerEntry
+	ok := c.read(&e, "layers", cacheKey(diffID, compression))
+	return e, ok && e.Digest.Validate() == nil && e.Size > 0
+}
+
+func (c *Cache) keepLayer(diffID digest.Digest, compression image.Compression, e layerEntry) error {
+	return c.write(e, "layers", cacheKey(diffID, compression))
+}
+
+func (c *Cache) image(id digest.Digest, compression image.Compression, platform string) (imageEntry, bool) {
+	var e imageEntry
+	ok := c.read(&e, "images", imageKey(id, compression, platform))
+	return e, ok && len(e.Manifest) > 0
+}
+
+func (c *Cache) keepImage(id digest.Digest, compression image.Compression, platform string, e imageEntry) error {
+	return c.write(e, "images", imageKey(id, compression, platform))
+}
+
+func (c *Cache) host(host string) hostEntry {
+	var e hostEntry
+	_ = c.read(&e, "hosts", digest.FromString(host).Encoded()) // absent is as good as zero
+	return e
+}
+
+func (c *Cache) keepHost(host string, e hostEntry) error {
+	return c.write(e, "hosts", digest.FromString(host).Encoded())
+}
+
+func cacheKey(id digest.Digest, compression image.Compression) string {
+	return digest.FromString(fmt.Sprintf("%s %s", id, compression)).Encoded()
+}
+
+func imageKey(id digest.Digest, compression image.Compression, platform string) string {
+	return digest.FromString(fmt.Sprintf("%s %s %s", id, compression, platform)).Encoded()
+}
+
+// read reports whether there was a usable entry. Anything else counts as none.
+func (c *Cache) read(entry any, kind, key string) bool {
+	if c == nil || c.dir == "" {
+		return false
+	}
+	data, err := os.ReadFile(filepath.Join(c.dir, kind, key))
+	return err == nil && json.Unmarshal(data, entry) == nil
+}
+
+// write replaces an entry as a whole, so that no reader meets half of one.
+func (c *Cache) write(entry any, kind, key string) error {
+	if c == nil || c.dir == "" {
+		return nil
+	}
+	dir := filepath.Join(c.dir, kind)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("write cache: %w", err)
+	}
+	data, err := json.Marshal(entry)
+	if err != nil {
+		return fmt.Errorf("write cache: %w", err)
+	}
+	file, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return fmt.Errorf("write cache: %w", err)
+	}
+	_, err = file.Write(data)
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), filepath.Join(dir, key))
+	}
+	if err != nil {
+		return fmt.Errorf("write cache: %w", errors.Join(err, removeFile(file.Name())))
+	}
+	return prune(dir)
+}
+
+// prune removes the oldest entries of a directory that has too many.
+func prune(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) <= maxEntries {
+		return err
+	}
+	age := func(e fs.DirEntry) time.Time {
+		info, err := e.Info()
+		if err != nil {
+			return time.Time{} // another process removed it
+		}
+		return info.ModTime()
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return age(a).Compare(age(b)) })
+	var errs []error
+	for _, e := range entries[:len(entries)-maxEntries/2] {
+		errs = append(errs, removeFile(filepath.Join(dir, e.Name())))
+	}
+	return errors.Join(errs...)
+}

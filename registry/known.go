@@ -1,0 +1,266 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// known pushes an image without reading its source, where the registry has
+// all of it and the manifest is at hand. done is false where that fails, for
+// whatever reason but a cancelled context: the source then decides.
+func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err error) {
+	if p.opts.ImageID == "" || p.opts.DryRun {
+		return root, false, nil
+	}
+	entry, found := p.client.opts.Cache.image(p.opts.ImageID, p.opts.Compression, p.opts.Platform)
+	if found {
+		root, err = image.ParseManifest(entry.MediaType, entry.Manifest)
+	} else {
+		// The containerd store knows an image by its manifest's digest.
+		root, err = p.getManifest(ctx, p.opts.ImageID)
+	}
+	if err != nil {
+		return image.Manifest{}, false, p.permanent(ctx, err)
+	}
+	exists, err := p.exists(ctx, "manifests", root.Descriptor.Digest)
+	if err == nil && !exists {
+		exists, err = p.mountAll(ctx, root)
+	}
+	if err != nil || !exists {
+		return image.Manifest{}, false, p.permanent(ctx, err)
+	}
+	if err := p.putTags(ctx, root); err != nil {
+		return image.Manifest{}, false, p.permanent(ctx, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range root.References {
+		p.blobs = append(p.blobs, BlobResult{Digest: d.Digest, Size: d.Size, Status: StatusExists})
+		if p.opts.Progress != nil {
+			p.opts.Progress(Event{Name: d.Digest.String(), ID: d.Digest.Encoded()[:12], Status: StatusExists, Current: d.Size, Total: d.Size})
+		}
+	}
+	return root, true, nil
+}
+
+// permanent keeps of the failures of a shortcut those that the long way would
+// meet as well.
+func (p *push) permanent(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, ErrUnauthorized), errors.Is(err, ErrDenied), isTLS(err):
+		return err
+	case err != nil:
+		p.log(ctx, "shortcut not taken", slog.String("cause", clean(err.Error())))
+	}
+	return nil
+}
+
+// mountAll asks for every blob of a manifest; the registry may hold them for
+// another package. An index is not tried: its children would have to be there.
+func (p *push) mountAll(ctx context.Context, root image.Manifest) (bool, error) {
+	if isIndex(root.Descriptor.MediaType) {
+		return false, nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(orDefault(p.opts.Jobs, DefaultJobs))
+	for _, d := range root.References {
+		group.Go(func() error {
+			ok, err := p.mount(ctx, d.Digest)
+			if err == nil && !ok {
+				err = ErrBlobUnknown
+			}
+			return err
+		})
+	}
+	err := group.Wait()
+	if errors.Is(err, ErrBlobUnknown) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func isIndex(mediaType string) bool {
+	return mediaType == ocispec.MediaTypeImageIndex || mediaType == "application/vnd.docker.distribution.manifest.list.v2+json"
+}
+
+// remember keeps the manifest of an image for the next push.
+func (p *push) remember(ctx context.Context, root image.Manifest) {
+	if p.opts.ImageID == "" || p.opts.DryRun || root.Descriptor.Digest == p.opts.ImageID {
+		return
+	}
+	entry := imageEntry{MediaType: root.Descriptor.MediaType, Manifest: root.Data}
+	if err := p.client.opts.Cache.keepImage(p.opts.ImageID, p.opts.Compression, p.opts.Platform, entry); err != nil {
+		p.log(ctx, err.Error())
+	}
+}
+
+// knownLayer spares compressing a raw layer that the registry has in the form
+// that it took the last time.
+func (p *push) knownLayer(ctx context.Context, blob *image.Blob) (bool, error) {
+	if blob.Digest == "" {
+		return false, nil
+	}
+	entry, found := p.client.opts.Cache.layer(blob.Digest, p.opts.Compression)
+	if !found {
+		return false, nil
+	}
+	var exists bool
+	var err error
+	if p.opts.DryRun {
+		exists, err = p.exists(ctx, "blobs", entry.Digest)
+	} else {
+		exists, err = p.mount(ctx, entry.Digest)
+	}
+	if err != nil || !exists {
+		return false, err
+	}
+	p.done(blob, image.Sent{Digest: entry.Digest, Size: entry.Size, DiffID: blob.Digest}, StatusExists)
+	return true, nil
+}
+
+func (p *push) keepLayer(ctx context.Context, sent image.Sent) {
+	entry := layerEntry{Digest: sent.Digest, Size: sent.Size}
+	if err := p.client.opts.Cache.keepLayer(sent.DiffID, p.opts.Compression, entry); err != nil {
+		p.log(ctx, err.Error())
+	}
+}
+
+// mount asks the registry for a blob that it may hold for another package and
+// reports whether it is in the repository now. (Gitea 1.26 needs no "from";
+// other registries then answer with an upload session, which is removed.)
+func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
+	address := p.address("blobs/uploads", "") + "?mount=" + url.QueryEscape(d.String())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, nil)
+	if err != nil {
+		return false, err
+	}
+	resp, err := p.stack.http.Do(req)
+	if err != nil {
+		return false, fmt.Errorf("mount blob: %w", unwrapURL(err))
+	}
+	defer drain(resp)
+	switch resp.StatusCode {
+	case http.StatusCreated:
+		return true, nil
+	case http.StatusAccepted:
+		location, err := resolveLocation(req.URL, resp.Header.Get("Location"))
+		if err != nil {
+			return false, err
+		}
+		(&transfer{push: p, content: newSpool(0)}).cleanUp(ctx, upload{location: location})
+		// A registry that mounts only with "from" may have it here already.
+		return p.exists(ctx, "blobs", d)
+	}
+	return false, responseError("mount blob", req, resp)
+}
+
+// exists asks whether a blob or manifest is in the repository.
+func (p *push) exists(ctx context.Context, kind string, d digest.Digest) (bool, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, p.address(kind, d.String()), nil)
+	if err != nil {
+		return false, err
+	}
+	acceptManifests(req)
+	resp, err := p.stack.http.Do(req)
+	if err != nil {
+		return false, fmt.Errorf("find %s: %w", d, unwrapURL(err))
+	}
+	defer drain(resp)
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return true, nil
+	case http.StatusNotFound:
+		return false, nil
+	}
+	return false, responseError("find "+d.String(), req, resp)
+}
+
+// wouldSend is what a dry run does in place of sending.
+func (p *push) wouldSend(ctx context.Context, c content) (Status, error) {
+	if _, err := c.wait(ctx, 1<<62); err != nil {
+		return "", err
+	}
+	d, _, _ := c.complete()
+	exists, err := p.exists(ctx, "blobs", d)
+	switch {
+	case errors.Is(err, ErrOwnerUnknown), err == nil && !exists:
+		return StatusSkipped, nil
+	case err != nil:
+		return "", err
+	}
+	return StatusExists, nil
+}
+
+// find brings a blob that the source lacks into the repository: from another
+// package of the registry, or out of the compressed form that was just sent.
+func (p *push) find(ctx context.Context, missing ocispec.Descriptor) error {
+	blob := &image.Blob{Name: missing.Digest.String(), Digest: missing.Digest, Size: missing.Size}
+	sent := image.Sent{Digest: missing.Digest, Size: missing.Size}
+	if p.opts.DryRun {
+		p.done(blob, sent, StatusSkipped)
+		return nil
+	}
+	exists, err := p.mount(ctx, missing.Digest)
+	if err != nil {
+		return err
+	}
+	if exists {
+		p.done(blob, sent, StatusMounted)
+		return nil
+	}
+	compressed, ok := p.compressedForm(missing.Digest)
+	if !ok {
+		return &UploadError{Name: missing.Digest.String(), Digest: missing.Digest, Size: missing.Size, Err: fmt.Errorf("%w: neither the source nor the registry has it", ErrBlobUnknown)}
+	}
+	c := &stored{digest: missing.Digest, size: missing.Size, open: func() (io.ReadCloser, error) {
+		return p.getDecompressed(ctx, compressed)
+	}}
+	status, err := p.deliver(ctx, blob, c)
+	if err = errors.Join(err, c.Close()); err != nil {
+		return err
+	}
+	p.done(blob, sent, status)
+	return nil
+}
+
+// compressedForm is the digest under which the layer with a diff ID was sent.
+func (p *push) compressedForm(diffID digest.Digest) (digest.Digest, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, sent := range p.sent {
+		if sent.DiffID == diffID {
+			return sent.Digest, true
+		}
+	}
+	return "", false
+}
+
+// getDecompressed reads back a layer that was compressed on its way.
+func (p *push) getDecompressed(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.address("blobs", d.String()), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := p.stack.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("get blob: %w", unwrapURL(err))
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer drain(resp)
+		return nil, responseError("get blob", req, resp)
+	}
+	return p.opts.Compression.NewReader(resp.Body)
+}

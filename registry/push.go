@@ -1,0 +1,338 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// push is one call of [Client.Push]. Its files follow the image's way: blobs
+// (blob.go, by the upload machine in upload.go), then manifests and tags
+// (manifest.go). What the cache knows saves steps (known.go).
+type push struct {
+	client *Client
+	stack  *stack
+	ref    Reference
+	tags   []string
+	opts   PushOptions
+	gate   *gate // bounds the blobs under way
+	// compressors bounds the layers being compressed, each of which uses all
+	// processors and some memory.
+	compressors chan struct{}
+
+	requests, bytesSent, retries atomic.Int64
+
+	// mu guards the fields below, and lets one event out at a time.
+	mu    sync.Mutex
+	sent  map[string]image.Sent
+	blobs []BlobResult
+}
+
+// maxCompressors is how many layers are compressed at the same time: while one
+// waits for its source or its last block, the other uses the processors.
+const maxCompressors = 2
+
+// Push implements [RegistryClient].
+func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) error {
+	start := time.Now()
+	ref, err := c.destination(imageRef)
+	if err != nil {
+		return err
+	}
+	if err := opts.Validate(); err != nil {
+		return err
+	}
+	if opts.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, opts.Timeout, fmt.Errorf("%w after %v", context.DeadlineExceeded, opts.Timeout))
+		defer cancel()
+	}
+	p := &push{
+		client: c, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
+		gate: newGate(orDefault(opts.Jobs, DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
+		sent: map[string]image.Sent{},
+	}
+	ctx = context.WithValue(withScope(ctx, ref.Repository), requestCounter{}, &p.requests)
+	if p.stack, err = c.stack(ctx, opts.Insecure); err != nil {
+		return p.failure(ctx, err)
+	}
+	root, err := p.run(ctx)
+	if err != nil {
+		return p.failure(ctx, err)
+	}
+	if opts.Result != nil {
+		*opts.Result = p.result(root, time.Since(start))
+	}
+	return nil
+}
+
+// destination parses imageRef and compares its host with the client's.
+func (c *Client) destination(imageRef string) (Reference, error) {
+	ref, err := ParseReference(imageRef)
+	if err != nil {
+		return ref, err
+	}
+	if ref.Host != "" && ref.Host != c.Host() {
+		return ref, &NameError{Input: imageRef, Fault: "the client is for " + c.Host(), Suggestion: joinReference(c.Host(), ref.Repository, ref.Tag)}
+	}
+	ref.Host = c.Host()
+	return ref, nil
+}
+
+// tagsOf are the tags to set, as the registry stores them: Gitea folds them to
+// lower case (routers/api/packages/container/manifest.go).
+func tagsOf(ref Reference, more []string) []string {
+	var tags []string
+	known := map[string]bool{}
+	for _, tag := range append([]string{ref.Tag}, more...) {
+		if folded := strings.ToLower(tag); !known[folded] {
+			known[folded] = true
+			tags = append(tags, tag)
+		}
+	}
+	return tags
+}
+
+func orDefault(n, standard int) int {
+	if n > 0 {
+		return n
+	}
+	return standard
+}
+
+// failure puts the destination in front, and says when it was the push's own
+// time limit that ended it.
+func (p *push) failure(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && errors.Is(cause, context.DeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	return fmt.Errorf("push %s: %w", p.ref, err)
+}
+
+// run goes through the stages and returns the manifest that was tagged.
+func (p *push) run(ctx context.Context) (image.Manifest, error) {
+	p.warnTags()
+	root, done, err := p.known(ctx)
+	if err != nil || done {
+		return root, err
+	}
+	source, closeSource, err := p.source(ctx)
+	if err != nil {
+		return image.Manifest{}, err
+	}
+	root, err = p.content(ctx, source)
+	return root, errors.Join(err, closeSource())
+}
+
+func (p *push) warnTags() {
+	for _, tag := range p.tags {
+		if folded := strings.ToLower(tag); folded != tag {
+			p.note("the registry stores the tag %q as %q", tag, folded)
+		}
+	}
+}
+
+// source is the one of the options, or the daemon's export of the image.
+func (p *push) source(ctx context.Context) (*image.Source, func() error, error) {
+	if p.opts.Source != nil {
+		return p.opts.Source, func() error { return nil }, nil
+	}
+	if p.client.opts.Save == nil {
+		return nil, nil, ErrNoSource
+	}
+	name := p.opts.Image
+	if name == "" {
+		name = p.ref.String()
+	}
+	stream, err := p.client.opts.Save(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	source, err := image.Read(stream, name, &image.Options{Platform: p.opts.Platform, Compression: p.opts.Compression})
+	if err != nil {
+		return nil, nil, errors.Join(err, stream.Close())
+	}
+	return source, func() error { return errors.Join(source.Close(), stream.Close()) }, nil
+}
+
+// content sends what the source holds: blobs, then manifests.
+func (p *push) content(ctx context.Context, source *image.Source) (image.Manifest, error) {
+	if err := p.sendBlobs(ctx, source); err != nil {
+		return image.Manifest{}, err
+	}
+	img, err := source.Finish(p.sent)
+	if err != nil {
+		return image.Manifest{}, err
+	}
+	for _, notice := range img.Notices {
+		p.note("%s", notice)
+	}
+	if err := p.sendRest(ctx, img); err != nil {
+		return image.Manifest{}, err
+	}
+	if err := p.putManifests(ctx, img); err != nil {
+		return image.Manifest{}, err
+	}
+	p.remember(ctx, img.Root)
+	return img.Root, nil
+}
+
+// sendBlobs hands each blob of the source to a goroutine of its own, as many
+// at a time as there are jobs. A blob that can be read only once has to be
+// read before the source goes on; sending it may take longer.
+func (p *push) sendBlobs(ctx context.Context, source *image.Source) error {
+	group, inner := errgroup.WithContext(ctx)
+	for {
+		if err := p.gate.acquire(inner); err != nil {
+			break // the group or ctx has the cause
+		}
+		blob, err := source.Next(inner)
+		if err != nil {
+			p.gate.release()
+			if !errors.Is(err, io.EOF) {
+				group.Go(func() error { return err })
+			}
+			break
+		}
+		read := make(chan struct{})
+		group.Go(func() error {
+			defer p.gate.release()
+			return p.sendBlob(inner, blob, sync.OnceFunc(func() { close(read) }))
+		})
+		if blob.Once {
+			<-read
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// sendRest sends the blobs that only the end of the source made known, and
+// finds those that it lacks.
+func (p *push) sendRest(ctx context.Context, img *image.Image) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(orDefault(p.opts.Jobs, DefaultJobs))
+	for _, blob := range img.Blobs {
+		group.Go(func() error { return p.sendBlob(ctx, blob, func() {}) })
+	}
+	for _, missing := range img.Missing {
+		group.Go(func() error { return p.find(ctx, missing) })
+	}
+	return group.Wait()
+}
+
+// result tells what was done.
+func (p *push) result(root image.Manifest, took time.Duration) Result {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := Result{
+		Reference: p.ref.Familiar(),
+		MediaType: root.Descriptor.MediaType, Digest: root.Descriptor.Digest, Size: root.Descriptor.Size,
+		Blobs: p.blobs, BytesSent: p.bytesSent.Load(), Requests: int(p.requests.Load()), Retries: int(p.retries.Load()),
+		Duration: took, DryRun: p.opts.DryRun,
+	}
+	for _, tag := range p.tags {
+		r.Tags = append(r.Tags, strings.ToLower(tag))
+	}
+	return r
+}
+
+// done records what became of a blob.
+func (p *push) done(blob *image.Blob, sent image.Sent, status Status) {
+	p.mu.Lock()
+	p.sent[blob.Name] = sent
+	p.blobs = append(p.blobs, BlobResult{Digest: sent.Digest, Size: sent.Size, Status: status})
+	p.mu.Unlock()
+	p.emit(Event{Name: blob.Name, ID: shortID(blob, sent), Status: status, Current: sent.Size, Total: sent.Size})
+}
+
+// emit passes an event on, one at a time.
+func (p *push) emit(e Event) {
+	if p.opts.Progress == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.opts.Progress(e)
+}
+
+func (p *push) note(format string, args ...any) {
+	p.emit(Event{Note: fmt.Sprintf(format, args...)})
+}
+
+func (p *push) log(ctx context.Context, message string, attrs ...slog.Attr) {
+	p.client.opts.Logger.LogAttrs(ctx, slog.LevelDebug, message, attrs...)
+}
+
+// shortID is what docker shows of a layer: the first digits of its diff ID
+// where that is known, of its digest otherwise.
+func shortID(blob *image.Blob, sent image.Sent) string {
+	for _, d := range []digest.Digest{sent.DiffID, blob.Digest, sent.Digest} {
+		if d.Validate() == nil {
+			return d.Encoded()[:12]
+		}
+	}
+	name := blob.Name
+	return name[:min(12, len(name))]
+}
+
+// gate bounds how many blobs are under way. Its width can be reduced while a
+// push is going on: Gitea with SQLite answers parallel uploads with errors.
+type gate struct {
+	// mu guards the fields below; free is signalled when they change.
+	mu          sync.Mutex
+	free        sync.Cond
+	used, width int
+}
+
+func newGate(width int) *gate {
+	g := &gate{width: width}
+	g.free.L = &g.mu
+	return g
+}
+
+func (g *gate) acquire(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.free.Broadcast()
+	})
+	defer stop()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for ctx.Err() == nil && g.used >= g.width {
+		g.free.Wait()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	g.used++
+	return nil
+}
+
+func (g *gate) release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.used--
+	g.free.Broadcast()
+}
+
+// narrow halves the width, down to one.
+func (g *gate) narrow() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.width = max(1, g.width/2)
+}

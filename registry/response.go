@@ -1,0 +1,132 @@
+package registry
+
+import (
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// The error codes of the OCI distribution specification that we tell apart.
+const (
+	codeBlobUnknown         = "BLOB_UNKNOWN"
+	codeBlobUploadInvalid   = "BLOB_UPLOAD_INVALID"
+	codeBlobUploadUnknown   = "BLOB_UPLOAD_UNKNOWN"
+	codeDigestInvalid       = "DIGEST_INVALID"
+	codeManifestBlobUnknown = "MANIFEST_BLOB_UNKNOWN"
+	codeManifestInvalid     = "MANIFEST_INVALID"
+	codeManifestUnknown     = "MANIFEST_UNKNOWN"
+	codeNameInvalid         = "NAME_INVALID"
+	codeSizeInvalid         = "SIZE_INVALID"
+	codeTagInvalid          = "TAG_INVALID"
+)
+
+// headerVersion is on every answer of a registry itself, except for Gitea's
+// plain-text 401 and 404; its absence on others tells of a proxy.
+const headerVersion = "Docker-Distribution-Api-Version"
+
+const maxErrorBody = 8 << 10
+
+// responseError makes an [*Error] of an answer that is no success. It reads a
+// bounded part of the body and leaves closing it to the caller.
+func responseError(op string, req *http.Request, resp *http.Response) *Error {
+	e := &Error{
+		Op: op, Method: req.Method, URL: bareURL(req.URL), Status: resp.StatusCode,
+		Server: clean(resp.Header.Get("Server")), RetryAfter: retryAfter(resp.Header, time.Now()),
+	}
+	fromRegistry := resp.Header.Get(headerVersion) != ""
+	e.Proxy = !fromRegistry && resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusNotFound
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what did arrive is all the better
+	e.Code, e.Message = parseErrorBody(resp.Header.Get("Content-Type"), body)
+	if location := resp.Header.Get("Location"); isRedirect(e.Status) {
+		e.Message = "to " + clean(location)
+	}
+	challenges := parseChallenges(resp.Header.Values("WWW-Authenticate"))
+	e.kind = classify(e, denied(challenges), fromRegistry && len(body) == 0)
+	return e
+}
+
+// parseErrorBody reads {"errors":[{"code","message"}]}, or takes a line of
+// plain text as the message. Of a page made for browsers it keeps nothing.
+func parseErrorBody(contentType string, body []byte) (code, message string) {
+	var wire struct {
+		Errors []struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+		} `json:"errors"`
+		Details string `json:"details"` // of token services
+	}
+	if json.Unmarshal(body, &wire) == nil {
+		if len(wire.Errors) > 0 {
+			return clean(wire.Errors[0].Code), clean(wire.Errors[0].Message)
+		}
+		return "", clean(wire.Details)
+	}
+	if kind, _, _ := mime.ParseMediaType(contentType); kind == "text/plain" {
+		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
+		return "", clean(line)
+	}
+	return "", ""
+}
+
+// classify is the one place that knows what an answer means. (Gitea 1.26
+// routers/api/packages/container; OCI distribution specification, "Error
+// Codes".)
+func classify(e *Error, denied, emptyFromRegistry bool) error {
+	switch e.Code {
+	case codeBlobUnknown, codeManifestBlobUnknown:
+		return ErrBlobUnknown
+	case codeBlobUploadUnknown:
+		return ErrUploadUnknown
+	case codeDigestInvalid:
+		return ErrDigestMismatch
+	case codeManifestUnknown:
+		return ErrManifestUnknown
+	case codeNameInvalid, codeTagInvalid:
+		return ErrNameInvalid
+	case codeManifestInvalid, codeSizeInvalid:
+		if e.Message == "Tag is invalid" {
+			return ErrNameInvalid
+		}
+		if e.Status != http.StatusRequestEntityTooLarge {
+			return ErrManifestInvalid
+		}
+	}
+	switch {
+	case isRedirect(e.Status):
+		return ErrRedirected
+	case e.Status == http.StatusUnauthorized && denied:
+		return ErrDenied
+	case e.Status == http.StatusUnauthorized:
+		return ErrUnauthorized
+	case e.Status == http.StatusForbidden && emptyFromRegistry:
+		return ErrQuota // Gitea's answer to a full quota has no body
+	case e.Status == http.StatusForbidden:
+		return ErrDenied
+	case e.Status == http.StatusNotFound:
+		return ErrOwnerUnknown
+	case e.Status == http.StatusRequestEntityTooLarge && e.Message == "quota exceeded":
+		return ErrQuota // Forgejo
+	case e.Status == http.StatusRequestEntityTooLarge:
+		return ErrTooLarge
+	case e.Status == http.StatusTooManyRequests:
+		return ErrRateLimited
+	case e.Status == http.StatusNotImplemented:
+		return ErrManifestInvalid // schema version 1
+	case e.Status >= http.StatusInternalServerError:
+		return ErrServer
+	}
+	return nil
+}
+
+func isRedirect(status int) bool {
+	return status >= http.StatusMultipleChoices && status < http.StatusBadRequest && status != http.StatusNotModified
+}
+
+// bareURL is u without user information and query.
+func bareURL(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}

@@ -1,0 +1,300 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Requests pass these layers, each of which does one thing:
+//
+//	retrier      other requests than uploads: again after a passing failure
+//	  authorizer   adds the token, fetches a new one on 401   (auth.go)
+//	    meter        user agent, TLS errors, log, count
+//	      transport    Go's, with the host's TLS settings and stall detection
+//
+// Uploads enter below the retrier: their retries belong to the upload state
+// machine alone (upload.go).
+
+// NewTransport returns Go's transport with the TLS settings of config, the
+// proxy of the environment, and connections that fail with [ErrStalled] when
+// nothing moves in either direction for too long. opts may be nil.
+func NewTransport(config RegistryConfig, opts *Options) (*http.Transport, error) {
+	settings, err := TLSConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	connect, stall := DefaultConnectTimeout, DefaultStallTimeout
+	if opts != nil && opts.ConnectTimeout > 0 {
+		connect = opts.ConnectTimeout
+	}
+	if opts != nil && opts.StallTimeout > 0 {
+		stall = opts.StallTimeout
+	}
+	dialer := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &stallConn{Conn: conn, limit: stall}, nil
+		},
+		TLSClientConfig:     settings,
+		TLSHandshakeTimeout: connect,
+		// Blob uploads wait this long for "100 Continue" before they send the
+		// body all the same, as RFC 9110 section 10.1.1 asks for.
+		ExpectContinueTimeout: 2 * time.Second,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       60 * time.Second,
+		// No layer of a registry is ever sent compressed a second time.
+		DisableCompression: true,
+		WriteBufferSize:    64 << 10,
+		ReadBufferSize:     16 << 10,
+		// HTTP/1.1 gives each upload a connection and a TCP window of its own;
+		// in HTTP/2 all of them share one flow-control window (golang/go#47840).
+		Protocols: onlyHTTP1(),
+	}, nil
+}
+
+func onlyHTTP1() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	return p
+}
+
+// stallConn fails when nothing is read or written for limit. Each write also
+// moves the read deadline, since a reader waits all through an upload.
+type stallConn struct {
+	net.Conn
+	limit time.Duration
+}
+
+func (c *stallConn) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(c.limit)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Read(p)
+	return n, stalled(err)
+}
+
+func (c *stallConn) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.limit)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(p)
+	return n, stalled(err)
+}
+
+func stalled(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrStalled, err)
+	}
+	return err
+}
+
+// meter is the layer of everything that concerns each single request.
+type meter struct {
+	base      http.RoundTripper
+	userAgent string
+	log       *slog.Logger
+}
+
+func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("User-Agent", m.userAgent)
+	if requests, ok := req.Context().Value(requestCounter{}).(*atomic.Int64); ok {
+		requests.Add(1)
+	}
+	start := time.Now()
+	resp, err := m.base.RoundTrip(req)
+	attrs := []any{
+		slog.String("method", req.Method), slog.String("url", redactURL(req.URL)), slog.Duration("took", time.Since(start)),
+	}
+	if err != nil {
+		m.log.DebugContext(req.Context(), "request failed", append(attrs, slog.String("cause", clean(err.Error())))...) //nolint:sloglint // the attributes are shared with the line below
+		return nil, asTLSError(req.URL.Host, err)
+	}
+	m.log.DebugContext(req.Context(), "request", append(attrs, slog.Int("status", resp.StatusCode))...) //nolint:sloglint // as above
+	return resp, nil
+}
+
+// requestCounter is the context key of a push's request count.
+type requestCounter struct{}
+
+// retrier sends a request again after a passing failure. Bodies come from
+// GetBody; a request without it is tried once.
+type retrier struct {
+	base    http.RoundTripper
+	retries int
+	backoff func(n int) time.Duration
+}
+
+func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
+	for n := 1; ; n++ {
+		attempt, err := rewind(req, n > 1)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := r.base.RoundTrip(attempt)
+		again := n <= r.retries && (req.Body == nil || req.GetBody != nil)
+		if err != nil && (!again || !temporary(err)) {
+			return nil, err
+		}
+		if err == nil && (!again || !temporaryStatus(resp.StatusCode)) {
+			return resp, nil
+		}
+		wait := r.backoff(n)
+		if err == nil {
+			if asked := retryAfter(resp.Header, time.Now()); asked > 0 {
+				wait = asked
+			}
+			drain(resp)
+		}
+		if err := pause(req.Context(), wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// rewind returns req with a body that is read from its start.
+func rewind(req *http.Request, again bool) (*http.Request, error) {
+	if !again || req.Body == nil || req.Body == http.NoBody {
+		return req, nil
+	}
+	if req.GetBody == nil {
+		return nil, errors.New("request body cannot be sent again")
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	next := req.Clone(req.Context())
+	next.Body = body
+	return next, nil
+}
+
+// FullJitter is the default backoff: a random wait below 0.5 s, doubled each
+// time, up to 30 s.
+func FullJitter(n int) time.Duration {
+	ceiling := 30 * time.Second
+	if n < 7 {
+		ceiling = 250 * time.Millisecond << n
+	}
+	return rand.N(ceiling) //nolint:gosec // G404: a wait is no secret
+}
+
+// maxRetryAfter bounds what a server may ask for.
+const maxRetryAfter = 5 * time.Minute
+
+// retryAfter reads the header in both its forms: seconds, and a date (RFC 9110
+// section 10.2.3). It is zero where there is none.
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	value := strings.TrimSpace(header.Get("Retry-After"))
+	wait := time.Duration(0)
+	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
+		wait = time.Duration(seconds) * time.Second
+	} else if date, err := http.ParseTime(value); err == nil {
+		if server, err := http.ParseTime(header.Get("Date")); err == nil {
+			now = server // the two dates are of one clock
+		}
+		wait = date.Sub(now)
+	}
+	return min(max(wait, 0), maxRetryAfter)
+}
+
+// pause waits, or returns the error of ctx.
+func pause(ctx context.Context, wait time.Duration) error {
+	if wait <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// temporaryStatus reports the answers after which another try makes sense.
+func temporaryStatus(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+		520, 521, 522, 523, 524: // Cloudflare: the origin is unreachable or slow
+		return true
+	}
+	return false
+}
+
+// isNetwork reports a failure of the connection, as against one of our own
+// reading of the source.
+func isNetwork(err error) bool {
+	var (
+		network net.Error
+		number  syscall.Errno
+	)
+	switch {
+	case errors.Is(err, ErrStalled), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+		return true
+	case errors.Is(err, errSource):
+		return false
+	case errors.As(err, &network):
+		return true
+	case errors.As(err, &number):
+		return number == syscall.ECONNRESET || number == syscall.EPIPE || number == syscall.ECONNREFUSED || number == syscall.ECONNABORTED
+	}
+	// net/http does not export these.
+	text := err.Error()
+	return strings.Contains(text, "http: server closed idle connection") || strings.Contains(text, "malformed HTTP") ||
+		strings.Contains(text, "http: ContentLength=")
+}
+
+// errSource marks a failure to read what is being sent.
+var errSource = errors.New("read source")
+
+// allowedQuery are the query parameters that may be shown.
+var allowedQuery = map[string]bool{"digest": true, "mount": true, "from": true, "n": true, "last": true, "service": true, "scope": true}
+
+// redactURL is u without user information and with only harmless parameters.
+// Upload sessions carry signed state in theirs.
+func redactURL(u *url.URL) string {
+	shown := *u
+	shown.User = nil
+	query := shown.Query()
+	for key := range query {
+		if !allowedQuery[key] {
+			query.Set(key, "redacted")
+		}
+	}
+	shown.RawQuery = query.Encode()
+	return shown.String()
+}
+
+// drain reads a little of a body that is not wanted, so that its connection
+// can be used again, and closes it.
+func drain(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, 16<<10)
+	_ = resp.Body.Close()
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}

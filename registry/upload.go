@@ -1,0 +1,415 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+)
+
+// step is what the upload of a blob does next.
+type step int
+
+const (
+	// stepSingle is POST ?mount=D&digest=D with the whole body. On Gitea it is
+	// the quickest way and the only one that leaves no session behind; a blob
+	// that any readable package holds is answered before a byte is sent.
+	stepSingle step = iota
+	// stepStart is POST, with ?mount=D where the digest is known: 201 when the
+	// registry has the blob, else 202 with a session.
+	stepStart
+	// stepStream is one PATCH with everything, whose end is not known yet.
+	stepStream
+	// stepChunk is a PATCH with a Content-Range.
+	stepChunk
+	// stepCommit is PUT ?digest=D, with what the session still lacks.
+	stepCommit
+	// stepQuery is GET on the session: how much does it hold?
+	stepQuery
+	// stepVerify is HEAD on the blob: did it arrive after all?
+	stepVerify
+	// stepAbandon is DELETE on the session, and then another begins.
+	stepAbandon
+	stepDone
+	stepFailed
+)
+
+func (s step) String() string {
+	return [...]string{
+		"upload blob", "start upload", "stream blob", "upload chunk", "finish upload",
+		"ask upload", "find blob", "cancel upload", "done", "failed",
+	}[s]
+}
+
+// upload is the state of one blob on its way into the registry. It is a value:
+// next makes the following state from an outcome, without any I/O.
+type upload struct {
+	step step
+	// digest and size describe the blob; size is -1 until both are known.
+	digest digest.Digest
+	size   int64
+	// chunk is the largest request body in bytes; 0 means no limit.
+	chunk int64
+	// noSingle: the registry does not know uploads in one request.
+	noSingle bool
+
+	// location is the session's address; empty without one.
+	location string
+	// offset is how many bytes the session is known to hold.
+	offset int64
+	// resumed: the session is used again after a failure, which Gitea refuses
+	// when a connection was cut inside a body.
+	resumed bool
+
+	// best is the furthest offset reached. failures counts the failed tries
+	// since then, tries all of them; more than retries failures end the upload.
+	best                     int64
+	failures, tries, retries int
+	// mismatches counts the answers that the digest is wrong.
+	mismatches int
+	// lastCut is where the connection was cut the last time.
+	lastCut int64
+	// wait is how long to wait before the step: the server's wish, or -1 for
+	// the client's backoff.
+	wait time.Duration
+	// err is the last failure.
+	err error
+	// present: the registry had the blob.
+	present bool
+}
+
+// backoff as a value of upload.wait.
+const backoff time.Duration = -1
+
+// outcome is what came of a step.
+type outcome struct {
+	// status is that of the answer, 0 without one; err is the failure, an
+	// [*Error] for an answer that is no success.
+	status int
+	err    error
+	// location and held are those of the answer: the session's address, and
+	// how many bytes it says to hold, -1 where it does not say.
+	location string
+	held     int64
+	// minChunk is OCI-Chunk-Min-Length.
+	minChunk int64
+	// body is how many bytes the request carried, sent how many of them left.
+	body, sent int64
+	// digest and size are those of the content, as far as known by now.
+	digest digest.Digest
+	size   int64
+}
+
+// minChunkSize is the smallest chunk tried after "too large".
+const minChunkSize = 1 << 20
+
+// begin is the first state of a blob. size is -1 when it is not known yet.
+func begin(d digest.Digest, size, chunk int64, retries int, noSingle bool) upload {
+	u := upload{digest: d, size: size, chunk: chunk, retries: retries, noSingle: noSingle}
+	u.step = u.first()
+	return u
+}
+
+// first is the step with which a new try begins.
+func (u upload) first() step {
+	if u.size >= 0 && u.fits(u.size) && !u.noSingle {
+		return stepSingle
+	}
+	return stepStart
+}
+
+func (u upload) fits(size int64) bool { return u.chunk == 0 || size <= u.chunk }
+
+// next decides what follows the outcome of u.step.
+func (u upload) next(o outcome) upload {
+	u.wait = 0
+	if o.size >= 0 && o.digest != "" {
+		u.digest, u.size = o.digest, o.size
+	}
+	if o.err != nil {
+		u.err = o.err
+	}
+	switch u.step {
+	case stepSingle:
+		return u.afterSingle(o)
+	case stepStart:
+		return u.afterStart(o)
+	case stepStream, stepChunk:
+		return u.afterPatch(o)
+	case stepCommit:
+		return u.afterCommit(o)
+	case stepQuery:
+		return u.afterQuery(o)
+	case stepVerify:
+		return u.afterVerify(o)
+	case stepAbandon:
+		return u.restart()
+	case stepDone, stepFailed:
+	}
+	return u
+}
+
+func (u upload) afterSingle(o outcome) upload {
+	switch {
+	case o.status == http.StatusCreated:
+		u.present = o.sent == 0 && u.size > 0
+		return u.to(stepDone)
+	case o.status == http.StatusAccepted:
+		// Spec: a registry without single-request uploads answers 202 and has
+		// ignored the body.
+		u.noSingle = true
+		return u.afterStart(o)
+	case o.status == http.StatusMethodNotAllowed, o.status == http.StatusUnsupportedMediaType:
+		u.noSingle = true
+		return u.to(stepStart)
+	}
+	return u.failed(o)
+}
+
+func (u upload) afterStart(o outcome) upload {
+	switch {
+	case o.status == http.StatusCreated:
+		u.present = true
+		return u.to(stepDone)
+	case o.status == http.StatusAccepted && o.location != "":
+		u.location, u.offset, u.resumed = o.location, 0, false
+		if u.chunk > 0 {
+			u.chunk = max(u.chunk, o.minChunk)
+		}
+		return u.to(u.send())
+	}
+	return u.failed(o)
+}
+
+// send is the step that brings the session nearer to its end.
+func (u upload) send() step {
+	switch {
+	case u.size >= 0 && (u.offset == u.size || u.offset == 0 && u.fits(u.size)):
+		return stepCommit
+	case u.chunk > 0 || u.offset > 0:
+		return stepChunk
+	}
+	return stepStream
+}
+
+func (u upload) afterPatch(o outcome) upload {
+	if o.status != http.StatusAccepted && o.status != http.StatusNoContent {
+		return u.failed(o)
+	}
+	if o.location != "" {
+		u.location = o.location
+	}
+	u.offset += o.body
+	// Trust what the registry says where it is plausible. Forgejo and Gitea
+	// before 1.24.2 are off by one, on the high side.
+	if o.held >= 0 && o.held != u.offset && o.held != u.offset+1 {
+		u.offset = o.held
+	}
+	u.resumed = false
+	if u.offset > u.best {
+		u.best, u.failures, u.err = u.offset, 0, nil
+	}
+	return u.to(u.send())
+}
+
+func (u upload) afterCommit(o outcome) upload {
+	if o.status == http.StatusCreated || o.status == http.StatusNoContent || o.status == http.StatusOK {
+		return u.to(stepDone)
+	}
+	return u.failed(o)
+}
+
+func (u upload) afterQuery(o outcome) upload {
+	if o.status != http.StatusNoContent && o.status != http.StatusAccepted && o.status != http.StatusOK {
+		if errors.Is(o.err, ErrUploadUnknown) || o.status == http.StatusNotFound {
+			return u.restart()
+		}
+		return u.to(stepAbandon)
+	}
+	if o.location != "" {
+		u.location = o.location
+	}
+	held := max(o.held, 0)
+	if held == u.offset+1 || held == u.size+1 {
+		held-- // off by one, as above
+	}
+	if held == 0 || u.resumed || u.size >= 0 && held > u.size {
+		// Nothing to go on with; or Gitea's poisoned session, which keeps
+		// telling the old offset while it refuses everything.
+		return u.to(stepAbandon)
+	}
+	u.offset, u.resumed = held, true
+	return u.to(u.send())
+}
+
+func (u upload) afterVerify(o outcome) upload {
+	switch {
+	case o.status == http.StatusOK:
+		return u.to(stepDone)
+	case o.status == http.StatusNotFound && u.location != "":
+		return u.to(stepQuery)
+	case o.status == http.StatusNotFound:
+		return u.restart()
+	}
+	return u.failed(o)
+}
+
+// restart begins anew, with nothing in the registry.
+func (u upload) restart() upload {
+	u.location, u.offset, u.resumed = "", 0, false
+	return u.to(u.first())
+}
+
+func (u upload) to(s step) upload {
+	u.step = s
+	return u
+}
+
+// failed decides after an answer that is no success, or none at all.
+func (u upload) failed(o outcome) upload {
+	u.failures++
+	u.tries++
+	if o.status == http.StatusRequestEntityTooLarge && !errors.Is(o.err, ErrQuota) {
+		return u.tooLarge(o)
+	}
+	if u.failures > u.retries {
+		return u.to(stepFailed)
+	}
+	switch {
+	case errors.Is(o.err, ErrDigestMismatch):
+		// Once, a body may have been mangled on the way.
+		if u.mismatches++; u.mismatches > 1 {
+			return u.to(stepFailed)
+		}
+		return u.anew()
+	case errors.Is(o.err, ErrUploadUnknown):
+		return u.restart()
+	case o.status == http.StatusRequestedRangeNotSatisfiable:
+		return u.to(stepQuery)
+	case o.status == http.StatusBadRequest && u.location != "" && u.resumed:
+		return u.to(stepAbandon)
+	case o.status == 0 && !temporary(o.err), o.status != 0 && !temporaryStatus(o.status):
+		return u.to(stepFailed)
+	}
+	u.wait = backoff
+	var answer *Error
+	if errors.As(o.err, &answer) && answer.RetryAfter > 0 {
+		u.wait = answer.RetryAfter
+	}
+	if o.status == 0 && u.cutAgain(o) {
+		return u.shrink(o.sent).again(o)
+	}
+	return u.again(o)
+}
+
+// again is the step after a passing failure of u.step.
+func (u upload) again(o outcome) upload {
+	everything := o.body > 0 && o.sent == o.body || o.body == 0
+	switch u.step {
+	case stepStream, stepChunk:
+		return u.to(stepQuery)
+	case stepSingle:
+		// A gateway that gave up waiting, or a connection lost after the last
+		// byte: the registry may have finished all the same.
+		if everything && o.status != http.StatusInternalServerError {
+			return u.to(stepVerify)
+		}
+		return u.to(u.first())
+	case stepCommit:
+		if everything {
+			return u.to(stepVerify)
+		}
+		return u.to(stepQuery)
+	case stepQuery:
+		if u.resumed {
+			return u.to(stepAbandon)
+		}
+	case stepStart, stepVerify, stepAbandon, stepDone, stepFailed:
+	}
+	return u
+}
+
+// tooLarge makes smaller requests, down to a size below which it is no use.
+func (u upload) tooLarge(o outcome) upload {
+	limit := max(o.body, o.sent)
+	if u.chunk > 0 {
+		limit = min(limit, u.chunk)
+	}
+	if limit <= minChunkSize {
+		return u.to(stepFailed)
+	}
+	u = u.shrink(limit)
+	u.failures = 0
+	return u.anew()
+}
+
+// anew restarts after removing the session, if there is one.
+func (u upload) anew() upload {
+	if u.location != "" {
+		return u.to(stepAbandon)
+	}
+	return u.restart()
+}
+
+// niceChunks are the limits that people configure, largest first. Cloudflare's
+// free plan allows 100 MB.
+var niceChunks = []int64{512 << 20, 95 << 20, 48 << 20, 16 << 20, 8 << 20, 4 << 20, 2 << 20, minChunkSize}
+
+// shrink sets a chunk size below limit.
+func (u upload) shrink(limit int64) upload {
+	u.chunk = minChunkSize
+	for _, size := range niceChunks {
+		if size < limit {
+			u.chunk = size
+			break
+		}
+	}
+	return u
+}
+
+// cutAgain reports whether the connection broke at about the same place as
+// the last time: the sign of a proxy that refuses large bodies by closing.
+func (u *upload) cutAgain(o outcome) bool {
+	last := u.lastCut
+	u.lastCut = o.sent
+	if u.step != stepSingle && u.step != stepStream && u.step != stepCommit && u.step != stepChunk {
+		return false
+	}
+	return last > 2*minChunkSize && o.sent > last-last/16 && o.sent < last+last/16
+}
+
+// attempt performs u.step; it is the driver's only way to the registry.
+type attempt func(ctx context.Context, u upload) outcome
+
+// drive takes u to its end. report is called before each wait.
+func drive(ctx context.Context, u upload, do attempt, delay func(n int) time.Duration, report func(u upload, wait time.Duration)) (upload, error) {
+	for {
+		switch u.step {
+		case stepDone:
+			return u, nil
+		case stepFailed:
+			return u, u.err
+		case stepSingle, stepStart, stepStream, stepChunk, stepCommit, stepQuery, stepVerify, stepAbandon:
+		}
+		wait := u.wait
+		if wait == backoff {
+			wait = delay(u.failures)
+		}
+		if wait > 0 {
+			report(u, wait)
+		}
+		if err := pause(ctx, wait); err != nil {
+			return u, err
+		}
+		o := do(ctx, u)
+		if err := ctx.Err(); err != nil {
+			return u, err
+		}
+		if u = u.next(o); u.step == stepFailed && u.err == nil {
+			u.err = fmt.Errorf("unexpected answer %d", o.status)
+		}
+	}
+}

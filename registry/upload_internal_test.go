@@ -1,0 +1,137 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+)
+
+const testDigest = digest.Digest("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+
+func answer(status int, kind error) outcome {
+	return outcome{status: status, held: -1, size: -1, err: &Error{Op: "test", Status: status, kind: kind}}
+}
+
+// known is an outcome of a blob of 100 MiB whose digest is known.
+func (o outcome) of(size int64) outcome {
+	o.digest, o.size = testDigest, size
+	return o
+}
+
+func TestNext(t *testing.T) {
+	t.Parallel()
+	const size = 100 << 20
+	single := begin(testDigest, size, 0, 3, false)
+	stream := begin("", -1, 0, 3, false)
+	session := func(s step, change func(*upload)) upload {
+		u := begin(testDigest, size, 0, 3, true)
+		u.step, u.location = s, "https://h/v2/o/n/blobs/uploads/1"
+		if change != nil {
+			change(&u)
+		}
+		return u
+	}
+	ok := func(status int) outcome { return outcome{status: status, held: -1, size: -1} }
+	cut := outcome{held: -1, size: -1, body: size, sent: size / 2, err: io.ErrUnexpectedEOF}
+
+	for _, tc := range []struct {
+		name  string
+		from  upload
+		o     outcome
+		want  step
+		check func(u upload) bool
+	}{
+		{"a known digest goes in one request", single, ok(http.StatusCreated), stepDone, nil},
+		{"no byte sent: the registry had it", single, ok(http.StatusCreated), stepDone, func(u upload) bool { return u.present }},
+		{"202 to a single request: POST and PUT", single, outcome{status: 202, location: "l", held: -1, size: -1}, stepCommit, func(u upload) bool { return u.noSingle }},
+		{"405 to a single request", single, answer(405, nil), stepStart, func(u upload) bool { return u.noSingle }},
+		{"413 of a proxy: smaller requests", single, func() outcome { o := answer(413, ErrTooLarge); o.body = size; return o }(), stepStart, func(u upload) bool { return u.chunk == 95<<20 && u.failures == 0 }},
+		{"413 with the body of a full quota", single, answer(413, ErrQuota), stepFailed, nil},
+		{"413 to the smallest request", single, func() outcome { o := answer(413, ErrTooLarge); o.body = 1000; return o }(), stepFailed, nil},
+		{"403 is final", single, answer(403, ErrQuota), stepFailed, nil},
+		{"401 is final", single, answer(401, ErrDenied), stepFailed, nil},
+		{"404 owner is final", single, answer(404, ErrOwnerUnknown), stepFailed, nil},
+		{"500 with empty body: wait and try again", single, answer(500, ErrServer), stepSingle, func(u upload) bool { return u.wait == backoff && u.failures == 1 }},
+		{"a cut: again", single, cut, stepSingle, func(u upload) bool { return u.wait == backoff }},
+		{"504 after the last byte: look first", single, func() outcome { o := answer(504, ErrServer); o.body, o.sent = size, size; return o }(), stepVerify, nil},
+		{"a source that fails is final", single, outcome{held: -1, size: -1, err: errSource}, stepFailed, nil},
+		{"an unknown digest needs a session", stream, outcome{status: 202, location: "l", held: -1, size: -1}, stepStream, nil},
+		{"a mount", session(stepStart, nil), ok(http.StatusCreated), stepDone, func(u upload) bool { return u.present }},
+		{"a stream that ended", func() upload { u := stream; u.step, u.location = stepStream, "l"; return u }(), outcome{status: 202, held: size, body: size, digest: testDigest, size: size}, stepCommit, func(u upload) bool { return u.offset == size }},
+		{"a stream that was cut: ask", func() upload { u := stream; u.step, u.location = stepStream, "l"; return u }(), cut, stepQuery, nil},
+		{"nothing held: another session", session(stepQuery, nil), ok(http.StatusNoContent), stepAbandon, nil},
+		{"something held: go on there", session(stepQuery, nil), outcome{status: 204, held: 1000, size: -1}, stepChunk, func(u upload) bool { return u.offset == 1000 && u.resumed }},
+		{"poisoned session: held as before, twice", session(stepQuery, func(u *upload) { u.resumed = true }), outcome{status: 204, held: 1000, size: -1}, stepAbandon, nil},
+		{"Forgejo's range is off by one", session(stepQuery, func(u *upload) { u.offset = 1000 }), outcome{status: 204, held: 1001, size: -1}, stepChunk, func(u upload) bool { return u.offset == 1000 }},
+		{"Forgejo's range of a whole blob", session(stepQuery, nil), outcome{status: 204, held: size + 1, size: -1}, stepCommit, func(u upload) bool { return u.offset == size }},
+		{"an answer off by one after a chunk", session(stepChunk, func(u *upload) { u.chunk = 10 }), outcome{status: 202, held: 11, body: 10, size: -1}, stepChunk, func(u upload) bool { return u.offset == 10 }},
+		{"session lost while asking", session(stepQuery, nil), answer(404, ErrUploadUnknown), stepStart, func(u upload) bool { return u.location == "" }},
+		{"session lost in a chunk", session(stepChunk, func(u *upload) { u.chunk = 10 }), answer(404, ErrUploadUnknown), stepStart, nil},
+		{"416 without a range: ask", session(stepChunk, func(u *upload) { u.chunk = 10 }), answer(416, nil), stepQuery, nil},
+		{"400 to a resumed stream", session(stepChunk, func(u *upload) { u.resumed = true }), answer(400, nil), stepAbandon, nil},
+		{"500 at the end: look first", session(stepCommit, nil), answer(500, ErrServer), stepVerify, nil},
+		{"it arrived after all", session(stepVerify, nil), ok(http.StatusOK), stepDone, nil},
+		{"it did not arrive, session there", session(stepVerify, nil), answer(404, ErrOwnerUnknown), stepQuery, nil},
+		{"a wrong digest: once more", session(stepCommit, nil), answer(400, ErrDigestMismatch), stepAbandon, nil},
+		{"a wrong digest twice", session(stepCommit, func(u *upload) { u.mismatches = 1 }), answer(400, ErrDigestMismatch), stepFailed, nil},
+		{"a new session after cancelling", session(stepAbandon, nil), ok(http.StatusNoContent), stepStart, func(u upload) bool { return u.offset == 0 }},
+		{"OCI-Chunk-Min-Length", func() upload { u := begin("", -1, 10, 3, false); return u }(), outcome{status: 202, location: "l", minChunk: 20, held: -1, size: -1}, stepChunk, func(u upload) bool { return u.chunk == 20 }},
+		{"cut at the same place twice: a silent limit", func() upload { u := single; u.lastCut = size / 2; return u }(), cut, stepStart, func(u upload) bool { return u.chunk > 0 && u.chunk < size/2 }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			got := tc.from.next(tc.o)
+			if got.step != tc.want {
+				t.Fatalf("got %v, want %v", got.step, tc.want)
+			}
+			if tc.check != nil && !tc.check(got) {
+				t.Errorf("unexpected state %+v", got)
+			}
+		})
+	}
+}
+
+func TestRetryAfterReachesTheWait(t *testing.T) {
+	t.Parallel()
+	o := answer(503, ErrServer)
+	var e *Error
+	errors.As(o.err, &e)
+	e.RetryAfter = 7 * time.Second
+	if got := begin(testDigest, 1, 0, 3, false).next(o).wait; got != 7*time.Second {
+		t.Errorf("got %v, want 7s", got)
+	}
+}
+
+// Whatever the registry answers, an upload ends.
+func TestDriveEnds(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{0, 200, 201, 202, 204, 400, 401, 403, 404, 408, 413, 416, 429, 500, 502, 503, 504} {
+		for _, held := range []int64{-1, 0, 5, 1 << 30} {
+			requests := 0
+			do := func(context.Context, upload) outcome {
+				requests++
+				o := outcome{status: status, held: held, location: "l", size: -1, body: 50 << 20, sent: 50 << 20}
+				if status == 0 || status >= 400 {
+					o.err = &Error{Status: status}
+				}
+				if status == 0 {
+					o.err = io.ErrUnexpectedEOF
+				}
+				if requests > 10000 {
+					t.Fatalf("status %d, held %d: no end", status, held)
+				}
+				return o
+			}
+			u := begin(testDigest, 100<<20, 0, 5, false)
+			_, err := drive(t.Context(), u, do, func(int) time.Duration { return 0 }, func(upload, time.Duration) {})
+			if err == nil && status >= 400 {
+				t.Errorf("status %d, held %d: got success", status, held)
+			}
+		}
+	}
+}
