@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -82,9 +83,7 @@ func (g *Gitea) setUp(ctx context.Context, static string, opts GiteaOptions) err
 	if err != nil {
 		return err
 	}
-	for key, value := range opts.Settings {
-		settings[key] = value
-	}
+	maps.Copy(settings, opts.Settings)
 	if err := os.WriteFile(g.config(), appINI(settings), 0o600); err != nil {
 		return fmt.Errorf("write app.ini: %w", err)
 	}
@@ -165,13 +164,8 @@ func appINI(settings map[string]string) []byte {
 		section := key[:max(dot, 0)]
 		sections[section] = append(sections[section], key[dot+1:]+" = "+value+"\n")
 	}
-	names := make([]string, 0, len(sections))
-	for name := range sections {
-		names = append(names, name)
-	}
-	slices.Sort(names)
 	var ini bytes.Buffer
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(sections)) {
 		if name != "" {
 			fmt.Fprintf(&ini, "\n[%s]\n", name)
 		}

@@ -1,0 +1,121 @@
+//go:build e2e
+
+// Package test runs the real programs against real servers.
+// What is started and how is in package servers; see README.md.
+package test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/test/servers"
+)
+
+// The servers that tests share, each started by the first test that asks.
+var (
+	sharedGitea      = share("gitea", startShared)
+	sharedRegistry   = share("registry", startSharedRegistry)
+	sharedClassic    = share("classic engine", startSharedEngine(servers.Classic))
+	sharedContainerd = share("containerd engine", startSharedEngine(servers.Containerd))
+)
+
+// cleanups stop the shared servers that were started.
+var cleanups struct {
+	mu    sync.Mutex // guards stops
+	stops []func() error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, stop := range slices.Backward(cleanups.stops) {
+		if err := stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop shared server:", err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+// share makes a function that starts a server once and prints that it did.
+func share[S interface{ Stop() error }](name string, start func(context.Context) (S, error)) func() (S, error) {
+	return sync.OnceValues(func() (S, error) {
+		begin := time.Now()
+		// Not a test's context: the server outlives the test that started it.
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		s, err := start(ctx)
+		if err != nil {
+			return s, err
+		}
+		fmt.Fprintf(os.Stderr, "started %s in %s\n", name, time.Since(begin).Round(time.Millisecond))
+		cleanups.mu.Lock()
+		defer cleanups.mu.Unlock()
+		cleanups.stops = append(cleanups.stops, s.Stop)
+		return s, nil
+	})
+}
+
+func startShared(ctx context.Context) (*servers.Gitea, error) {
+	return servers.StartGitea(ctx, servers.GiteaOptions{})
+}
+
+func startSharedRegistry(ctx context.Context) (*servers.Server, error) {
+	return servers.StartRegistry(ctx, servers.RegistryOptions{})
+}
+
+func startSharedEngine(store servers.Store) func(context.Context) (*servers.Engine, error) {
+	return func(ctx context.Context) (*servers.Engine, error) {
+		return servers.StartEngine(ctx, store, servers.EngineOptions{})
+	}
+}
+
+// gitea returns the shared Gitea.
+func gitea(t *testing.T) *servers.Gitea {
+	t.Helper()
+	g, err := sharedGitea()
+	servers.Need(t, err)
+	return g
+}
+
+// registry returns the shared distribution registry, which asks for no credentials.
+func registry(t *testing.T) *servers.Server {
+	t.Helper()
+	s, err := sharedRegistry()
+	servers.Need(t, err)
+	return s
+}
+
+// engine returns the shared engine with the store.
+func engine(t *testing.T, store servers.Store) *servers.Engine {
+	t.Helper()
+	start := sharedClassic
+	if store == servers.Containerd {
+		start = sharedContainerd
+	}
+	e, err := start()
+	servers.Need(t, err)
+	return e
+}
+
+// program returns the path of a program.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	path, err := servers.Program(name)
+	servers.Need(t, err)
+	return path
+}
+
+// newUser makes a user with servers.AdminPassword and a name of its own.
+func newUser(t *testing.T, g *servers.Gitea) string {
+	t.Helper()
+	name := "u" + strings.ToLower(rand.Text()[:10])
+	servers.Need(t, g.CreateUser(t.Context(), name, servers.AdminPassword))
+	return name
+}
