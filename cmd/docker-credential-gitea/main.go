@@ -1,0 +1,33 @@
+// Command docker-credential-gitea keeps Docker's logins to Gitea and Forgejo
+// registries. See package credhelper.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/docker-gitea/docker-gitea/credhelper"
+)
+
+// Set by the linker.
+var (
+	version  = "dev"
+	revision = ""
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal cancels; the next one kills.
+	context.AfterFunc(ctx, stop)
+	os.Exit(credhelper.Main(ctx, credhelper.System{
+		Args:     os.Args[1:],
+		Getenv:   os.Getenv,
+		Stdin:    os.Stdin,
+		Stdout:   os.Stdout,
+		Stderr:   os.Stderr,
+		Version:  version,
+		Revision: revision,
+	}))
+}

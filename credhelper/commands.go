@@ -1,0 +1,127 @@
+package credhelper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/docker/docker-credential-helpers/credentials"
+	"github.com/spf13/cobra"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// errUsage marks arguments that make no sense.
+type errUsage struct{ error }
+
+func (e errUsage) Unwrap() error { return e.error }
+
+// execute runs a command for people.
+func (h *helper) execute(ctx context.Context) int {
+	root := h.rootCommand()
+	args := h.Args
+	// The protocol's spelling. A version template of cobra would link
+	// text/template, and with it two megabytes of what it may call.
+	if len(args) == 1 && (args[0] == "--version" || args[0] == "-v") {
+		args = []string{"version"}
+	}
+	root.SetArgs(args)
+	root.SetIn(h.Stdin)
+	root.SetOut(h.Stdout)
+	root.SetErr(h.Stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	h.log.DebugContext(ctx, "command failed", slog.Any("error", err))
+	if !errors.Is(err, errReported) {
+		fmt.Fprintf(h.Stderr, "%s: %v\n", program, err)
+	}
+	h.printHint(err)
+	if errors.As(err, &errUsage{}) {
+		return exitUsage
+	}
+	return exitError
+}
+
+func (h *helper) rootCommand() *cobra.Command {
+	var debug bool
+	root := &cobra.Command{
+		Use:   program,
+		Short: "Keep Docker's logins to Gitea and Forgejo registries",
+		Long: `Keep Docker's logins to Gitea and Forgejo registries.
+
+Log in once, then let Docker ask this program:
+
+  docker-credential-gitea login git.example.com
+  docker-credential-gitea configure-docker git.example.com
+
+Docker itself uses the commands get, store, erase and list.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return errUsage{fmt.Errorf("unknown command %.60q", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRun: func(*cobra.Command, []string) {
+			if debug {
+				h.log = slog.New(slog.NewTextHandler(h.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			}
+		},
+	}
+	root.PersistentFlags().BoolVar(&debug, "debug", false, "show on standard error what is being done")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
+	root.AddCommand(
+		h.loginCommand(), h.logoutCommand(), h.statusCommand(),
+		h.configureCommand(), h.unconfigureCommand(), h.doctorCommand(),
+		h.registerAppCommand(), h.versionCommand(),
+	)
+	return root
+}
+
+func (h *helper) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Show the version",
+		Args:  noArguments,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return credentials.PrintVersion(cmd.OutOrStdout()) },
+	}
+}
+
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return errUsage{fmt.Errorf("unexpected argument %.60q", args[0])}
+	}
+	return nil
+}
+
+func oneHost(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errUsage{errors.New("name one host, as in git.example.com or localhost:3000")}
+	}
+	return nil
+}
+
+// hosts parses the arguments of a command that takes several.
+func hosts(args []string) ([]string, error) {
+	if len(args) == 0 {
+		return nil, errUsage{errors.New("name a host, as in git.example.com or localhost:3000")}
+	}
+	var parsed []string
+	for _, arg := range args {
+		host, err := registry.NormalizeHost(arg)
+		if err != nil {
+			return nil, errUsage{err}
+		}
+		parsed = append(parsed, host)
+	}
+	return parsed, nil
+}
+
+// errReported ends a command whose output has said it all.
+var errReported = errors.New("see above")

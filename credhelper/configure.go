@@ -1,0 +1,144 @@
+package credhelper
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+
+	"github.com/spf13/cobra"
+)
+
+// configureOptions are the flags of configure-docker and its inverse.
+type configureOptions struct {
+	dryRun, force, all bool
+}
+
+func (h *helper) configureCommand() *cobra.Command {
+	var opts configureOptions
+	cmd := &cobra.Command{
+		Use:   "configure-docker HOST...",
+		Short: "Have Docker ask this program for the logins to hosts",
+		Long: `Have Docker ask this program for the logins to hosts.
+
+It edits credHelpers in Docker's config.json, which crane, skopeo, oras and
+nerdctl read as well, and leaves everything else in that file as it is.
+
+Examples:
+  docker-credential-gitea configure-docker git.example.com localhost:3000
+  docker-credential-gitea configure-docker --dry-run git.example.com`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return h.configure(cmd.Context(), args, opts, func(e *dockerEdit, names []string) error {
+				for _, host := range names {
+					if err := e.serve(host, opts.force); err != nil {
+						return err
+					}
+				}
+				if opts.all {
+					return e.serveAll(opts.force)
+				}
+				return nil
+			})
+		},
+	}
+	addConfigureFlags(cmd, &opts)
+	cmd.Flags().BoolVar(&opts.force, "force", false, "replace another helper")
+	return cmd
+}
+
+func (h *helper) unconfigureCommand() *cobra.Command {
+	var opts configureOptions
+	cmd := &cobra.Command{
+		Use:     "unconfigure-docker HOST...",
+		Short:   "Have Docker no longer ask this program",
+		Example: `  docker-credential-gitea unconfigure-docker git.example.com`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return h.configure(cmd.Context(), args, opts, func(e *dockerEdit, names []string) error {
+				for _, host := range names {
+					if err := e.release(host); err != nil {
+						return err
+					}
+				}
+				if opts.all {
+					return e.releaseAll()
+				}
+				return nil
+			})
+		},
+	}
+	addConfigureFlags(cmd, &opts)
+	return cmd
+}
+
+func addConfigureFlags(cmd *cobra.Command, opts *configureOptions) {
+	cmd.Flags().BoolVar(&opts.dryRun, "dry-run", false, "show the changes and make none")
+	cmd.Flags().BoolVar(&opts.all, "default", false, "for every host without a helper of its own (credsStore)")
+}
+
+// configure changes Docker's configuration, and shows what it changed.
+func (h *helper) configure(ctx context.Context, args []string, opts configureOptions, change func(*dockerEdit, []string) error) error {
+	var names []string
+	if len(args) > 0 || !opts.all {
+		var err error
+		if names, err = hosts(args); err != nil {
+			return err
+		}
+	}
+	path, err := h.dockerConfigPath()
+	if err != nil {
+		return err
+	}
+	if !opts.dryRun && h.dir != "" {
+		unlock, err := h.lock(ctx, "@docker", indexTimeout)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	original, err := readDockerConfig(path)
+	if err != nil {
+		return err
+	}
+	edit := &dockerEdit{data: original}
+	if err := change(edit, names); err != nil {
+		return err
+	}
+	if len(edit.changes) == 0 {
+		fmt.Fprintf(h.Stderr, "%s: nothing to change\n", path)
+		return nil
+	}
+	edited, err := edit.indented(original)
+	if err != nil {
+		return err
+	}
+	if !opts.dryRun {
+		if err := writeDockerConfig(path, edited); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(h.Stdout, path)
+	for _, line := range edit.changes {
+		fmt.Fprintln(h.Stdout, line)
+	}
+	if _, err := exec.LookPath(program); err != nil {
+		fmt.Fprintf(h.Stderr, "warning: %s is not on PATH, where Docker looks for it\n", program)
+	}
+	return nil
+}
+
+// dockerHelper returns which helper Docker asks for host: its name, or
+// nothing where Docker keeps the login itself.
+func (h *helper) dockerHelper(host string) (string, error) {
+	path, err := h.dockerConfigPath()
+	if err != nil {
+		return "", err
+	}
+	data, err := readDockerConfig(path)
+	if err != nil {
+		return "", err
+	}
+	e := dockerEdit{data: data}
+	if name := e.get(keyHelpers, host); name.Exists() {
+		return name.String(), nil
+	}
+	return e.get(keyDefault).String(), nil
+}

@@ -1,0 +1,225 @@
+package credhelper
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/docker/docker-credential-helpers/credentials"
+	"github.com/spf13/cobra"
+	"github.com/tidwall/gjson"
+)
+
+func (h *helper) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor HOST",
+		Short: "Find out why a login does not work",
+		Long: `Find out why a login does not work: is this program found, is it asked for
+the host, does the store answer, does the server take the login, and is
+anything kept in plain text. It changes nothing, but may refresh the login.
+
+Example:
+  docker-credential-gitea doctor git.example.com`,
+		Args: oneHost,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			names, err := hosts(args)
+			if err != nil {
+				return err
+			}
+			return h.doctor(cmd.Context(), names[0])
+		},
+	}
+}
+
+// finding is the result of one examination: nothing when all is well.
+type finding struct {
+	// fault is what is wrong; advice says what to do. Without a fault,
+	// detail says what is right.
+	detail string
+	fault  error
+	advice string
+	// harmless faults do not make doctor fail.
+	harmless bool
+}
+
+// doctor examines the way from Docker to the server, and fails when a part of
+// it is broken.
+func (h *helper) doctor(ctx context.Context, host string) error {
+	examinations := []struct {
+		name string
+		do   func(context.Context, string) []finding
+	}{
+		{"program", h.examineProgram},
+		{"docker", h.examineDocker},
+		{"plain text", h.examinePlainText},
+		{"environment", h.examineEnvironment},
+		{"login", h.examineLogin},
+	}
+	broken := false
+	for _, examination := range examinations {
+		for _, f := range examination.do(ctx, host) {
+			mark, text := "ok", f.detail
+			if f.fault != nil {
+				mark, text = "FAIL", f.fault.Error()
+				if f.harmless {
+					mark = "warn"
+				}
+				broken = broken || !f.harmless
+			}
+			fmt.Fprintf(h.Stdout, "%-4s  %s: %s\n", mark, examination.name, text)
+			if f.advice != "" {
+				fmt.Fprintf(h.Stdout, "      hint: %s\n", f.advice)
+			}
+		}
+	}
+	if broken {
+		return errReported
+	}
+	return nil
+}
+
+// examineProgram sees whether Docker finds this program.
+func (h *helper) examineProgram(context.Context, string) []finding {
+	found, err := exec.LookPath(program)
+	if err != nil {
+		return []finding{{
+			fault:  fmt.Errorf("%s is not on PATH, where Docker looks for it", program),
+			advice: "move it to a directory on PATH; programs started from a desktop have a PATH of their own",
+		}}
+	}
+	self, err := os.Executable()
+	if err == nil && !sameFile(self, found) {
+		return []finding{{fault: fmt.Errorf("Docker runs another one: %s", found), advice: "this one is " + self, harmless: true}}
+	}
+	return []finding{{detail: found}}
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
+// examineDocker sees whether Docker asks this program.
+func (h *helper) examineDocker(_ context.Context, host string) []finding {
+	name, err := h.dockerHelper(host)
+	configure := "run: " + program + " configure-docker " + host
+	switch {
+	case err != nil:
+		return []finding{{fault: err}}
+	case name == "":
+		return []finding{{fault: fmt.Errorf("no helper is asked for %s", host), advice: configure}}
+	case name != helperName:
+		return []finding{{fault: fmt.Errorf("docker-credential-%s is asked for %s", name, host), advice: configure + " --force"}}
+	}
+	findings := []finding{{detail: "this program is asked for " + host}}
+	// Docker looks there first (docker/cli cli/config/configfile/file.go).
+	if gjson.Get(h.Getenv("DOCKER_AUTH_CONFIG"), jsonPath([]string{keyAuths, host})).Exists() {
+		findings = append(findings, finding{
+			fault:  fmt.Errorf("DOCKER_AUTH_CONFIG holds a login to %s, which takes precedence", host),
+			advice: "unset DOCKER_AUTH_CONFIG",
+		})
+	}
+	return findings
+}
+
+// examinePlainText looks for logins that anyone who gets the file can use.
+func (h *helper) examinePlainText(_ context.Context, host string) []finding {
+	var findings []finding
+	logins, err := h.loadIndex()
+	if err != nil {
+		return []finding{{fault: err}}
+	}
+	if logins[host].Storage == storeFile {
+		findings = append(findings, finding{
+			fault:    fmt.Errorf("the login is stored in plain text: %s", fileStore{h.dir}.path(key{host: host, slot: slotLogin})),
+			advice:   "log in again with --storage keyring or --storage pass",
+			harmless: true,
+		})
+	}
+	for _, path := range h.authFiles() {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue // most do not exist
+		}
+		for address, auth := range gjson.GetBytes(data, keyAuths).Map() {
+			if auth.Get("auth").String() != "" || auth.Get("identitytoken").String() != "" {
+				findings = append(findings, finding{
+					fault:    fmt.Errorf("a login to %q in plain text: %s", address, path),
+					advice:   "docker logout, or podman logout, removes it",
+					harmless: true,
+				})
+			}
+		}
+	}
+	if findings == nil {
+		return []finding{{detail: "none found"}}
+	}
+	return findings
+}
+
+// authFiles are the places where Docker, Podman and skopeo keep logins
+// (containers-auth.json(5)).
+func (h *helper) authFiles() []string {
+	var files []string
+	if path, err := h.dockerConfigPath(); err == nil {
+		files = append(files, path)
+	}
+	if dir := h.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		files = append(files, filepath.Join(dir, "containers", "auth.json"))
+	}
+	if dir, err := os.UserConfigDir(); err == nil {
+		files = append(files, filepath.Join(dir, "containers", "auth.json"))
+	}
+	if path := h.Getenv("REGISTRY_AUTH_FILE"); path != "" {
+		files = append(files, path)
+	}
+	return files
+}
+
+// examineEnvironment sees what the environment says about host.
+func (h *helper) examineEnvironment(_ context.Context, host string) []finding {
+	if _, ok := environmentCredential(h.Getenv, host); ok {
+		return []finding{{detail: "a variable holds the token for " + host + ", which takes precedence over a login"}}
+	}
+	if h.Getenv(envToken) != "" && h.Getenv(envHost) == "" {
+		return []finding{{fault: fmt.Errorf("%s is not used, since no host is said", envToken), advice: "set " + envHost}}
+	}
+	return []finding{{detail: "holds no token for " + host}}
+}
+
+// examineLogin fetches the credential as Docker would, and shows it to the
+// server.
+func (h *helper) examineLogin(ctx context.Context, host string) []finding {
+	found, err := h.lookup(ctx, host)
+	switch {
+	case credentials.IsErrCredentialsNotFound(err):
+		return []finding{{fault: fmt.Errorf("not logged in to %s", host), advice: loginHint(host)}}
+	case err != nil:
+		return []finding{{fault: err, advice: hintOf(err)}}
+	}
+	findings := []finding{{detail: fmt.Sprintf("the store gives a credential of %q", found.username)}}
+	logins, err := h.loadIndex()
+	if err != nil {
+		return append(findings, finding{fault: err})
+	}
+	merged, err := h.settingsFor(host, settings{}, logins[host])
+	if err != nil {
+		return append(findings, finding{fault: err})
+	}
+	srv, err := h.server(host, host, &merged)
+	if err != nil {
+		return append(findings, finding{fault: err, advice: hintOf(err)})
+	}
+	defer srv.http.CloseIdleConnections()
+	id, err := srv.identify(ctx, found)
+	if err == nil {
+		err = id.check(false)
+	}
+	if err != nil {
+		return append(findings, finding{fault: err, advice: hintOf(err)})
+	}
+	return append(findings, finding{detail: fmt.Sprintf("%s takes it, for user number %d, who may push", host, id.UserID)})
+}

@@ -1,0 +1,82 @@
+package credhelper
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// The variables that the helper reads, beside DOCKER_CONFIG.
+const (
+	// envDir is the directory of our own files.
+	envDir = "DOCKER_CREDENTIAL_GITEA_DIR"
+	// envStorage is where new logins are stored, see storageNames.
+	envStorage = "DOCKER_CREDENTIAL_GITEA_STORAGE"
+	// envLog is a file that debugging messages are appended to.
+	envLog = "DOCKER_CREDENTIAL_GITEA_LOG"
+	// envToken is a token for the one host that envHost names, of the user
+	// that envUser names.
+	envToken = "DOCKER_CREDENTIAL_GITEA_TOKEN" //nolint:gosec // G101: the variable's name
+	envHost  = "DOCKER_CREDENTIAL_GITEA_HOST"
+	envUser  = "DOCKER_CREDENTIAL_GITEA_USER"
+)
+
+// directory returns where our own files are, or nothing on a machine that
+// has no place for them.
+func directory(getenv func(string) string) string {
+	if dir := getenv(envDir); dir != "" {
+		return dir
+	}
+	base, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(base, program)
+}
+
+// credential is what a registry asks for.
+type credential struct {
+	username string
+	secret   registry.Secret
+}
+
+// environmentCredential returns the token that the environment holds for
+// host. A token belongs to the one host that the variable beside it names, and
+// without that variable to none. In a job of Gitea Actions, GITEA_TOKEN
+// belongs to the server that runs the job.
+func environmentCredential(getenv func(string) string, host string) (credential, bool) {
+	for _, c := range boundCandidates(getenv) {
+		if c.host == host {
+			return c.credential, true
+		}
+	}
+	return credential{}, false
+}
+
+// boundCredential belongs to one host.
+type boundCredential struct {
+	credential
+	host string
+}
+
+// boundCandidates returns the tokens of the environment that name their host,
+// ours before the job's.
+func boundCandidates(getenv func(string) string) []boundCredential {
+	// Gitea looks a token up without the user name, but Docker wants one.
+	const anyUser = "token"
+	var bound []boundCredential
+	add := func(token, address, username string) {
+		host, err := registry.NormalizeHost(address)
+		if token != "" && err == nil && !slices.ContainsFunc(bound, func(b boundCredential) bool { return b.host == host }) {
+			bound = append(bound, boundCredential{credential{cmp.Or(username, anyUser), registry.NewSecret(token)}, host})
+		}
+	}
+	add(getenv(envToken), getenv(envHost), getenv(envUser))
+	add(getenv("GITEA_TOKEN"),
+		cmp.Or(getenv("GITEA_SERVER_URL"), getenv("GITHUB_SERVER_URL")),
+		cmp.Or(getenv("GITEA_ACTOR"), getenv("GITHUB_ACTOR")))
+	return bound
+}

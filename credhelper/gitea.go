@@ -1,0 +1,336 @@
+package credhelper
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+const (
+	connectTimeout = 5 * time.Second
+	requestTimeout = 30 * time.Second
+	// maxBody bounds every answer, in bytes.
+	maxBody = 1 << 20
+)
+
+// httpClient returns a client for one host, with the trust that the user gave
+// it. It follows no redirect: what it sends is for this host alone.
+func (h *helper) httpClient(host string, s settings) (*http.Client, error) {
+	config, err := registry.TLSConfig(registry.RegistryConfig{
+		URL:      host,
+		CAFiles:  s.CAFiles,
+		Insecure: s.Insecure,
+		CertDirs: registry.DefaultCertDirs(h.Getenv("DOCKER_CONFIG")),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.Insecure {
+		fmt.Fprintf(h.Stderr, "warning: the certificate of %s is not verified\n", host)
+	}
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
+			TLSHandshakeTimeout: connectTimeout,
+			TLSClientConfig:     config,
+			ForceAttemptHTTP2:   true,
+		},
+		Timeout:       requestTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
+
+// checkSecure refuses an address that a secret would travel to in the clear,
+// unless it is on this machine or the user allows it.
+func checkSecure(address string, plainHTTP bool) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
+		return fmt.Errorf("%.200q is no address of a server", address)
+	}
+	if u.Scheme == "https" || plainHTTP {
+		return nil
+	}
+	if ip := net.ParseIP(u.Hostname()); ip.IsLoopback() || u.Hostname() == "localhost" {
+		return nil
+	}
+	return advise(fmt.Errorf("%s is plain http, where anyone on the way reads the password", u.Host),
+		"use https, or accept that with --plain-http")
+}
+
+// server is the Gitea or Forgejo behind a registry.
+type server struct {
+	host string
+	// origin is where the registry is, root where the web pages are, which
+	// may be under a path. Neither ends in a slash.
+	origin, root string
+	http         *http.Client
+}
+
+// account is what a request to the API authenticates with: a token, or a user
+// name and password with the one-time code of an account that has one.
+type account struct {
+	username           string
+	password, otp      registry.Secret
+	token, accessToken registry.Secret
+}
+
+func (a account) authorize(req *http.Request) {
+	switch {
+	case !a.token.IsZero():
+		req.Header.Set("Authorization", "token "+a.token.Reveal())
+	case !a.accessToken.IsZero():
+		req.Header.Set("Authorization", "Bearer "+a.accessToken.Reveal())
+	case a.username != "":
+		req.SetBasicAuth(a.username, a.password.Reveal())
+		if !a.otp.IsZero() {
+			req.Header.Set("X-Gitea-OTP", a.otp.Reveal())
+		}
+	}
+}
+
+// apiError is an answer of the server that is no success.
+type apiError struct {
+	op     string
+	status int
+	// message is the server's own, empty where it has none.
+	message string
+	// location is where a redirect leads.
+	location string
+}
+
+func (e *apiError) Error() string {
+	text := fmt.Sprintf("%s: %d %s", e.op, e.status, http.StatusText(e.status))
+	if e.message != "" {
+		// Quoted, so that it cannot write to the terminal what it likes.
+		text += fmt.Sprintf(": %.200q", e.message)
+	}
+	if e.location != "" {
+		text += fmt.Sprintf(": it leads to %.200q, which is not followed", e.location)
+	}
+	return text
+}
+
+func hasStatus(err error, status int) bool {
+	var e *apiError
+	return errors.As(err, &e) && e.status == status
+}
+
+// call makes a request with a JSON body, if in is not nil, and decodes the
+// answer into out.
+func (s *server) call(ctx context.Context, op, method, address string, as account, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", program)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	as.authorize(req)
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, s.explain(err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		var refusal struct {
+			Message string `json:"message"`
+		}
+		// An answer that is no JSON has nothing to say.
+		_ = json.Unmarshal(data, &refusal)
+		return &apiError{op, resp.StatusCode, refusal.Message, resp.Header.Get("Location")}
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("%s: the answer is not Gitea's: %w", op, err)
+	}
+	return nil
+}
+
+// explain adds the way out of a certificate that is not trusted.
+func (s *server) explain(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		err = failed.Err // without the address, whose query may say too much
+	}
+	if isCertificate(err) {
+		return advise(err, "trust its authority with --ca-file FILE, or: docker gitea trust "+s.host)
+	}
+	return err
+}
+
+// identity is what a registry makes of a credential: the claims of the token
+// that it gives for it.
+//
+// Source: Gitea 1.26 services/packages/auth.go.
+type identity struct {
+	UserID int64  `json:"UserID"`
+	Scope  string `json:"Scope"`
+}
+
+const (
+	ghostUser   = -1
+	actionsUser = -2
+)
+
+// identify asks the registry's own token endpoint who a credential is. The
+// realm that the registry names is not asked: with a wrong ROOT_URL it is
+// another host.
+func (s *server) identify(ctx context.Context, c credential) (identity, error) {
+	var answer struct {
+		Token string `json:"token"`
+	}
+	as := account{username: c.username, password: c.secret}
+	err := s.call(ctx, "check the credential", http.MethodGet, s.origin+"/v2/token?service=container_registry", as, nil, &answer)
+	switch {
+	case hasStatus(err, http.StatusUnauthorized):
+		return identity{}, advise(errors.New("the registry refuses the credential"),
+			"a token needs the permission package: Read and Write; a password is not enough for an account with two factors")
+	case hasStatus(err, http.StatusNotFound):
+		return identity{}, advise(err, "is the package registry enabled, and /v2/ passed on by the proxy?")
+	case err != nil:
+		return identity{}, err
+	}
+	return parseIdentity(answer.Token)
+}
+
+// parseIdentity reads the claims of a JWT. Its signature is the server's own
+// affair.
+func parseIdentity(token string) (identity, error) {
+	errForeign := errors.New("the registry's token is not of Gitea or Forgejo")
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return identity{}, errForeign
+	}
+	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return identity{}, errForeign
+	}
+	var id identity
+	if err := json.Unmarshal(claims, &id); err != nil || id.UserID == 0 {
+		return identity{}, errForeign
+	}
+	return id, nil
+}
+
+// check reports why an identity cannot push, or cannot even pull.
+func (id identity) check(pullOnly bool) error {
+	switch {
+	case id.UserID == ghostUser:
+		return errors.New("the registry takes the credential for nobody's: it is wrong")
+	case id.UserID == actionsUser:
+		return advise(errors.New("the token of a Gitea Actions job cannot push packages"),
+			"make a personal access token and give it to the job as a secret")
+	case id.may("write:package"), pullOnly && id.may("read:package"):
+		return nil
+	case id.may("read:package"):
+		return advise(fmt.Errorf("the token may pull but not push: its scope is %.200q", id.Scope),
+			"make one with package: Read and Write, or accept it with --pull-only")
+	}
+	return fmt.Errorf("the token may do nothing with packages: its scope is %.200q", id.Scope)
+}
+
+// may reports whether the scope covers the one given. Password and OAuth
+// have "all"; the empty scope is Forgejo's for the same.
+func (id identity) may(scope string) bool {
+	for own := range strings.SplitSeq(id.Scope, ",") {
+		switch own {
+		case "", "all", scope:
+			return true
+		case "write:package":
+			if scope == "read:package" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// userName finds out whose token it is. A token for packages alone may not ask
+// who it is, so the public search by number is asked next.
+func (s *server) userName(ctx context.Context, token registry.Secret, id identity) (string, error) {
+	var self struct {
+		Login string `json:"login"`
+	}
+	err := s.call(ctx, "ask who you are", http.MethodGet, s.root+"/api/v1/user", account{token: token}, nil, &self)
+	if err == nil && self.Login != "" {
+		return self.Login, nil
+	}
+	var found struct {
+		Data []struct {
+			ID    int64  `json:"id"`
+			Login string `json:"login"`
+		} `json:"data"`
+	}
+	number := strconv.FormatInt(id.UserID, 10)
+	err = s.call(ctx, "search the user", http.MethodGet, s.root+"/api/v1/users/search?uid="+number, account{}, nil, &found)
+	if err == nil && len(found.Data) == 1 && found.Data[0].ID == id.UserID {
+		return found.Data[0].Login, nil
+	}
+	return "", advise(errors.New("the server does not say whose token it is"), "say it yourself: --username NAME")
+}
+
+// mintToken makes a personal access token that may read and write packages,
+// and nothing else.
+func (s *server) mintToken(ctx context.Context, as account, name string) (registry.Secret, error) {
+	request := struct {
+		Name   string   `json:"name"`
+		Scopes []string `json:"scopes"`
+	}{name, []string{"write:package"}}
+	var made struct {
+		SHA1 string `json:"sha1"`
+	}
+	address := s.root + "/api/v1/users/" + url.PathEscape(as.username) + "/tokens"
+	if err := s.call(ctx, "make an access token", http.MethodPost, address, as, request, &made); err != nil {
+		return registry.Secret{}, err
+	}
+	if made.SHA1 == "" {
+		return registry.Secret{}, errors.New("make an access token: the answer holds none")
+	}
+	return registry.NewSecret(made.SHA1), nil
+}
+
+// registerApp makes a public OAuth application and returns its client ID.
+func (s *server) registerApp(ctx context.Context, as account, name string) (string, error) {
+	request := struct {
+		Name         string   `json:"name"`
+		RedirectURIs []string `json:"redirect_uris"`
+		Confidential bool     `json:"confidential_client"`
+	}{name, []string{loopbackURI}, false}
+	var made struct {
+		ClientID string `json:"client_id"`
+	}
+	address := s.root + "/api/v1/user/applications/oauth2"
+	if err := s.call(ctx, "register the application", http.MethodPost, address, as, request, &made); err != nil {
+		return "", err
+	}
+	if made.ClientID == "" {
+		return "", errors.New("register the application: the answer holds no client ID")
+	}
+	return made.ClientID, nil
+}

@@ -1,0 +1,390 @@
+package credhelper
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/oauth2"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// loginOptions are the flags of login.
+type loginOptions struct {
+	web, paste, withToken bool
+	username              string
+	passwordStdin         bool
+	pullOnly              bool
+	settings              settings
+}
+
+func (h *helper) loginCommand() *cobra.Command {
+	var opts loginOptions
+	cmd := &cobra.Command{
+		Use:   "login HOST",
+		Short: "Log in to a registry",
+		Long: `Log in to a registry, and make sure that the login can push.
+
+Without a flag that says how, the browser is used (--web), or --paste where
+there is none. Where Gitea is under a path, give its address whole.
+
+Examples:
+  docker-credential-gitea login git.example.com
+  docker-credential-gitea login --paste https://example.com/gitea
+  docker-credential-gitea login --with-token git.example.com < token.txt
+  docker-credential-gitea login --username alice git.example.com`,
+		Args: oneHost,
+		RunE: func(cmd *cobra.Command, args []string) error { return h.login(cmd.Context(), args[0], opts) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&opts.web, "web", false, "log in with the browser of this machine (OAuth)")
+	flags.BoolVar(&opts.paste, "paste", false, "log in with a browser elsewhere, and paste the address it ends at")
+	flags.BoolVar(&opts.withToken, "with-token", false, "read an access token from standard input")
+	flags.StringVarP(&opts.username, "username", "u", "", "log in with a password, which is used once to make an access token;\nwith --with-token: whose token it is")
+	flags.BoolVar(&opts.passwordStdin, "password-stdin", false, "read the password from the first line of standard input,\nand a one-time code from the second if there is one")
+	flags.BoolVar(&opts.pullOnly, "pull-only", false, "accept a token that may not push")
+	addServerFlags(flags, &opts.settings)
+	flags.StringVar(&opts.settings.ClientID, "client-id", "", "OAuth application to log in with, see register-app")
+	flags.StringVar(&opts.settings.Scope, "scope", "", "OAuth scope to ask for, with --client-id (default \""+ownScope+"\")")
+	flags.StringVar(&opts.settings.Storage, "storage", "", "where to store the login: "+storageNames)
+	cmd.MarkFlagsMutuallyExclusive("web", "paste", "with-token", "password-stdin")
+	cmd.MarkFlagsMutuallyExclusive("web", "paste", "username")
+	return cmd
+}
+
+// addServerFlags adds the flags that say how a server is reached and trusted.
+func addServerFlags(flags *pflag.FlagSet, s *settings) {
+	flags.StringVar(&s.RootURL, "root-url", "", "address of Gitea's web pages, if they are not on the registry's host")
+	flags.StringArrayVar(&s.CAFiles, "ca-file", nil, "PEM file of an authority to trust for this host (repeatable)")
+	flags.BoolVar(&s.Insecure, "insecure", false, "accept any certificate of this host")
+	flags.BoolVar(&s.PlainHTTP, "plain-http", false, "allow http, where anyone on the way can read the login")
+}
+
+// granted is what a login flow comes back with.
+type granted struct {
+	username string
+	// login is what lasts: the token, or the refresh token of a session.
+	login registry.Secret
+	// access and session are OAuth's alone.
+	access  registry.Secret
+	session *session
+}
+
+// credential is what the registry will be shown.
+func (g granted) credential() credential {
+	if g.session != nil {
+		return credential{g.username, g.access}
+	}
+	return credential{g.username, g.login}
+}
+
+func (h *helper) login(ctx context.Context, address string, opts loginOptions) error {
+	host, err := registry.NormalizeHost(address)
+	if err != nil {
+		return errUsage{err}
+	}
+	if err := opts.settings.absolute(); err != nil {
+		return err
+	}
+	logins, err := h.loadIndex()
+	if err != nil {
+		return err
+	}
+	merged, err := h.settingsFor(host, opts.settings, logins[host])
+	if err != nil {
+		return err
+	}
+	if merged.Scope != "" && merged.ClientID == "" {
+		return errUsage{errors.New("--scope needs --client-id: the public application is asked for no scope")}
+	}
+	// Before the user is asked for anything.
+	_, storage, err := h.chooseStore(ctx, merged.Storage)
+	if err != nil {
+		return err
+	}
+	srv, err := h.server(address, host, &merged)
+	if err != nil {
+		return err
+	}
+	defer srv.http.CloseIdleConnections()
+	got, err := h.flow(ctx, srv, opts, merged)
+	if err != nil {
+		return err
+	}
+	id, err := srv.verify(ctx, &got, opts.pullOnly)
+	if err != nil {
+		return err
+	}
+	e := entry{Username: got.username, Kind: kindToken, Storage: storage, Settings: merged, Session: got.session}
+	if got.session != nil {
+		e.Kind = kindOAuth
+	}
+	if err := h.save(ctx, host, e, got.login, got.access); err != nil {
+		return err
+	}
+	h.reportLogin(host, e, id)
+	return nil
+}
+
+// absolute makes the paths independent of the directory the command runs in.
+func (s *settings) absolute() error {
+	for i, file := range s.CAFiles {
+		path, err := filepath.Abs(file)
+		if err != nil {
+			return err
+		}
+		s.CAFiles[i] = path
+	}
+	return nil
+}
+
+// server returns the server at address. What the address says, a path or
+// http, is noted in the settings.
+func (h *helper) server(address, host string, s *settings) (*server, error) {
+	scheme := "https"
+	if strings.HasPrefix(address, "http://") || s.PlainHTTP {
+		scheme = "http"
+	}
+	origin := scheme + "://" + host
+	if err := checkSecure(origin, s.PlainHTTP); err != nil {
+		return nil, err
+	}
+	s.PlainHTTP = scheme == "http"
+	if s.RootURL == "" {
+		s.RootURL = origin + pathOf(address)
+	}
+	if err := checkSecure(s.RootURL, s.PlainHTTP); err != nil {
+		return nil, err
+	}
+	s.RootURL = strings.TrimSuffix(s.RootURL, "/")
+	client, err := h.httpClient(host, *s)
+	if err != nil {
+		return nil, err
+	}
+	return &server{host: host, origin: origin, root: s.RootURL, http: client}, nil
+}
+
+// pathOf returns the path of an address, with or without a scheme.
+func pathOf(address string) string {
+	if _, rest, ok := strings.Cut(address, "://"); ok {
+		address = rest
+	}
+	u, err := url.Parse("//" + strings.TrimPrefix(address, "//"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(u.Path, "/")
+}
+
+// flow leads through the login that the options ask for.
+func (h *helper) flow(ctx context.Context, srv *server, opts loginOptions, s settings) (granted, error) {
+	switch {
+	case opts.withToken:
+		token, err := h.readToken()
+		return granted{username: opts.username, login: token}, err
+	case opts.username != "":
+		return h.passwordFlow(ctx, srv, opts)
+	case opts.passwordStdin:
+		return granted{}, errUsage{errors.New("--password-stdin needs --username")}
+	case opts.paste, !opts.web && !h.hasBrowser():
+		return h.oauthFlow(ctx, srv, s, h.pasteCode)
+	}
+	return h.oauthFlow(ctx, srv, s, h.browserCode)
+}
+
+// readToken reads the token from standard input.
+func (h *helper) readToken() (registry.Secret, error) {
+	data, err := io.ReadAll(io.LimitReader(h.Stdin, maxRequest))
+	if err != nil {
+		return registry.Secret{}, fmt.Errorf("read token: %w", err)
+	}
+	token := registry.NewSecret(strings.TrimSpace(string(data)))
+	if token.IsZero() {
+		return registry.Secret{}, errUsage{errors.New("standard input holds no token")}
+	}
+	return token, credential{"token", token}.check()
+}
+
+// passwordFlow trades a password for an access token that may do nothing but
+// read and write packages.
+func (h *helper) passwordFlow(ctx context.Context, srv *server, opts loginOptions) (granted, error) {
+	name := tokenName()
+	var token registry.Secret
+	err := h.withPassword(ctx, srv.host, opts.username, opts.passwordStdin, func(as account) (err error) {
+		token, err = srv.mintToken(ctx, as, name)
+		return err
+	})
+	if err != nil {
+		return granted{}, err
+	}
+	fmt.Fprintf(h.Stderr, "made the access token %q, which %s/user/settings/applications can revoke\n", name, srv.root)
+	return granted{username: opts.username, login: token}, nil
+}
+
+// tokenName is what the user sees in the list of access tokens. The server
+// wants it to be unique.
+func tokenName() string {
+	machine, err := os.Hostname()
+	if err != nil {
+		machine = "unknown machine"
+	}
+	return fmt.Sprintf("%s on %s (%s)", program, machine, rand.Text()[:6])
+}
+
+// withPassword asks for the password, and for a one-time code when the server
+// refuses the password alone.
+func (h *helper) withPassword(ctx context.Context, host, username string, stdin bool, use func(account) error) error {
+	as := account{username: username}
+	if stdin {
+		data, err := io.ReadAll(io.LimitReader(h.Stdin, maxRequest))
+		if err != nil {
+			return fmt.Errorf("read password: %w", err)
+		}
+		password, otp, _ := strings.Cut(string(data), "\n")
+		as.password = registry.NewSecret(strings.TrimSuffix(password, "\r"))
+		as.otp = registry.NewSecret(strings.TrimSpace(otp))
+		return use(as)
+	}
+	var err error
+	if as.password, err = askSecret(ctx, fmt.Sprintf("password of %s at %s: ", username, host)); err != nil {
+		return err
+	}
+	err = use(as)
+	if !hasStatus(err, http.StatusUnauthorized) {
+		return err
+	}
+	var askErr error
+	if as.otp, askErr = askSecret(ctx, "one-time code, if the account has two factors: "); askErr != nil {
+		return errors.Join(err, askErr)
+	}
+	if as.otp.IsZero() {
+		return err
+	}
+	return use(as)
+}
+
+// verify makes sure that the registry takes the credential, and that it is
+// whose it is said to be.
+func (s *server) verify(ctx context.Context, got *granted, pullOnly bool) (identity, error) {
+	shown := got.credential()
+	if shown.username == "" {
+		shown.username = "token" // Gitea looks a token up without it
+	}
+	id, err := s.identify(ctx, shown)
+	if err != nil {
+		return identity{}, err
+	}
+	if err := id.check(pullOnly); err != nil {
+		return identity{}, err
+	}
+	if got.username != "" {
+		return id, nil
+	}
+	got.username, err = s.userName(ctx, got.login, id)
+	return id, err
+}
+
+func (h *helper) reportLogin(host string, e entry, id identity) {
+	can := "push and pull"
+	if !id.may("write:package") {
+		can = "pull"
+	}
+	fmt.Fprintf(h.Stderr, "logged in to %s as %s, who may %s; stored in %s\n", host, e.Username, can, e.Storage)
+	if e.Storage == storeFile {
+		fmt.Fprintf(h.Stderr, "warning: the login is stored in plain text under %s\n", h.dir)
+	}
+	if name, err := h.dockerHelper(host); err == nil && name != helperName {
+		fmt.Fprintf(h.Stderr, "next: %s configure-docker %s\n", program, host)
+	}
+}
+
+// loginTimeout bounds the browser's part.
+const loginTimeout = 10 * time.Minute
+
+// oauthFlow logs in through the server's own pages. obtain has the user open
+// the authorization's address and returns the code that comes back.
+func (h *helper) oauthFlow(ctx context.Context, srv *server, s settings,
+	obtain func(context.Context, func(redirectURI string) authorization) (authorization, registry.Secret, error),
+) (granted, error) {
+	found, err := srv.discover(ctx)
+	if err != nil {
+		return granted{}, err
+	}
+	if s.ClientID == "" {
+		fmt.Fprintf(h.Stderr, "the page will ask whether %q may use your account: it is the application that Gitea has for git,\n"+
+			"and what it gets may do all that you may; for less, use: %s register-app %s\n", publicClientName, program, srv.host)
+	}
+	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	defer cancel()
+	attempt, code, err := obtain(ctx, func(redirectURI string) authorization { return authorize(found, s, redirectURI) })
+	if err != nil {
+		return granted{}, err
+	}
+	token, err := attempt.exchange(ctx, srv.http, code)
+	if err != nil {
+		return granted{}, err
+	}
+	got := h.grant(attempt.app, token)
+	got.username, err = srv.userInfo(ctx, found, got.access)
+	return got, err
+}
+
+func (h *helper) grant(app oauth2.Config, token *oauth2.Token) granted {
+	got := granted{
+		login:  registry.NewSecret(token.RefreshToken),
+		access: registry.NewSecret(token.AccessToken),
+		session: &session{
+			TokenURL: app.Endpoint.TokenURL,
+			ClientID: app.ClientID,
+			Issued:   h.now(),
+			Expiry:   token.Expiry,
+		},
+	}
+	got.session.mint(got.access)
+	return got
+}
+
+// browserCode opens the browser of this machine and waits for its redirect.
+func (h *helper) browserCode(ctx context.Context, start func(string) authorization) (authorization, registry.Secret, error) {
+	back, err := listen(ctx)
+	if err != nil {
+		return authorization{}, registry.Secret{}, err
+	}
+	attempt := start(back.redirectURI())
+	fmt.Fprintf(h.Stderr, "opening %s\n", attempt.url())
+	if err := h.openBrowser(attempt.url()); err != nil {
+		h.log.DebugContext(ctx, "no browser", slog.Any("error", err))
+		fmt.Fprintln(h.Stderr, "no browser could be started: open the address yourself, or use --paste")
+	}
+	code, err := back.wait(ctx, attempt.state)
+	return attempt, code, err
+}
+
+// pasteURI is where the browser of another machine is led, in vain.
+const pasteURI = loopbackURI + ":61813"
+
+// pasteCode has the user open the address elsewhere and bring back the one
+// that the browser ends at.
+func (h *helper) pasteCode(ctx context.Context, start func(string) authorization) (authorization, registry.Secret, error) {
+	attempt := start(pasteURI)
+	fmt.Fprintf(h.Stderr, "open this address in any browser:\n\n  %s\n\n"+
+		"at the end it cannot reach %s: that is as it should be; copy the address it shows and paste it here\n", attempt.url(), pasteURI)
+	text, err := h.askLine(ctx, "address: ")
+	if err != nil {
+		return authorization{}, registry.Secret{}, err
+	}
+	code, err := parsePasted(text, attempt.state)
+	return attempt, code, err
+}

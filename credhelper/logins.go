@@ -1,0 +1,166 @@
+package credhelper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/docker/docker-credential-helpers/credentials"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// hostLockTimeout bounds the wait for another process that refreshes the same
+// host's session, which takes refreshTimeout and the store's calls.
+const hostLockTimeout = 30 * time.Second
+
+// lookup finds the credential for host: the environment's, or the login's.
+func (h *helper) lookup(ctx context.Context, host string) (credential, error) {
+	if c, ok := environmentCredential(h.Getenv, host); ok {
+		return c, nil
+	}
+	logins, err := h.loadIndex()
+	if err != nil {
+		return credential{}, err
+	}
+	e, ok := logins[host]
+	if !ok {
+		return credential{}, credentials.NewErrCredentialsNotFound()
+	}
+	secret, err := h.secret(ctx, host, e)
+	if errors.Is(err, errNoSecret) {
+		err = advise(fmt.Errorf("the login to %s is gone from its store (%s)", host, e.Storage), loginHint(host))
+	}
+	return credential{e.Username, secret}, err
+}
+
+func (h *helper) secret(ctx context.Context, host string, e entry) (registry.Secret, error) {
+	s, err := h.openStore(e.Storage)
+	if err != nil {
+		return registry.Secret{}, err
+	}
+	if e.Kind == kindOAuth {
+		return h.accessToken(ctx, host, e, s)
+	}
+	return s.read(ctx, e.key(host, slotLogin))
+}
+
+// accept stores a credential that comes from Docker, unless it is one that
+// came from here.
+func (h *helper) accept(ctx context.Context, host, address string, given credential) error {
+	if c, ok := environmentCredential(h.Getenv, host); ok && c.secret == given.secret {
+		return nil
+	}
+	logins, err := h.loadIndex()
+	if err != nil {
+		return err
+	}
+	before := logins[host]
+	if before.Session != nil && slices.Contains(before.Session.Minted, fingerprint(given.secret)) {
+		h.log.DebugContext(ctx, "kept the session whose token came back", slog.String("host", host))
+		return nil
+	}
+	merged, err := h.settingsFor(host, settings{}, before)
+	if err != nil {
+		return err
+	}
+	_, storage, err := h.chooseStore(ctx, merged.Storage)
+	if err != nil {
+		return err
+	}
+	return h.save(ctx, host, entry{
+		Username: given.username,
+		Kind:     kindToken,
+		Storage:  storage,
+		Address:  address,
+		Settings: before.Settings,
+	}, given.secret, registry.Secret{})
+}
+
+// save stores a login in place of the host's old one. The secrets go first: a
+// login that the index names is whole.
+func (h *helper) save(ctx context.Context, host string, e entry, login, access registry.Secret) error {
+	unlock, err := h.lock(ctx, host, hostLockTimeout)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	logins, err := h.loadIndex()
+	if err != nil {
+		return err
+	}
+	s, err := h.openStore(e.Storage)
+	if err != nil {
+		return err
+	}
+	if err := writeSecrets(ctx, s, host, e, login, access); err != nil {
+		return err
+	}
+	if err := h.updateIndex(ctx, func(all index) { all[host] = e }); err != nil {
+		return err
+	}
+	before, exists := logins[host]
+	if !exists || before.Storage == e.Storage && before.Username == e.Username && before.Kind == e.Kind {
+		return nil
+	}
+	return h.removeSecrets(ctx, host, before, e)
+}
+
+// writeSecrets writes the refresh token before the access token: whoever is
+// killed between the two has lost nothing that cannot be had again.
+func writeSecrets(ctx context.Context, s store, host string, e entry, login, access registry.Secret) error {
+	if err := s.write(ctx, e.key(host, slotLogin), login); err != nil {
+		return err
+	}
+	if access.IsZero() {
+		return nil
+	}
+	return s.write(ctx, e.key(host, slotAccess), access)
+}
+
+// removeSecrets removes the secrets of a login, but for those that kept has
+// taken over. The zero entry takes over none.
+func (h *helper) removeSecrets(ctx context.Context, host string, e, kept entry) error {
+	s, err := h.openStore(e.Storage)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	// The keyring alone tells users apart.
+	sameStore := e.Storage == kept.Storage && (e.Storage != storeKeyring || e.Username == kept.Username)
+	if !sameStore {
+		errs = append(errs, s.remove(ctx, e.key(host, slotLogin)))
+	}
+	if e.Kind == kindOAuth && (!sameStore || kept.Kind != kindOAuth) {
+		errs = append(errs, s.remove(ctx, e.key(host, slotAccess)))
+	}
+	return errors.Join(errs...)
+}
+
+// forget removes a login and returns it. Without one it does nothing.
+func (h *helper) forget(ctx context.Context, host string) (entry, error) {
+	// Asked before the lock, so that nothing is created for nothing.
+	if logins, err := h.loadIndex(); err != nil || logins[host].Storage == "" {
+		return entry{}, err
+	}
+	unlock, err := h.lock(ctx, host, hostLockTimeout)
+	if err != nil {
+		return entry{}, err
+	}
+	defer unlock()
+	logins, err := h.loadIndex()
+	if err != nil {
+		return entry{}, err
+	}
+	e, exists := logins[host]
+	if !exists {
+		return entry{}, nil
+	}
+	if err := h.removeSecrets(ctx, host, e, entry{}); err != nil {
+		return entry{}, err
+	}
+	return e, h.updateIndex(ctx, func(all index) { delete(all, host) })
+}

@@ -1,0 +1,133 @@
+package credhelper
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// loopback waits on this machine for the redirect that ends the browser's part
+// (RFC 8252, section 7.3).
+type loopback struct {
+	listener net.Listener
+	server   *http.Server
+	result   chan callback
+}
+
+// callback is what a redirect brings.
+type callback struct {
+	code registry.Secret
+	err  error
+}
+
+// listen opens the loopback. It serves nothing until wait is called.
+func listen(ctx context.Context) (*loopback, error) {
+	var config net.ListenConfig
+	// The address, not the name: "localhost" may resolve to something else.
+	listener, err := config.Listen(ctx, "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen for the browser: %w", err)
+	}
+	return &loopback{listener: listener, result: make(chan callback, 1)}, nil
+}
+
+// redirectURI has neither slash nor path: Gitea compares it with the
+// registered one without the port.
+func (l *loopback) redirectURI() string { return "http://" + l.listener.Addr().String() }
+
+// wait serves until a redirect with our state comes, or ctx ends. Every other
+// request is answered with 404 and forgotten: another program or page must
+// neither end the login nor slip its own code in.
+func (l *loopback) wait(ctx context.Context, state string) (registry.Secret, error) {
+	l.server = &http.Server{
+		Handler:           l.handler(state),
+		ReadHeaderTimeout: connectTimeout,
+	}
+	served := make(chan error, 1)
+	go func() { served <- l.server.Serve(l.listener) }()
+	var result callback
+	select {
+	case result = <-l.result:
+	case <-ctx.Done():
+		result.err = fmt.Errorf("wait for the browser: %w", ctx.Err())
+	}
+	// The page is still to be delivered.
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = l.server.Shutdown(closing)
+	_ = l.server.Close()
+	<-served
+	return result.code, result.err
+}
+
+const (
+	pageDone   = "You may close this window and go back to the terminal.\n"
+	pageFailed = "The login was not completed. The terminal says why.\n"
+)
+
+func (l *loopback) handler(state string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A name that resolves to 127.0.0.1 is a page's way in (DNS rebinding).
+		if r.Host != l.listener.Addr().String() || r.Method != http.MethodGet || r.URL.Path != "/" {
+			http.NotFound(w, r)
+			return
+		}
+		result, ours := parseCallback(r.URL.Query(), state)
+		if !ours {
+			http.NotFound(w, r)
+			return
+		}
+		header := w.Header()
+		header.Set("Cache-Control", "no-store")
+		header.Set("Content-Security-Policy", "default-src 'none'")
+		header.Set("Content-Type", "text/plain; charset=utf-8")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("X-Content-Type-Options", "nosniff")
+		page := pageDone
+		if result.err != nil {
+			page = pageFailed
+		}
+		_, _ = io.WriteString(w, page)
+		select {
+		case l.result <- result:
+		default: // the first one counts
+		}
+	})
+}
+
+// parseCallback reads the query of a redirect. It is not ours unless it brings
+// our state.
+func parseCallback(query url.Values, state string) (result callback, ours bool) {
+	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(state)) != 1 {
+		return callback{}, false
+	}
+	if code := query.Get("error"); code != "" {
+		result.err = fmt.Errorf("the server says %.60q: %.200q", code, query.Get("error_description"))
+	} else if result.code = registry.NewSecret(query.Get("code")); result.code.IsZero() {
+		result.err = errors.New("the redirect brings no code")
+	}
+	return result, true
+}
+
+// parsePasted reads what the user pasted: the address that the browser was
+// led to.
+func parsePasted(text, state string) (registry.Secret, error) {
+	u, err := url.Parse(strings.TrimSpace(text))
+	if err != nil || u.RawQuery == "" {
+		return registry.Secret{}, errors.New("this is not the address that the browser was led to, which begins with " + loopbackURI)
+	}
+	result, ours := parseCallback(u.Query(), state)
+	if !ours {
+		return registry.Secret{}, errors.New("this address belongs to another login: open the one above again")
+	}
+	return result.code, result.err
+}

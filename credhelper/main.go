@@ -1,0 +1,109 @@
+// Package credhelper is the program docker-credential-gitea: Docker's
+// credential helper for the container registries of Gitea and Forgejo.
+//
+// It answers the four verbs that Docker, crane, skopeo, oras and others ask
+// (store, get, erase, list), and has commands for people: login, logout,
+// status, configure-docker, unconfigure-docker, doctor and register-app. It
+// knows nothing of images and does not push.
+//
+// # Files
+//
+//   - protocol.go answers the verbs; everything that Docker sees is there.
+//   - index.go holds what is known of each host, without secrets; store.go and
+//     store_*.go hold the secrets: in the system's keyring, in pass, in
+//     another credential helper, or in plain files.
+//   - session.go hands out OAuth access tokens and refreshes them, one
+//     process at a time.
+//   - login.go leads through the login flows; oauth.go and loopback.go are
+//     OAuth's part of it, gitea.go the server's, prompt.go the terminal's.
+//   - configure.go and dockerconfig.go edit Docker's config.json; doctor.go
+//     and status.go tell what is set up.
+//   - settings.go and environment.go are the user's configuration, files.go
+//     how files are written.
+package credhelper
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/docker/docker-credential-helpers/credentials"
+)
+
+const (
+	program = "docker-credential-gitea"
+	// helperName is what Docker's configuration calls the program.
+	helperName = "gitea"
+)
+
+// System is what the process around the helper provides.
+type System struct {
+	// Args are the arguments without the program's name.
+	Args []string
+	// Getenv returns a variable of the environment, or nothing.
+	Getenv func(key string) string
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+	// Version and Revision are shown by "version".
+	Version, Revision string
+}
+
+// Exit codes.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// helper is one run of the program.
+type helper struct {
+	System
+	// dir holds our own files. It is empty on a machine without a home
+	// directory, where only the environment gives credentials.
+	dir string
+	log *slog.Logger
+	now func() time.Time
+	// patience is what stores are granted.
+	patience patience
+}
+
+// Main runs the program and returns its exit code: 0 when it did what it was
+// asked, 1 when it could not, 2 when the arguments make no sense. Cancelling
+// ctx ends it, except in the middle of a refresh, which is always saved.
+func Main(ctx context.Context, sys System) int {
+	credentials.Name = program
+	credentials.Package = "github.com/docker-gitea/docker-gitea"
+	credentials.Version = sys.Version
+	credentials.Revision = sys.Revision
+
+	h := &helper{System: sys, dir: directory(sys.Getenv), now: time.Now}
+	log, closeLog := openLog(sys)
+	defer closeLog()
+	h.log = log
+	if len(sys.Args) == 1 && isVerb(sys.Args[0]) {
+		h.patience = machine
+		return h.serve(ctx, sys.Args[0])
+	}
+	h.patience = human
+	return h.execute(ctx)
+}
+
+// openLog returns the logger to the file that DOCKER_CREDENTIAL_GITEA_LOG
+// names. A log that cannot be written is no reason to fail.
+func openLog(sys System) (*slog.Logger, func()) {
+	path := sys.Getenv(envLog)
+	if path == "" {
+		return slog.New(slog.DiscardHandler), func() {}
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		fmt.Fprintf(sys.Stderr, "%s: open log: %v\n", program, err)
+		return slog.New(slog.DiscardHandler), func() {}
+	}
+	options := &slog.HandlerOptions{Level: slog.LevelDebug}
+	return slog.New(slog.NewTextHandler(file, options)).With(slog.Int("pid", os.Getpid())), func() { _ = file.Close() }
+}

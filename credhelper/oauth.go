@@ -1,0 +1,221 @@
+package credhelper
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/oauth2"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+const (
+	// publicClient is the application "git-credential-oauth", which Gitea and
+	// Forgejo set up by themselves ([oauth2] DEFAULT_APPLICATIONS).
+	publicClient     = "a4792ccc-144e-407e-86c9-5e7d8d9c3269"
+	publicClientName = "git-credential-oauth"
+	// loopbackURI is the redirect address as it is registered. The server
+	// ignores the port, and nothing else.
+	loopbackURI = "http://127.0.0.1"
+	// ownScope is asked for by an application of our own. The public one
+	// must be asked without: Gitea keeps the scope with the user's grant, and
+	// git-credential-oauth would lose its access to repositories.
+	ownScope = "write:package"
+)
+
+// endpoints are the addresses of a server's OAuth provider.
+type endpoints struct {
+	Issuer    string `json:"issuer"`
+	Authorize string `json:"authorization_endpoint"`
+	Token     string `json:"token_endpoint"`
+	UserInfo  string `json:"userinfo_endpoint"`
+}
+
+// discover asks the server for its OAuth endpoints, and so for the root of its
+// pages: at the path that the user gave, at the root of the host, and where
+// the registry's challenge points. Of the answer only what is on the same
+// origin is believed: a registry that could send the user to another server's
+// consent page would be given a token for that server.
+func (s *server) discover(ctx context.Context) (endpoints, error) {
+	var errs []error
+	for _, root := range s.roots(ctx) {
+		var found endpoints
+		err := s.call(ctx, "ask for the OAuth endpoints", http.MethodGet, root+"/.well-known/openid-configuration", account{}, nil, &found)
+		if err == nil && found.Token != "" {
+			s.root = root
+			return found.onOrigin(root), nil
+		}
+		errs = append(errs, err)
+	}
+	err := errors.Join(errs...)
+	if hasStatus(err, http.StatusNotFound) {
+		return endpoints{}, advise(fmt.Errorf("%s has no OAuth: %w", s.origin, err),
+			"if Gitea is under a path, give it: "+program+" login https://"+s.host+"/PATH; if OAuth is turned off there, use --with-token")
+	}
+	return endpoints{}, err
+}
+
+// roots are the places to look for Gitea's pages, likeliest first.
+func (s *server) roots(ctx context.Context) []string {
+	roots := []string{s.root}
+	for _, next := range []string{s.origin, s.challengeRoot(ctx)} {
+		if next != "" && !slices.Contains(roots, next) {
+			roots = append(roots, next)
+		}
+	}
+	return roots
+}
+
+// challengeRoot is the root that the registry's challenge tells, as far as it
+// is on our origin. Forgejo's realm is ROOT_URL + "v2/token", path included.
+func (s *server) challengeRoot(ctx context.Context) string {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.origin+"/v2/", nil)
+	if err != nil {
+		return ""
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = resp.Body.Close() }()
+	for _, challenge := range resp.Header.Values("WWW-Authenticate") {
+		_, rest, _ := strings.Cut(challenge, `realm="`)
+		realm, _, _ := strings.Cut(rest, `"`)
+		u, err := url.Parse(realm)
+		if err != nil {
+			continue
+		}
+		if path, ok := strings.CutSuffix(u.Path, "/v2/token"); ok && strings.HasPrefix(path, "/") {
+			return s.origin + path
+		}
+	}
+	return ""
+}
+
+// onOrigin puts endpoints that are elsewhere back where they were asked for. A
+// server whose ROOT_URL is wrong names them wrong.
+//
+// Source: Gitea routers/web/web.go, "/login/oauth".
+func (e endpoints) onOrigin(root string) endpoints {
+	place := func(address, path string) string {
+		if strings.HasPrefix(address, root+"/") {
+			return address
+		}
+		return root + path
+	}
+	return endpoints{
+		Issuer:    e.Issuer,
+		Authorize: place(e.Authorize, "/login/oauth/authorize"),
+		Token:     place(e.Token, "/login/oauth/access_token"),
+		UserInfo:  place(e.UserInfo, "/login/oauth/userinfo"),
+	}
+}
+
+// authorization is one attempt to be let in by the user's browser.
+type authorization struct {
+	app      oauth2.Config
+	verifier string
+	state    string
+}
+
+// authorize prepares an attempt: PKCE (RFC 7636) with S256, and a state of 256
+// bits, both fresh.
+func authorize(e endpoints, s settings, redirectURI string) authorization {
+	app := oauth2.Config{
+		ClientID:    cmp.Or(s.ClientID, publicClient),
+		RedirectURL: redirectURI,
+		Endpoint:    oauth2.Endpoint{AuthURL: e.Authorize, TokenURL: e.Token, AuthStyle: oauth2.AuthStyleInParams},
+	}
+	if s.ClientID != "" {
+		app.Scopes = []string{cmp.Or(s.Scope, ownScope)}
+	}
+	// A verifier is 256 random bits, which is what a state wants to be.
+	return authorization{app, oauth2.GenerateVerifier(), oauth2.GenerateVerifier()}
+}
+
+// url is what the browser opens. It holds no secret: the challenge is a
+// digest, and the state is of use to nobody who cannot answer the redirect.
+func (a authorization) url() string {
+	return a.app.AuthCodeURL(a.state, oauth2.S256ChallengeOption(a.verifier))
+}
+
+// exchange trades the code for tokens.
+func (a authorization) exchange(ctx context.Context, client *http.Client, code registry.Secret) (*oauth2.Token, error) {
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, client)
+	token, err := a.app.Exchange(ctx, code.Reveal(), oauth2.VerifierOption(a.verifier))
+	if err != nil {
+		return nil, oauthError(err)
+	}
+	if token.RefreshToken == "" {
+		return nil, errors.New("the server gave no refresh token")
+	}
+	return token, nil
+}
+
+// userInfo asks for the name of the user who let us in.
+func (s *server) userInfo(ctx context.Context, e endpoints, access registry.Secret) (string, error) {
+	var info struct {
+		Name string `json:"preferred_username"`
+	}
+	if err := s.call(ctx, "ask who you are", http.MethodGet, e.UserInfo, account{accessToken: access}, nil, &info); err != nil {
+		return "", err
+	}
+	if info.Name == "" {
+		return "", errors.New("ask who you are: the answer holds no name")
+	}
+	return info.Name, nil
+}
+
+// tokenError is a refusal of the token endpoint, without the request and the
+// body that the library would show.
+type tokenError struct {
+	code, description string
+	status            int
+}
+
+func (e *tokenError) Error() string {
+	text := fmt.Sprintf("the server refuses: %d %s", e.status, http.StatusText(e.status))
+	for _, part := range []string{e.code, e.description} {
+		if part != "" {
+			text += fmt.Sprintf(": %.200q", part)
+		}
+	}
+	return text
+}
+
+// oauthError keeps of the library's errors what may be shown.
+func oauthError(err error) error {
+	var refusal *oauth2.RetrieveError
+	if errors.As(err, &refusal) {
+		return &tokenError{refusal.ErrorCode, refusal.ErrorDescription, refusal.Response.StatusCode}
+	}
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return fmt.Errorf("ask for a token: %w", failed.Err)
+	}
+	return err
+}
+
+// deadSession reports whether the server will never take the refresh token
+// again (RFC 6749, section 5.2; Gitea says unauthorized_client of a token that
+// was used before or cannot be read).
+func deadSession(err error) bool {
+	var refusal *tokenError
+	return errors.As(err, &refusal) &&
+		slices.Contains([]string{"invalid_grant", "unauthorized_client", "invalid_client"}, refusal.code)
+}
+
+// isCertificate reports whether the server's certificate is at fault.
+func isCertificate(err error) bool {
+	var verification *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
+	return errors.As(err, &verification) || errors.As(err, &unknown)
+}

@@ -1,0 +1,168 @@
+package credhelper
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/docker/docker-credential-helpers/credentials"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// isVerb reports whether arg is a verb of the credential helper protocol.
+// "version" is left to the commands, which answer in the protocol's form.
+//
+// Protocol: docker/cli docs/reference/commandline/login.md.
+func isVerb(arg string) bool {
+	return slices.Contains([]string{
+		credentials.ActionStore, credentials.ActionGet, credentials.ActionErase, credentials.ActionList,
+	}, arg)
+}
+
+// maxRequest bounds what a client may send, in bytes.
+const maxRequest = 64 << 10
+
+// serve answers one verb. Clients read errors from standard output and compare
+// some with strings of the protocol, so nothing is added there; what a person
+// should know goes to standard error.
+func (h *helper) serve(ctx context.Context, verb string) int {
+	err := h.answer(ctx, verb)
+	if err == nil {
+		return exitOK
+	}
+	h.log.DebugContext(ctx, "request refused", slog.String("verb", verb), slog.Any("error", err))
+	fmt.Fprintln(h.Stdout, strings.Join(strings.Fields(err.Error()), " "))
+	h.printHint(err)
+	return exitError
+}
+
+func (h *helper) answer(ctx context.Context, verb string) error {
+	var in io.Reader = strings.NewReader("")
+	// What comes with "list" means nothing.
+	if verb != credentials.ActionList {
+		data, err := readRequest(h.Stdin)
+		if err != nil {
+			return err
+		}
+		in = bytes.NewReader(data)
+	}
+	return credentials.HandleCommand(protocol{ctx, h}, verb, in, h.Stdout)
+}
+
+// readRequest reads a request whole. The library would join its lines, and so
+// make one address of two: git's CVE-2024-52006.
+func readRequest(in io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(in, maxRequest+1))
+	if err != nil {
+		return nil, fmt.Errorf("read request: %w", err)
+	}
+	if len(data) > maxRequest {
+		return nil, fmt.Errorf("request is over %d bytes", maxRequest)
+	}
+	data = bytes.TrimSpace(data)
+	if bytes.ContainsFunc(data, unicode.IsControl) && !bytes.HasPrefix(data, []byte("{")) {
+		return nil, errors.New("server address has control characters")
+	}
+	return data, nil
+}
+
+// protocol implements [credentials.Helper], whose methods take no context.
+type protocol struct {
+	ctx context.Context //nolint:containedctx // the library's interface has no place for it
+	*helper
+}
+
+// Get returns the credential for an address. An address that is no host's has
+// none, like any other host without a login: to fail would end the pull of a
+// public image.
+func (p protocol) Get(address string) (username, secret string, err error) {
+	host, err := registry.NormalizeHost(address)
+	if err != nil {
+		p.log.DebugContext(p.ctx, "malformed address", slog.Any("error", err))
+		return "", "", credentials.NewErrCredentialsNotFound()
+	}
+	found, err := p.lookup(p.ctx, host)
+	return found.username, found.secret.Reveal(), err
+}
+
+// Add stores a credential that a client was given by the user. "docker login"
+// without a user name stores what it has just got from us: that changes
+// nothing.
+func (p protocol) Add(creds *credentials.Credentials) error {
+	host, err := registry.NormalizeHost(creds.ServerURL)
+	if err != nil {
+		return err
+	}
+	given := credential{creds.Username, registry.NewSecret(creds.Secret)}
+	if err := given.check(); err != nil {
+		return err
+	}
+	return p.accept(p.ctx, host, dockerAddress(creds.ServerURL), given)
+}
+
+// Delete forgets a login. To have none is no error: clients compare the text
+// of a wrapped error, which never matches.
+func (p protocol) Delete(address string) error {
+	host, err := registry.NormalizeHost(address)
+	if err != nil {
+		return nil //nolint:nilerr // such an address has no login
+	}
+	_, err = p.forget(p.ctx, host)
+	return err
+}
+
+// List returns the user of each host, from the index alone.
+func (p protocol) List() (map[string]string, error) {
+	logins, err := p.loadIndex()
+	if err != nil {
+		return nil, err
+	}
+	users := make(map[string]string, len(logins))
+	for host, e := range logins {
+		if e.Address != "" {
+			host = e.Address
+		}
+		users[host] = e.Username
+	}
+	for _, bound := range boundCandidates(p.Getenv) {
+		users[bound.host] = bound.username
+	}
+	return users, nil
+}
+
+// dockerHub is Docker's name for its own registry. Clients look it up in the
+// answer to "list" by this spelling alone.
+const dockerHub = "https://index.docker.io/v1/"
+
+func dockerAddress(address string) string {
+	if address == dockerHub {
+		return dockerHub
+	}
+	return ""
+}
+
+// identityTokenUser marks an OAuth refresh token in place of a password.
+// Gitea's token endpoint answers GET alone, so that no client could use it.
+const identityTokenUser = "<token>"
+
+// check refuses credentials that no request could carry.
+func (c credential) check() error {
+	switch {
+	case c.username == identityTokenUser:
+		return errors.New("identity tokens are not supported: log in with a user name and a token")
+	case c.secret.IsZero():
+		return errors.New("the password is empty")
+	case strings.ContainsFunc(c.username, unicode.IsControl) || strings.ContainsFunc(c.secret.Reveal(), unicode.IsControl):
+		return errors.New("control characters in the credential")
+	case strings.Contains(c.username, ":"):
+		return errors.New("a user name has no colon")
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package credhelper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// registerOptions are the flags of register-app.
+type registerOptions struct {
+	username                 string
+	passwordStdin, withToken bool
+	settings                 settings
+}
+
+func (h *helper) registerAppCommand() *cobra.Command {
+	var opts registerOptions
+	cmd := &cobra.Command{
+		Use:   "register-app HOST",
+		Short: "Register an OAuth application of your own for logging in",
+		Long: `Register an OAuth application of your own for logging in.
+
+"login" then uses it in place of the public one that Gitea has for git: the
+consent page names it, and the login asks for the scope write:package alone.
+It needs your password, or an access token with the scope write:user.
+
+Examples:
+  docker-credential-gitea register-app --username alice git.example.com
+  docker-credential-gitea register-app --with-token git.example.com < token.txt`,
+		Args: oneHost,
+		RunE: func(cmd *cobra.Command, args []string) error { return h.registerApp(cmd.Context(), args[0], opts) },
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&opts.username, "username", "u", "", "your name, to register with a password")
+	flags.BoolVar(&opts.passwordStdin, "password-stdin", false, "read the password from the first line of standard input,\nand a one-time code from the second if there is one")
+	flags.BoolVar(&opts.withToken, "with-token", false, "read an access token from standard input")
+	addServerFlags(flags, &opts.settings)
+	cmd.MarkFlagsMutuallyExclusive("username", "with-token")
+	return cmd
+}
+
+func (h *helper) registerApp(ctx context.Context, address string, opts registerOptions) error {
+	host, err := registry.NormalizeHost(address)
+	if err != nil {
+		return errUsage{err}
+	}
+	if opts.username == "" && !opts.withToken {
+		return errUsage{errors.New("say who you are: --username NAME, or --with-token")}
+	}
+	if err := opts.settings.absolute(); err != nil {
+		return err
+	}
+	logins, err := h.loadIndex()
+	if err != nil {
+		return err
+	}
+	merged, err := h.settingsFor(host, opts.settings, logins[host])
+	if err != nil {
+		return err
+	}
+	srv, err := h.server(address, host, &merged)
+	if err != nil {
+		return err
+	}
+	defer srv.http.CloseIdleConnections()
+	var clientID string
+	register := func(as account) (err error) {
+		clientID, err = srv.registerApp(ctx, as, program)
+		return err
+	}
+	if opts.withToken {
+		var token registry.Secret
+		if token, err = h.readToken(); err == nil {
+			err = register(account{token: token})
+		}
+	} else {
+		err = h.withPassword(ctx, host, opts.username, opts.passwordStdin, register)
+	}
+	if err != nil {
+		return err
+	}
+	if err := saveClient(h.dir, host, clientID, ownScope); err != nil {
+		return err
+	}
+	fmt.Fprintf(h.Stderr, "registered the application %q at %s; %q uses it from now on\n", program, host, program+" login "+host)
+	fmt.Fprintln(h.Stdout, clientID)
+	return nil
+}
