@@ -5,17 +5,26 @@
 //
 // # How the files fit together
 //
-// A [Source] hands out the content of one image in the order in which it is
-// stored, each piece once, as a [Blob]; when all are read, [Source.Finish]
-// gives the manifests as an [Image].
+// A [Source] hands out the content of one image, each piece once, as a [Blob];
+// when all are dealt with, [Source.Finish] gives the manifests as an [Image].
 //
-//   - open.go tells the kinds of source apart by looking.
-//   - layout.go, archive.go: what is known before reading (random access).
-//   - stream.go: what is read once, forward, with the metadata at its end.
-//   - plan.go: from metadata to the wanted blobs and manifests; pure.
-//   - compress.go: the compressors, whose output never depends on the number
-//     of processors.
-//   - errors.go: what is wrong with a source, naming the file and the fault.
+//   - open.go tells the kinds of source apart by looking; encoding.go knows
+//     the first bytes of what there is.
+//   - contents.go and catalog.go are the files of a source by their names: a
+//     directory, a tar at rest.
+//   - source.go hands out what a source at rest holds; stream.go what is read
+//     once, forward, with the metadata at its end.
+//   - plan.go decides from the metadata what is pushed. A layout is a tree of
+//     manifests that are pushed as they are (tree.go); a docker archive is a
+//     bundle of layers for which a manifest is made (bundle.go).
+//   - names.go, platform.go and select.go choose among several images.
+//   - manifest.go reads and makes the documents themselves; pure, like the
+//     choosing.
+//   - blob.go compares what is read with its digest.
+//   - compress.go has the compressors, whose output never depends on the
+//     number of processors; decode.go takes back what they did.
+//   - errors.go says what is wrong with a source, naming the file and the
+//     fault.
 package image
 
 import (

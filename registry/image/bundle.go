@@ -1,0 +1,254 @@
+package image
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// bundle is an image without a manifest of its own: a config, and layers that
+// are compressed on their way, as a docker archive has them.
+type bundle struct {
+	config      *part
+	layers      []layer
+	compression Compression
+}
+
+// layer is one layer of a bundle, in the order of the config.
+type layer struct {
+	diffID digest.Digest
+	// part holds its bytes; several layers may share it. Nil means that the
+	// source has only the descriptor of a layer that is found elsewhere.
+	part     *part
+	external ocispec.Descriptor
+}
+
+// archiveItem is one image in the manifest.json of a docker archive.
+type archiveItem struct {
+	Config       string
+	RepoTags     []string
+	Layers       []string
+	LayerSources map[digest.Digest]ocispec.Descriptor
+}
+
+// planArchive plans the docker archive that Docker up to version 24 and most
+// other tools write: manifest.json with the names of config and layers.
+func planArchive(c contents, opts Options) (*plan, error) {
+	items, err := parseArchive(c)
+	if err != nil {
+		return nil, err
+	}
+	var candidates []candidate
+	for _, item := range items {
+		candidates = append(candidates, candidate{id: item.Config, names: item.RepoTags})
+	}
+	i, err := choose(archiveFile, candidates, opts.Name)
+	if err != nil {
+		return nil, err
+	}
+	return newBundle(c, items[i], opts)
+}
+
+// planRaw plans the archive that Docker's classic store writes since version
+// 25, of which the layout's manifest names the config.
+func planRaw(c contents, config digest.Digest, opts Options) (*plan, error) {
+	items, err := parseArchive(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range items {
+		if digestOf(item.Config) == config {
+			return newBundle(c, item, opts)
+		}
+	}
+	return nil, fault(nil, archiveFile, "does not name the config %s, as %s does", config, indexFile)
+}
+
+func parseArchive(c contents) ([]archiveItem, error) {
+	data, err := document(c, archiveFile)
+	if err != nil {
+		return nil, err
+	}
+	var items []archiveItem
+	if err := json.Unmarshal(data, &items); err != nil {
+		return nil, fault(nil, archiveFile, "is no valid JSON for the manifest of a docker archive").because(err)
+	}
+	return items, nil
+}
+
+// isRaw reports the manifest of an image with a layer that is a plain tar.
+func (n *node) isRaw() bool {
+	if n.body == nil || n.body.Config == nil || kindOf(n.desc.MediaType) != kindManifest {
+		return false
+	}
+	for _, desc := range n.body.Layers {
+		if isRawLayer(desc.MediaType) {
+			return true
+		}
+	}
+	return false
+}
+
+// newBundle finds the files of an image.
+func newBundle(c contents, item archiveItem, opts Options) (*plan, error) {
+	configName, err := cleanName(item.Config)
+	if err != nil {
+		return nil, fault(nil, archiveFile, "names the config %q: %v", clip(item.Config), err)
+	}
+	data, err := document(c, configName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault(ErrMissing, configName, "the source lacks this config")
+	}
+	if err != nil {
+		return nil, err
+	}
+	conf, err := parseConfig(configName, data)
+	if err != nil {
+		return nil, err
+	}
+	if len(item.Layers) != len(conf.RootFS.DiffIDs) {
+		return nil, fault(nil, archiveFile, "names %d layers, but the config %s has %d", len(item.Layers), printable(configName), len(conf.RootFS.DiffIDs))
+	}
+	if err := matchPlatform(opts.Platform, conf.Platform); err != nil {
+		return nil, err
+	}
+	f, err := c.find(configName)
+	if err != nil {
+		return nil, err
+	}
+	configDigest := digest.FromBytes(data)
+	if want := digestOf(configName); want != "" && want.Algorithm().FromBytes(data) != want {
+		return nil, fault(ErrDigest, configName, "its digest is %s", configDigest)
+	}
+	b := &bundle{config: &part{file: f, desc: ocispec.Descriptor{Digest: configDigest}}, compression: opts.Compression}
+	p := &plan{bundle: b, parts: []*part{b.config}}
+	known := map[string]*part{}
+	for i, name := range item.Layers {
+		l, err := newLayer(c, name, conf.RootFS.DiffIDs[i], item.LayerSources)
+		if err != nil {
+			return nil, err
+		}
+		b.layers = append(b.layers, p.share(l, known, opts.Compression))
+	}
+	return p, nil
+}
+
+func matchPlatform(platform string, have ocispec.Platform) error {
+	if platform == "" {
+		return nil
+	}
+	want, err := parsePlatform(platform)
+	if err != nil {
+		return err
+	}
+	if distance(want, have) < 0 {
+		return fault(ErrNoMatch, "", "there is no image for %s; there are: %s", formatPlatform(want), formatPlatform(have))
+	}
+	return nil
+}
+
+// newLayer finds the file of a layer.
+func newLayer(c contents, name string, diffID digest.Digest, external map[digest.Digest]ocispec.Descriptor) (layer, error) {
+	l := layer{diffID: diffID}
+	cleaned, err := cleanName(name)
+	if err != nil {
+		return l, fault(nil, archiveFile, "names the layer %q: %v", clip(name), err)
+	}
+	f, err := c.find(cleaned)
+	desc, described := external[diffID]
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && described && len(desc.URLs) > 0:
+		l.external = desc
+		_, err := blobName(desc.Digest, archiveFile)
+		return l, err
+	case errors.Is(err, fs.ErrNotExist):
+		return l, fault(ErrMissing, cleaned, "the source lacks this layer")
+	case err != nil:
+		return l, err
+	case f.encoding == EncodingOpaque:
+		return l, fault(nil, f.name, "is neither a tar nor compressed with gzip or zstd, so it is no layer")
+	}
+	l.part = &part{file: f, desc: ocispec.Descriptor{Digest: digestOf(f.name)}}
+	if f.encoding == EncodingTar {
+		l.part.desc.Digest = diffID
+	}
+	return l, nil
+}
+
+// share adds the part of a layer to the plan, unless an earlier layer has the
+// same bytes.
+func (p *plan) share(l layer, known map[string]*part, compression Compression) layer {
+	if l.part == nil {
+		return l
+	}
+	keys := []string{l.part.name, l.part.desc.Digest.String()}
+	for _, key := range keys {
+		if same := known[key]; same != nil && key != "" {
+			l.part = same
+			return l
+		}
+	}
+	for _, key := range keys {
+		known[key] = l.part
+	}
+	l.part.compress = l.part.encoding == EncodingTar && compression.algorithm() != None
+	p.parts = append(p.parts, l.part)
+	return l
+}
+
+// manifest makes the manifest, from what became of the layers.
+func (b *bundle) manifest(sent map[string]Sent) (Manifest, error) {
+	var layers []ocispec.Descriptor
+	for _, l := range b.layers {
+		desc, err := b.describe(l, sent)
+		if err != nil {
+			return Manifest{}, err
+		}
+		layers = append(layers, desc)
+	}
+	return buildManifest(ocispec.Descriptor{Digest: b.config.desc.Digest, Size: b.config.size}, layers)
+}
+
+// describe gives the descriptor of a layer as the registry holds it.
+func (b *bundle) describe(l layer, sent map[string]Sent) (ocispec.Descriptor, error) {
+	if l.part == nil {
+		return l.external, nil
+	}
+	s, ok := sent[l.part.name]
+	if !ok {
+		return ocispec.Descriptor{}, fmt.Errorf("layer %s was not sent", printable(l.part.name))
+	}
+	desc := ocispec.Descriptor{Digest: s.Digest, Size: s.Size}
+	raw := s.DiffID
+	switch l.part.encoding {
+	case EncodingGzip:
+		desc.MediaType = layerTypes[Gzip]
+		return desc, nil
+	case EncodingZstd:
+		desc.MediaType = layerTypes[Zstd]
+		return desc, nil
+	}
+	if !l.part.compress {
+		raw = s.Digest
+	}
+	if raw != l.diffID {
+		return desc, fault(ErrDigest, l.part.name, "the layer's digest is %s, but the config says %s", raw, l.diffID)
+	}
+	desc.MediaType = layerTypes[b.compression.algorithm()]
+	return desc, nil
+}
+
+// missing are the layers that the source only describes.
+func (b *bundle) missing() []ocispec.Descriptor {
+	var missing []ocispec.Descriptor
+	for _, l := range b.layers {
+		if l.part == nil {
+			missing = append(missing, l.external)
+		}
+	}
+	return missing
+}

@@ -1,0 +1,188 @@
+package image
+
+import (
+	"archive/tar"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// maxEntries bounds the table of contents of a tar. An image has a few files
+// for each layer, of which there are at most 127; a whole file system that
+// somebody took for an image has far more.
+const maxEntries = 1 << 16
+
+// catalog is the table of contents of a tar, by clean names.
+type catalog map[string]*entry
+
+// entry is one file or link of a tar.
+type entry struct {
+	size int64
+	// link is the clean name of what the entry links to; empty for a file.
+	link string
+	// offset is where the bytes begin in a tar at rest.
+	offset int64
+	// encoding and data are about a stream that has passed: what the file was
+	// seen to be, and the bytes of a document that was kept.
+	encoding Encoding
+	data     []byte
+}
+
+// add enters the header of a file or link, and gives the entry of a regular
+// file. It refuses what could be read in two ways.
+func (c catalog) add(header *tar.Header) (string, *entry, error) {
+	if header.Typeflag == tar.TypeDir || header.Typeflag == tar.TypeXGlobalHeader {
+		return "", nil, nil
+	}
+	name, err := cleanName(header.Name)
+	switch {
+	case err != nil:
+		return "", nil, fault(nil, header.Name, "%v", err)
+	case c[name] != nil:
+		return "", nil, fault(nil, name, "is in the archive twice")
+	case len(c) == maxEntries:
+		return "", nil, fault(ErrNotImage, "", "more than %d files are no image archive", maxEntries)
+	}
+	e := &entry{size: header.Size}
+	switch header.Typeflag {
+	case tar.TypeSymlink, tar.TypeLink:
+		e.link = linkTarget(name, header)
+		c[name] = e
+		return name, nil, nil
+	case tar.TypeReg:
+		if sparse(header) {
+			return "", nil, fault(nil, name, "is stored as a sparse file; pack the archive without --sparse")
+		}
+		c[name] = e
+		return name, e, nil
+	}
+	return "", nil, fault(ErrNotImage, name, "is a %s, which no image archive has", typeOf(header.FileInfo().Mode()))
+}
+
+// linkTarget is the name in the archive that a link means, in the form "../x"
+// where it leads outside. A symbolic link starts at its own directory, a hard
+// link at the top.
+func linkTarget(name string, header *tar.Header) string {
+	if header.Typeflag == tar.TypeLink || strings.HasPrefix(header.Linkname, "/") {
+		return path.Clean(header.Linkname)
+	}
+	return path.Join(path.Dir(name), header.Linkname)
+}
+
+// sparse reports a file of which the archive holds only the parts that are not
+// zero, so that its size is not that of its bytes in the archive.
+func sparse(header *tar.Header) bool {
+	for key := range header.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return header.Typeflag == tar.TypeGNUSparse
+}
+
+// lookup finds a regular file, through one link where need be. Archives link a
+// layer to another layer and never further: a second link is refused, and with
+// it every loop.
+func (c catalog) lookup(name string) (string, *entry, error) {
+	e := c[name]
+	if e == nil {
+		return "", nil, fs.ErrNotExist
+	}
+	if e.link == "" {
+		return name, e, nil
+	}
+	if _, err := cleanName(e.link); err != nil {
+		return "", nil, fault(nil, name, "links to %q: %v", clip(e.link), err)
+	}
+	target := c[e.link]
+	switch {
+	case target == nil:
+		return "", nil, fault(ErrMissing, name, "links to %q, which is not in the archive", clip(e.link))
+	case target.link != "":
+		return "", nil, fault(nil, name, "links to %q, which is a link itself", clip(e.link))
+	}
+	return e.link, target, nil
+}
+
+// archive is a tar at rest: its files are read where they lie, many at a time.
+type archive struct {
+	r       io.ReaderAt
+	catalog catalog
+}
+
+func (a archive) find(name string) (file, error) {
+	target, e, err := a.catalog.lookup(name)
+	if err != nil {
+		return file{}, err
+	}
+	head, err := readHead(a.section(e))
+	if err != nil {
+		return file{}, fault(nil, target, "cannot be read").because(err)
+	}
+	return file{name: target, size: e.size, encoding: detect(head)}, nil
+}
+
+func (a archive) open(name string) (io.ReadCloser, error) {
+	e := a.catalog[name]
+	if e == nil {
+		return nil, fs.ErrNotExist
+	}
+	return io.NopCloser(a.section(e)), nil
+}
+
+func (a archive) section(e *entry) *io.SectionReader {
+	return io.NewSectionReader(a.r, e.offset, e.size)
+}
+
+// scan reads the headers of a tar of the given size, and nothing else. It
+// reports whether the tar has its end, two blocks of zeros, which some writers
+// leave out.
+func scan(r io.ReaderAt, size int64) (c catalog, whole bool, err error) {
+	section := io.NewSectionReader(r, 0, size)
+	headers := tar.NewReader(section)
+	c = catalog{}
+	for end := int64(0); ; {
+		header, err := headers.Next()
+		if errors.Is(err, io.EOF) {
+			return c, size >= padded(end)+blockSize, nil
+		}
+		if err != nil {
+			return nil, false, unreadable(err)
+		}
+		name, e, err := c.add(header)
+		if err != nil {
+			return nil, false, err
+		}
+		if end, err = section.Seek(0, io.SeekCurrent); err != nil {
+			return nil, false, err
+		}
+		if e == nil {
+			continue
+		}
+		if e.offset = end; e.size > size-end {
+			return nil, false, fault(ErrTruncated, name, "%d bytes long, but the archive ends after %d of them", e.size, size-end)
+		}
+		end += e.size
+	}
+}
+
+// blockSize is that of a tar; files are padded to it.
+const blockSize = 512
+
+func padded(size int64) int64 { return (size + blockSize - 1) &^ (blockSize - 1) }
+
+// unreadable is an archive that cannot be read on.
+func unreadable(err error) error {
+	var known *Error
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fault(ErrTruncated, "", "the archive ends in the middle of a file")
+	case errors.Is(err, tar.ErrHeader):
+		return fault(ErrNotImage, "", "the archive is damaged: a tar header is not valid")
+	}
+	return fault(nil, "", "cannot be read").because(err)
+}

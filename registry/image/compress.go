@@ -1,0 +1,117 @@
+package image
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/pgzip"
+)
+
+// The algorithms of a [Compression].
+const (
+	Gzip = "gzip"
+	Zstd = "zstd"
+	None = "none"
+)
+
+// Compression is what raw layers are sent as. The zero value is gzip at its
+// default level.
+type Compression struct {
+	// Algorithm is [Gzip], [Zstd] or [None]. Empty means gzip.
+	Algorithm string `json:"algorithm,omitempty"`
+	// Level is 1 (fastest) to 9 for gzip, to 22 for zstd. Zero means 3 for
+	// gzip and 1 for zstd.
+	Level int `json:"level,omitempty"`
+}
+
+// ParseCompression reads "gzip", "zstd", "none", or one with a level,
+// "zstd:3". Empty text is the zero value.
+func ParseCompression(s string) (Compression, error) {
+	algorithm, level, hasLevel := strings.Cut(s, ":")
+	c := Compression{Algorithm: algorithm}
+	if hasLevel {
+		n, err := strconv.Atoi(level)
+		if err != nil || n == 0 {
+			return Compression{}, fmt.Errorf("compression %q: the level is not a number above 0", clip(s))
+		}
+		c.Level = n
+	}
+	return c, c.Validate()
+}
+
+// Validate reports an unknown algorithm, or a level that it does not have.
+func (c Compression) Validate() error {
+	highest := map[string]int{"": 9, Gzip: 9, Zstd: 22, None: 0}
+	most, known := highest[c.Algorithm]
+	switch {
+	case !known:
+		return fmt.Errorf("compression %q is not one of gzip, zstd, none", clip(c.Algorithm))
+	case c.Level < 0 || c.Level > most:
+		return fmt.Errorf("compression level %d is not between 0 and %d, as %s has them", c.Level, most, c.algorithm())
+	}
+	return nil
+}
+
+// String gives algorithm and level, defaults filled in: "gzip:3". Equal
+// strings mean equal output for equal input.
+func (c Compression) String() string {
+	if c.algorithm() == None {
+		return None
+	}
+	return fmt.Sprintf("%s:%d", c.algorithm(), c.level())
+}
+
+func (c Compression) algorithm() string { return cmp.Or(c.Algorithm, Gzip) }
+
+func (c Compression) level() int {
+	return cmp.Or(c.Level, map[string]int{Gzip: 3, Zstd: 1}[c.algorithm()])
+}
+
+// NewWriter returns a writer that compresses to w. The output depends on the
+// input alone, not on the number of processors nor on how it was cut into
+// writes. The caller closes it, after an error too; w is not closed.
+func (c Compression) NewWriter(w io.Writer) (io.WriteCloser, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	switch c.algorithm() {
+	case Zstd:
+		return zstd.NewWriter(w,
+			zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(c.level())),
+			zstd.WithEncoderConcurrency(2),
+			zstd.WithWindowSize(1<<20))
+	case None:
+		return nopCloser{w}, nil
+	}
+	z, err := pgzip.NewWriterLevel(w, c.level())
+	if err != nil {
+		return nil, err
+	}
+	if err := z.SetConcurrency(1<<20, min(4, runtime.GOMAXPROCS(0))); err != nil {
+		return nil, err
+	}
+	z.ModTime = time.Unix(0, 0)
+	return gzipWriter{z}, nil
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+// gzipWriter ends the goroutines of a pgzip.Writer even when writing failed,
+// which its own Close does not.
+type gzipWriter struct{ *pgzip.Writer }
+
+func (z gzipWriter) Close() error {
+	err := z.Writer.Close()
+	if err != nil {
+		z.Reset(io.Discard)
+	}
+	return err
+}

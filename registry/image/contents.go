@@ -1,0 +1,148 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	digest "github.com/opencontainers/go-digest"
+)
+
+// maxDocument bounds a manifest, an index or a config that has to be
+// understood. Spec: registries accept manifests of at least 4 MiB; more is
+// portable nowhere.
+const maxDocument = 4 << 20
+
+// maxDocuments bounds all documents of one image together, in bytes.
+const maxDocuments = 32 << 20
+
+// contents are the files of a source, by their slash-separated names. A
+// directory and a tar at rest can open them all; a stream that has passed
+// still knows what there was, and can open what it kept.
+type contents interface {
+	// find says what there is under a name, links followed once.
+	// [fs.ErrNotExist]: nothing.
+	find(name string) (file, error)
+	// open opens a file by the name that find gave.
+	open(name string) (io.ReadCloser, error)
+}
+
+// file is a regular file of a source.
+type file struct {
+	// name is its own name, not that of a link to it.
+	name     string
+	size     int64
+	encoding Encoding
+}
+
+// document reads a file that has to be understood.
+func document(c contents, name string) ([]byte, error) {
+	f, err := c.find(name)
+	if err != nil {
+		return nil, err
+	}
+	if f.size > maxDocument {
+		return nil, fault(nil, name, "%d bytes are too many for metadata, %d are allowed", f.size, maxDocument)
+	}
+	r, err := c.open(f.name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	data, err := io.ReadAll(io.LimitReader(r, f.size+1))
+	if err != nil {
+		return nil, fault(nil, name, "cannot be read").because(err)
+	}
+	if int64(len(data)) != f.size {
+		return nil, fault(ErrDigest, name, "%d bytes long, not %d", len(data), f.size)
+	}
+	return data, nil
+}
+
+// blobName is where a layout keeps the blob of a digest (OCI image layout
+// specification, "Blobs"). It refuses what is no digest, before that becomes
+// part of a path.
+func blobName(d digest.Digest, in string) (string, error) {
+	if err := d.Validate(); err != nil {
+		return "", fault(ErrDigest, in, "names %q, which is no digest that can be checked", clip(string(d)))
+	}
+	return path.Join("blobs", d.Algorithm().String(), d.Encoded()), nil
+}
+
+// digestOf is the reverse of [blobName]: the digest in a blob's name, or "".
+func digestOf(name string) digest.Digest {
+	algorithm, encoded, ok := strings.Cut(strings.TrimPrefix(name, "blobs/"), "/")
+	d := digest.Digest(algorithm + ":" + encoded)
+	if !ok || !strings.HasPrefix(name, "blobs/") || d.Validate() != nil {
+		return ""
+	}
+	return d
+}
+
+// cleanName is a name as a source spells it, "./a//b", in its one proper form.
+// What leads out of the source is refused.
+func cleanName(name string) (string, error) {
+	if strings.HasPrefix(name, "/") {
+		return "", errors.New("the path is absolute")
+	}
+	for element := range strings.SplitSeq(name, "/") {
+		if element == ".." {
+			return "", errors.New("the path leads outside")
+		}
+	}
+	if cleaned := path.Clean(name); fs.ValidPath(cleaned) && !strings.ContainsRune(name, 0) {
+		return cleaned, nil
+	}
+	return "", errors.New("the path is not valid")
+}
+
+// directory is an unpacked image. [os.Root] keeps links from leading out.
+type directory struct{ root *os.Root }
+
+func (d directory) find(name string) (file, error) {
+	info, err := d.root.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return file{}, err
+	case err != nil:
+		return file{}, fault(nil, name, "cannot be used").because(err)
+	case !info.Mode().IsRegular():
+		return file{}, fault(nil, name, "is a %s, not a regular file", typeOf(info.Mode()))
+	}
+	r, err := d.open(name)
+	if err != nil {
+		return file{}, err
+	}
+	defer r.Close()
+	head, err := readHead(r)
+	if err != nil {
+		return file{}, fault(nil, name, "cannot be read").because(err)
+	}
+	return file{name: name, size: info.Size(), encoding: detect(head)}, nil
+}
+
+func (d directory) open(name string) (io.ReadCloser, error) {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return nil, fault(nil, name, "cannot be opened").because(err)
+	}
+	return f, nil
+}
+
+func typeOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "pipe"
+	case mode&fs.ModeSocket != 0:
+		return "socket"
+	case mode&fs.ModeDevice != 0:
+		return "device"
+	}
+	return fmt.Sprintf("file of type %v", mode.Type())
+}

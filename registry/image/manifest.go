@@ -1,0 +1,187 @@
+package image
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+
+	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Docker's media types (image manifest version 2, schema 2).
+const (
+	mediaTypeDockerManifest  = "application/vnd.docker.distribution.manifest.v2+json"
+	mediaTypeDockerList      = "application/vnd.docker.distribution.manifest.list.v2+json"
+	mediaTypeDockerConfig    = "application/vnd.docker.container.image.v1+json"
+	mediaTypeDockerLayer     = "application/vnd.docker.image.rootfs.diff.tar"
+	mediaTypeDockerLayerGzip = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+	// mediaTypeArtifact was in the OCI image specification until its 1.1.
+	mediaTypeArtifact = "application/vnd.oci.artifact.manifest.v1+json"
+)
+
+// kind is what a descriptor is to us, by its media type.
+type kind int
+
+const (
+	kindBlob kind = iota
+	kindManifest
+	kindIndex
+)
+
+func kindOf(mediaType string) kind {
+	switch mediaType {
+	case ocispec.MediaTypeImageIndex, mediaTypeDockerList:
+		return kindIndex
+	case ocispec.MediaTypeImageManifest, mediaTypeDockerManifest, mediaTypeArtifact:
+		return kindManifest
+	}
+	return kindBlob
+}
+
+// isRawLayer reports the media types of a layer that is a plain tar.
+func isRawLayer(mediaType string) bool {
+	switch mediaType {
+	case ocispec.MediaTypeImageLayer, mediaTypeDockerLayer,
+		ocispec.MediaTypeImageLayerNonDistributable: //nolint:staticcheck // old images still have them
+		return true
+	}
+	return false
+}
+
+// isAttestation reports what BuildKit puts into an index beside an image.
+func isAttestation(desc ocispec.Descriptor) bool {
+	return desc.Annotations["vnd.docker.reference.type"] == "attestation-manifest" ||
+		desc.Platform != nil && desc.Platform.OS == "unknown" && desc.Platform.Architecture == "unknown"
+}
+
+// body is what is of interest in a manifest or an index of any kind.
+type body struct {
+	SchemaVersion int                  `json:"schemaVersion"`
+	MediaType     string               `json:"mediaType"`
+	Config        *ocispec.Descriptor  `json:"config"`
+	Layers        []ocispec.Descriptor `json:"layers"`
+	Blobs         []ocispec.Descriptor `json:"blobs"`
+	Manifests     []ocispec.Descriptor `json:"manifests"`
+}
+
+// parseBody reads a manifest or an index, of the media type that its
+// descriptor gives. A document that different readers could take for different
+// things is refused (CVE-2021-41190).
+func parseBody(name, mediaType string, data []byte) (*body, error) {
+	var b body
+	if err := json.Unmarshal(data, &b); err != nil {
+		return nil, fault(nil, name, "is no valid JSON for a manifest").because(err)
+	}
+	isIndex, isManifest := b.Manifests != nil, b.Config != nil || b.Layers != nil || b.Blobs != nil
+	b.MediaType = cmp.Or(b.MediaType, mediaType)
+	if b.MediaType == "" && isIndex {
+		b.MediaType = ocispec.MediaTypeImageIndex
+	} else if b.MediaType == "" {
+		b.MediaType = ocispec.MediaTypeImageManifest
+	}
+	switch {
+	case b.SchemaVersion != 2 && b.MediaType != mediaTypeArtifact:
+		return nil, fault(nil, name, "has schema version %d; only 2 is supported", b.SchemaVersion)
+	case mediaType != "" && b.MediaType != mediaType:
+		return nil, fault(nil, name, "says it is %q, but is named as %q", clip(b.MediaType), clip(mediaType))
+	case isIndex && isManifest:
+		return nil, fault(nil, name, "is both a manifest and an index")
+	case isManifest && kindOf(b.MediaType) == kindIndex, isIndex && kindOf(b.MediaType) == kindManifest:
+		return nil, fault(nil, name, "is not the %q that it is called", clip(b.MediaType))
+	}
+	for _, desc := range b.references() {
+		if _, err := blobName(desc.Digest, name); err != nil {
+			return nil, err
+		}
+		if desc.Size < 0 {
+			return nil, fault(ErrDigest, name, "gives %s a size of %d bytes", desc.Digest, desc.Size)
+		}
+	}
+	return &b, nil
+}
+
+// references are all descriptors that have to be in a registry first.
+func (b *body) references() []ocispec.Descriptor {
+	var refs []ocispec.Descriptor
+	if b.Config != nil {
+		refs = append(refs, *b.Config)
+	}
+	refs = append(refs, b.Layers...)
+	refs = append(refs, b.Blobs...)
+	return append(refs, b.Manifests...)
+}
+
+// newManifest is the manifest or index in data.
+func newManifest(b *body, data []byte) Manifest {
+	return Manifest{
+		Descriptor: ocispec.Descriptor{MediaType: b.MediaType, Digest: digest.FromBytes(data), Size: int64(len(data))},
+		Data:       data,
+		References: b.references(),
+	}
+}
+
+// config is what is of interest in the config of an image.
+type config struct {
+	ocispec.Platform
+	RootFS struct {
+		Type    string          `json:"type"`
+		DiffIDs []digest.Digest `json:"diff_ids"`
+	} `json:"rootfs"`
+}
+
+// parseConfig reads the config of an image that has no manifest yet.
+func parseConfig(name string, data []byte) (*config, error) {
+	var c config
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, fault(nil, name, "is no valid JSON for the config of an image").because(err)
+	}
+	if c.RootFS.Type != "layers" {
+		return nil, fault(nil, name, "is not the config of an image: its rootfs is of type %q, not \"layers\"", clip(c.RootFS.Type))
+	}
+	for _, id := range c.RootFS.DiffIDs {
+		if _, err := blobName(id, name); err != nil {
+			return nil, err
+		}
+	}
+	return &c, nil
+}
+
+// layerTypes are the media types of the layers that we make manifests for.
+var layerTypes = map[string]string{
+	Gzip: ocispec.MediaTypeImageLayerGzip,
+	Zstd: ocispec.MediaTypeImageLayerZstd,
+	None: ocispec.MediaTypeImageLayer,
+}
+
+// buildManifest makes the manifest of an image that came without. As long as
+// every layer is compressed with gzip it is Docker's, which everything that
+// speaks to a registry understands; zstd and no compression are OCI's alone.
+func buildManifest(config ocispec.Descriptor, layers []ocispec.Descriptor) (Manifest, error) {
+	docker := true
+	for _, layer := range layers {
+		docker = docker && layer.MediaType == ocispec.MediaTypeImageLayerGzip || len(layer.URLs) > 0
+	}
+	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Config: config, Layers: []ocispec.Descriptor{}}
+	m.SchemaVersion = 2
+	m.Config.MediaType = ocispec.MediaTypeImageConfig
+	if docker {
+		m.MediaType, m.Config.MediaType = mediaTypeDockerManifest, mediaTypeDockerConfig
+	}
+	for _, layer := range layers {
+		if docker && layer.MediaType == ocispec.MediaTypeImageLayerGzip {
+			layer.MediaType = mediaTypeDockerLayerGzip
+		}
+		m.Layers = append(m.Layers, layer)
+	}
+	var data bytes.Buffer
+	enc := json.NewEncoder(&data)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(m); err != nil {
+		return Manifest{}, err
+	}
+	encoded := bytes.TrimSuffix(data.Bytes(), []byte("\n"))
+	b := &body{MediaType: m.MediaType, Config: &m.Config, Layers: m.Layers}
+	return newManifest(b, encoded), nil
+}

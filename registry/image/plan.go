@@ -1,0 +1,251 @@
+package image
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// The files that say what a source is.
+const (
+	layoutFile  = ocispec.ImageLayoutFile // "oci-layout"
+	indexFile   = ocispec.ImageIndexFile  // "index.json"
+	archiveFile = "manifest.json"
+)
+
+// part is a file of the source that has to be in the registry.
+type part struct {
+	file
+	// desc is what a manifest says of the bytes stored, or else their digest
+	// alone, which is empty while it is unknown.
+	desc ocispec.Descriptor
+	// compress says that the registry gets the compressed form.
+	compress bool
+	// data are the bytes, if they are embedded in a descriptor.
+	data []byte
+}
+
+// plan is what has to be pushed of a source.
+type plan struct {
+	// parts are the files needed, each once, and missing what a manifest
+	// names and the source does not have.
+	parts   []*part
+	missing []ocispec.Descriptor
+	// root and children are the manifests of a layout. An archive has a
+	// bundle instead, of which the manifest is made in the end.
+	root     Manifest
+	children []Manifest
+	bundle   *bundle
+	notices  []string
+}
+
+// newPlan finds out from the metadata of a source what to push.
+func newPlan(c contents, opts Options) (*plan, error) {
+	isArchive, err := exists(c, archiveFile)
+	if err != nil {
+		return nil, err
+	}
+	isLayout, err := exists(c, layoutFile)
+	if err != nil {
+		return nil, err
+	}
+	hasIndex, err := exists(c, indexFile)
+	switch {
+	case err != nil:
+		return nil, err
+	case isLayout && hasIndex:
+		return planLayout(c, opts, isArchive)
+	case isArchive:
+		return planArchive(c, opts)
+	case hasIndex:
+		return nil, fault(ErrNotImage, "", "has an %s, but no %s, and no %s of a docker archive either", indexFile, layoutFile, archiveFile)
+	case isLayout:
+		return nil, fault(ErrNotImage, "", "has an %s, but no %s", layoutFile, indexFile)
+	}
+	return nil, fault(ErrNotImage, "", "has neither the %s and %s of an OCI layout nor the %s of a docker archive", layoutFile, indexFile, archiveFile)
+}
+
+func exists(c contents, name string) (bool, error) {
+	_, err := c.find(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// planLayout plans an OCI layout: everything as it is, byte for byte. The one
+// exception is what Docker's classic store writes, an archive that is a layout
+// too: its layers are raw because the store keeps them so, and its manifest
+// was written for the occasion.
+func planLayout(c contents, opts Options, isArchive bool) (*plan, error) {
+	if err := checkLayout(c); err != nil {
+		return nil, err
+	}
+	t, err := chooseRoot(c, opts.Name)
+	if err != nil {
+		return nil, err
+	}
+	if isArchive && t.root.isRaw() {
+		return planRaw(c, t.root.body.Config.Digest, opts)
+	}
+	p := &plan{}
+	if opts.Platform != "" {
+		err = t.narrow(opts.Platform)
+	} else {
+		var notice string
+		if notice, err = t.prune(); notice != "" {
+			p.notices = append(p.notices, notice)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := p.take(t, t.root, map[digest.Digest]bool{}); err != nil {
+		return nil, err
+	}
+	p.root, p.children = p.children[len(p.children)-1], p.children[:len(p.children)-1]
+	return p, nil
+}
+
+// checkLayout checks the marker of a layout and its version.
+func checkLayout(c contents) error {
+	data, err := document(c, layoutFile)
+	if err != nil {
+		return err
+	}
+	var marker ocispec.ImageLayout
+	if err := json.Unmarshal(data, &marker); err != nil {
+		return fault(ErrNotImage, layoutFile, "is no valid JSON").because(err)
+	}
+	if !strings.HasPrefix(marker.Version, "1.") {
+		return fault(ErrNotImage, layoutFile, "has layout version %q; only 1.0.0 is supported", clip(marker.Version))
+	}
+	return nil
+}
+
+// chooseRoot finds the image of that name in index.json. Where nothing there
+// has a name and every entry is for a platform of its own, index.json is the
+// index of one image itself, and is pushed as it is, as crane does.
+func chooseRoot(c contents, name string) (*tree, error) {
+	data, err := document(c, indexFile)
+	if err != nil {
+		return nil, err
+	}
+	index, err := parseBody(indexFile, "", data)
+	if err != nil {
+		return nil, err
+	}
+	if kindOf(index.MediaType) != kindIndex {
+		return nil, fault(nil, indexFile, "is of type %q, not an index", clip(index.MediaType))
+	}
+	t := newTree(c)
+	if name == "" && isImage(index.Manifests) {
+		desc := newManifest(index, data).Descriptor
+		t.root, err = t.add(desc, indexFile, data, 0)
+		return t, err
+	}
+	var candidates []candidate
+	manifests := slices.DeleteFunc(slices.Clone(index.Manifests), func(d ocispec.Descriptor) bool { return d.Annotations[annotationSubject] != "" })
+	for _, desc := range manifests {
+		candidates = append(candidates, candidate{id: desc.Digest.String(), names: namesOf(desc)})
+	}
+	i, err := choose(indexFile, candidates, name)
+	if err != nil {
+		return nil, err
+	}
+	desc := manifests[i]
+	if desc.MediaType != "" && kindOf(desc.MediaType) == kindBlob {
+		return nil, fault(ErrNotImage, indexFile, "names a %q, which is no image", clip(desc.MediaType))
+	}
+	desc.Annotations = nil
+	t.root, err = t.load(desc, indexFile, 0)
+	return t, err
+}
+
+// isImage reports whether the entries of index.json make up one image for
+// several platforms.
+func isImage(entries []ocispec.Descriptor) bool {
+	platforms := map[string]bool{}
+	for _, desc := range entries {
+		if len(namesOf(desc)) > 0 || desc.Platform == nil || kindOf(desc.MediaType) != kindManifest {
+			return false
+		}
+		if platform := formatPlatform(*desc.Platform); !isAttestation(desc) && platforms[platform] {
+			return false
+		} else if !isAttestation(desc) {
+			platforms[platform] = true
+		}
+	}
+	return len(platforms) > 1
+}
+
+// take adds a node and what is below it to the plan, children first.
+func (p *plan) take(t *tree, n *node, taken map[digest.Digest]bool) error {
+	if taken[n.desc.Digest] {
+		return nil
+	}
+	taken[n.desc.Digest] = true
+	if n.body == nil {
+		return fault(ErrMissing, n.name(), "the source lacks this manifest")
+	}
+	for _, child := range n.children {
+		if err := p.take(t, child, taken); err != nil {
+			return err
+		}
+	}
+	for i, desc := range n.needs() {
+		blob, err := t.blob(desc, n.name())
+		switch {
+		case err != nil:
+			return err
+		case taken[desc.Digest]:
+			continue
+		case blob != nil:
+			p.parts = append(p.parts, blob)
+		case i == 0 && n.body.Config != nil:
+			name, _ := blobName(desc.Digest, "") //nolint:errcheck // it was valid for t.blob
+			return fault(ErrMissing, name, "the source lacks this config")
+		default:
+			p.missing = append(p.missing, desc)
+		}
+		taken[desc.Digest] = true
+	}
+	p.children = append(p.children, n.manifest)
+	return nil
+}
+
+// image is what the plan amounts to once its parts are in the registry.
+func (p *plan) image(sent map[string]Sent) (*Image, error) {
+	image := &Image{Root: p.root, Children: p.children, Missing: slices.Clone(p.missing), Notices: p.notices}
+	if p.bundle == nil {
+		return image, nil
+	}
+	var err error
+	image.Root, err = p.bundle.manifest(sent)
+	image.Missing = append(image.Missing, p.bundle.missing()...)
+	return image, err
+}
+
+// blob makes a part readable.
+func (p *part) blob(c contents, source string) *Blob {
+	return &Blob{
+		Name: p.name, Digest: p.desc.Digest, Size: p.size, Encoding: p.encoding, Compress: p.compress,
+		open: func() (io.ReadCloser, error) {
+			if p.data != nil {
+				return verify(io.NopCloser(bytes.NewReader(p.data)), source, p), nil
+			}
+			r, err := c.open(p.name)
+			if err != nil {
+				return nil, named(err, source)
+			}
+			return verify(r, source, p), nil
+		},
+	}
+}

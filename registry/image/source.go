@@ -1,0 +1,88 @@
+package image
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"slices"
+)
+
+// Source is an image to be pushed. [Source.Next] gives its blobs; when all
+// have been dealt with, [Source.Finish] gives its manifests. Its methods are
+// for one goroutine; the blobs of a source at rest may be read by many.
+type Source struct {
+	name   string
+	reader reader
+	closer []io.Closer
+}
+
+// reader is a source at rest or a stream.
+type reader interface {
+	next(ctx context.Context) (*Blob, error)
+	finish(sent map[string]Sent) (*Image, error)
+}
+
+// Next gives the next blob, and [io.EOF] after the last. A source at rest
+// gives the largest first, which lets workers finish at about the same time.
+// A stream gives what may be of use, in its own order, and says at its end
+// whether it was an image.
+//
+// Errors: [*Error], or the cause of a cancelled context.
+func (s *Source) Next(ctx context.Context) (*Blob, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	b, err := s.reader.next(ctx)
+	return b, named(err, s.name)
+}
+
+// Finish gives the manifests. sent says, by [Blob.Name], what became of the
+// blobs that Next gave. It is called after Next has returned [io.EOF].
+//
+// Errors: [*Error].
+func (s *Source) Finish(sent map[string]Sent) (*Image, error) {
+	image, err := s.reader.finish(sent)
+	return image, named(err, s.name)
+}
+
+// Close releases the source. It does not close the reader given to [Read].
+func (s *Source) Close() error {
+	var errs []error
+	for _, c := range slices.Backward(s.closer) {
+		errs = append(errs, c.Close())
+	}
+	s.closer = nil
+	return errors.Join(errs...)
+}
+
+// atRest is a source whose files can be opened in any order.
+type atRest struct {
+	name     string
+	contents contents
+	plan     *plan
+	left     []*part
+}
+
+func newAtRest(c contents, name string, opts Options) (*atRest, error) {
+	p, err := newPlan(c, opts)
+	if err != nil {
+		return nil, err
+	}
+	left := slices.Clone(p.parts)
+	slices.SortStableFunc(left, func(a, b *part) int {
+		return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.name, b.name))
+	})
+	return &atRest{name: name, contents: c, plan: p, left: left}, nil
+}
+
+func (a *atRest) next(context.Context) (*Blob, error) {
+	if len(a.left) == 0 {
+		return nil, io.EOF
+	}
+	p := a.left[0]
+	a.left = a.left[1:]
+	return p.blob(a.contents, a.name), nil
+}
+
+func (a *atRest) finish(sent map[string]Sent) (*Image, error) { return a.plan.image(sent) }

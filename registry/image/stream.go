@@ -1,0 +1,214 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+)
+
+// stream is a tar that is read once, forward. What looks like JSON is kept;
+// everything that may be a blob is given away as it passes. What any of it was
+// is known at the end.
+type stream struct {
+	name    string
+	opts    Options
+	input   *counter
+	tar     *tar.Reader
+	catalog catalog
+	// kept is the number of bytes of the documents in memory, and last the
+	// place in the input where the latest file ends.
+	kept, last int64
+	// current is the blob that was given last.
+	current *once
+	// err ends the stream: [io.EOF], with a plan, or what was wrong.
+	plan *plan
+	err  error
+}
+
+func newStream(r io.Reader, name string, opts Options) *stream {
+	input := &counter{r: r}
+	return &stream{name: name, opts: opts, input: input, tar: tar.NewReader(input), catalog: catalog{}}
+}
+
+// counter counts the bytes read.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func (s *stream) next(ctx context.Context) (*Blob, error) {
+	if s.current != nil {
+		s.current.over = true
+		s.current = nil
+	}
+	for s.err == nil {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		var b *Blob
+		if b, s.err = s.pass(); b != nil {
+			return b, nil
+		}
+	}
+	return nil, s.err
+}
+
+// pass reads one entry, and gives the blob that it may be.
+func (s *stream) pass() (*Blob, error) {
+	header, err := s.tar.Next()
+	if errors.Is(err, io.EOF) {
+		return nil, s.end()
+	}
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	name, e, err := s.catalog.add(header)
+	if err != nil || e == nil {
+		return nil, err
+	}
+	s.last = s.input.n + e.size
+	head, err := readHead(s.tar)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	e.encoding = detect(head)
+	content := io.MultiReader(bytes.NewReader(head), s.tar)
+	if e.encoding == EncodingOpaque && isJSON(head) && e.size <= min(maxDocument, maxDocuments-s.kept) {
+		return nil, s.keep(name, e, content)
+	}
+	if digestOf(name) == "" && (e.encoding == EncodingOpaque || strings.Count(name, "/") > 1) {
+		return nil, nil // A version file, a readme: no archive keeps blobs there.
+	}
+	s.current = &once{r: content}
+	return s.blob(name, e), nil
+}
+
+// keep holds a document in memory.
+func (s *stream) keep(name string, e *entry, r io.Reader) error {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return unreadable(err)
+	}
+	if int64(len(data)) != e.size {
+		return fault(ErrTruncated, name, "ends after %d of %d bytes", len(data), e.size)
+	}
+	e.data = data
+	s.kept += e.size
+	return nil
+}
+
+// blob gives away the file that passes. That a plain tar is a layer to be
+// compressed is a guess; an artifact or a layout with raw layers proves it
+// wrong in the end.
+func (s *stream) blob(name string, e *entry) *Blob {
+	p := &part{file: file{name: name, size: e.size, encoding: e.encoding}}
+	p.desc.Digest = digestOf(name)
+	p.compress = e.encoding == EncodingTar && s.opts.Compression.algorithm() != None
+	b := p.blob(s, s.name)
+	b.Once = true
+	current := s.current
+	b.open = func() (io.ReadCloser, error) {
+		if current.over || current.opened {
+			return nil, named(fault(nil, name, "was read already, and the source is a stream"), s.name)
+		}
+		current.opened = true
+		return verify(current, s.name, p), nil
+	}
+	return b
+}
+
+// once is the file that passes, until the next one does.
+type once struct {
+	r            io.Reader
+	opened, over bool
+}
+
+func (o *once) Read(p []byte) (int, error) {
+	if o.over {
+		return 0, errors.New("read after the stream went on")
+	}
+	return o.r.Read(p)
+}
+
+func (o *once) Close() error {
+	o.over = true
+	return nil
+}
+
+// maxTrailer is how much padding is read after the end of the tar, so that
+// what writes the stream can finish, and that a checksum behind it is seen.
+const maxTrailer = 1 << 20
+
+// end makes the plan, for now everything is known.
+func (s *stream) end() error {
+	whole := s.input.n >= padded(s.last)+blockSize
+	if _, err := io.CopyN(io.Discard, s.input, maxTrailer); err != nil && !errors.Is(err, io.EOF) {
+		return unreadable(err)
+	}
+	var err error
+	if s.plan, err = newPlan(s, s.opts); err != nil {
+		return explain(err, whole)
+	}
+	return io.EOF
+}
+
+// explain adds to an incomplete image that its archive is incomplete too.
+func explain(err error, whole bool) error {
+	if !whole && (errors.Is(err, ErrNotImage) || errors.Is(err, ErrMissing)) {
+		return fault(ErrTruncated, "", "the archive ends without its end marker").because(err)
+	}
+	return err
+}
+
+// find implements [contents] for what has passed.
+func (s *stream) find(name string) (file, error) {
+	target, e, err := s.catalog.lookup(name)
+	if err != nil {
+		return file{}, err
+	}
+	return file{name: target, size: e.size, encoding: e.encoding}, nil
+}
+
+// open implements [contents] for what was kept.
+func (s *stream) open(name string) (io.ReadCloser, error) {
+	e := s.catalog[name]
+	if e == nil {
+		return nil, fs.ErrNotExist
+	}
+	if e.data == nil {
+		return nil, fault(nil, name, "is no JSON, or too much to be kept of a stream")
+	}
+	return io.NopCloser(bytes.NewReader(e.data)), nil
+}
+
+// finish gives, besides the manifests, the blobs that were kept, and names as
+// missing what was not sent as the manifests want it.
+func (s *stream) finish(sent map[string]Sent) (*Image, error) {
+	if s.plan == nil {
+		return nil, fault(nil, "", "was not read to its end")
+	}
+	image, err := s.plan.image(sent)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range s.plan.parts {
+		e := s.catalog[p.name]
+		switch {
+		case e == nil || e.data != nil:
+			image.Blobs = append(image.Blobs, p.blob(s, s.name))
+		case p.desc.MediaType != "" && sent[p.name].Digest != p.desc.Digest:
+			image.Missing = append(image.Missing, p.desc)
+		}
+	}
+	return image, nil
+}
