@@ -112,8 +112,12 @@ func orDefault(n, standard int) int {
 }
 
 // failure puts the destination in front, and says when it was the push's own
-// time limit that ended it.
+// time limit that ended it, or that there was no credential: Gitea lets
+// anybody in as a reader and then says that this one may not write.
 func (p *push) failure(ctx context.Context, err error) error {
+	if p.stack != nil && errors.Is(err, ErrDenied) && p.stack.auth.anonymous() {
+		err = fmt.Errorf("%w, no credential was given: %w", ErrUnauthorized, err)
+	}
 	if cause := context.Cause(ctx); cause != nil && errors.Is(cause, context.DeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
