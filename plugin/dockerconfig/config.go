@@ -1,0 +1,74 @@
+// Package dockerconfig reads what the docker command keeps on this machine:
+// its config.json and the credentials that it leads to. It writes nothing.
+//
+// config.go finds and reads the file; credential.go looks a credential up in
+// it, in Docker's credential helpers and in podman's files.
+package dockerconfig
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/configfile"
+)
+
+// Config is Docker's configuration directory and the config.json in it.
+type Config struct {
+	// Dir is the directory: ~/.docker, DOCKER_CONFIG, or what --config says.
+	Dir string
+
+	file   *configfile.ConfigFile
+	getenv func(string) string
+}
+
+// Load reads the configuration in dir; empty means DOCKER_CONFIG, or else
+// ~/.docker. A file that does not exist is an empty configuration; one that
+// cannot be read or parsed is an error.
+func Load(dir string, getenv func(string) string) (*Config, error) {
+	if dir == "" {
+		dir = getenv(config.EnvOverrideConfigDir)
+	}
+	if dir == "" {
+		// Without a home directory there is no configuration, as for docker.
+		home, _ := os.UserHomeDir()
+		dir = filepath.Join(home, ".docker")
+	}
+	file, err := config.Load(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read docker config: %w", err)
+	}
+	return &Config{Dir: dir, file: file, getenv: getenv}, nil
+}
+
+// CurrentContext is the name of the context that `docker context use` chose,
+// or empty.
+func (c *Config) CurrentContext() string { return c.file.CurrentContext }
+
+// ContextDir is where the contexts are stored.
+func (c *Config) ContextDir() string { return filepath.Join(c.Dir, "contexts") }
+
+// readFile reads another file of the same format. A file that does not exist
+// is empty.
+func readFile(path string) (*configfile.ConfigFile, error) {
+	file, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return configfile.New(path), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	parsed, err := config.LoadFromReader(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return parsed, nil
+}
+
+// parseFile parses the content of such a file.
+func parseFile(content string) (*configfile.ConfigFile, error) {
+	return config.LoadFromReader(strings.NewReader(content))
+}

@@ -1,0 +1,200 @@
+package dockerconfig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/docker/cli/cli/config/configfile"
+	clicredentials "github.com/docker/cli/cli/config/credentials"
+	"github.com/docker/cli/cli/config/types"
+	"github.com/docker/docker-credential-helpers/client"
+	"github.com/docker/docker-credential-helpers/credentials"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// HelperError is a credential helper that gave no answer.
+type HelperError struct {
+	// Program is the helper's executable, Host what it was asked for.
+	Program string
+	Host    string
+	Err     error
+}
+
+// Error names the helper.
+func (e *HelperError) Error() string {
+	return fmt.Sprintf("credential helper %s: %v", e.Program, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *HelperError) Unwrap() error { return e.Err }
+
+// Hint says how to go on without the helper.
+func (e *HelperError) Hint() string {
+	if errors.Is(e.Err, exec.ErrNotFound) {
+		return fmt.Sprintf("docker's config.json names %s, which is not installed: install it, remove the entry, or give --username and --password-stdin", e.Program)
+	}
+	return fmt.Sprintf("to see what it says: echo %s | %s get", e.Host, e.Program)
+}
+
+// Credential returns the credential that Docker has for host, in the form of
+// [registry.NormalizeHost]; anonymous if there is none. It looks, in this
+// order, at DOCKER_AUTH_CONFIG, the credential helper for the host, the
+// entries of config.json, and podman's files. What helpers write to their
+// standard error goes to stderr. A helper that fails is a [*HelperError].
+func (c *Config) Credential(ctx context.Context, host string, stderr io.Writer) (registry.AuthConfig, error) {
+	lookups := []func() (types.AuthConfig, error){
+		func() (types.AuthConfig, error) { return c.fromEnvironment(host) },
+		func() (types.AuthConfig, error) { return c.fromHelper(ctx, c.file, host, stderr) },
+		func() (types.AuthConfig, error) { return fromFile(c.file, host) },
+		func() (types.AuthConfig, error) { return c.fromPodman(ctx, host, stderr) },
+	}
+	for _, lookup := range lookups {
+		found, err := lookup()
+		if err != nil {
+			return registry.AuthConfig{}, err
+		}
+		if credential := convert(found); !credential.IsZero() {
+			return credential, nil
+		}
+	}
+	return registry.AuthConfig{}, nil
+}
+
+// HasCredential reports whether Docker's configuration mentions host.
+func (c *Config) HasCredential(host string) bool {
+	_, helper := c.file.CredentialHelpers[host]
+	_, entry := c.file.AuthConfigs[host]
+	return helper || entry
+}
+
+// tokenUser is the user name that marks a secret as a token
+// (docker/cli, docs/reference/commandline/login.md).
+const tokenUser = "<token>"
+
+// convert turns Docker's form into ours. Gitea has no OAuth token endpoint
+// for registries, so that an identity token is used like any other token.
+func convert(a types.AuthConfig) registry.AuthConfig {
+	switch {
+	case a.IdentityToken != "":
+		return registry.AuthConfig{Token: a.IdentityToken}
+	case a.Username == tokenUser:
+		return registry.AuthConfig{Token: a.Password}
+	case a.Password == "":
+		return registry.AuthConfig{}
+	case a.Username == "":
+		return registry.AuthConfig{Token: a.Password}
+	}
+	return registry.AuthConfig{Username: a.Username, Password: a.Password}
+}
+
+func (c *Config) fromEnvironment(host string) (types.AuthConfig, error) {
+	content := c.getenv(configfile.DockerEnvConfigKey)
+	if content == "" {
+		return types.AuthConfig{}, nil
+	}
+	file, err := parseFile(content)
+	if err != nil {
+		// The parser's message could quote the secret.
+		return types.AuthConfig{}, fmt.Errorf("%s holds no valid docker configuration", configfile.DockerEnvConfigKey)
+	}
+	return fromFile(file, host)
+}
+
+func fromFile(file *configfile.ConfigFile, host string) (types.AuthConfig, error) {
+	return clicredentials.NewFileStore(file).Get(host)
+}
+
+// fromPodman looks into the files of podman, skopeo and buildah
+// (containers-auth.json(5)).
+func (c *Config) fromPodman(ctx context.Context, host string, stderr io.Writer) (types.AuthConfig, error) {
+	for _, path := range c.podmanFiles() {
+		file, err := readFile(path)
+		if err != nil {
+			return types.AuthConfig{}, fmt.Errorf("read podman credentials: %w", err)
+		}
+		for _, lookup := range []func() (types.AuthConfig, error){
+			func() (types.AuthConfig, error) { return c.fromHelper(ctx, file, host, stderr) },
+			func() (types.AuthConfig, error) { return fromFile(file, host) },
+		} {
+			if found, err := lookup(); err != nil || found != (types.AuthConfig{}) {
+				return found, err
+			}
+		}
+	}
+	return types.AuthConfig{}, nil
+}
+
+func (c *Config) podmanFiles() []string {
+	if path := c.getenv("REGISTRY_AUTH_FILE"); path != "" {
+		return []string{path}
+	}
+	var files []string
+	if dir := c.getenv("XDG_RUNTIME_DIR"); dir != "" {
+		files = append(files, filepath.Join(dir, "containers", "auth.json"))
+	}
+	config := c.getenv("XDG_CONFIG_HOME")
+	if home, err := os.UserHomeDir(); err == nil && config == "" {
+		config = filepath.Join(home, ".config")
+	}
+	if config != "" {
+		files = append(files, filepath.Join(config, "containers", "auth.json"))
+	}
+	return files
+}
+
+// helperName keeps a configuration file from naming a program elsewhere than
+// on PATH.
+var helperName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+// fromHelper asks the helper that file names for host. One that has nothing
+// for it is no error.
+func (c *Config) fromHelper(ctx context.Context, file *configfile.ConfigFile, host string, stderr io.Writer) (types.AuthConfig, error) {
+	name, ok := file.CredentialHelpers[host]
+	if !ok {
+		name = file.CredentialsStore
+	}
+	if name == "" {
+		return types.AuthConfig{}, nil
+	}
+	if !helperName.MatchString(name) {
+		return types.AuthConfig{}, fmt.Errorf("docker config names the credential helper %q, which is no valid name", name)
+	}
+	program := "docker-credential-" + name
+	if _, err := exec.LookPath(program); err != nil {
+		return types.AuthConfig{}, &HelperError{Program: program, Host: host, Err: err}
+	}
+	found, err := client.Get(helperProgram(ctx, program, stderr), host)
+	switch {
+	case credentials.IsErrCredentialsNotFound(err):
+		return types.AuthConfig{}, nil
+	case ctx.Err() != nil:
+		return types.AuthConfig{}, ctx.Err()
+	case err != nil:
+		return types.AuthConfig{}, &HelperError{Program: program, Host: host, Err: err}
+	}
+	return types.AuthConfig{Username: found.Username, Password: found.Secret}, nil
+}
+
+// helperProgram runs the helper until ctx ends; the library's own runner
+// cannot be interrupted.
+func helperProgram(ctx context.Context, program string, stderr io.Writer) client.ProgramFunc {
+	return func(args ...string) client.Program {
+		cmd := exec.CommandContext(ctx, program, args...)
+		cmd.Stderr = stderr
+		// A helper may leave a child behind that holds the pipes.
+		cmd.WaitDelay = time.Second
+		return helperCommand{cmd}
+	}
+}
+
+type helperCommand struct{ *exec.Cmd }
+
+func (h helperCommand) Input(in io.Reader) { h.Stdin = in }
