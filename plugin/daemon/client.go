@@ -1,0 +1,191 @@
+// Package daemon takes images out of a Docker Engine, through its HTTP API.
+// It needs four read-only calls, present in every engine from 20.10 on, and
+// therefore does without Docker's own client and the tracing libraries that
+// it brings along.
+//
+// endpoint.go finds the daemon that docker itself would use; client.go
+// connects to it; image.go asks it for images; errors.go says what went wrong.
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/docker/cli/cli/connhelper"
+	"github.com/docker/go-connections/sockets"
+)
+
+// Client is a connection to one daemon. It is safe for concurrent use.
+type Client struct {
+	endpoint Endpoint
+	http     *http.Client
+	// base is the URL in front of every path, without the API version.
+	base string
+	// api is the version of the API that is spoken.
+	api apiVersion
+}
+
+// Connect reaches the daemon at endpoint and agrees on the version of the API.
+// A daemon that does not answer is an [*UnreachableError].
+func Connect(ctx context.Context, endpoint Endpoint) (*Client, error) {
+	transport, base, err := newTransport(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{endpoint: endpoint, http: &http.Client{Transport: transport}, base: base}
+	if err := c.negotiate(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close gives up idle connections. Streams that are being read go on.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+func newTransport(endpoint Endpoint) (*http.Transport, string, error) {
+	proto, addr, err := endpoint.address()
+	if err != nil {
+		return nil, "", err
+	}
+	transport := &http.Transport{}
+	switch proto {
+	case "ssh":
+		helper, err := connhelper.GetConnectionHelper(endpoint.Host)
+		if err != nil {
+			return nil, "", fmt.Errorf("docker host %q: %w", endpoint.Host, err)
+		}
+		transport.DialContext = helper.Dialer
+		return transport, helper.Host, nil
+	case "tcp":
+		transport.TLSClientConfig = endpoint.TLS
+	}
+	if err := sockets.ConfigureTransport(transport, proto, addr); err != nil {
+		return nil, "", fmt.Errorf("docker host %q: %w", endpoint.Host, err)
+	}
+	switch {
+	case proto != "tcp":
+		// The name is never resolved, but http wants one.
+		return transport, "http://docker.invalid", nil
+	case endpoint.TLS != nil:
+		return transport, "https://" + addr, nil
+	}
+	return transport, "http://" + addr, nil
+}
+
+// negotiate speaks the daemon's own version of the API. A cap at the newest
+// version known here would lock out daemons that raise their minimum, and the
+// calls used have only ever grown.
+func (c *Client) negotiate(ctx context.Context) error {
+	resp, err := c.send(ctx, "/_ping", nil)
+	if err != nil {
+		return err
+	}
+	defer drain(resp.Body)
+	wanted := c.endpoint.APIVersion
+	if wanted == "" {
+		wanted = resp.Header.Get("Api-Version")
+	}
+	if c.api, err = parseAPIVersion(wanted); err != nil {
+		return fmt.Errorf("%s is no docker daemon: %w", c.endpoint.Host, err)
+	}
+	return nil
+}
+
+// get calls path with the version in front. The caller closes the body of a
+// successful answer; any other is an [*Error].
+func (c *Client) get(ctx context.Context, op, path string, query url.Values) (*http.Response, error) {
+	resp, err := c.send(ctx, "/v"+c.api.String()+path, query)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	defer drain(resp.Body)
+	return nil, &Error{Op: op, Status: resp.StatusCode, Message: errorMessage(resp.Body)}
+}
+
+// getJSON calls path and decodes the answer into out.
+func (c *Client) getJSON(ctx context.Context, op, path string, query url.Values, out any) error {
+	resp, err := c.get(ctx, op, path, query)
+	if err != nil {
+		return err
+	}
+	defer drain(resp.Body)
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxJSON)).Decode(out); err != nil {
+		return fmt.Errorf("docker daemon: %s: %w", op, err)
+	}
+	return nil
+}
+
+func (c *Client) send(ctx context.Context, path string, query url.Values) (*http.Response, error) {
+	target := c.base + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req) //nolint:gosec // G704: the address is the user's own docker host
+	if ctx.Err() != nil {
+		if err == nil {
+			drain(resp.Body)
+		}
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, &UnreachableError{Endpoint: c.endpoint, Err: cause(err)}
+	}
+	return resp, nil
+}
+
+const (
+	// maxJSON bounds the list of a daemon's images.
+	maxJSON = 256 << 20
+	// maxDrain is how much of an unwanted body is read to keep the connection.
+	maxDrain = 64 << 10
+)
+
+func drain(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, maxDrain)
+	_ = body.Close()
+}
+
+// errorMessage is the daemon's sentence: {"message": "..."}.
+func errorMessage(body io.Reader) string {
+	text, _ := io.ReadAll(io.LimitReader(body, maxDrain))
+	var answer struct {
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(text, &answer) == nil && answer.Message != "" {
+		return answer.Message
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// apiVersion is a version such as 1.48.
+type apiVersion struct{ major, minor int }
+
+func parseAPIVersion(s string) (apiVersion, error) {
+	major, minor, found := strings.Cut(s, ".")
+	a, errA := strconv.Atoi(major)
+	b, errB := strconv.Atoi(minor)
+	if !found || errA != nil || errB != nil || a < 0 || b < 0 {
+		return apiVersion{}, fmt.Errorf("API version %q", s)
+	}
+	return apiVersion{a, b}, nil
+}
+
+func (v apiVersion) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
+
+func (v apiVersion) atLeast(major, minor int) bool {
+	return v.major > major || v.major == major && v.minor >= minor
+}

@@ -1,0 +1,178 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/distribution/reference"
+)
+
+// Image is an image that the daemon has.
+type Image struct {
+	// ID is the digest of the config (classic store), or of the manifest or
+	// index (containerd store).
+	ID string `json:"Id"`
+	// RepoTags are its names, in docker's short form.
+	RepoTags []string `json:"RepoTags"`
+
+	// Export is what to ask [Client.Save] for to get this image and no other.
+	Export string `json:"-"`
+}
+
+// Image finds an image by its name, with or without a tag, or by its ID,
+// which may be shortened. One that the daemon does not have is a
+// [*NotFoundError].
+func (c *Client) Image(ctx context.Context, name string) (Image, error) {
+	if _, err := reference.ParseAnyReference(name); err != nil {
+		return Image{}, fmt.Errorf("image %q: %w", name, err)
+	}
+	var image Image
+	err := c.getJSON(ctx, "inspect image", "/images/"+name+"/json", nil, &image)
+	if answer, ok := errors.AsType[*Error](err); ok && answer.Status == http.StatusNotFound {
+		return Image{}, c.notFound(ctx, name)
+	}
+	if err != nil {
+		return Image{}, err
+	}
+	image.Export = exportName(name, image)
+	return image, nil
+}
+
+// exportName is name with its tag if name is among the image's names, and its
+// ID otherwise: a daemon exports every tag of a name without one.
+func exportName(name string, image Image) string {
+	if named, err := reference.ParseNormalizedNamed(name); err == nil {
+		tagged := reference.FamiliarString(reference.TagNameOnly(named))
+		if slices.Contains(image.RepoTags, tagged) {
+			return tagged
+		}
+	}
+	return image.ID
+}
+
+// Save returns the stream of `docker save` for the Export name of an image;
+// the caller closes it. platform is "os/arch[/variant]", or empty for all
+// that the daemon has. Before API 1.48 a daemon does not choose, and
+// platform is ignored.
+//
+// With the classic store nothing comes before the daemon has written the
+// whole image to its own disk, so that only ctx bounds the wait.
+func (c *Client) Save(ctx context.Context, export, platform string) (io.ReadCloser, error) {
+	query := url.Values{"names": {export}}
+	if platform != "" && c.api.atLeast(1, 48) {
+		query.Set("platform", platformJSON(platform))
+	}
+	resp, err := c.get(ctx, "export image", "/images/get", query)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+func platformJSON(platform string) string {
+	parts := append(strings.SplitN(platform, "/", 3), "", "")
+	// Three strings cannot fail to encode.
+	encoded, _ := json.Marshal(struct {
+		OS           string `json:"os"`
+		Architecture string `json:"architecture"`
+		Variant      string `json:"variant,omitempty"`
+	}{parts[0], parts[1], parts[2]})
+	return string(encoded)
+}
+
+// Tags returns the tags that the daemon has of the repository called name,
+// which has none itself, each with its image.
+func (c *Client) Tags(ctx context.Context, name string) (map[string]Image, error) {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return nil, fmt.Errorf("image %q: %w", name, err)
+	}
+	images, err := c.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tags := map[string]Image{}
+	for _, image := range images {
+		for _, repoTag := range image.RepoTags {
+			if tag, found := strings.CutPrefix(repoTag, reference.FamiliarName(named)+":"); found {
+				image.Export = repoTag
+				tags[tag] = image
+			}
+		}
+	}
+	if len(tags) == 0 {
+		return nil, &NotFoundError{Name: name, Endpoint: c.endpoint, Similar: similar(name, images)}
+	}
+	return tags, nil
+}
+
+// Names returns the names of all images, sorted.
+func (c *Client) Names(ctx context.Context) ([]string, error) {
+	images, err := c.list(ctx)
+	return names(images), err
+}
+
+func (c *Client) list(ctx context.Context) ([]Image, error) {
+	var images []Image
+	err := c.getJSON(ctx, "list images", "/images/json", nil, &images)
+	return images, err
+}
+
+// notFound looks for names that may have been meant. That the list fails too
+// is no news.
+func (c *Client) notFound(ctx context.Context, name string) error {
+	images, _ := c.list(ctx)
+	return &NotFoundError{Name: name, Endpoint: c.endpoint, Similar: similar(name, images)}
+}
+
+func names(images []Image) []string {
+	var all []string
+	for _, image := range images {
+		for _, name := range image.RepoTags {
+			// The classic store calls what has lost its name so.
+			if name != "<none>:<none>" {
+				all = append(all, name)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+const maxSimilar = 3
+
+// similar returns the names nearest to name: other tags of the same
+// repository first, then what is a few letters away.
+func similar(name string, images []Image) []string {
+	repository, _ := splitTag(name)
+	distance := func(candidate string) int {
+		if other, _ := splitTag(candidate); other == repository {
+			return 0
+		}
+		return levenshtein.ComputeDistance(name, candidate)
+	}
+	var near []string
+	for _, candidate := range names(images) {
+		if distance(candidate) <= max(2, len(name)/3) {
+			near = append(near, candidate)
+		}
+	}
+	slices.SortStableFunc(near, func(a, b string) int { return cmp.Compare(distance(a), distance(b)) })
+	return near[:min(len(near), maxSimilar)]
+}
+
+func splitTag(name string) (repository, tag string) {
+	if i := strings.LastIndex(name, ":"); i > strings.LastIndex(name, "/") {
+		return name[:i], name[i+1:]
+	}
+	return name, ""
+}
