@@ -1,0 +1,30 @@
+// Command docker-gitea is a Docker CLI plugin that pushes images to Gitea and
+// Forgejo registries. See package plugin.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/docker-gitea/docker-gitea/plugin"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal cancels; the next one kills.
+	context.AfterFunc(ctx, stop)
+	os.Exit(plugin.Main(ctx, plugin.System{
+		Program: os.Args[0],
+		Args:    os.Args[1:],
+		Getenv:  os.Getenv,
+		Stdin:   os.Stdin,
+		Stdout:  os.Stdout,
+		Stderr:  os.Stderr,
+		Version: version,
+	}))
+}

@@ -1,0 +1,44 @@
+package plugin
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// shells are those that the small commands write code for.
+var shells = []string{"bash", "zsh", "fish", "powershell"}
+
+// newCompletionCommand completes the program called by its own name. Called
+// as `docker gitea`, docker's completion asks the plugin, and needs nothing.
+func (a *app) newCompletionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:                   "completion bash|zsh|fish|powershell",
+		Short:                 "Print the shell completion of " + programName,
+		Long:                  "Print the shell completion of " + programName + ".\n\nThe completion of docker itself completes \"docker gitea\" without this.",
+		Example:               "  source <(docker gitea completion bash)",
+		Args:                  oneShell,
+		ValidArgs:             shells,
+		DisableFlagsInUseLine: true,
+		RunE: func(command *cobra.Command, args []string) error {
+			root := a.newCommand(formStandalone, nil)
+			out := command.OutOrStdout()
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(out, true)
+			case "zsh":
+				return root.GenZshCompletion(out)
+			case "fish":
+				return root.GenFishCompletion(out, true)
+			}
+			return root.GenPowerShellCompletionWithDesc(out)
+		},
+	}
+}
+
+func oneShell(command *cobra.Command, args []string) error {
+	if err := cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)(command, args); err != nil {
+		return usageError{fmt.Errorf("one of bash, zsh, fish and powershell is needed: %w", err)}
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"unicode"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// Exit codes. 75 and 77 are those of sysexits(3), 125 is docker's own.
+const (
+	// ExitOK: done.
+	ExitOK = 0
+	// ExitFailed: not done, for a reason that is none of the others.
+	ExitFailed = 1
+	// ExitTemporary: the network or the server failed; the same command may
+	// succeed later.
+	ExitTemporary = 75
+	// ExitDenied: the registry does not accept the credential, or there is
+	// none, or it does not allow this.
+	ExitDenied = 77
+	// ExitUsage: the options or names make no sense; nothing was attempted.
+	ExitUsage = 125
+	// ExitInterrupted: stopped by Ctrl-C, by a signal or by docker.
+	ExitInterrupted = 130
+)
+
+// usageError is a mistake on the command line or in the environment.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// pushError is a push that did not succeed, as opposed to what came before.
+type pushError struct{ error }
+
+func (e pushError) Unwrap() error { return e.error }
+
+// hinted is an error with advice, which is printed on a line of its own.
+type hinted struct {
+	error
+	hint string
+}
+
+func withHint(err error, hint string) error { return hinted{err, hint} }
+
+func (e hinted) Unwrap() error { return e.error }
+
+func (e hinted) Hint() string { return e.hint }
+
+// fail prints err as the failure of command and returns the exit code.
+func (a *app) fail(ctx context.Context, command string, err error) int {
+	code := exitCode(ctx, err)
+	message := err.Error()
+	hint := hintOf(err)
+	switch {
+	case code == ExitInterrupted:
+		message, hint = "interrupted", ""
+	case code == ExitUsage && hint == "":
+		hint = fmt.Sprintf("%s --help", command)
+	}
+	_, _ = fmt.Fprintf(a.Stderr, "%s: %s\n", command, printable(message))
+	for line := range strings.Lines(hint) {
+		_, _ = fmt.Fprintf(a.Stderr, "hint: %s\n", printable(line))
+	}
+	return code
+}
+
+func exitCode(ctx context.Context, err error) int {
+	_, usage := errors.AsType[usageError](err)
+	_, pushing := errors.AsType[pushError](err)
+	switch {
+	case usage, errors.Is(err, registry.ErrNameInvalid):
+		return ExitUsage
+	case ctx.Err() != nil:
+		return ExitInterrupted
+	case errors.Is(err, registry.ErrUnauthorized), errors.Is(err, registry.ErrDenied):
+		return ExitDenied
+	case pushing && isTemporary(err):
+		return ExitTemporary
+	}
+	return ExitFailed
+}
+
+func isTemporary(err error) bool {
+	for _, kind := range []error{registry.ErrServer, registry.ErrRateLimited, registry.ErrStalled, context.DeadlineExceeded} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	_, network := errors.AsType[net.Error](err)
+	return network
+}
+
+// hintOf is the advice that comes with err, or what the registry's client
+// makes of it.
+func hintOf(err error) string {
+	var advised interface{ Hint() string }
+	if errors.As(err, &advised) {
+		return advised.Hint()
+	}
+	return registry.Diagnose(err).Hint
+}
+
+// printable keeps what others wrote from steering the terminal (CWE-150).
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t':
+			return ' '
+		case !unicode.IsGraphic(r), unicode.Is(unicode.Bidi_Control, r):
+			return -1
+		}
+		return r
+	}, strings.TrimSpace(s))
+}

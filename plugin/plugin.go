@@ -1,0 +1,88 @@
+// Package plugin is the program docker-gitea: the Docker CLI plugin that adds
+// `docker gitea push` and its companions. It is for people at a terminal and
+// for scripts; what it does to a registry is in package registry.
+//
+// # How a call travels
+//
+//   - plugin.go: [Main] answers Docker's question for metadata at once, and
+//     otherwise runs a command and turns its error into an exit code.
+//   - invocation.go: in which of its forms the program was called; root.go
+//     builds the commands for it, with docker's own global options.
+//   - socket.go: how docker tells a plugin to stop.
+//   - settings.go: flags, environment and defaults, merged.
+//   - push.go: the push command. It parses source.go and destination.go, asks
+//     credential.go, and hands the image to the registry's client; result.go
+//     prints what became of it.
+//   - failure.go: errors for people: message, hint, exit code.
+//   - shellinit.go, completion.go, version.go: the small commands.
+//
+// Beside it, package dockerconfig reads what docker keeps on this machine,
+// package daemon takes images out of a Docker Engine, and package progress
+// draws.
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// System is what the process around the plugin provides.
+type System struct {
+	// Program is the path that the process was started as, Args are the
+	// arguments after it.
+	Program string
+	Args    []string
+	// Getenv returns a variable of the environment, or nothing.
+	Getenv func(key string) string
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+	// Version is shown by "version" and told to docker and to registries.
+	Version string
+}
+
+// metadataCommand is the question that docker asks every plugin at every
+// call (docker/cli, cli-plugins/metadata).
+const metadataCommand = "docker-cli-plugin-metadata"
+
+// Main runs the program and returns its exit code, one of the Exit constants.
+// Cancelling ctx stops it as soon as what was begun on a server is undone.
+func Main(ctx context.Context, sys System) int {
+	if len(sys.Args) == 1 && sys.Args[0] == metadataCommand {
+		return writeMetadata(sys)
+	}
+	ctx, release := watchSocket(ctx, sys.Getenv(socketVariable))
+	defer release()
+	app := &app{System: sys}
+	command := app.newCommand(parseInvocation(sys.Program, sys.Args))
+	executed, err := command.ExecuteContextC(ctx)
+	if err == nil {
+		return ExitOK
+	}
+	return app.fail(ctx, executed.CommandPath(), err)
+}
+
+// writeMetadata answers docker. Schema 0.1.0 is the only one that releases
+// before 28.4.1 know.
+func writeMetadata(sys System) int {
+	metadata := struct {
+		SchemaVersion    string
+		Vendor           string
+		Version          string
+		ShortDescription string
+		URL              string
+	}{
+		SchemaVersion:    "0.1.0",
+		Vendor:           "docker-gitea",
+		Version:          sys.Version,
+		ShortDescription: "Push images to Gitea and Forgejo",
+		URL:              "https://github.com/docker-gitea/docker-gitea",
+	}
+	if err := json.NewEncoder(sys.Stdout).Encode(metadata); err != nil {
+		_, _ = fmt.Fprintf(sys.Stderr, "docker-gitea: %v\n", err)
+		return ExitFailed
+	}
+	return ExitOK
+}

@@ -1,0 +1,162 @@
+package plugin
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/plugin/daemon"
+	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+)
+
+// app is one run of the program.
+type app struct {
+	System
+	globals globals
+}
+
+// globals are docker's own options, which stand before the plugin's name.
+type globals struct {
+	config   string
+	debug    bool
+	logLevel string
+	daemon   daemon.Flags
+}
+
+func (g *globals) register(flags *pflag.FlagSet) {
+	flags.StringVar(&g.config, "config", "", "Location of client config files")
+	flags.BoolVarP(&g.debug, "debug", "D", false, "Enable debug mode")
+	flags.StringVarP(&g.logLevel, "log-level", "l", "info", `Set the logging level ("debug", "info", "warn", "error", "fatal")`)
+	g.daemon.Register(flags)
+}
+
+// logger writes what the packages below log, all of it for debugging.
+func (a *app) logger() *slog.Logger {
+	if !a.globals.debug && !strings.EqualFold(a.globals.logLevel, "debug") {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func (a *app) dockerConfig() (*dockerconfig.Config, error) {
+	return dockerconfig.Load(a.globals.config, a.Getenv)
+}
+
+// newCommand builds the commands for a form of the call. Under docker they
+// hang below a root called docker, so that help and completion come out as
+// docker's.
+func (a *app) newCommand(form form, args []string) *cobra.Command {
+	var root *cobra.Command
+	switch form {
+	case formPush:
+		root = a.newPushCommand()
+		root.Use = strings.Replace(root.Use, "push", pushLinkName, 1)
+	case formStandalone:
+		root = a.newGiteaCommand(programName)
+	default:
+		root = &cobra.Command{Use: "docker"}
+		root.AddCommand(a.newGiteaCommand(pluginName))
+	}
+	root.SetArgs(args)
+	root.SetIn(a.Stdin)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
+	root.SilenceErrors = true
+	root.SilenceUsage = true
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetUsageTemplate(usageTemplate)
+	root.SetHelpTemplate(helpTemplate)
+	a.globals.register(root.PersistentFlags())
+	hideInDocker(root, form)
+	return root
+}
+
+// hideInDocker leaves docker's options out of the help where docker's own
+// help has them.
+func hideInDocker(root *cobra.Command, form form) {
+	if form == formDocker {
+		root.PersistentFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = true })
+	}
+}
+
+func (a *app) newGiteaCommand(name string) *cobra.Command {
+	command := &cobra.Command{
+		Use:   name + " COMMAND",
+		Short: "Push images to Gitea and Forgejo",
+		Example: `  docker gitea push app:dev git.example.com/me/app:1
+  docker gitea push --help`,
+		Args:                       noSuchCommand,
+		DisableFlagsInUseLine:      true,
+		SuggestionsMinimumDistance: 2,
+		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
+	}
+	command.AddCommand(
+		a.newPushCommand(),
+		a.newShellInitCommand(),
+		a.newCompletionCommand(),
+		a.newVersionCommand(),
+		newHooksCommand(),
+	)
+	return command
+}
+
+func noSuchCommand(command *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q", args[0])
+	if near := command.SuggestionsFor(args[0]); len(near) > 0 {
+		return usageError{withHint(err, fmt.Sprintf("did you mean %q?", command.CommandPath()+" "+near[0]))}
+	}
+	return usageError{err}
+}
+
+// newHooksCommand answers docker after other commands of it, if the user has
+// turned hooks on. There is nothing to say yet, which an empty message means.
+func newHooksCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:                "docker-cli-plugin-hooks",
+		Hidden:             true,
+		DisableFlagParsing: true,
+		RunE: func(command *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(command.OutOrStdout(), "{}")
+			return err
+		},
+	}
+}
+
+// The templates follow docker's own help.
+const (
+	usageTemplate = `Usage:  {{.UseLine}}
+{{- if .HasAvailableSubCommands}}
+
+Commands:
+{{- range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
+
+Run '{{.CommandPath}} COMMAND --help' for more information on a command.
+{{- end}}
+{{- if .HasAvailableLocalFlags}}
+
+Options:
+{{.LocalNonPersistentFlags.FlagUsages | trimTrailingWhitespaces}}
+{{- end}}
+{{- if and .HasPersistentFlags .PersistentFlags.HasAvailableFlags}}
+
+Docker options:
+{{.PersistentFlags.FlagUsages | trimTrailingWhitespaces}}
+{{- end}}
+{{- if .HasExample}}
+
+Examples:
+{{.Example}}
+{{- end}}
+`
+	helpTemplate = `{{with or .Long .Short}}{{. | trimTrailingWhitespaces}}
+
+{{end}}{{.UsageString}}`
+)

@@ -1,0 +1,193 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/plugin/progress"
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// settings are the options of a push.
+type settings struct {
+	tags          []string
+	allTags       bool
+	platform      string
+	image         string
+	caFiles       []string
+	cert, key     string
+	insecure      bool
+	plainHTTP     bool
+	username      string
+	passwordStdin bool
+	timeout       time.Duration
+	jobs          int
+	chunkSize     byteSize
+	retries       int
+	compression   string
+	level         int
+	quiet         bool
+	dryRun        bool
+	progress      progressMode
+}
+
+// register declares the options with their defaults. This is the one place
+// where an option is defined; the documentation is made from it.
+func (s *settings) register(flags *pflag.FlagSet) {
+	flags.SortFlags = true
+	flags.StringArrayVarP(&s.tags, "tag", "t", nil, "Set this tag as well; may be repeated")
+	flags.BoolVarP(&s.allTags, "all-tags", "a", false, "Push all tags that the daemon has of SOURCE")
+	flags.StringVar(&s.platform, "platform", "", "Push only this platform of an index (os/arch[/variant])")
+	flags.StringVar(&s.image, "image", "", "Name of the image to take from a file that holds several")
+	flags.StringArrayVar(&s.caFiles, "ca-file", nil, "Trust the certificate authorities in this PEM file; may be repeated")
+	flags.StringVar(&s.cert, "cert", "", "Client certificate (PEM file)")
+	flags.StringVar(&s.key, "key", "", "Key of the client certificate (PEM file)")
+	flags.BoolVar(&s.insecure, "insecure", false, "Accept any TLS certificate from the registry")
+	flags.BoolVar(&s.plainHTTP, "plain-http", false, "Talk to the registry without TLS")
+	flags.StringVarP(&s.username, "username", "u", "", "User name for the registry")
+	flags.BoolVar(&s.passwordStdin, "password-stdin", false, "Read the password or token from standard input")
+	flags.DurationVar(&s.timeout, "timeout", 0, "Give up a push after this time (0: never)")
+	flags.IntVar(&s.jobs, "jobs", registry.DefaultJobs, "Number of layers to send side by side")
+	flags.Var(&s.chunkSize, "chunk-size", `Largest request body, such as "90MB" (0: no limit)`)
+	flags.IntVar(&s.retries, "retries", registry.DefaultRetries, "How often to try a failed step again")
+	flags.StringVar(&s.compression, "compression", "gzip", `How to send layers that are not compressed yet ("gzip", "zstd", "none")`)
+	flags.IntVar(&s.level, "compression-level", 0, "Level of the compression (0: its default)")
+	flags.BoolVarP(&s.quiet, "quiet", "q", false, "Print only the pushed references")
+	flags.BoolVar(&s.dryRun, "dry-run", false, "Say what would be sent, and send nothing")
+	s.progress = progressMode(progress.ModeAuto)
+	flags.Var(&s.progress, "progress", `How to show progress ("auto", "tty", "plain", "quiet")`)
+}
+
+// perCall are the options that belong to one call and have no variable in
+// the environment.
+var perCall = map[string]bool{
+	"tag": true, "all-tags": true, "image": true, "password-stdin": true, "dry-run": true, "help": true,
+}
+
+// environmentVariable is the variable of an option: DOCKER_GITEA_CA_FILE for
+// ca-file; empty for an option that has none.
+func environmentVariable(option string) string {
+	if perCall[option] {
+		return ""
+	}
+	return "DOCKER_GITEA_" + strings.ToUpper(strings.ReplaceAll(option, "-", "_"))
+}
+
+// merge completes flags, as parsed from the command line, from the
+// environment. What neither has keeps its default.
+func merge(flags *pflag.FlagSet, getenv func(string) string) error {
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		variable := environmentVariable(f.Name)
+		if variable == "" || f.Changed || err != nil {
+			return
+		}
+		if value := getenv(variable); value != "" {
+			if bad := f.Value.Set(value); bad != nil {
+				err = usageError{fmt.Errorf("%s=%q: %w", variable, value, bad)}
+			}
+		}
+	})
+	return err
+}
+
+// pushOptions are the settings that the registry's client takes.
+func (s settings) pushOptions() registry.PushOptions {
+	options := registry.PushOptions{
+		Timeout:     s.timeout,
+		Jobs:        s.jobs,
+		ChunkSize:   int64(s.chunkSize),
+		Retries:     s.retries,
+		Compression: image.Compression{Algorithm: s.compression, Level: s.level},
+		DryRun:      s.dryRun,
+	}
+	if s.retries == 0 {
+		options.Retries = -1 // there, zero means the default
+	}
+	return options
+}
+
+// mode is how progress is shown.
+func (s settings) mode() progress.Mode {
+	if s.quiet {
+		return progress.ModeQuiet
+	}
+	return progress.Mode(s.progress)
+}
+
+// check refuses options that do not go with the source or with each other.
+func (s settings) check(src source) error {
+	var fault string
+	switch {
+	case s.allTags && src.kind != sourceDaemon:
+		fault = "--all-tags is for images of the docker daemon"
+	case s.allTags && hasTag(src.name):
+		fault = "--all-tags wants a SOURCE without a tag"
+	case s.allTags && len(s.tags) > 0:
+		fault = "--all-tags and --tag exclude each other"
+	case s.image != "" && src.kind == sourceDaemon:
+		fault = "--image chooses from a file; an image of the docker daemon is named by SOURCE"
+	case s.passwordStdin && src.kind == sourceStdin:
+		fault = "--password-stdin and an image on standard input exclude each other"
+	case (s.cert == "") != (s.key == ""):
+		fault = "--cert and --key go together"
+	case s.insecure && s.plainHTTP:
+		fault = "--insecure and --plain-http exclude each other: without TLS there is no certificate"
+	default:
+		return nil
+	}
+	return usageError{errors.New(fault)}
+}
+
+// checkHosts keeps one credential from going to several registries.
+func (s settings) checkHosts(targets []target) error {
+	for _, t := range targets {
+		if (s.passwordStdin || s.username != "") && t.host != targets[0].host {
+			return usageError{errors.New("--username and --password-stdin are for one registry, and the destinations are on several")}
+		}
+	}
+	return nil
+}
+
+// byteSize is a number of bytes, written as "90MB", "64MiB" or "1048576".
+type byteSize int64
+
+// Set implements [pflag.Value].
+func (b *byteSize) Set(s string) error {
+	n, err := humanize.ParseBytes(s)
+	if err != nil || n > 1<<62 {
+		return fmt.Errorf(`%q is no size such as "90MB" or "64MiB"`, s)
+	}
+	*b = byteSize(n)
+	return nil
+}
+
+// String implements [pflag.Value].
+func (b *byteSize) String() string { return fmt.Sprint(int64(*b)) }
+
+// Type implements [pflag.Value].
+func (b *byteSize) Type() string { return "size" }
+
+// progressMode makes a flag of a [progress.Mode].
+type progressMode progress.Mode
+
+// Set implements [pflag.Value].
+func (m *progressMode) Set(s string) error {
+	mode, err := progress.ParseMode(s)
+	if err == nil {
+		*m = progressMode(mode)
+	}
+	return err
+}
+
+// String implements [pflag.Value].
+func (m *progressMode) String() string { return string(*m) }
+
+// Type implements [pflag.Value].
+func (m *progressMode) Type() string { return "string" }

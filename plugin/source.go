@@ -1,0 +1,103 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// sourceKind is where an image is read from.
+type sourceKind int
+
+const (
+	sourceDaemon sourceKind = iota
+	sourcePath
+	sourceStdin
+)
+
+// source is the SOURCE argument.
+type source struct {
+	kind sourceKind
+	// name is the image's name or ID, or the path.
+	name string
+}
+
+// daemonPrefix says that an image of the daemon is meant, whatever there is
+// on the disk. It is skopeo's word; "docker:" would be the image docker.
+const daemonPrefix = "docker-daemon:"
+
+// parseSource tells what a SOURCE argument means:
+//
+//   - "-" is standard input;
+//   - "docker-daemon:NAME" is an image of the daemon;
+//   - what is written like a path (absolute, or beginning with ./ or ../), or
+//     ends like an archive (.tar, .tar.gz, …), is a path;
+//   - a directory that holds an OCI layout is a path;
+//   - anything else is an image of the daemon. A file app beside an image app
+//     is no path, since programs and directories often have their image's name.
+//
+// isLayout looks whether a path is a directory with an OCI layout.
+func parseSource(arg string, isLayout func(path string) bool) source {
+	if arg == "-" {
+		return source{sourceStdin, "-"}
+	}
+	if name, found := strings.CutPrefix(arg, daemonPrefix); found {
+		return source{sourceDaemon, name}
+	}
+	if looksLikePath(arg) || isLayout(arg) {
+		return source{sourcePath, arg}
+	}
+	return source{sourceDaemon, arg}
+}
+
+var archiveSuffixes = []string{".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.zstd", ".tar.bz2", ".tar.xz"}
+
+func looksLikePath(arg string) bool {
+	slashed := filepath.ToSlash(arg)
+	return filepath.IsAbs(arg) || slashed == "." || slashed == ".." ||
+		strings.HasPrefix(slashed, "./") || strings.HasPrefix(slashed, "../") || strings.HasPrefix(slashed, "/") ||
+		slices.ContainsFunc(archiveSuffixes, func(suffix string) bool { return strings.HasSuffix(slashed, suffix) })
+}
+
+// isLayoutDir reports whether path is a directory with an OCI layout
+// (image-spec, image-layout.md).
+func isLayoutDir(path string) bool {
+	info, err := os.Stat(filepath.Join(path, "oci-layout"))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// open opens a source that is no image of the daemon. It works once for
+// standard input. The caller calls close.
+func (s source) open(ctx context.Context, stdin io.Reader, opts *image.Options) (opened *image.Source, closer func() error, err error) {
+	if s.kind == sourcePath {
+		if opened, err = image.Open(s.name, opts); err != nil {
+			return nil, nil, err
+		}
+		return opened, opened.Close, nil
+	}
+	stream := interruptible(ctx, stdin)
+	if opened, err = image.Read(stream, "standard input", opts); err != nil {
+		return nil, nil, errors.Join(err, stream.Close())
+	}
+	return opened, func() error { return errors.Join(opened.Close(), stream.Close()) }, nil
+}
+
+// interruptible returns a reader of r that ends with ctx. A terminal or pipe
+// cannot be interrupted while it is read, so a goroutine does that and is
+// left behind if need be; the process is about to end then.
+func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
+	reader, writer := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { _ = writer.CloseWithError(ctx.Err()) })
+	go func() {
+		_, err := io.Copy(writer, r)
+		_ = writer.CloseWithError(err)
+		stop()
+	}()
+	return reader
+}
