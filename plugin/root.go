@@ -92,7 +92,7 @@ func (a *app) newGiteaCommand(name string) *cobra.Command {
 		Args:                       noSuchCommand,
 		DisableFlagsInUseLine:      true,
 		SuggestionsMinimumDistance: 2,
-		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
+		RunE:                       func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(
 		a.newPushCommand(),
