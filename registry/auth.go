@@ -286,7 +286,7 @@ func (a *authorizer) takeNotice() string {
 func (a *authorizer) read(body io.Reader) (token, error) {
 	var response struct {
 		Token       string `json:"token"`
-		AccessToken string `json:"access_token"` //nolint:gosec // G117: read, never written
+		AccessToken string `json:"access_token"`
 		ExpiresIn   int    `json:"expires_in"`
 	}
 	if err := json.NewDecoder(io.LimitReader(body, maxTokenBody)).Decode(&response); err != nil {

@@ -203,7 +203,7 @@ func (p *push) learn(ctx context.Context, u upload) {
 	if found {
 		p.note("something in front of the registry refuses large requests; sending chunks of at most %d MiB", u.chunk>>20)
 		if err := p.client.opts.Cache.keepHost(p.client.Host(), hostEntry{Chunk: u.chunk}); err != nil {
-			p.log(ctx, err.Error())
+			p.debug(ctx, "remember the chunk size", err)
 		}
 	}
 }
@@ -414,7 +414,7 @@ func (t *transfer) cleanUp(ctx context.Context, u upload) {
 	defer cancel()
 	u.step = stepAbandon
 	if o := t.attempt(ctx, u); o.err != nil {
-		t.push.log(ctx, "upload session left behind: "+o.err.Error())
+		t.push.debug(ctx, "remove upload session", o.err)
 	}
 }
 

@@ -241,8 +241,7 @@ func (s *stack) ping(ctx context.Context) error {
 
 // unwrapURL takes off net/http's wrapping, whose text holds the whole URL.
 func unwrapURL(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err

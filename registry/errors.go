@@ -169,7 +169,7 @@ func temporary(err error) bool {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, ErrRedirected):
 		return false
 	case errors.As(err, &answer):
-		return temporaryStatus(answer.Status) && answer.kind != ErrQuota
+		return temporaryStatus(answer.Status) && !answer.Is(ErrQuota)
 	case isTLS(err):
 		return false
 	}

@@ -1,3 +1,29 @@
+// Package registry pushes images to a container registry of Gitea or Forgejo,
+// and to others that follow the OCI distribution specification. It knows
+// neither Docker's command line nor its daemon: images come from package
+// [github.com/docker-gitea/docker-gitea/registry/image].
+//
+// # Use
+//
+// [New] makes a [Client] for one registry; it may be shared. [Client.Push]
+// sends an image, [Client.Health] and [Client.Authenticate] look before.
+// Failures are [*Error], [*UploadError], [*TLSError] and [*NameError]; what
+// they mean is told by errors.Is with the sentinels beside [ErrDenied], and in
+// words by [Diagnose].
+//
+// # How the files fit together
+//
+//   - interface.go, types.go, errors.go, progress.go, secret.go: the
+//     vocabulary, nothing that acts
+//   - reference.go: names and hosts, by Gitea's rules
+//   - client.go: the client; it puts the layers of transport.go together, among
+//     them auth.go (with challenge.go) and tls.go
+//   - push.go: one push from its start to its end; blob.go: one blob, driven by
+//     the state machine in upload.go, which does no I/O; content.go and
+//     spool.go: what can be sent again; manifest.go: manifests and tags;
+//     known.go and cache.go: what need not be sent at all
+//   - response.go: the one place that knows what an answer means; diagnose.go:
+//     what to say about it
 package registry
 
 import "context"
@@ -5,6 +31,8 @@ import "context"
 // RegistryClient pushes images to one registry. [*Client] implements it;
 // [github.com/docker-gitea/docker-gitea/registry/registrytest.Client] is a
 // fake for tests. Implementations are safe for concurrent use.
+//
+//nolint:revive // the name is part of the contract with other programs
 type RegistryClient interface {
 	// Push sends an image to the registry and points its tags at it.
 	// imageRef is the destination, "owner/name[:tag]", with or without the

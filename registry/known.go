@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 
@@ -63,7 +62,7 @@ func (p *push) permanent(ctx context.Context, err error) error {
 	case errors.Is(err, ErrUnauthorized), errors.Is(err, ErrDenied), isTLS(err):
 		return err
 	case err != nil:
-		p.log(ctx, "shortcut not taken", slog.String("cause", clean(err.Error())))
+		p.debug(ctx, "push from the cache", err)
 	}
 	return nil
 }
@@ -103,7 +102,7 @@ func (p *push) remember(ctx context.Context, root image.Manifest) {
 	}
 	entry := imageEntry{MediaType: root.Descriptor.MediaType, Manifest: root.Data}
 	if err := p.client.opts.Cache.keepImage(p.opts.ImageID, p.opts.Compression, p.opts.Platform, entry); err != nil {
-		p.log(ctx, err.Error())
+		p.debug(ctx, "remember image", err)
 	}
 }
 
@@ -134,7 +133,7 @@ func (p *push) knownLayer(ctx context.Context, blob *image.Blob) (bool, error) {
 func (p *push) keepLayer(ctx context.Context, sent image.Sent) {
 	entry := layerEntry{Digest: sent.Digest, Size: sent.Size}
 	if err := p.client.opts.Cache.keepLayer(sent.DiffID, p.opts.Compression, entry); err != nil {
-		p.log(ctx, err.Error())
+		p.debug(ctx, "remember layer", err)
 	}
 }
 

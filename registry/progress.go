@@ -26,8 +26,9 @@ func (s Status) Final() bool {
 	switch s {
 	case StatusMounted, StatusExists, StatusPushed, StatusSkipped:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // Event is one step of a push. Events of one blob come in order; those of

@@ -277,8 +277,9 @@ func (p *push) note(format string, args ...any) {
 	p.emit(Event{Note: fmt.Sprintf(format, args...)})
 }
 
-func (p *push) log(ctx context.Context, message string, attrs ...slog.Attr) {
-	p.client.opts.Logger.LogAttrs(ctx, slog.LevelDebug, message, attrs...)
+// debug logs a failure that does not end the push.
+func (p *push) debug(ctx context.Context, what string, err error) {
+	p.client.opts.Logger.DebugContext(ctx, "went on after a failure", slog.String("what", what), slog.String("cause", clean(err.Error())))
 }
 
 // shortID is what docker shows of a layer: the first digits of its diff ID

@@ -133,7 +133,7 @@ func addDir(config *tls.Config, dir string) error {
 }
 
 func addCA(pool *x509.CertPool, file string) error {
-	pem, err := os.ReadFile(file) //nolint:gosec // G304: the user names the file
+	pem, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("read certificate authority: %w", err)
 	}
@@ -160,8 +160,7 @@ func asTLSError(host string, err error) error {
 		return err
 	}
 	result := &TLSError{Host: host, Err: err}
-	var verification *tls.CertificateVerificationError
-	if errors.As(err, &verification) {
+	if verification, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		result.Certificates = verification.UnverifiedCertificates
 		result.Err = verification.Err
 	}

@@ -114,22 +114,25 @@ type meter struct {
 }
 
 func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context())
+	ctx := req.Context()
+	req = req.Clone(ctx)
 	req.Header.Set("User-Agent", m.userAgent)
-	if requests, ok := req.Context().Value(requestCounter{}).(*atomic.Int64); ok {
+	if requests, ok := ctx.Value(requestCounter{}).(*atomic.Int64); ok {
 		requests.Add(1)
 	}
 	start := time.Now()
 	resp, err := m.base.RoundTrip(req)
-	attrs := []any{
-		slog.String("method", req.Method), slog.String("url", redactURL(req.URL)), slog.Duration("took", time.Since(start)),
-	}
+	result := ""
 	if err != nil {
-		m.log.DebugContext(req.Context(), "request failed", append(attrs, slog.String("cause", clean(err.Error())))...) //nolint:sloglint // the attributes are shared with the line below
-		return nil, asTLSError(req.URL.Host, err)
+		err = asTLSError(req.URL.Host, err)
+		result = clean(err.Error())
 	}
-	m.log.DebugContext(req.Context(), "request", append(attrs, slog.Int("status", resp.StatusCode))...) //nolint:sloglint // as above
-	return resp, nil
+	if err == nil {
+		result = resp.Status
+	}
+	m.log.LogAttrs(ctx, slog.LevelDebug, "request", slog.String("method", req.Method), slog.String("url", redactURL(req.URL)),
+		slog.Duration("took", time.Since(start)), slog.String("result", result))
+	return resp, err
 }
 
 // requestCounter is the context key of a push's request count.

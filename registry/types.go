@@ -29,6 +29,8 @@ const (
 
 // RegistryConfig says where a registry is and how to be trusted by it. Only
 // URL is required.
+//
+//nolint:revive // the name is part of the contract with other programs
 type RegistryConfig struct {
 	// URL is the registry's address: "https://git.example.com:3000", or a
 	// bare "git.example.com:3000". "http://" asks for plain HTTP. A path is
@@ -37,7 +39,7 @@ type RegistryConfig struct {
 	// Insecure accepts any TLS certificate from this host, and from no other.
 	Insecure bool `json:"insecure,omitempty"`
 	// Auth is the credential. The zero value is anonymous.
-	Auth AuthConfig `json:"auth,omitempty,omitzero"`
+	Auth AuthConfig `json:"auth,omitzero"`
 	// CAFiles are PEM files of certificate authorities trusted for this host
 	// beside the system's.
 	CAFiles []string `json:"caFiles,omitempty"`
@@ -69,7 +71,7 @@ func (c RegistryConfig) Validate() error {
 type AuthConfig struct {
 	Token    string `json:"token,omitempty"`
 	Username string `json:"username,omitempty"`
-	Password string `json:"password,omitempty"` //nolint:gosec // G117: the documented configuration field
+	Password string `json:"password,omitempty"`
 }
 
 // Validate reports a credential that cannot be sent.
@@ -121,7 +123,7 @@ type PushOptions struct {
 	Retries int `json:"retries,omitempty"`
 	// Compression is what raw layers are sent as. The zero value is gzip at
 	// the default level.
-	Compression image.Compression `json:"compression,omitempty,omitzero"`
+	Compression image.Compression `json:"compression,omitzero"`
 	// DryRun reads the source and asks the registry what it has, and sends
 	// nothing.
 	DryRun bool `json:"dryRun,omitempty"`

@@ -153,16 +153,16 @@ func (u upload) next(o outcome) upload {
 }
 
 func (u upload) afterSingle(o outcome) upload {
-	switch {
-	case o.status == http.StatusCreated:
+	switch o.status {
+	case http.StatusCreated:
 		u.present = o.sent == 0 && u.size > 0
 		return u.to(stepDone)
-	case o.status == http.StatusAccepted:
+	case http.StatusAccepted:
 		// Spec: a registry without single-request uploads answers 202 and has
 		// ignored the body.
 		u.noSingle = true
 		return u.afterStart(o)
-	case o.status == http.StatusMethodNotAllowed, o.status == http.StatusUnsupportedMediaType:
+	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType:
 		u.noSingle = true
 		return u.to(stepStart)
 	}

@@ -17,12 +17,6 @@ func answer(status int, kind error) outcome {
 	return outcome{status: status, held: -1, size: -1, err: &Error{Op: "test", Status: status, kind: kind}}
 }
 
-// known is an outcome of a blob of 100 MiB whose digest is known.
-func (o outcome) of(size int64) outcome {
-	o.digest, o.size = testDigest, size
-	return o
-}
-
 func TestNext(t *testing.T) {
 	t.Parallel()
 	const size = 100 << 20
