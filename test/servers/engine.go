@@ -69,7 +69,7 @@ func StartEngine(ctx context.Context, store Store, opts EngineOptions) (*Engine,
 			"--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
 		}, opts.Args...),
 		env: []string{"PATH=" + path, "HOME=" + dir},
-		dir: dir,
+		dir: dir, mounts: true,
 	}
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(err, e.Stop())

@@ -24,6 +24,9 @@ type command struct {
 	args []string
 	env  []string
 	dir  string // working folder, and where the log is written
+	// mounts is for a server that mounts things: they vanish with it,
+	// however it ends. It needs root.
+	mounts bool
 }
 
 func (c command) logFile() string { return filepath.Join(c.dir, "server.log") }
@@ -55,6 +58,9 @@ func (c command) start() (*process, error) {
 	cmd.Dir, cmd.Env = c.dir, c.env
 	cmd.Stdout, cmd.Stderr = log, log
 	bindToParent(cmd)
+	if c.mounts {
+		unshareMounts(cmd)
+	}
 
 	p := &process{command: c, cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)

@@ -6,6 +6,8 @@ import "os/exec"
 
 func bindToParent(*exec.Cmd) {}
 
+func unshareMounts(*exec.Cmd) {}
+
 func terminate(cmd *exec.Cmd) error { return cmd.Process.Kill() }
 
 func killGroup(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
