@@ -38,7 +38,8 @@ cover: ## print how much of registry/ its tests cover; fail below COVER percent
 .PHONY: fuzz
 fuzz: ## fuzz every parser for FUZZTIME
 	@set -e; for package in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+		names=$$(go test -list '^Fuzz' $$package); \
+		for target in $$(echo "$$names" | grep '^Fuzz' || true); do \
 			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
 		done; \
 	done
