@@ -29,10 +29,11 @@ type layer struct {
 
 // archiveItem is one image in the manifest.json of a docker archive.
 type archiveItem struct {
-	Config       string
-	RepoTags     []string
-	Layers       []string
-	LayerSources map[digest.Digest]ocispec.Descriptor
+	Config   string   `json:"Config"`
+	RepoTags []string `json:"RepoTags"`
+	Layers   []string `json:"Layers"`
+	// LayerSources describes, by diff ID, layers that may be left out.
+	LayerSources map[digest.Digest]ocispec.Descriptor `json:"LayerSources"`
 }
 
 // planArchive plans the docker archive that Docker up to version 24 and most
@@ -224,12 +225,8 @@ func (b *bundle) describe(l layer, sent map[string]Sent) (ocispec.Descriptor, er
 	}
 	desc := ocispec.Descriptor{Digest: s.Digest, Size: s.Size}
 	raw := s.DiffID
-	switch l.part.encoding {
-	case EncodingGzip:
-		desc.MediaType = layerTypes[Gzip]
-		return desc, nil
-	case EncodingZstd:
-		desc.MediaType = layerTypes[Zstd]
+	if l.part.encoding != EncodingTar {
+		desc.MediaType = layerTypes[string(l.part.encoding)]
 		return desc, nil
 	}
 	if !l.part.compress {

@@ -52,9 +52,8 @@ func document(c contents, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
 	data, err := io.ReadAll(io.LimitReader(r, f.size+1))
-	if err != nil {
+	if err = errors.Join(err, r.Close()); err != nil {
 		return nil, fault(nil, name, "cannot be read").because(err)
 	}
 	if int64(len(data)) != f.size {
@@ -117,9 +116,8 @@ func (d directory) find(name string) (file, error) {
 	if err != nil {
 		return file{}, err
 	}
-	defer r.Close()
 	head, err := readHead(r)
-	if err != nil {
+	if err = errors.Join(err, r.Close()); err != nil {
 		return file{}, fault(nil, name, "cannot be read").because(err)
 	}
 	return file{name: name, size: info.Size(), encoding: detect(head)}, nil

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -31,8 +30,8 @@ type entry struct {
 }
 
 // pack makes a tar.
-func pack(t testing.TB, entries ...entry) []byte {
-	t.Helper()
+func pack(tb testing.TB, entries ...entry) []byte {
+	tb.Helper()
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	for _, e := range entries {
@@ -44,63 +43,63 @@ func pack(t testing.TB, entries ...entry) []byte {
 			}
 		}
 		if err := w.WriteHeader(header); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if _, err := w.Write(e.data); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return buf.Bytes()
 }
 
 // layerTar makes the raw bytes of a layer, different for each name.
-func layerTar(t testing.TB, name string) []byte {
-	t.Helper()
-	return pack(t, entry{name: name, data: bytes.Repeat([]byte(name+" "), 500)})
+func layerTar(tb testing.TB, name string) []byte {
+	tb.Helper()
+	return pack(tb, entry{name: name, data: bytes.Repeat([]byte(name+" "), 500)})
 }
 
-func gzipped(t testing.TB, data []byte) []byte {
-	t.Helper()
+func gzipped(tb testing.TB, data []byte) []byte {
+	tb.Helper()
 	var buf bytes.Buffer
 	w := gzip.NewWriter(&buf)
 	if _, err := w.Write(data); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return buf.Bytes()
 }
 
-func zstandard(t testing.TB, data []byte) []byte {
-	t.Helper()
+func zstandard(tb testing.TB, data []byte) []byte {
+	tb.Helper()
 	w, err := zstd.NewWriter(nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return w.EncodeAll(data, nil)
 }
 
-func mustJSON(t testing.TB, v any) []byte {
-	t.Helper()
+func mustJSON(tb testing.TB, v any) []byte {
+	tb.Helper()
 	data, err := json.Marshal(v)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
 
 // configJSON makes the config of an image with the given raw layers.
-func configJSON(t testing.TB, platform ocispec.Platform, raw ...[]byte) []byte {
-	t.Helper()
+func configJSON(tb testing.TB, platform ocispec.Platform, raw ...[]byte) []byte {
+	tb.Helper()
 	c := ocispec.Image{Platform: platform, RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{}}}
 	for _, layer := range raw {
 		c.RootFS.DiffIDs = append(c.RootFS.DiffIDs, digest.FromBytes(layer))
 	}
-	return mustJSON(t, c)
+	return mustJSON(tb, c)
 }
 
 var (
@@ -111,13 +110,14 @@ var (
 
 // layout is an OCI layout in the making.
 type layout struct {
-	t     testing.TB
+	tb    testing.TB
 	files map[string][]byte
 	order []string
 }
 
-func newLayout(t testing.TB) *layout {
-	l := &layout{t: t, files: map[string][]byte{}}
+func newLayout(tb testing.TB) *layout {
+	tb.Helper()
+	l := &layout{tb: tb, files: map[string][]byte{}}
 	return l
 }
 
@@ -141,29 +141,29 @@ func (l *layout) blob(mediaType string, data []byte) ocispec.Descriptor {
 
 // image adds an image with gzip layers, one for each name.
 func (l *layout) image(platform ocispec.Platform, names ...string) ocispec.Descriptor {
-	l.t.Helper()
+	l.tb.Helper()
 	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Layers: []ocispec.Descriptor{}}
 	m.SchemaVersion = 2
 	var raw [][]byte
 	for _, name := range names {
-		raw = append(raw, layerTar(l.t, name))
-		m.Layers = append(m.Layers, l.blob(ocispec.MediaTypeImageLayerGzip, gzipped(l.t, raw[len(raw)-1])))
+		raw = append(raw, layerTar(l.tb, name))
+		m.Layers = append(m.Layers, l.blob(ocispec.MediaTypeImageLayerGzip, gzipped(l.tb, raw[len(raw)-1])))
 	}
-	m.Config = l.blob(ocispec.MediaTypeImageConfig, configJSON(l.t, platform, raw...))
-	desc := l.blob(ocispec.MediaTypeImageManifest, mustJSON(l.t, m))
+	m.Config = l.blob(ocispec.MediaTypeImageConfig, configJSON(l.tb, platform, raw...))
+	desc := l.blob(ocispec.MediaTypeImageManifest, mustJSON(l.tb, m))
 	desc.Platform = &platform
 	return desc
 }
 
 // attestation adds what BuildKit puts beside an image.
 func (l *layout) attestation(of ocispec.Descriptor) ocispec.Descriptor {
-	l.t.Helper()
+	l.tb.Helper()
 	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest}
 	m.SchemaVersion = 2
 	statement := []byte(`{"_type":"https://in-toto.io/Statement/v0.1","subject":"` + of.Digest.String() + `"}`)
 	m.Layers = []ocispec.Descriptor{l.blob("application/vnd.in-toto+json", statement)}
-	m.Config = l.blob(ocispec.MediaTypeImageConfig, configJSON(l.t, ocispec.Platform{OS: "unknown", Architecture: "unknown"}, statement))
-	desc := l.blob(ocispec.MediaTypeImageManifest, mustJSON(l.t, m))
+	m.Config = l.blob(ocispec.MediaTypeImageConfig, configJSON(l.tb, ocispec.Platform{OS: "unknown", Architecture: "unknown"}, statement))
+	desc := l.blob(ocispec.MediaTypeImageManifest, mustJSON(l.tb, m))
 	desc.Platform = &ocispec.Platform{OS: "unknown", Architecture: "unknown"}
 	desc.Annotations = map[string]string{
 		"vnd.docker.reference.type":   "attestation-manifest",
@@ -174,21 +174,21 @@ func (l *layout) attestation(of ocispec.Descriptor) ocispec.Descriptor {
 
 // nested adds an index.
 func (l *layout) nested(manifests ...ocispec.Descriptor) ocispec.Descriptor {
-	l.t.Helper()
-	return l.blob(ocispec.MediaTypeImageIndex, indexJSON(l.t, manifests...))
+	l.tb.Helper()
+	return l.blob(ocispec.MediaTypeImageIndex, indexJSON(l.tb, manifests...))
 }
 
-func indexJSON(t testing.TB, manifests ...ocispec.Descriptor) []byte {
-	t.Helper()
+func indexJSON(tb testing.TB, manifests ...ocispec.Descriptor) []byte {
+	tb.Helper()
 	index := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: manifests}
 	index.SchemaVersion = 2
-	return mustJSON(t, index)
+	return mustJSON(tb, index)
 }
 
 // finish writes index.json and oci-layout, as last as exporters do.
 func (l *layout) finish(manifests ...ocispec.Descriptor) *layout {
-	l.t.Helper()
-	l.put("index.json", indexJSON(l.t, manifests...))
+	l.tb.Helper()
+	l.put("index.json", indexJSON(l.tb, manifests...))
 	l.put("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`))
 	return l
 }
@@ -205,38 +205,38 @@ func (l *layout) entries() []entry {
 	return entries
 }
 
-func (l *layout) tar() []byte { return pack(l.t, l.entries()...) }
+func (l *layout) tar() []byte { return pack(l.tb, l.entries()...) }
 
 func (l *layout) dir() string {
-	l.t.Helper()
-	dir := l.t.TempDir()
+	l.tb.Helper()
+	dir := l.tb.TempDir()
 	for name, data := range l.files {
-		write(l.t, filepath.Join(dir, filepath.FromSlash(name)), data)
+		write(l.tb, filepath.Join(dir, filepath.FromSlash(name)), data)
 	}
 	return dir
 }
 
-func write(t testing.TB, path string, data []byte) {
-	t.Helper()
+func write(tb testing.TB, path string, data []byte) {
+	tb.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := os.WriteFile(path, data, 0o644); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // file writes data to a temporary file and gives its path.
-func file(t testing.TB, data []byte) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "source")
-	write(t, path, data)
+func file(tb testing.TB, data []byte) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "source")
+	write(tb, path, data)
 	return path
 }
 
 // legacy makes the docker archive of Docker up to version 24.
-func legacy(t testing.TB, tag string, layers ...[]byte) []entry {
-	t.Helper()
+func legacy(tb testing.TB, tag string, layers ...[]byte) []entry {
+	tb.Helper()
 	var entries []entry
 	var names []string
 	seen := map[digest.Digest]string{}
@@ -252,21 +252,21 @@ func legacy(t testing.TB, tag string, layers ...[]byte) []entry {
 		seen[digest.FromBytes(layer)] = name
 		entries = append(entries, entry{name: name, data: layer})
 	}
-	config := configJSON(t, amd64, layers...)
+	config := configJSON(tb, amd64, layers...)
 	configName := digest.FromBytes(config).Encoded() + ".json"
 	manifest := []map[string]any{{"Config": configName, "RepoTags": []string{tag}, "Layers": names}}
 	return append(entries,
 		entry{name: configName, data: config},
-		entry{name: "manifest.json", data: mustJSON(t, manifest)},
+		entry{name: "manifest.json", data: mustJSON(tb, manifest)},
 		entry{name: "repositories", data: []byte(`{}`)},
 	)
 }
 
 // classic makes the archive of Docker's classic store since version 25: a
 // docker archive and a layout of raw layers in one.
-func classic(t testing.TB, tag string, layers ...[]byte) *layout {
-	t.Helper()
-	l := newLayout(t)
+func classic(tb testing.TB, tag string, layers ...[]byte) *layout {
+	tb.Helper()
+	l := newLayout(tb)
 	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest}
 	m.SchemaVersion = 2
 	var names []string
@@ -276,17 +276,12 @@ func classic(t testing.TB, tag string, layers ...[]byte) *layout {
 		names = append(names, blobPath(desc.Digest))
 	}
 	l.blob("", []byte(`{"id":"a v1 config that nothing names"}`))
-	m.Config = l.blob(ocispec.MediaTypeImageConfig, configJSON(t, amd64, layers...))
-	desc := l.blob(ocispec.MediaTypeImageManifest, mustJSON(t, m))
+	m.Config = l.blob(ocispec.MediaTypeImageConfig, configJSON(tb, amd64, layers...))
+	desc := l.blob(ocispec.MediaTypeImageManifest, mustJSON(tb, m))
 	desc.Annotations = map[string]string{"io.containerd.image.name": "docker.io/library/" + tag, ocispec.AnnotationRefName: "1"}
-	l.put("index.json", indexJSON(t, desc))
-	l.put("manifest.json", mustJSON(t, []map[string]any{{"Config": blobPath(m.Config.Digest), "RepoTags": []string{tag}, "Layers": names}}))
+	l.put("index.json", indexJSON(tb, desc))
+	l.put("manifest.json", mustJSON(tb, []map[string]any{{"Config": blobPath(m.Config.Digest), "RepoTags": []string{tag}, "Layers": names}}))
 	l.put("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`))
 	l.put("repositories", []byte(`{}`))
 	return l
-}
-
-func discard(r io.Reader) error {
-	_, err := io.Copy(io.Discard, r)
-	return err
 }

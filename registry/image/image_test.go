@@ -106,11 +106,14 @@ func (p *pushed) lacks() []digest.Digest {
 
 // ways are the ways to read the same tar.
 func ways(t *testing.T, data []byte) map[string]func(*image.Options) (*image.Source, error) {
+	t.Helper()
 	path, packed := file(t, data), file(t, gzipped(t, data))
 	return map[string]func(*image.Options) (*image.Source, error){
-		"file":   func(o *image.Options) (*image.Source, error) { return image.Open(path, o) },
-		"gzip":   func(o *image.Options) (*image.Source, error) { return image.Open(packed, o) },
-		"stream": func(o *image.Options) (*image.Source, error) { return image.Read(bytes.NewReader(data), "standard input", o) },
+		"file": func(o *image.Options) (*image.Source, error) { return image.Open(path, o) },
+		"gzip": func(o *image.Options) (*image.Source, error) { return image.Open(packed, o) },
+		"stream": func(o *image.Options) (*image.Source, error) {
+			return image.Read(bytes.NewReader(data), "standard input", o)
+		},
 		"zstd": func(o *image.Options) (*image.Source, error) {
 			return image.Read(bytes.NewReader(zstandard(t, data)), "standard input", o)
 		},

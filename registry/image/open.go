@@ -136,6 +136,7 @@ func (u *unopened) finish(map[string]Sent) (*Image, error) {
 func (s *Source) openStream(r io.Reader, head []byte, opts Options) (reader, error) {
 	encoding := detect(head)
 	switch encoding {
+	case EncodingTar, EncodingOpaque:
 	case EncodingGzip:
 		z, err := gzip.NewReader(r)
 		if err != nil {

@@ -210,8 +210,7 @@ func (p *plan) take(t *tree, n *node, taken map[digest.Digest]bool) error {
 		case blob != nil:
 			p.parts = append(p.parts, blob)
 		case i == 0 && n.body.Config != nil:
-			name, _ := blobName(desc.Digest, "") //nolint:errcheck // it was valid for t.blob
-			return fault(ErrMissing, name, "the source lacks this config")
+			return fault(ErrMissing, (&node{desc: desc}).name(), "the source lacks this config")
 		default:
 			p.missing = append(p.missing, desc)
 		}
