@@ -250,9 +250,12 @@ func temporaryStatus(status int) bool {
 func isNetwork(err error) bool {
 	var (
 		network net.Error
+		name    *net.DNSError
 		number  syscall.Errno
 	)
 	switch {
+	case errors.As(err, &name) && name.IsNotFound:
+		return false // a name that does not exist will not come to
 	case errors.Is(err, ErrStalled), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 		return true
 	case errors.Is(err, errSource):
