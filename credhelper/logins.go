@@ -2,6 +2,7 @@ package credhelper
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,7 +52,7 @@ func (h *helper) secret(ctx context.Context, host string, e entry) (registry.Sec
 // accept stores a credential that comes from Docker, unless it is one that
 // came from here.
 func (h *helper) accept(ctx context.Context, host, address string, given credential) error {
-	if c, ok := environmentCredential(h.Getenv, host); ok && c.secret == given.secret {
+	if c, ok := environmentCredential(h.Getenv, host); ok && sameSecret(c.secret, given.secret) {
 		return nil
 	}
 	logins, err := h.loadIndex()
@@ -78,6 +79,10 @@ func (h *helper) accept(ctx context.Context, host, address string, given credent
 		Address:  address,
 		Settings: before.Settings,
 	}, given.secret, registry.Secret{})
+}
+
+func sameSecret(a, b registry.Secret) bool {
+	return subtle.ConstantTimeCompare([]byte(a.Reveal()), []byte(b.Reveal())) == 1
 }
 
 // save stores a login in place of the host's old one. The secrets go first: a

@@ -73,7 +73,7 @@ func (h *helper) refresh(ctx context.Context, host string, e entry, s store) (re
 	token, err := h.exchangeRefresh(ctx, host, e, refreshToken)
 	if deadSession(err) {
 		// Whoever does not share our lock may have replaced it.
-		if again, readErr := s.read(ctx, e.key(host, slotLogin)); readErr == nil && again != refreshToken {
+		if again, readErr := s.read(ctx, e.key(host, slotLogin)); readErr == nil && !sameSecret(again, refreshToken) {
 			token, err = h.exchangeRefresh(ctx, host, e, again)
 		}
 	}

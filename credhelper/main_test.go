@@ -1,0 +1,91 @@
+package credhelper
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// asProgram makes the test binary be the program, for tests of several
+// processes.
+const asProgram = "CREDHELPER_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		os.Exit(Main(ctx, System{
+			Args: os.Args[1:], Getenv: os.Getenv,
+			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: "test",
+		}))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// machine is a home directory in which the program runs.
+type home struct {
+	dir string
+	env map[string]string
+}
+
+// newHome returns an empty home whose logins are stored in files.
+func newHome(t *testing.T) *home {
+	t.Helper()
+	dir := t.TempDir()
+	return &home{dir, map[string]string{
+		envDir:          filepath.Join(dir, "own"),
+		envStorage:      storeFile,
+		"DOCKER_CONFIG": filepath.Join(dir, "docker"),
+	}}
+}
+
+// output is what a run wrote, and its exit code.
+type output struct {
+	stdout, stderr string
+	code           int
+}
+
+func (o output) all() string { return o.stdout + o.stderr }
+
+// run runs the program in this process.
+func (m *home) run(t *testing.T, stdin string, args ...string) output {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := Main(t.Context(), System{
+		Args:    args,
+		Getenv:  func(key string) string { return m.env[key] },
+		Stdin:   strings.NewReader(stdin),
+		Stdout:  &stdout,
+		Stderr:  &stderr,
+		Version: "test",
+	})
+	return output{stdout.String(), stderr.String(), code}
+}
+
+// command is the program as a process of its own.
+func (m *home) command(t *testing.T, stdin string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = []string{asProgram + "=1", "HOME=" + m.dir, "PATH=" + os.Getenv("PATH")}
+	for name, value := range m.env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	cmd.Stdin = strings.NewReader(stdin)
+	return cmd
+}
+
+// must fails the test unless the run succeeded.
+func (o output) must(t *testing.T) output {
+	t.Helper()
+	if o.code != 0 {
+		t.Fatalf("exit code %d, want 0\nstdout: %s\nstderr: %s", o.code, o.stdout, o.stderr)
+	}
+	return o
+}

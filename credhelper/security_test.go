@@ -1,0 +1,418 @@
+package credhelper
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// S1: oras-go's CVE-2026-48978. Discovery that leads elsewhere is not
+// followed, neither by the browser nor by the tokens.
+func TestDiscoveryOnAnotherHostIsNotBelieved(t *testing.T) {
+	g, m := newFakeGitea(t, ""), newHome(t)
+	evil := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("another host was asked: %s", r.URL)
+	}))
+	defer evil.Close()
+	for _, issuer := range []string{evil.URL, "http://" + g.host, "https://169.254.169.254", g.URL + ".evil.com"} {
+		g.issuer = issuer
+		loginPasting(t, m, g, g.host).must(t) // approve checks where the browser is led
+	}
+}
+
+// S3: oras-go's GHSA-vh4v-2xq2-g5cg.
+func TestRedirectIsNotFollowedWithSecret(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the redirect was followed")
+	}))
+	defer other.Close()
+	front := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	defer front.Close()
+	out := newHome(t).run(t, "the-token", "login", "--with-token", "--username", "a", front.URL)
+	if out.code != exitError || !strings.Contains(out.stderr, "which is not followed") {
+		t.Errorf("got %d %q", out.code, out.stderr)
+	}
+}
+
+// S6: GHSA-f36w-mj3v-6jqv.
+func TestEndlessAnswerIsCut(t *testing.T) {
+	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		chunk := []byte(strings.Repeat("a", 64<<10))
+		for r.Context().Err() == nil {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	}))
+	defer endless.Close()
+	out := newHome(t).run(t, "the-token", "login", "--with-token", "--username", "a", endless.URL)
+	if out.code != exitError || !strings.Contains(out.stderr, "the answer is not Gitea's") {
+		t.Errorf("got %d %q", out.code, out.stderr)
+	}
+}
+
+// S11: GHSA-fqfh-778m-2v32, where gh ran ./git.
+func TestProgramOfWorkingDirectoryIsNotRun(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the planted programs are shell scripts")
+	}
+	m, dir := newHome(t), t.TempDir()
+	for _, name := range []string{"pass", "xdg-open", "docker-credential-other", "security"} {
+		script := "#!/bin/sh\ntouch " + filepath.Join(dir, "ran-"+name) + "\n"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil { //nolint:gosec // G306: a program
+			t.Fatal(err)
+		}
+	}
+	for _, storage := range []string{"pass", "helper:other", "keyring"} {
+		m.env[envStorage] = storage
+		cmd := m.command(t, request("git.example.com", "a", "s"), "store")
+		cmd.Dir = dir
+		cmd.Env = append(cmd.Env, "PATH=.", "DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent")
+		if err := cmd.Run(); err == nil {
+			t.Errorf("%s: stored", storage)
+		}
+	}
+	if ran, _ := filepath.Glob(filepath.Join(dir, "ran-*")); len(ran) > 0 {
+		t.Errorf("%v was run", ran)
+	}
+}
+
+// S12
+func TestHelperNameCannotBePathOrOurselves(t *testing.T) {
+	for _, name := range []string{
+		"helper:", "helper:../x", "helper:a/b", `helper:a\b`, "helper:a b", "helper:-x", "helper:..", "helper:gitea", "helper:Gitea", "helper:gitea.exe",
+		"plain", "Keyring", "file ",
+	} {
+		if err := checkStorage(name); err == nil {
+			t.Errorf("%q was accepted", name)
+		}
+	}
+	for _, name := range []string{"", "auto", "keyring", "pass", "file", "helper:desktop", "helper:wincred.exe", "helper:secretservice"} {
+		if err := checkStorage(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// S13: Docker Desktop's CVE-2021-45449. A canary goes through every command,
+// failing and succeeding, with all there is of logging.
+func TestSecretIsShownByGetAlone(t *testing.T) {
+	const canary = "CANARYcanary"
+	g, m := newFakeGitea(t, ""), newHome(t)
+	g.tokens[canary], g.password, g.otp = "all", canary+"-password", canary+"-otp"
+	logFile := filepath.Join(m.dir, "log")
+	m.env[envLog] = logFile
+	var seen strings.Builder
+	run := func(stdin string, args ...string) {
+		seen.WriteString(m.run(t, stdin, args...).all())
+	}
+	for _, host := range []string{g.host, "127.0.0.1:1", "http://git.example.com", "a b"} {
+		run(request(host, "alice", canary), "store")
+		run(canary, "login", "--debug", "--with-token", "--ca-file", g.caFile, host)
+		run(canary, "login", "--with-token", "--ca-file", g.caFile, "--storage", "helper:missing", host)
+		run(canary+"-password\n"+canary+"-otp", "login", "--debug", "-u", "alice", "--password-stdin", "--ca-file", g.caFile, host)
+		run(canary+"-wrong", "login", "-u", "alice", "--password-stdin", "--ca-file", g.caFile, host)
+		run(canary, "register-app", "--debug", "--with-token", "--ca-file", g.caFile, host)
+		run("https://alice:"+canary+"@"+host, "get")
+		run("https://alice:"+canary+"@"+host, "erase")
+		run(request("https://alice:"+canary+"@"+host, "alice", canary), "store")
+		run("", "login", "https://alice:"+canary+"@"+host)
+		for _, command := range []string{"status", "doctor", "configure-docker", "unconfigure-docker", "logout"} {
+			run("", command, "--debug", host)
+		}
+		run("", "status", "--json")
+		run("", "list")
+	}
+	loginPasting(t, m, g, g.host, "--debug")
+	expire(t, m, g.host)
+	g.refusal = "invalid_grant"
+	run(g.host, "get")
+	logged, err := os.ReadFile(logFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen.Write(logged)
+	text := seen.String()
+	for _, secret := range []string{canary, "access-", "refresh-", "minted-", "code-"} {
+		for line := range strings.Lines(text) {
+			if strings.Contains(line, secret) && !strings.Contains(line, "redirect_uri") {
+				t.Errorf("%q is shown: %s", secret, line)
+			}
+		}
+	}
+	noFileBut(t, m.dir, "secrets", canary, "access-", "refresh-", "minted-")
+}
+
+// noFileBut fails the test if a file outside of the directory of that name
+// holds one of the secrets.
+func noFileBut(t *testing.T, root, but string, secrets ...string) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Base(filepath.Dir(path)) == but {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		for _, secret := range secrets {
+			if strings.Contains(string(data), secret) {
+				t.Errorf("%s holds a secret", path)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// S14
+func TestPlainHTTPIsRefused(t *testing.T) {
+	tests := map[string]struct {
+		address string
+		allowed bool
+		want    bool
+	}{
+		"https":              {"https://git.example.com", false, true},
+		"http":               {"http://git.example.com", false, false},
+		"http, allowed":      {"http://git.example.com", true, true},
+		"loopback":           {"http://127.0.0.1:3000", false, true},
+		"loopback, IPv6":     {"http://[::1]:3000", false, true},
+		"localhost":          {"http://localhost:3000", false, true},
+		"localhost's double": {"http://localhost.evil.com", false, false},
+		"127.0.0.1's double": {"http://127.0.0.1.evil.com", false, false},
+		"file":               {"file:///etc/passwd", true, false},
+		"user":               {"https://a:b@git.example.com", false, false},
+	}
+	for name, tt := range tests {
+		if err := checkSecure(tt.address, tt.allowed); (err == nil) != tt.want {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// S15
+func TestSelfSignedCertificateIsRefused(t *testing.T) {
+	g, m := newFakeGitea(t, ""), newHome(t)
+	g.tokens["the-token"] = "all"
+	out := m.run(t, "the-token", "login", "--with-token", g.host)
+	if out.code != exitError || !strings.Contains(out.stderr, "--ca-file") {
+		t.Errorf("got %d %q, want a hint at --ca-file", out.code, out.stderr)
+	}
+	if len(g.seen) != 0 {
+		t.Error("a request was made")
+	}
+	out = m.run(t, "the-token", "login", "--with-token", "--insecure", g.host).must(t)
+	if !strings.Contains(out.stderr, "warning: the certificate") {
+		t.Errorf("got %q, want a warning", out.stderr)
+	}
+}
+
+// S16
+func TestFilesAreTheUsersAlone(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has access lists")
+	}
+	m := newHome(t)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `umask 000 && exec "$0" store`, os.Args[0])
+	cmd.Env, cmd.Stdin = m.command(t, "").Env, strings.NewReader(request("git.example.com", "a", "s"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	err := filepath.WalkDir(m.env[envDir], func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has the mode %v", path, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := fileStore{m.env[envDir]}.path(key{host: "git.example.com", slot: slotLogin})
+	if err := os.Chmod(secret, 0o644); err != nil { //nolint:gosec // G302: what is tested
+		t.Fatal(err)
+	}
+	get(t, m, "git.example.com")
+	if info, _ := os.Stat(secret); info.Mode().Perm() != ownFile {
+		t.Errorf("a secret open to others has the mode %v", info.Mode())
+	}
+}
+
+// S16
+func TestPlantedLinkIsRefused(t *testing.T) {
+	m := newHome(t)
+	m.run(t, request("git.example.com", "a", "s"), "store").must(t)
+	for _, path := range []string{
+		filepath.Join(m.env[envDir], "hosts.json"),
+		fileStore{m.env[envDir]}.path(key{host: "git.example.com", slot: slotLogin}),
+	} {
+		moved := path + ".moved"
+		if err := os.Rename(path, moved); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(moved, path); err != nil {
+			t.Fatal(err)
+		}
+		if out := m.run(t, "git.example.com", "get"); out.code != 1 || !strings.Contains(out.stdout, "not a regular file") {
+			t.Errorf("get through %s: got %d %q", path, out.code, out.stdout)
+		}
+		if out := m.run(t, request("git.example.com", "a", "new"), "store"); out.code != 1 {
+			t.Errorf("store through %s: got %d", path, out.code)
+		}
+		if err := os.Rename(moved, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// S22: git-credential-oauth takes any first request for the answer.
+func TestBogusCallbacksDoNotEndLogin(t *testing.T) {
+	l, err := listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const state = "the-state"
+	done := make(chan callback, 1)
+	go func() {
+		code, err := l.wait(t.Context(), state)
+		done <- callback{code, err}
+	}()
+	for _, path := range []string{"/favicon.ico", "/?code=evil", "/?code=evil&state=wrong", "/?error=access_denied", "/other?code=evil&state=" + state} {
+		visit(t, l.redirectURI()+path, http.StatusNotFound)
+	}
+	for _, host := range []string{"evil.example.com", "localhost"} {
+		req, _ := http.NewRequest(http.MethodGet, l.redirectURI()+"/?code=evil&state="+state, nil)
+		req.Host, req.Close = host, true
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusNotFound {
+			t.Errorf("a page reached by the name %q: got %s", host, resp.Status)
+		}
+	}
+	visit(t, l.redirectURI()+"/?code=good&state="+state, http.StatusOK)
+	if got := <-done; got.err != nil || got.code.Reveal() != "good" {
+		t.Errorf("got %v, want the good code", got.err)
+	}
+}
+
+// S22
+func TestRefusalAtConsentPageEndsLogin(t *testing.T) {
+	l, err := listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := l.wait(t.Context(), "s")
+		done <- err
+	}()
+	visit(t, l.redirectURI()+"/?error=access_denied&error_description=%1b%5b2Jno&state=s", http.StatusOK)
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "access_denied") || strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// S22
+func TestWaitForBrowserEnds(t *testing.T) {
+	l, err := listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.wait(ctx, "s"); err == nil {
+		t.Error("got no error")
+	}
+}
+
+func TestPastedAddressOfAnotherLoginIsRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		"http://127.0.0.1:61813/?code=c&state=s":      "",
+		"  http://127.0.0.1:61813/?code=c&state=s \n": "",
+		"http://127.0.0.1:61813/?code=c&state=other":  "another login",
+		"c":   "not the address",
+		"":    "not the address",
+		"%zz": "not the address",
+		"http://127.0.0.1:61813/?error=access_denied&state=s": "access_denied",
+		"http://127.0.0.1:61813/?state=s":                     "no code",
+	} {
+		code, err := parsePasted(text, "s")
+		if want == "" && (err != nil || code.Reveal() != "c") || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: got %v, want %q", text, err, want)
+		}
+	}
+}
+
+// A bus that takes the connection and says nothing: keyrings hang on machines
+// without a desktop.
+func TestSilentKeyringIsNotWaitedFor(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the Secret Service is Linux's")
+	}
+	socket := filepath.Join(t.TempDir(), "bus")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+socket)
+	s := keyringStore{patience{limit: 50 * time.Millisecond}}
+	if _, err := s.read(t.Context(), key{host: "h", username: "u", slot: slotLogin}); err == nil {
+		t.Error("got no error")
+	}
+}
+
+func TestHangingCallIsLeftBehind(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	_, err := within(t.Context(), time.Millisecond, func() (int, error) {
+		<-release
+		return 0, nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "no answer in time") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSecretNeverPrints(t *testing.T) {
+	a := account{password: registry.NewSecret("canary"), token: registry.NewSecret("canary"), otp: registry.NewSecret("canary")}
+	data, _ := json.Marshal(granted{login: registry.NewSecret("canary")})
+	if text := fmt.Sprintf("%v %+v %#v %s", a, a, a, data); strings.Contains(text, "canary") {
+		t.Errorf("got %s", text)
+	}
+}
+
+// The helper must start quickly and stay small: it links no engine, no
+// Kubernetes, and nothing of the plugin.
+func TestDependencies(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "../cmd/docker-credential-gitea").Output()
+	if err != nil {
+		t.Skipf("go list: %v", err)
+	}
+	forbidden := []string{"github.com/moby/moby", "github.com/docker/docker/", "github.com/docker/cli", "github.com/docker/go-connections", "k8s.io/",
+		"go.opentelemetry.io/", "google.golang.org/", "github.com/sirupsen/", "github.com/docker-gitea/docker-gitea/plugin", "html/template"}
+	for pkg := range strings.Lines(string(out)) {
+		for _, prefix := range forbidden {
+			if strings.HasPrefix(pkg, prefix) {
+				t.Errorf("links %s", strings.TrimSpace(pkg))
+			}
+		}
+	}
+}
