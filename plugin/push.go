@@ -80,6 +80,11 @@ func planPush(s settings, args []string, defaultHost string, isLayout func(strin
 	if err := plan.options.Validate(); err != nil {
 		return plan, usageError{err}
 	}
+	if plan.source.kind == sourceDaemon {
+		if err := daemon.CheckName(plan.source.name); err != nil {
+			return plan, usageError{err}
+		}
+	}
 	names := args[1:]
 	if len(names) == 0 {
 		name, err := defaultDestination(plan.source)

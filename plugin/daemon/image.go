@@ -28,12 +28,20 @@ type Image struct {
 	Export string `json:"-"`
 }
 
+// CheckName refuses what no image can be called.
+func CheckName(name string) error {
+	if _, err := reference.ParseAnyReference(name); err != nil {
+		return fmt.Errorf("image %q: %w", name, err)
+	}
+	return nil
+}
+
 // Image finds an image by its name, with or without a tag, or by its ID,
 // which may be shortened. One that the daemon does not have is a
 // [*NotFoundError].
 func (c *Client) Image(ctx context.Context, name string) (Image, error) {
-	if _, err := reference.ParseAnyReference(name); err != nil {
-		return Image{}, fmt.Errorf("image %q: %w", name, err)
+	if err := CheckName(name); err != nil {
+		return Image{}, err
 	}
 	var image Image
 	err := c.getJSON(ctx, "inspect image", "/images/"+name+"/json", nil, &image)

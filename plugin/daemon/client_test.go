@@ -1,0 +1,208 @@
+package daemon_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/docker-gitea/docker-gitea/plugin/daemon"
+)
+
+// engine is a daemon that knows the calls that the client needs.
+type engine struct {
+	api string
+	// asked are the paths and queries of the requests, but for the ping.
+	asked []string
+}
+
+const (
+	appID  = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+	images = `[
+		{"Id":"` + appID + `","RepoTags":["app:dev","app:1","git.example.com/me/app:1"]},
+		{"Id":"sha256:2222222222222222222222222222222222222222222222222222222222222222","RepoTags":["app:2","<none>:<none>"]},
+		{"Id":"sha256:3333333333333333333333333333333333333333333333333333333333333333"}
+	]`
+)
+
+func (e *engine) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if req.URL.Path == "/_ping" {
+		w.Header().Set("Api-Version", e.api)
+		return
+	}
+	e.asked = append(e.asked, req.URL.String())
+	path, found := strings.CutPrefix(req.URL.Path, "/v"+e.api)
+	switch {
+	case !found:
+		http.Error(w, `{"message":"client version is too old"}`, http.StatusBadRequest)
+	case path == "/images/json":
+		fmt.Fprint(w, images)
+	case path == "/images/app:dev/json", path == "/images/app/json", path == "/images/111111111111/json":
+		fmt.Fprintf(w, `{"Id":%q,"RepoTags":["app:dev","app:latest"]}`, appID)
+	case path == "/images/get":
+		fmt.Fprint(w, "a tar")
+	case path == "/images/broken/json":
+		w.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprint(w, `{"message":"disk full"}`)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"message":"No such image"}`)
+	}
+}
+
+// connect starts e behind a unix socket.
+func connect(t *testing.T, e *engine) *daemon.Client {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "docker.sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: e}}
+	server.Start()
+	t.Cleanup(server.Close)
+	client, err := daemon.Connect(t.Context(), daemon.Endpoint{Host: "unix://" + socket, Origin: "--host"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+func TestImage(t *testing.T) {
+	client := connect(t, &engine{api: "1.41"})
+	for _, test := range []struct{ name, want string }{
+		{"app:dev", "app:dev"},
+		{"app", "app:latest"},
+		{"111111111111", appID},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			image, err := client.Image(t.Context(), test.name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if image.ID != appID || image.Export != test.want {
+				t.Errorf("got ID %s, export %q; want %s, %q", image.ID, image.Export, appID, test.want)
+			}
+		})
+	}
+}
+
+func TestImageFailures(t *testing.T) {
+	client := connect(t, &engine{api: "1.41"})
+	for _, test := range []struct{ name, want, hint string }{
+		{"app:devv", `no image "app:devv" in the docker daemon at unix://`, "did you mean app:1, app:2, app:dev?"},
+		{"ap:dev", `no image "ap:dev"`, "did you mean app:dev"},
+		{"something-else", `no image "something-else"`, "docker images"},
+		{"App:dev", `image "App:dev": invalid reference format`, ""},
+		{"broken", "docker daemon: inspect image: 500 Internal Server Error: disk full", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := client.Image(t.Context(), test.name)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("got %v, want %q", err, test.want)
+			}
+			var hinted interface{ Hint() string }
+			if test.hint != "" && (!errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), test.hint)) {
+				t.Errorf("got %#v, want the hint %q", err, test.hint)
+			}
+		})
+	}
+}
+
+func TestSave(t *testing.T) {
+	for _, test := range []struct{ api, platform, want string }{
+		{"1.41", "", "/v1.41/images/get?names=app%3Adev"},
+		{"1.47", "linux/arm64", "/v1.47/images/get?names=app%3Adev"},
+		{"1.48", "linux/arm64", "/v1.48/images/get?names=app%3Adev&platform=%7B%22os%22%3A%22linux%22%2C%22architecture%22%3A%22arm64%22%7D"},
+		{"1.52", "linux/arm/v7", "/v1.52/images/get?names=app%3Adev&platform=%7B%22os%22%3A%22linux%22%2C%22architecture%22%3A%22arm%22%2C%22variant%22%3A%22v7%22%7D"},
+	} {
+		t.Run(test.api+" "+test.platform, func(t *testing.T) {
+			e := &engine{api: test.api}
+			stream, err := connect(t, e).Save(t.Context(), "app:dev", test.platform)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := io.ReadAll(stream)
+			if err := errors.Join(err, stream.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if string(content) != "a tar" || e.asked[0] != test.want {
+				t.Errorf("got %q from %s, want %s", content, e.asked[0], test.want)
+			}
+		})
+	}
+}
+
+func TestTagsAndNames(t *testing.T) {
+	client := connect(t, &engine{api: "1.54"})
+	tags, err := client.Tags(t.Context(), "app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(tags) != 3 || tags["dev"].ID != tags["1"].ID || tags["2"].Export != "app:2" {
+		t.Errorf("got %v, want dev and 1 of one image, and 2 of another", tags)
+	}
+	names, err := client.Names(t.Context())
+	if want := []string{"app:1", "app:2", "app:dev", "git.example.com/me/app:1"}; err != nil || !reflect.DeepEqual(names, want) {
+		t.Errorf("got %v, %v; want %v", names, err, want)
+	}
+	var missing *daemon.NotFoundError
+	if _, err := client.Tags(t.Context(), "nothing"); !errors.As(err, &missing) {
+		t.Errorf("got %v, want a NotFoundError", err)
+	}
+}
+
+func TestConnectFailures(t *testing.T) {
+	other := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
+	for _, test := range []struct {
+		name     string
+		endpoint daemon.Endpoint
+		want     string
+		is       error
+	}{
+		{
+			"no socket", daemon.Endpoint{Host: "unix:///no/such/docker.sock", Origin: "docker's default"},
+			"cannot reach the docker daemon at unix:///no/such/docker.sock (from docker's default): ", fs.ErrNotExist,
+		},
+		{"no daemon", daemon.Endpoint{Host: "tcp://" + other.Listener.Addr().String()}, "is no docker daemon", nil},
+		{"unknown protocol", daemon.Endpoint{Host: "gopher://x", Origin: "DOCKER_HOST"}, `docker host "gopher://x" (from DOCKER_HOST) has the unknown protocol "gopher"`, nil},
+		{"malformed ssh", daemon.Endpoint{Host: "ssh://a:b@host"}, "ssh", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := daemon.Connect(t.Context(), test.endpoint)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("got %v, want %q", err, test.want)
+			}
+			if test.is != nil && !errors.Is(err, test.is) {
+				t.Errorf("%v does not wrap %v", err, test.is)
+			}
+		})
+	}
+}
+
+func TestUnreachableHints(t *testing.T) {
+	for _, test := range []struct {
+		origin string
+		cause  error
+		want   string
+	}{
+		{"docker's default", os.ErrPermission, "usermod -aG docker"},
+		{`context "x"`, os.ErrNotExist, "docker context ls"},
+		{"DOCKER_HOST", os.ErrNotExist, "is DOCKER_HOST right"},
+	} {
+		err := &daemon.UnreachableError{Endpoint: daemon.Endpoint{Origin: test.origin}, Err: test.cause}
+		if got := err.Hint(); !strings.Contains(got, test.want) {
+			t.Errorf("%s: got %q, want %q", test.origin, got, test.want)
+		}
+	}
+}

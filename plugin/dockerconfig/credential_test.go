@@ -1,0 +1,189 @@
+package dockerconfig_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// aliceSecret is base64 of "alice:s3cret".
+const aliceSecret = `{"auth":"YWxpY2U6czNjcmV0"}`
+
+func TestCredential(t *testing.T) {
+	alice := registry.AuthConfig{Username: "alice", Password: "s3cret"}
+	for _, test := range []struct {
+		name   string
+		config string
+		podman string
+		env    map[string]string
+		want   registry.AuthConfig
+	}{
+		{name: "nothing", config: `{}`},
+		{name: "no file"},
+		{name: "entry", config: `{"auths":{"git.example.com":` + aliceSecret + `}}`, want: alice},
+		{name: "entry written as a URL", config: `{"auths":{"https://git.example.com/v1/":` + aliceSecret + `}}`, want: alice},
+		{name: "entry of another port", config: `{"auths":{"git.example.com:3000":` + aliceSecret + `}}`},
+		{name: "entry of a longer host", config: `{"auths":{"git.example.com.evil.example":` + aliceSecret + `}}`},
+		{name: "empty entry that a helper left", config: `{"auths":{"git.example.com":{}}}`},
+		{
+			name: "identity token", config: `{"auths":{"git.example.com":{"identitytoken":"tok"}}}`,
+			want: registry.AuthConfig{Token: "tok"},
+		},
+		{
+			name: "environment before the file", config: `{"auths":{"git.example.com":{"identitytoken":"tok"}}}`,
+			env:  map[string]string{"DOCKER_AUTH_CONFIG": `{"auths":{"git.example.com":` + aliceSecret + `}}`},
+			want: alice,
+		},
+		{name: "helper", config: `{"credHelpers":{"git.example.com":"fake"}}`, want: registry.AuthConfig{Username: "bob", Password: "from-helper"}},
+		{name: "default helper", config: `{"credsStore":"fake"}`, want: registry.AuthConfig{Username: "bob", Password: "from-helper"}},
+		{name: "helper with a token", config: `{"credsStore":"token"}`, want: registry.AuthConfig{Token: "from-helper"}},
+		{name: "helper that has nothing", config: `{"credsStore":"empty"}`},
+		{name: "podman", podman: `{"auths":{"git.example.com":` + aliceSecret + `}}`, want: alice},
+		{
+			name: "docker before podman", config: `{"auths":{"git.example.com":` + aliceSecret + `}}`,
+			podman: `{"auths":{"git.example.com":{"identitytoken":"tok"}}}`, want: alice,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := load(t, test.config, test.podman, test.env)
+			got, err := c.Credential(t.Context(), "git.example.com", io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != test.want {
+				t.Errorf("got user %q, token %t; want user %q, token %t", got.Username, got.Token != "", test.want.Username, test.want.Token != "")
+			}
+		})
+	}
+}
+
+func TestCredentialFailures(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		config string
+		env    map[string]string
+		want   string
+		hint   string
+	}{
+		{name: "helper fails", config: `{"credsStore":"broken"}`, want: "credential helper docker-credential-broken: ", hint: "echo git.example.com | docker-credential-broken get"},
+		{name: "helper is not installed", config: `{"credsStore":"absent"}`, want: `docker-credential-absent`, hint: "--password-stdin"},
+		{name: "helper with a path", config: `{"credsStore":"../evil"}`, want: `"../evil", which is no valid name`},
+		{name: "helper with a space", config: `{"credHelpers":{"git.example.com":"a b"}}`, want: `"a b", which is no valid name`},
+		{name: "malformed environment", env: map[string]string{"DOCKER_AUTH_CONFIG": `{"auths":{"git.example.com":{"auth":"s3cret!"}}}`}, want: "DOCKER_AUTH_CONFIG holds no valid docker configuration"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := load(t, test.config, "", test.env).Credential(t.Context(), "git.example.com", io.Discard)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("got %v, want %q", err, test.want)
+			}
+			if strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("the error shows a secret: %v", err)
+			}
+			var helper *dockerconfig.HelperError
+			if test.hint != "" && (!errors.As(err, &helper) || !strings.Contains(helper.Hint(), test.hint)) {
+				t.Errorf("got no hint with %q: %v", test.hint, err)
+			}
+		})
+	}
+}
+
+func TestCredentialIsInterrupted(t *testing.T) {
+	c := load(t, `{"credsStore":"slow"}`, "", nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	// The helper says on its standard error that it runs.
+	_, err := c.Credential(ctx, "git.example.com", writerFunc(cancel))
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want a cancelled context", err)
+	}
+}
+
+func TestLoadRefusesMalformedFile(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "config.json"), `{"auths":`, 0o600)
+	_, err := dockerconfig.Load(dir, noEnvironment)
+	if err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "config.json")) {
+		t.Errorf("got %v, want an error that names the file", err)
+	}
+}
+
+func TestLoadFindsDirectory(t *testing.T) {
+	home, other := t.TempDir(), t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("USERPROFILE", home)
+	for _, test := range []struct{ name, flag, variable, want string }{
+		{"option", "/opt/a", other, "/opt/a"},
+		{"environment", "", other, other},
+		{"default", "", "", filepath.Join(home, ".docker")},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := dockerconfig.Load(test.flag, func(key string) string {
+				return map[string]string{"DOCKER_CONFIG": test.variable}[key]
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Dir != test.want {
+				t.Errorf("got %s, want %s", c.Dir, test.want)
+			}
+		})
+	}
+}
+
+// load reads a configuration in a machine that has credential helpers called
+// fake, token, empty, broken and slow.
+func load(t *testing.T, config, podman string, env map[string]string) *dockerconfig.Config {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("the helpers are shell scripts")
+	}
+	bin, dir := t.TempDir(), t.TempDir()
+	for name, script := range map[string]string{
+		"fake":   `printf '{"Username":"bob","Secret":"from-helper"}'`,
+		"token":  `printf '{"Username":"<token>","Secret":"from-helper"}'`,
+		"empty":  `printf 'credentials not found in native keychain'; exit 1`,
+		"broken": `printf 'keyring is locked'; exit 1`,
+		"slow":   `echo running >&2; exec sleep 600`,
+	} {
+		write(t, filepath.Join(bin, "docker-credential-"+name), "#!/bin/sh\n"+script+"\n", 0o755)
+	}
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	t.Setenv("HOME", dir)
+	if config != "" {
+		write(t, filepath.Join(dir, "config.json"), config, 0o600)
+	}
+	if podman != "" {
+		write(t, filepath.Join(dir, ".config", "containers", "auth.json"), podman, 0o600)
+	}
+	c, err := dockerconfig.Load(dir, func(key string) string { return env[key] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func noEnvironment(string) string { return "" }
+
+type writerFunc func()
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f()
+	return len(p), nil
+}
+
+func write(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+}

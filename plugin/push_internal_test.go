@@ -1,0 +1,361 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+func TestParseInvocation(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		program string
+		args    string
+		want    form
+	}{
+		{"docker", "/usr/lib/docker/cli-plugins/docker-gitea", "gitea push app", formDocker},
+		{"docker with global options", "docker-gitea", "--context gitea -D -H tcp://h --log-level=debug gitea push app", formDocker},
+		{"docker help", "docker-gitea", "help gitea", formDocker},
+		{"docker completion", "docker-gitea", "__complete --context x gitea push ", formDocker},
+		{"option of its own", "docker-gitea", "gitea --help", formDocker},
+		{"alone", "/usr/bin/docker-gitea", "push app", formStandalone},
+		{"alone with global options", "docker-gitea", "-H gitea push app", formStandalone},
+		{"alone for help", "docker-gitea", "--help", formStandalone},
+		{"alone without arguments", "docker-gitea", "", formStandalone},
+		{"an image called gitea", "docker-gitea", "push gitea", formStandalone},
+		{"link", "/home/me/bin/docker-gitea-push", "gitea host/me/gitea", formPush},
+		{"link on Windows", `C:\bin\Docker-Gitea-Push.EXE`, "app", formPush},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, args := parseInvocation(test.program, strings.Fields(test.args))
+			if got != test.want || strings.Join(args, " ") != strings.TrimSpace(test.args) {
+				t.Errorf("got form %d with %q, want %d", got, args, test.want)
+			}
+		})
+	}
+}
+
+func TestParseSource(t *testing.T) {
+	layouts := map[string]bool{"build/oci": true, "app": false, "layout": true}
+	for _, test := range []struct {
+		arg  string
+		want source
+	}{
+		{"-", source{sourceStdin, "-"}},
+		{"app", source{sourceDaemon, "app"}},
+		{"app:dev", source{sourceDaemon, "app:dev"}},
+		{"git.example.com/me/app:1", source{sourceDaemon, "git.example.com/me/app:1"}},
+		{"docker:27-dind", source{sourceDaemon, "docker:27-dind"}},
+		{"docker-daemon:layout", source{sourceDaemon, "layout"}},
+		{"docker-daemon:x.tar", source{sourceDaemon, "x.tar"}},
+		{"./app", source{sourcePath, "./app"}},
+		{"../app", source{sourcePath, "../app"}},
+		{".", source{sourcePath, "."}},
+		{"/tmp/app", source{sourcePath, "/tmp/app"}},
+		{"app.tar", source{sourcePath, "app.tar"}},
+		{"out/app.tar.gz", source{sourcePath, "out/app.tar.gz"}},
+		{"layout", source{sourcePath, "layout"}},
+		{"build/oci", source{sourcePath, "build/oci"}},
+	} {
+		t.Run(test.arg, func(t *testing.T) {
+			if got := parseSource(test.arg, func(path string) bool { return layouts[path] }); got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestParseDestinations(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		args        string
+		tags        string
+		allTags     bool
+		defaultHost string
+		want        string
+		notice      string
+	}{
+		{name: "tag", args: "h.example/me/app:1", want: "h.example/me/app:1"},
+		{name: "no tag", args: "h.example/me/app", want: "h.example/me/app:latest", notice: "Using default tag: latest"},
+		{name: "--tag in place of none", args: "h.example/me/app", tags: "1 2", want: "h.example/me/app:1,2"},
+		{name: "--tag beside another", args: "h.example/me/app:1", tags: "2 1", want: "h.example/me/app:1,2"},
+		{name: "same repository", args: "h.example/me/app:1 H.example:443/me/app:2", want: "h.example/me/app:1,2"},
+		{name: "several repositories", args: "h.example/me/app:1 i.example:3000/me/app:1 h.example/me/app2:1", want: "h.example/me/app:1 i.example:3000/me/app:1 h.example/me/app2:1"},
+		{name: "port without tag", args: "h.example:3000/me/app", want: "h.example:3000/me/app:latest", notice: "Using default tag: latest"},
+		{name: "default host", args: "me/app:1", defaultHost: "h.example", want: "h.example/me/app:1"},
+		{name: "all tags", args: "h.example/me/app", allTags: true, want: "h.example/me/app:"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := parseDestinations(strings.Fields(test.args), strings.Fields(test.tags), test.allTags, test.defaultHost)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if targets := strings.Trim(fmt.Sprint(got.targets), "[]"); targets != test.want {
+				t.Errorf("got %s, want %s", targets, test.want)
+			}
+			if notices := strings.Join(got.notices, "; "); notices != test.notice {
+				t.Errorf("got the notice %q, want %q", notices, test.notice)
+			}
+		})
+	}
+}
+
+func TestPlanPushRefuses(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		args string
+		want string
+		hint string
+	}{
+		{"no registry", "app", `"app" names no registry, so a DESTINATION is needed`, "docker gitea push app HOST/OWNER/app"},
+		{"no host", "app me/app:1", `destination "me/app:1" names no registry`, "DOCKER_GITEA_HOST"},
+		{"path without destination", "./app.tar", "a DESTINATION is needed", ""},
+		{"no owner", "app h.example/app", "the owner (a user or an organisation of the registry) is missing", ""},
+		{"upper case", "app h.example/me/App", "names are lower case", ""},
+		{"source in upper case", "App h.example/me/app", `image "App": invalid reference format`, ""},
+		{"stdin to two repositories", "- h.example/me/app h.example/me/app2", "standard input can be read only once", "file"},
+		{"--tag with a reference", "app h.example/me/app -t h.example/me/app:2", `--tag "h.example/me/app:2" is no tag`, "DESTINATION"},
+		{"--tag malformed", "app h.example/me/app -t a+b", `invalid name "a+b"`, ""},
+		{"--all-tags with a tag", "app:1 h.example/me/app -a", "--all-tags wants a SOURCE without a tag", ""},
+		{"--all-tags to a tag", "app h.example/me/app:1 -a", `destination "h.example/me/app:1" has a tag`, ""},
+		{"--all-tags of a file", "./app.tar h.example/me/app -a", "--all-tags is for images of the docker daemon", ""},
+		{"--all-tags with --tag", "app h.example/me/app -a -t 1", "--all-tags and --tag exclude each other", ""},
+		{"--image of the daemon", "app h.example/me/app --image x", "--image chooses from a file", ""},
+		{"--cert alone", "app h.example/me/app --cert c.pem", "--cert and --key go together", ""},
+		{"--insecure and --plain-http", "app h.example/me/app --insecure --plain-http", "exclude each other", ""},
+		{"password and image on stdin", "- h.example/me/app --password-stdin", "--password-stdin and an image on standard input exclude each other", ""},
+		{"one password for two registries", "app h.example/me/app i.example/me/app --password-stdin", "are for one registry", ""},
+		{"negative timeout", "app h.example/me/app --timeout -1s", "timeout -1s is negative", ""},
+		{"unknown compression", "app h.example/me/app --compression lzma", `compression "lzma" is not one of`, ""},
+		{"compression level", "app h.example/me/app --compression-level 23", "compression level 23", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, args := parseFlags(t, strings.Fields(test.args)...)
+			_, err := planPush(s, args, "", func(string) bool { return false })
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("got %v, want %q", err, test.want)
+			}
+			if code := exitCode(t.Context(), err); code != ExitUsage {
+				t.Errorf("got exit code %d, want %d", code, ExitUsage)
+			}
+			if test.hint != "" && !strings.Contains(hintOf(err), test.hint) {
+				t.Errorf("got the hint %q, want %q", hintOf(err), test.hint)
+			}
+		})
+	}
+}
+
+func TestMerge(t *testing.T) {
+	env := map[string]string{"DOCKER_GITEA_JOBS": "2", "DOCKER_GITEA_CHUNK_SIZE": "90MB", "DOCKER_GITEA_QUIET": "true", "DOCKER_GITEA_TAG": "never", "DOCKER_GITEA_DRY_RUN": "true"}
+	var s settings
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	s.register(flags)
+	if err := flags.Parse([]string{"--jobs", "7"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := merge(flags, func(key string) string { return env[key] }); err != nil {
+		t.Fatal(err)
+	}
+	if s.jobs != 7 || s.chunkSize != 90e6 || !s.quiet || s.retries != registry.DefaultRetries || s.tags != nil || s.dryRun {
+		t.Errorf("got jobs %d, chunk size %d, quiet %t, retries %d, tags %v, dry run %t", s.jobs, s.chunkSize, s.quiet, s.retries, s.tags, s.dryRun)
+	}
+	env["DOCKER_GITEA_TIMEOUT"] = "soon"
+	if err := merge(flags, func(key string) string { return env[key] }); err == nil || !strings.Contains(err.Error(), `DOCKER_GITEA_TIMEOUT="soon"`) {
+		t.Errorf("got %v, want an error that names the variable", err)
+	}
+}
+
+func TestSettingsValues(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		want string
+		ok   bool
+	}{
+		{"--chunk-size 64MiB", "67108864", true},
+		{"--chunk-size 1048576", "1048576", true},
+		{"--chunk-size much", "", false},
+		{"--chunk-size -1", "", false},
+		{"--progress loud", "", false},
+	} {
+		var s settings
+		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+		s.register(flags)
+		err := flags.Parse(strings.Fields(test.args))
+		if (err == nil) != test.ok || test.ok && s.chunkSize.String() != test.want {
+			t.Errorf("%s: got %s, %v; want %s", test.args, s.chunkSize.String(), err, test.want)
+		}
+	}
+	if s, _ := parseFlags(t, "--retries", "0", "x"); s.pushOptions().Retries >= 0 {
+		t.Error("--retries 0 means the default")
+	}
+}
+
+func TestEnvironmentCredential(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		env    map[string]string
+		token  string
+		notice string
+	}{
+		{"own", map[string]string{"DOCKER_GITEA_TOKEN": "a", "DOCKER_GITEA_HOST": "git.example.com"}, "a", ""},
+		{"own, as a URL", map[string]string{"DOCKER_GITEA_TOKEN": "a", "DOCKER_GITEA_HOST": "https://GIT.example.com/"}, "a", ""},
+		{"own for another host", map[string]string{"DOCKER_GITEA_TOKEN": "a", "DOCKER_GITEA_HOST": "git.example.com.evil.example"}, "", "DOCKER_GITEA_TOKEN is not used: by DOCKER_GITEA_HOST it is for git.example.com.evil.example, not for git.example.com"},
+		{"own for another port", map[string]string{"DOCKER_GITEA_TOKEN": "a", "DOCKER_GITEA_HOST": "git.example.com:444"}, "", "it is for git.example.com:444"},
+		{"own for nobody", map[string]string{"DOCKER_GITEA_TOKEN": "a"}, "", "DOCKER_GITEA_TOKEN is not used"},
+		{"Gitea Actions", map[string]string{"GITEA_TOKEN": "b", "GITEA_SERVER_URL": "https://git.example.com"}, "b", ""},
+		{"Actions of another server", map[string]string{"GITEA_TOKEN": "b", "GITHUB_SERVER_URL": "https://github.com", "DOCKER_GITEA_HOST": "git.example.com"}, "", "by GITHUB_SERVER_URL it is for github.com"},
+		{"at hand", map[string]string{"GITEA_TOKEN": "b", "DOCKER_GITEA_HOST": "git.example.com"}, "b", ""},
+		{"both", map[string]string{"GITEA_TOKEN": "b", "DOCKER_GITEA_TOKEN": "a", "DOCKER_GITEA_HOST": "git.example.com"}, "a", ""},
+		{"none", nil, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, notice, err := environmentCredential("git.example.com", "", func(key string) string { return test.env[key] })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Token != test.token || (test.notice == "") != (notice == "") || !strings.Contains(notice, test.notice) {
+				t.Errorf("got a token %t, notice %q; want %t, %q", got.Token != "", notice, test.token != "", test.notice)
+			}
+		})
+	}
+	_, _, err := environmentCredential("git.example.com", "", func(key string) string {
+		return map[string]string{"DOCKER_GITEA_TOKEN": "a", "DOCKER_GITEA_HOST": "user:canary@git.example.com"}[key]
+	})
+	if err == nil || !strings.Contains(err.Error(), "DOCKER_GITEA_HOST") || strings.Contains(err.Error(), "canary") {
+		t.Errorf("got %v, want an error that names the variable and no password", err)
+	}
+}
+
+func TestExitCode(t *testing.T) {
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, test := range []struct {
+		name string
+		ctx  context.Context
+		err  error
+		want int
+	}{
+		{"plain", t.Context(), errors.New("no such file"), ExitFailed},
+		{"usage", t.Context(), usageError{errors.New("unknown flag")}, ExitUsage},
+		{"name", t.Context(), &registry.NameError{}, ExitUsage},
+		{"interrupted", cancelled, pushError{context.Canceled}, ExitInterrupted},
+		{"credential", t.Context(), pushError{registry.ErrUnauthorized}, ExitDenied},
+		{"permission", t.Context(), pushError{fmt.Errorf("push x: %w", registry.ErrDenied)}, ExitDenied},
+		{"server", t.Context(), pushError{registry.ErrServer}, ExitTemporary},
+		{"time limit", t.Context(), pushError{context.DeadlineExceeded}, ExitTemporary},
+		{"network", t.Context(), pushError{&net.OpError{Op: "dial", Err: errors.New("refused")}}, ExitTemporary},
+		{"network to the daemon", t.Context(), &net.OpError{Op: "dial", Err: errors.New("refused")}, ExitFailed},
+		{"too large", t.Context(), pushError{registry.ErrTooLarge}, ExitFailed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := exitCode(test.ctx, test.err); got != test.want {
+				t.Errorf("got %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+// What a server says cannot steer the terminal.
+func TestFailPrintsSafely(t *testing.T) {
+	var stderr strings.Builder
+	a := &app{System: System{Stderr: &stderr}}
+	a.fail(t.Context(), "docker gitea push", withHint(errors.New("denied: \x1b]0;x\x07\x1b[2J\u202eevil\nline"), "first\nsecond"))
+	want := "docker gitea push: denied: ]0;x[2Jevil line\nhint: first\nhint: second\n"
+	if diff := cmp.Diff(want, stderr.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPrintResult(t *testing.T) {
+	result := registry.Result{
+		Reference: "git.example.com/me/app", Tags: []string{"1", "latest"}, Digest: "sha256:ab", Size: 528,
+		Blobs: []registry.BlobResult{{Size: 3e6, Status: registry.StatusSkipped}, {Size: 9, Status: registry.StatusExists}},
+	}
+	dry, unknown := result, result
+	dry.DryRun = true
+	unknown.DryRun, unknown.Digest = true, ""
+	const summary = "dry run: 1 of 2 blobs (3.0 MB) would be sent, and nothing was\n"
+	for _, test := range []struct {
+		name   string
+		result registry.Result
+		quiet  bool
+		stdout string
+		stderr string
+	}{
+		{"normal", result, false, "1: digest: sha256:ab size: 528\nlatest: digest: sha256:ab size: 528\n", ""},
+		{"quiet", result, true, "git.example.com/me/app:1@sha256:ab\ngit.example.com/me/app:latest@sha256:ab\n", ""},
+		{"dry run", dry, false, "1: digest: sha256:ab size: 528\nlatest: digest: sha256:ab size: 528\n", summary},
+		{"dry run, digest unknown", unknown, false, "git.example.com/me/app:1\ngit.example.com/me/app:latest\n", summary},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var stdout, stderr strings.Builder
+			if err := printResult(&stdout, &stderr, test.result, test.quiet); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.stdout+test.stderr, stdout.String()+stderr.String()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// The socket's end cancels; releasing it leaves nothing behind.
+func TestWatchSocket(t *testing.T) {
+	address := t.TempDir() + "/socket"
+	listener, err := net.Listen("unix", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	ctx, release := watchSocket(t.Context(), address)
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ctx.Err() != nil {
+		t.Fatal("cancelled too early")
+	}
+	conn.Close()
+	<-ctx.Done()
+	release()
+
+	for _, address := range []string{"", "/no/such/socket"} {
+		ctx, release := watchSocket(t.Context(), address)
+		if ctx.Err() != nil {
+			t.Errorf("%q: cancelled without a socket", address)
+		}
+		release()
+	}
+}
+
+func TestInterruptible(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	never, stop := net.Pipe()
+	defer stop.Close()
+	defer never.Close()
+	stream := interruptible(ctx, never)
+	time.AfterFunc(0, cancel)
+	if _, err := stream.Read(make([]byte, 1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want a cancelled context", err)
+	}
+}
+
+func parseFlags(t *testing.T, args ...string) (settings, []string) {
+	t.Helper()
+	var s settings
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	s.register(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return s, flags.Args()
+}
