@@ -18,8 +18,7 @@ func advise(err error, hint string) error { return advised{err, hint} }
 
 // hintOf returns the outermost hint of err, or nothing.
 func hintOf(err error) string {
-	var a advised
-	if errors.As(err, &a) {
+	if a, ok := errors.AsType[advised](err); ok {
 		return a.hint
 	}
 	return ""

@@ -12,14 +12,14 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
-// errUsage marks arguments that make no sense.
-type errUsage struct{ error }
+// usageError marks arguments that make no sense.
+type usageError struct{ error }
 
-func (e errUsage) Unwrap() error { return e.error }
+func (e usageError) Unwrap() error { return e.error }
 
 // execute runs a command for people.
 func (h *helper) execute(ctx context.Context) int {
-	root := h.rootCommand()
+	root := h.rootCommand() //nolint:contextcheck // commands take the context of ExecuteContext
 	args := h.Args
 	// The protocol's spelling. A version template of cobra would link
 	// text/template, and with it two megabytes of what it may call.
@@ -39,7 +39,7 @@ func (h *helper) execute(ctx context.Context) int {
 		fmt.Fprintf(h.Stderr, "%s: %v\n", program, err)
 	}
 	h.printHint(err)
-	if errors.As(err, &errUsage{}) {
+	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}
 	return exitError
@@ -63,7 +63,7 @@ Docker itself uses the commands get, store, erase and list.`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return errUsage{fmt.Errorf("unknown command %.60q", args[0])}
+				return usageError{fmt.Errorf("unknown command %.60q", args[0])}
 			}
 			return nil
 		},
@@ -75,7 +75,7 @@ Docker itself uses the commands get, store, erase and list.`,
 		},
 	}
 	root.PersistentFlags().BoolVar(&debug, "debug", false, "show on standard error what is being done")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		h.loginCommand(), h.logoutCommand(), h.statusCommand(),
 		h.configureCommand(), h.unconfigureCommand(), h.doctorCommand(),
@@ -95,14 +95,14 @@ func (h *helper) versionCommand() *cobra.Command {
 
 func noArguments(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return errUsage{fmt.Errorf("unexpected argument %.60q", args[0])}
+		return usageError{fmt.Errorf("unexpected argument %.60q", args[0])}
 	}
 	return nil
 }
 
 func oneHost(_ *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return errUsage{errors.New("name one host, as in git.example.com or localhost:3000")}
+		return usageError{errors.New("name one host, as in git.example.com or localhost:3000")}
 	}
 	return nil
 }
@@ -110,13 +110,13 @@ func oneHost(_ *cobra.Command, args []string) error {
 // hosts parses the arguments of a command that takes several.
 func hosts(args []string) ([]string, error) {
 	if len(args) == 0 {
-		return nil, errUsage{errors.New("name a host, as in git.example.com or localhost:3000")}
+		return nil, usageError{errors.New("name a host, as in git.example.com or localhost:3000")}
 	}
 	var parsed []string
 	for _, arg := range args {
 		host, err := registry.NormalizeHost(arg)
 		if err != nil {
-			return nil, errUsage{err}
+			return nil, usageError{err}
 		}
 		parsed = append(parsed, host)
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/moby/sys/atomicwriter"
 	"github.com/tidwall/gjson"
@@ -107,8 +109,8 @@ func (e *dockerEdit) remove(shown string, keys ...string) (err error) {
 //   - "credHelpers": {"git.example.com": "gitea"}
 func (e *dockerEdit) note(sign, value string, keys []string) {
 	text := fmt.Sprintf("%q", value)
-	for i := len(keys) - 1; i >= 0; i-- {
-		text = fmt.Sprintf("%q: %s", keys[i], text)
+	for i, key := range slices.Backward(keys) {
+		text = fmt.Sprintf("%q: %s", key, text)
 		if i > 0 {
 			text = "{" + text + "}"
 		}
@@ -118,14 +120,11 @@ func (e *dockerEdit) note(sign, value string, keys []string) {
 
 // jsonPath joins keys to a path of gjson and sjson. Hosts have dots.
 func jsonPath(keys []string) string {
-	path := ""
+	escaped := make([]string, len(keys))
 	for i, key := range keys {
-		if i > 0 {
-			path += "."
-		}
-		path += gjson.Escape(key)
+		escaped[i] = gjson.Escape(key)
 	}
-	return path
+	return strings.Join(escaped, ".")
 }
 
 // serve makes Docker ask us for a host. A login of that host that the file

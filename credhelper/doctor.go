@@ -91,7 +91,7 @@ func (h *helper) examineProgram(context.Context, string) []finding {
 	}
 	self, err := os.Executable()
 	if err == nil && !sameFile(self, found) {
-		return []finding{{fault: fmt.Errorf("Docker runs another one: %s", found), advice: "this one is " + self, harmless: true}}
+		return []finding{{fault: fmt.Errorf("another one is found first: %s", found), advice: "this one is " + self, harmless: true}}
 	}
 	return []finding{{detail: found}}
 }

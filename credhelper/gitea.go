@@ -124,8 +124,8 @@ func (e *apiError) Error() string {
 }
 
 func hasStatus(err error, status int) bool {
-	var e *apiError
-	return errors.As(err, &e) && e.status == status
+	e, ok := errors.AsType[*apiError](err)
+	return ok && e.status == status
 }
 
 // call makes a request with a JSON body, if in is not nil, and decodes the
@@ -174,8 +174,7 @@ func (s *server) call(ctx context.Context, op, method, address string, as accoun
 
 // explain adds the way out of a certificate that is not trusted.
 func (s *server) explain(err error) error {
-	var failed *url.Error
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*url.Error](err); ok {
 		err = failed.Err // without the address, whose query may say too much
 	}
 	if isCertificate(err) {

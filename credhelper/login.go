@@ -93,7 +93,7 @@ func (g granted) credential() credential {
 func (h *helper) login(ctx context.Context, address string, opts loginOptions) error {
 	host, err := registry.NormalizeHost(address)
 	if err != nil {
-		return errUsage{err}
+		return usageError{err}
 	}
 	if err := opts.settings.absolute(); err != nil {
 		return err
@@ -107,10 +107,10 @@ func (h *helper) login(ctx context.Context, address string, opts loginOptions) e
 		return err
 	}
 	if merged.Scope != "" && merged.ClientID == "" {
-		return errUsage{errors.New("--scope needs --client-id: the public application is asked for no scope")}
+		return usageError{errors.New("--scope needs --client-id: the public application is asked for no scope")}
 	}
 	// Before the user is asked for anything.
-	_, storage, err := h.chooseStore(ctx, merged.Storage)
+	storage, err := h.chooseStore(ctx, merged.Storage)
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (h *helper) flow(ctx context.Context, srv *server, opts loginOptions, s set
 	case opts.username != "":
 		return h.passwordFlow(ctx, srv, opts)
 	case opts.passwordStdin:
-		return granted{}, errUsage{errors.New("--password-stdin needs --username")}
+		return granted{}, usageError{errors.New("--password-stdin needs --username")}
 	case opts.paste, !opts.web && !h.hasBrowser():
 		return h.oauthFlow(ctx, srv, s, h.pasteCode)
 	}
@@ -212,7 +212,7 @@ func (h *helper) readToken() (registry.Secret, error) {
 	}
 	token := registry.NewSecret(strings.TrimSpace(string(data)))
 	if token.IsZero() {
-		return registry.Secret{}, errUsage{errors.New("standard input holds no token")}
+		return registry.Secret{}, usageError{errors.New("standard input holds no token")}
 	}
 	return token, credential{"token", token}.check()
 }

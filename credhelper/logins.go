@@ -68,7 +68,7 @@ func (h *helper) accept(ctx context.Context, host, address string, given credent
 	if err != nil {
 		return err
 	}
-	_, storage, err := h.chooseStore(ctx, merged.Storage)
+	storage, err := h.chooseStore(ctx, merged.Storage)
 	if err != nil {
 		return err
 	}

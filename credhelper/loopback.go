@@ -52,8 +52,11 @@ func (l *loopback) wait(ctx context.Context, state string) (registry.Secret, err
 		Handler:           l.handler(state),
 		ReadHeaderTimeout: connectTimeout,
 	}
-	served := make(chan error, 1)
-	go func() { served <- l.server.Serve(l.listener) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = l.server.Serve(l.listener) // until it is shut down
+	}()
 	var result callback
 	select {
 	case result = <-l.result:

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -183,22 +182,21 @@ type tokenError struct {
 
 func (e *tokenError) Error() string {
 	text := fmt.Sprintf("the server refuses: %d %s", e.status, http.StatusText(e.status))
-	for _, part := range []string{e.code, e.description} {
-		if part != "" {
-			text += fmt.Sprintf(": %.200q", part)
-		}
+	if e.code != "" {
+		text += fmt.Sprintf(": %.60q", e.code)
+	}
+	if e.description != "" {
+		text += fmt.Sprintf(": %.200q", e.description)
 	}
 	return text
 }
 
 // oauthError keeps of the library's errors what may be shown.
 func oauthError(err error) error {
-	var refusal *oauth2.RetrieveError
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		return &tokenError{refusal.ErrorCode, refusal.ErrorDescription, refusal.Response.StatusCode}
 	}
-	var failed *url.Error
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*url.Error](err); ok {
 		return fmt.Errorf("ask for a token: %w", failed.Err)
 	}
 	return err
@@ -208,14 +206,12 @@ func oauthError(err error) error {
 // again (RFC 6749, section 5.2; Gitea says unauthorized_client of a token that
 // was used before or cannot be read).
 func deadSession(err error) bool {
-	var refusal *tokenError
-	return errors.As(err, &refusal) &&
-		slices.Contains([]string{"invalid_grant", "unauthorized_client", "invalid_client"}, refusal.code)
+	refusal, ok := errors.AsType[*tokenError](err)
+	return ok && slices.Contains([]string{"invalid_grant", "unauthorized_client", "invalid_client"}, refusal.code)
 }
 
 // isCertificate reports whether the server's certificate is at fault.
 func isCertificate(err error) bool {
-	var verification *tls.CertificateVerificationError
-	var unknown x509.UnknownAuthorityError
-	return errors.As(err, &verification) || errors.As(err, &unknown)
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
 }

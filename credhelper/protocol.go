@@ -75,7 +75,7 @@ func readRequest(in io.Reader) ([]byte, error) {
 
 // protocol implements [credentials.Helper], whose methods take no context.
 type protocol struct {
-	ctx context.Context //nolint:containedctx // the library's interface has no place for it
+	ctx context.Context
 	*helper
 }
 

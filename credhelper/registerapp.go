@@ -46,10 +46,10 @@ Examples:
 func (h *helper) registerApp(ctx context.Context, address string, opts registerOptions) error {
 	host, err := registry.NormalizeHost(address)
 	if err != nil {
-		return errUsage{err}
+		return usageError{err}
 	}
 	if opts.username == "" && !opts.withToken {
-		return errUsage{errors.New("say who you are: --username NAME, or --with-token")}
+		return usageError{errors.New("say who you are: --username NAME, or --with-token")}
 	}
 	if err := opts.settings.absolute(); err != nil {
 		return err

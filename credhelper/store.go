@@ -111,26 +111,26 @@ func (h *helper) openStore(name string) (store, error) {
 	return helperStore{name: strings.TrimPrefix(name, storeHelper), patience: h.patience, stderr: h.Stderr}, nil
 }
 
-// chooseStore returns the store for a new login, and its name, having made
-// sure that it works. "auto" is the system's keyring: without one it fails
+// chooseStore returns the name of the store for a new login, having made sure
+// that it works. "auto" is the system's keyring: without one it fails
 // rather than write a secret in the clear.
-func (h *helper) chooseStore(ctx context.Context, name string) (store, string, error) {
+func (h *helper) chooseStore(ctx context.Context, name string) (string, error) {
 	automatic := name == "" || name == storeAuto
 	if automatic {
 		name = storeKeyring
 	}
 	s, err := h.openStore(name)
 	if err != nil {
-		return nil, "", err
+		return "", err
 	}
 	if err := s.check(ctx); err != nil {
 		err = fmt.Errorf("%s: %w", name, err)
 		if automatic {
 			err = advise(err, noStoreHint)
 		}
-		return nil, "", err
+		return "", err
 	}
-	return s, name, nil
+	return name, nil
 }
 
 const noStoreHint = "choose where logins are stored, with --storage or " + envStorage + `:
