@@ -1,0 +1,171 @@
+// Package registrytest is a container registry for tests: it lives in memory,
+// answers as Gitea 1.26 does (or Forgejo, or the distribution registry), and
+// fails on demand. It is no registry for anything else: nothing is stored, and
+// the checks are those that a client can observe.
+//
+// # Use
+//
+//	srv := registrytest.Start(t, registrytest.Config{})
+//	client, err := registry.New(srv.Config(), nil)
+//	…
+//	srv.Registry.Fault(registrytest.Rule{Method: "PATCH", Skip: 1, Times: 1, Action: registrytest.Cut{After: 1000}})
+//
+// [Start] serves over TLS with a certificate of its own; a [Registry] by
+// itself is an [http.Handler]. [Client] is a fake of registry.RegistryClient
+// for programs that push but do not care how.
+//
+// # How the files fit together
+//
+// A request passes, from the outside in,
+//
+//   - log.go: the request log and the counters,
+//   - faults.go and actions.go: the [Rule] that applies, if any,
+//   - proxy.go: the body limit of a proxy in front of the registry,
+//   - routes.go: the route, and the checks before it in Gitea's order,
+//   - auth.go and accounts.go: who asks, and what they may do,
+//   - uploads.go, blobs.go, manifests.go, listing.go: the endpoints,
+//   - store.go: what is kept; respond.go: headers and error bodies.
+//
+// distribution.go has what differs in the distribution registry. server.go and
+// tls.go start a server, client.go is the fake client.
+//
+// Comments cite Gitea's source by file below routers/api/packages/container
+// (version 1.26.0) unless they give a whole path.
+package registrytest
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Flavor is the server that is imitated.
+type Flavor int
+
+// The flavors.
+const (
+	// Gitea is Gitea 1.26.
+	Gitea Flavor = iota
+	// Forgejo differs in its challenge and in the Range of an upload's status.
+	Forgejo
+	// Distribution is the registry of the CNCF: sessions survive a cut, names
+	// and digests follow the specification, tokens carry a scope.
+	Distribution
+)
+
+// Auth says which credentials the registry asks for.
+type Auth int
+
+// The ways to authenticate.
+const (
+	// AuthDefault is the flavor's own: Gitea offers Bearer and Basic, Forgejo
+	// offers Bearer and takes Basic too, Distribution takes Bearer alone.
+	AuthDefault Auth = iota
+	// AuthNone lets everybody do everything.
+	AuthNone
+	// AuthBasic offers and takes Basic alone.
+	AuthBasic
+	// AuthBearer offers and takes Bearer alone.
+	AuthBearer
+)
+
+// The account and token that exist when [Config] names no users.
+const (
+	Username = "alice"
+	Password = "correct-horse-battery" //nolint:gosec // G101: an account of a registry in memory
+	Token    = "gta_0123456789abcdef"  //nolint:gosec // G101: as above
+)
+
+// Config describes a registry. The zero value is a Gitea with the user
+// [Username], who has [Password] and [Token].
+type Config struct {
+	Flavor Flavor
+	Auth   Auth
+	// Users and Orgs own packages. Nil Users means the one default user.
+	Users []User
+	Orgs  []Org
+	// Renamed maps former owner names to present ones.
+	Renamed map[string]string
+	// ActionsToken is the token of a running workflow; empty means none runs.
+	ActionsToken string
+	// RequireSignIn refuses anonymous pulls (REQUIRE_SIGNIN_VIEW).
+	RequireSignIn bool
+	// RootURL is what the server believes its address to be, ending in "/".
+	// Empty means that it believes the request.
+	RootURL string
+	// Quota limits what owners may store.
+	Quota Quota
+	// Proxy stands in front of the registry when it is not nil.
+	Proxy *Proxy
+	// DiscardAbove keeps only digest and size of blobs of more bytes than
+	// that. Zero keeps everything in memory.
+	DiscardAbove int64
+	// TokenLifetime is how long a token of the registry's own is valid. Zero
+	// means the flavor's: 24 hours, or 5 minutes for Distribution.
+	TokenLifetime time.Duration
+	// Now is the clock. Nil means [time.Now].
+	Now func() time.Time
+}
+
+// Quota limits what is stored, by Gitea's rules: sizes are checked after the
+// upload, nothing applies to site admins. Zero fields mean no limit.
+type Quota struct {
+	// BlobSize is the size of one blob in bytes (LIMIT_SIZE_CONTAINER).
+	BlobSize int64
+	// OwnerSize is the bytes of an owner's files, where a layer counts once
+	// for each tag that has it (LIMIT_TOTAL_OWNER_SIZE).
+	OwnerSize int64
+	// OwnerCount is the number of an owner's manifests (LIMIT_TOTAL_OWNER_COUNT).
+	OwnerCount int
+}
+
+// Registry is a registry in memory. It is safe for concurrent use.
+type Registry struct {
+	config   Config
+	accounts map[string]*account
+	handler  http.Handler
+
+	store  store
+	faults faults
+	log    requestLog
+
+	// mu guards key.
+	mu sync.Mutex
+	// key signs tokens; a new one revokes all that were given out.
+	key int
+}
+
+// New returns an empty registry. It must not be copied.
+func New(config Config) *Registry {
+	if config.Users == nil {
+		config.Users = []User{{Name: Username, Password: Password, Tokens: []AccessToken{{Value: Token, Scope: "write:package"}}}}
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.TokenLifetime == 0 {
+		config.TokenLifetime = 24 * time.Hour
+		if config.Flavor == Distribution {
+			config.TokenLifetime = 5 * time.Minute
+		}
+	}
+	r := &Registry{config: config, accounts: newAccounts(config)}
+	r.store.init(config.DiscardAbove)
+	var handler http.Handler = http.HandlerFunc(r.route)
+	if config.Proxy != nil {
+		handler = config.Proxy.handler(handler)
+	}
+	r.handler = r.log.handler(r.faults.handler(handler))
+	return r
+}
+
+// ServeHTTP implements [http.Handler].
+func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.handler.ServeHTTP(w, req) }
+
+// RevokeTokens makes every token that the registry gave out invalid, as if
+// they had expired. Credentials stay good.
+func (r *Registry) RevokeTokens() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.key++
+}
