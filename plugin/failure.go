@@ -37,6 +37,9 @@ func (e usageError) Unwrap() error { return e.error }
 // pushError is a push that did not succeed, as opposed to what came before.
 type pushError struct{ error }
 
+// Error leaves out the word that the command's name says already.
+func (e pushError) Error() string { return strings.TrimPrefix(e.error.Error(), "push ") }
+
 func (e pushError) Unwrap() error { return e.error }
 
 // hinted is an error with advice, which is printed on a line of its own.
@@ -55,18 +58,24 @@ func (e hinted) Hint() string { return e.hint }
 func (a *app) fail(ctx context.Context, command string, err error) int {
 	code := exitCode(ctx, err)
 	message := err.Error()
-	hint := hintOf(err)
+	advice := diagnose(err)
 	switch {
 	case code == ExitInterrupted:
-		message, hint = "interrupted", ""
-	case code == ExitUsage && hint == "":
-		hint = fmt.Sprintf("%s --help", command)
+		message, advice = "interrupted", registry.Diagnosis{}
+	case code == ExitUsage && advice.Hint == "":
+		advice.Hint = command + " --help"
 	}
-	_, _ = fmt.Fprintf(a.Stderr, "%s: %s\n", command, printable(message))
-	for line := range strings.Lines(hint) {
-		_, _ = fmt.Fprintf(a.Stderr, "hint: %s\n", printable(line))
-	}
+	a.complain(command, message)
+	a.complain("cause", advice.Cause)
+	a.complain("hint", advice.Hint)
 	return code
+}
+
+// complain prints the lines of a text, if there are any, behind a label.
+func (a *app) complain(label, text string) {
+	for line := range strings.Lines(text) {
+		_, _ = fmt.Fprintf(a.Stderr, "%s: %s\n", label, printable(line))
+	}
 }
 
 func exitCode(ctx context.Context, err error) int {
@@ -95,14 +104,14 @@ func isTemporary(err error) bool {
 	return network
 }
 
-// hintOf is the advice that comes with err, or what the registry's client
+// diagnose is the advice that comes with err, or what the registry's client
 // makes of it.
-func hintOf(err error) string {
+func diagnose(err error) registry.Diagnosis {
 	var advised interface{ Hint() string }
 	if errors.As(err, &advised) {
-		return advised.Hint()
+		return registry.Diagnosis{Hint: advised.Hint()}
 	}
-	return registry.Diagnose(err).Hint
+	return registry.Diagnose(err)
 }
 
 // printable keeps what others wrote from steering the terminal (CWE-150).

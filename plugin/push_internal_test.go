@@ -147,8 +147,8 @@ func TestPlanPushRefuses(t *testing.T) {
 			if code := exitCode(t.Context(), err); code != ExitUsage {
 				t.Errorf("got exit code %d, want %d", code, ExitUsage)
 			}
-			if test.hint != "" && !strings.Contains(hintOf(err), test.hint) {
-				t.Errorf("got the hint %q, want %q", hintOf(err), test.hint)
+			if test.hint != "" && !strings.Contains(diagnose(err).Hint, test.hint) {
+				t.Errorf("got the hint %q, want %q", diagnose(err).Hint, test.hint)
 			}
 		})
 	}
@@ -268,8 +268,8 @@ func TestExitCode(t *testing.T) {
 func TestFailPrintsSafely(t *testing.T) {
 	var stderr strings.Builder
 	a := &app{System: System{Stderr: &stderr}}
-	a.fail(t.Context(), "docker gitea push", withHint(errors.New("denied: \x1b]0;x\x07\x1b[2J\u202eevil\nline"), "first\nsecond"))
-	want := "docker gitea push: denied: ]0;x[2Jevil line\nhint: first\nhint: second\n"
+	a.fail(t.Context(), "docker gitea push", withHint(errors.New("denied: \x1b]0;x\x07\x1b[2J\u202eevil"), "first\nsecond"))
+	want := "docker gitea push: denied: ]0;x[2Jevil\nhint: first\nhint: second\n"
 	if diff := cmp.Diff(want, stderr.String()); diff != "" {
 		t.Error(diff)
 	}
