@@ -56,7 +56,7 @@ func Main(ctx context.Context, sys System) int {
 	ctx, release := watchSocket(ctx, sys.Getenv(socketVariable))
 	defer release()
 	app := &app{System: sys}
-	command := app.newCommand(parseInvocation(sys.Program, sys.Args))
+	command := app.newCommand(parseInvocation(sys.Program, sys.Args)) //nolint:contextcheck // the commands get it from ExecuteContextC
 	executed, err := command.ExecuteContextC(ctx)
 	if err == nil {
 		return ExitOK
@@ -68,11 +68,11 @@ func Main(ctx context.Context, sys System) int {
 // before 28.4.1 know.
 func writeMetadata(sys System) int {
 	metadata := struct {
-		SchemaVersion    string
-		Vendor           string
-		Version          string
-		ShortDescription string
-		URL              string
+		SchemaVersion    string `json:"SchemaVersion"`
+		Vendor           string `json:"Vendor"`
+		Version          string `json:"Version"`
+		ShortDescription string `json:"ShortDescription"`
+		URL              string `json:"URL"`
 	}{
 		SchemaVersion:    "0.1.0",
 		Vendor:           "docker-gitea",

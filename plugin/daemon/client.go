@@ -87,7 +87,7 @@ func (c *Client) negotiate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer drain(resp.Body)
+	defer func() { _ = resp.Body.Close() }()
 	wanted := c.endpoint.APIVersion
 	if wanted == "" {
 		wanted = resp.Header.Get("Api-Version")
@@ -108,7 +108,7 @@ func (c *Client) get(ctx context.Context, op, path string, query url.Values) (*h
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
 	}
-	defer drain(resp.Body)
+	defer func() { _ = resp.Body.Close() }()
 	return nil, &Error{Op: op, Status: resp.StatusCode, Message: errorMessage(resp.Body)}
 }
 
@@ -118,7 +118,7 @@ func (c *Client) getJSON(ctx context.Context, op, path string, query url.Values,
 	if err != nil {
 		return err
 	}
-	defer drain(resp.Body)
+	defer func() { _ = resp.Body.Close() }()
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxJSON)).Decode(out); err != nil {
 		return fmt.Errorf("docker daemon: %s: %w", op, err)
 	}
@@ -134,10 +134,10 @@ func (c *Client) send(ctx context.Context, path string, query url.Values) (*http
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.http.Do(req) //nolint:gosec // G704: the address is the user's own docker host
+	resp, err := c.http.Do(req)
 	if ctx.Err() != nil {
 		if err == nil {
-			drain(resp.Body)
+			_ = resp.Body.Close()
 		}
 		return nil, ctx.Err()
 	}
@@ -150,18 +150,13 @@ func (c *Client) send(ctx context.Context, path string, query url.Values) (*http
 const (
 	// maxJSON bounds the list of a daemon's images.
 	maxJSON = 256 << 20
-	// maxDrain is how much of an unwanted body is read to keep the connection.
-	maxDrain = 64 << 10
+	// maxMessage bounds what a daemon says of a failure.
+	maxMessage = 64 << 10
 )
-
-func drain(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, maxDrain)
-	_ = body.Close()
-}
 
 // errorMessage is the daemon's sentence: {"message": "..."}.
 func errorMessage(body io.Reader) string {
-	text, _ := io.ReadAll(io.LimitReader(body, maxDrain))
+	text, _ := io.ReadAll(io.LimitReader(body, maxMessage))
 	var answer struct {
 		Message string `json:"message"`
 	}

@@ -171,7 +171,8 @@ func TestConnectFailures(t *testing.T) {
 		is       error
 	}{
 		{
-			"no socket", daemon.Endpoint{Host: "unix:///no/such/docker.sock", Origin: "docker's default"},
+			"no socket",
+			daemon.Endpoint{Host: "unix:///no/such/docker.sock", Origin: "docker's default"},
 			"cannot reach the docker daemon at unix:///no/such/docker.sock (from docker's default): ", fs.ErrNotExist,
 		},
 		{"no daemon", daemon.Endpoint{Host: "tcp://" + other.Listener.Addr().String()}, "is no docker daemon", nil},

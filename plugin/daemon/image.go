@@ -161,9 +161,8 @@ const maxSimilar = 3
 // similar returns the names nearest to name: other tags of the same
 // repository first, then what is a few letters away.
 func similar(name string, images []Image) []string {
-	repository, _ := splitTag(name)
 	distance := func(candidate string) int {
-		if other, _ := splitTag(candidate); other == repository {
+		if withoutTag(candidate) == withoutTag(name) {
 			return 0
 		}
 		return levenshtein.ComputeDistance(name, candidate)
@@ -178,9 +177,10 @@ func similar(name string, images []Image) []string {
 	return near[:min(len(near), maxSimilar)]
 }
 
-func splitTag(name string) (repository, tag string) {
+// withoutTag is the repository of a name.
+func withoutTag(name string) string {
 	if i := strings.LastIndex(name, ":"); i > strings.LastIndex(name, "/") {
-		return name[:i], name[i+1:]
+		return name[:i]
 	}
-	return name, ""
+	return name
 }

@@ -187,7 +187,7 @@ func (c *Config) fromHelper(ctx context.Context, file *configfile.ConfigFile, ho
 // cannot be interrupted.
 func helperProgram(ctx context.Context, program string, stderr io.Writer) client.ProgramFunc {
 	return func(args ...string) client.Program {
-		cmd := exec.CommandContext(ctx, program, args...)
+		cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // G204: running the configured helper is the protocol; its name is checked
 		cmd.Stderr = stderr
 		// A helper may leave a child behind that holds the pipes.
 		cmd.WaitDelay = time.Second
