@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // maxEntries bounds the table of contents of a tar. An image has a few files
@@ -181,6 +183,8 @@ func unreadable(err error) error {
 		return err
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fault(ErrTruncated, "", "the archive ends in the middle of a file")
+	case errors.Is(err, zstd.ErrWindowSizeExceeded):
+		return fault(nil, "", "needs a zstd window of more than %d MiB; compress it again without --long or --ultra", maxWindow>>20)
 	case errors.Is(err, tar.ErrHeader):
 		return fault(ErrNotImage, "", "the archive is damaged: a tar header is not valid")
 	}

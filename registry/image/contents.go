@@ -93,10 +93,11 @@ func cleanName(name string) (string, error) {
 			return "", errors.New("the path leads outside")
 		}
 	}
-	if cleaned := path.Clean(name); fs.ValidPath(cleaned) && !strings.ContainsRune(name, 0) {
-		return cleaned, nil
+	cleaned := path.Clean(name)
+	if cleaned == "." || !fs.ValidPath(cleaned) || strings.ContainsRune(name, 0) {
+		return "", errors.New("the path is not valid")
 	}
-	return "", errors.New("the path is not valid")
+	return cleaned, nil
 }
 
 // directory is an unpacked image. [os.Root] keeps links from leading out.

@@ -102,6 +102,18 @@ func parseBody(name, mediaType string, data []byte) (*body, error) {
 	return &b, nil
 }
 
+// ParseManifest reads a manifest or an index that came from elsewhere, such as
+// a registry. An empty media type means the one that the document gives.
+//
+// Errors: [*Error].
+func ParseManifest(mediaType string, data []byte) (Manifest, error) {
+	b, err := parseBody("manifest", mediaType, data)
+	if err != nil {
+		return Manifest{}, err
+	}
+	return newManifest(b, data), nil
+}
+
 // references are all descriptors that have to be in a registry first.
 func (b *body) references() []ocispec.Descriptor {
 	var refs []ocispec.Descriptor

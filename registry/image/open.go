@@ -6,14 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
-
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 )
-
-// maxWindow bounds the memory of the zstd decoder. RFC 8878, section 3.1.1.1.2,
-// recommends decoders to support 8 MiB, and encoders to need no more.
-const maxWindow = 8 << 20
 
 // Open opens an image at rest, and tells what it is by looking, never by its
 // name: a directory with an OCI layout or an unpacked docker archive, or a tar
@@ -135,29 +128,16 @@ func (u *unopened) finish(map[string]Sent) (*Image, error) {
 // there is a tar.
 func (s *Source) openStream(r io.Reader, head []byte, opts Options) (reader, error) {
 	encoding := detect(head)
-	switch encoding {
-	case EncodingTar, EncodingOpaque:
-	case EncodingGzip:
-		z, err := gzip.NewReader(r)
+	if encoding == EncodingGzip || encoding == EncodingZstd {
+		z, err := decompress(encoding, r)
 		if err != nil {
-			return nil, fault(ErrNotImage, "", "is no valid gzip").because(err)
+			return nil, fault(ErrNotImage, "", "is no valid %s", encoding).because(err)
 		}
 		s.closer = append(s.closer, z)
-		r = z
-	case EncodingZstd:
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, fault(ErrNotImage, "", "is no valid zstd").because(err)
-		}
-		s.closer = append(s.closer, z.IOReadCloser())
-		r = z
-	}
-	if encoding == EncodingGzip || encoding == EncodingZstd {
-		var err error
-		if head, err = readHead(r); err != nil {
+		if head, err = readHead(z); err != nil {
 			return nil, unreadable(err)
 		}
-		r = io.MultiReader(bytes.NewReader(head), r)
+		r = io.MultiReader(bytes.NewReader(head), z)
 	}
 	if detect(head) != EncodingTar {
 		return nil, notTar(head, encoding)

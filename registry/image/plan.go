@@ -169,21 +169,24 @@ func chooseRoot(c contents, name string) (*tree, error) {
 	return t, err
 }
 
-// isImage reports whether the entries of index.json make up one image for
-// several platforms.
+// isImage reports whether the entries of index.json make up one image: each for
+// another platform, or an attestation.
 func isImage(entries []ocispec.Descriptor) bool {
 	platforms := map[string]bool{}
 	for _, desc := range entries {
 		if len(namesOf(desc)) > 0 || desc.Platform == nil || kindOf(desc.MediaType) != kindManifest {
 			return false
 		}
-		if platform := formatPlatform(*desc.Platform); !isAttestation(desc) && platforms[platform] {
-			return false
-		} else if !isAttestation(desc) {
-			platforms[platform] = true
+		if isAttestation(desc) {
+			continue
 		}
+		platform := formatPlatform(*desc.Platform)
+		if platforms[platform] {
+			return false
+		}
+		platforms[platform] = true
 	}
-	return len(platforms) > 1
+	return len(entries) > 1 && len(platforms) > 0
 }
 
 // take adds a node and what is below it to the plan, children first.

@@ -52,7 +52,7 @@ func (s *stream) next(ctx context.Context) (*Blob, error) {
 		s.current = nil
 	}
 	for s.err == nil {
-		if err := context.Cause(ctx); err != nil {
+		if err := s.skip(ctx); err != nil {
 			return nil, err
 		}
 		var b *Blob
@@ -61,6 +61,21 @@ func (s *stream) next(ctx context.Context) (*Blob, error) {
 		}
 	}
 	return nil, s.err
+}
+
+// skip passes over what is left of the current file, which may be much.
+func (s *stream) skip(ctx context.Context) error {
+	for context.Cause(ctx) == nil {
+		_, err := io.CopyN(io.Discard, s.tar, 1<<20)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			s.err = unreadable(err)
+			return s.err
+		}
+	}
+	return context.Cause(ctx)
 }
 
 // pass reads one entry, and gives the blob that it may be.
@@ -95,12 +110,11 @@ func (s *stream) pass() (*Blob, error) {
 
 // keep holds a document in memory.
 func (s *stream) keep(name string, e *entry, r io.Reader) error {
-	data, err := io.ReadAll(r)
-	if err != nil {
+	data := make([]byte, e.size)
+	if n, err := io.ReadFull(r, data); errors.Is(err, io.ErrUnexpectedEOF) {
+		return fault(ErrTruncated, name, "ends after %d of %d bytes", n, e.size)
+	} else if err != nil {
 		return unreadable(err)
-	}
-	if int64(len(data)) != e.size {
-		return fault(ErrTruncated, name, "ends after %d of %d bytes", len(data), e.size)
 	}
 	e.data = data
 	s.kept += e.size
