@@ -54,7 +54,8 @@ that has such a name, write docker-daemon:NAME.`,
 			return nil
 		},
 		RunE: func(command *cobra.Command, args []string) error {
-			if err := merge(command.Flags(), a.Getenv); err != nil {
+			// Docker's options are not ours to set: DOCKER_GITEA_HOST is no --host.
+			if err := merge(command.LocalNonPersistentFlags(), a.Getenv); err != nil {
 				return err
 			}
 			return a.push(command.Context(), s, args)
