@@ -25,6 +25,8 @@ var packages = []struct{ name, program string }{
 	{"pass", "pass"},
 	{"gnupg", "gpg"},
 	{"expect", "expect"},
+	{"chromium", "chromium"},
+	{"chromium-driver", "chromedriver"},
 	{"tmux", "tmux"},
 }
 
