@@ -95,14 +95,7 @@ func (h *helper) login(ctx context.Context, address string, opts loginOptions) e
 	if err != nil {
 		return usageError{err}
 	}
-	if err := opts.settings.absolute(); err != nil {
-		return err
-	}
-	logins, err := h.loadIndex()
-	if err != nil {
-		return err
-	}
-	merged, err := h.settingsFor(host, opts.settings, logins[host])
+	merged, err := h.loginSettings(address, host, opts.settings)
 	if err != nil {
 		return err
 	}
@@ -123,6 +116,7 @@ func (h *helper) login(ctx context.Context, address string, opts loginOptions) e
 	if err != nil {
 		return err
 	}
+	merged.RootURL = srv.root
 	id, err := srv.verify(ctx, &got, opts.pullOnly)
 	if err != nil {
 		return err
@@ -138,6 +132,26 @@ func (h *helper) login(ctx context.Context, address string, opts loginOptions) e
 	return nil
 }
 
+// loginSettings merges the flags of a command with what is known of the host.
+// A path in the address takes precedence over the one of the last login.
+func (h *helper) loginSettings(address, host string, flags settings) (settings, error) {
+	if err := flags.absolute(); err != nil {
+		return settings{}, err
+	}
+	if path := pathOf(address); path != "" && flags.RootURL == "" {
+		scheme := "https"
+		if flags.PlainHTTP || strings.HasPrefix(address, "http://") {
+			scheme = "http"
+		}
+		flags.RootURL = scheme + "://" + host + path
+	}
+	logins, err := h.loadIndex()
+	if err != nil {
+		return settings{}, err
+	}
+	return h.settingsFor(host, flags, logins[host])
+}
+
 // absolute makes the paths independent of the directory the command runs in.
 func (s *settings) absolute() error {
 	for i, file := range s.CAFiles {
@@ -150,11 +164,11 @@ func (s *settings) absolute() error {
 	return nil
 }
 
-// server returns the server at address. What the address says, a path or
-// http, is noted in the settings.
+// server returns the server at address. Whether it is http is noted in the
+// settings.
 func (h *helper) server(address, host string, s *settings) (*server, error) {
 	scheme := "https"
-	if strings.HasPrefix(address, "http://") || s.PlainHTTP {
+	if strings.HasPrefix(address, "http://") || s.PlainHTTP && !strings.HasPrefix(address, "https://") {
 		scheme = "http"
 	}
 	origin := scheme + "://" + host
@@ -163,7 +177,7 @@ func (h *helper) server(address, host string, s *settings) (*server, error) {
 	}
 	s.PlainHTTP = scheme == "http"
 	if s.RootURL == "" {
-		s.RootURL = origin + pathOf(address)
+		s.RootURL = origin
 	}
 	if err := checkSecure(s.RootURL, s.PlainHTTP); err != nil {
 		return nil, err

@@ -120,6 +120,19 @@ func TestLoginFindsSubPath(t *testing.T) {
 	loginPasting(t, m, g, g.host).must(t)
 }
 
+// What a host was logged in with holds for the next login, but an address that
+// says otherwise goes first.
+func TestLoginAgain(t *testing.T) {
+	g, m := newFakeGitea(t, "/gitea"), newHome(t)
+	loginPasting(t, m, g, g.host+"/gitea").must(t)
+	g.tokens["the-token"] = "all"
+	m.run(t, "the-token", "login", "--with-token", g.host).must(t)
+	out := m.run(t, "the-token", "login", "--with-token", g.host+"/elsewhere")
+	if out.code != exitError || !strings.Contains(out.stderr, "--username") {
+		t.Errorf("the path of the address is not used: %d %q", out.code, out.stderr)
+	}
+}
+
 func TestLoginWithOwnApplication(t *testing.T) {
 	g, m := newFakeGitea(t, ""), newHome(t)
 	g.password = "pw"

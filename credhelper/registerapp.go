@@ -51,14 +51,7 @@ func (h *helper) registerApp(ctx context.Context, address string, opts registerO
 	if opts.username == "" && !opts.withToken {
 		return usageError{errors.New("say who you are: --username NAME, or --with-token")}
 	}
-	if err := opts.settings.absolute(); err != nil {
-		return err
-	}
-	logins, err := h.loadIndex()
-	if err != nil {
-		return err
-	}
-	merged, err := h.settingsFor(host, opts.settings, logins[host])
+	merged, err := h.loginSettings(address, host, opts.settings)
 	if err != nil {
 		return err
 	}
