@@ -102,7 +102,7 @@ func checkLocked(ctx context.Context, conn *dbus.Conn) error {
 			continue
 		}
 		if locked {
-			return advise(errLocked, "unlock it, or run: "+program+" doctor")
+			return advise(errLocked, "unlock it, or let it ask you: "+program+" doctor HOST")
 		}
 		return nil
 	}

@@ -491,6 +491,22 @@ func TestCredentialHelperEngine(t *testing.T) {
 	d.run(t, "", docker, "pull", ref)
 }
 
+// TestCredentialHelperPlugin pushes with the plugin, which asks the helper.
+func TestCredentialHelperPlugin(t *testing.T) {
+	g := gitea(t)
+	p, d := newPerson(t, g), newDesk(t, g)
+	plugin := filepath.Join(t.TempDir(), "docker-gitea")
+	run(t, os.Environ(), "go", "build", "-o", plugin, "../cmd/docker-gitea")
+	source, ref := layout(t, 9, 1000), g.Host+"/"+p.name+"/plugin:1"
+	if out, err := d.try(t, "", plugin, "push", "--ca-file", g.CAFile, source, ref); err == nil {
+		t.Errorf("pushed without a login: %s", out)
+	}
+	d.logIn(t, func(address string) string { return p.consent(t, address) }, "--paste")
+	d.run(t, "", credhelperName, "configure-docker", g.Host)
+	d.run(t, "", plugin, "push", "--ca-file", g.CAFile, source, ref)
+	d.run(t, "", program(t, "crane"), "manifest", ref)
+}
+
 // TestCredentialHelperKeyring stores a login in a real Secret Service.
 func TestCredentialHelperKeyring(t *testing.T) {
 	g := gitea(t)
