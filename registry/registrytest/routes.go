@@ -51,15 +51,18 @@ func (r *Registry) route(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	c.who = who
-	switch first, path, _ := strings.Cut(strings.TrimSuffix(rest, "/"), "/"); first {
-	case "":
+	first, path, deeper := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
+	switch {
+	case deeper:
+		c.signedIn(func() { c.routeOwner(first, "/"+path) })
+	case first == "":
 		c.only(http.MethodGet, func() { c.signedIn(func() { c.begin(http.StatusOK, headers{}) }) })
-	case "token":
+	case first == "token":
 		c.token()
-	case "_catalog":
+	case first == "_catalog":
 		c.only(http.MethodGet, func() { c.signedIn(c.catalog) })
 	default:
-		c.signedIn(func() { c.routeOwner(first, "/"+path) })
+		http.NotFound(c.w, c.req)
 	}
 }
 
@@ -89,6 +92,8 @@ func (c *call) token() {
 	case http.MethodPost:
 		c.w.WriteHeader(http.StatusNotFound) // AuthenticateNotImplemented
 	default:
+		c.w.Header().Add("Allow", http.MethodGet)
+		c.w.Header().Add("Allow", http.MethodPost)
 		c.w.WriteHeader(http.StatusMethodNotAllowed)
 	}
 }
@@ -160,7 +165,7 @@ func (c *call) routeOwner(owner, path string) {
 	}
 	e, ok := c.findEndpoint(path)
 	if !ok {
-		c.notFound()
+		http.NotFound(c.w, c.req)
 		return
 	}
 	if e.write && e.accessFirst && !c.allow(Write) {
@@ -197,6 +202,7 @@ func (c *call) assignOwner(name string) bool {
 // for HTML: services/context/context_response.go.
 func (c *call) notFound() {
 	c.w.Header().Set("Content-Type", "text/plain;charset=utf-8")
+	c.w.Header().Set("X-Content-Type-Options", "nosniff")
 	c.w.WriteHeader(http.StatusNotFound)
 	_, _ = c.w.Write([]byte("Not found.\n"))
 }
