@@ -359,3 +359,47 @@ func parseFlags(t *testing.T, args ...string) (settings, []string) {
 	}
 	return s, flags.Args()
 }
+
+func FuzzParseInvocation(f *testing.F) {
+	f.Add("docker-gitea", "--context x gitea push")
+	f.Add("docker-gitea-push", "-H")
+	f.Add(`C:\docker-gitea.exe`, "__complete help gitea -- --log-level")
+	f.Fuzz(func(_ *testing.T, program, args string) {
+		parseInvocation(program, strings.Fields(args))
+	})
+}
+
+// Whatever is accepted as destinations is a valid reference again.
+func FuzzParseDestinations(f *testing.F) {
+	f.Add("git.example.com/me/app:1", "2", "")
+	f.Add("me/app", "", "h.example:3000")
+	f.Add("[::1]:443/me/a/b", "", "")
+	f.Fuzz(func(t *testing.T, arg, tags, defaultHost string) {
+		d, err := parseDestinations([]string{arg}, strings.Fields(tags), false, defaultHost)
+		if err != nil || checkTags(strings.Fields(tags)) != nil {
+			return
+		}
+		if host, err := registry.NormalizeHost(defaultHost); defaultHost != "" && (err != nil || host != defaultHost) {
+			return
+		}
+		for _, target := range d.targets {
+			for _, tag := range target.tags {
+				if _, err := registry.ParseReference(target.familiar() + ":" + tag); err != nil {
+					t.Errorf("%q became %v: %v", arg, target, err)
+				}
+			}
+		}
+	})
+}
+
+func FuzzByteSize(f *testing.F) {
+	for _, seed := range []string{"90MB", "64MiB", "1048576", "-1", "1e30", "9EB", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var size byteSize
+		if size.Set(s) == nil && size < 0 {
+			t.Errorf("%q is %d", s, size)
+		}
+	})
+}

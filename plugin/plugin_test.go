@@ -1,0 +1,266 @@
+package plugin_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/docker-gitea/docker-gitea/plugin"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// desk is a machine with a docker daemon and a registry somewhere.
+type desk struct {
+	server *registrytest.Server
+	daemon *httptest.Server
+	env    map[string]string
+	stdin  io.Reader
+
+	stdout, stderr bytes.Buffer
+	// exported are the names that the daemon was asked to export.
+	exported []string
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CACHE_HOME", filepath.Join(home, ".cache"))
+	d := &desk{server: registrytest.Start(t, registrytest.Config{}), stdin: strings.NewReader("")}
+	d.daemon = httptest.NewServer(http.HandlerFunc(d.serveDaemon))
+	t.Cleanup(d.daemon.Close)
+	d.env = map[string]string{
+		"DOCKER_CONFIG":        home,
+		"DOCKER_HOST":          strings.Replace(d.daemon.URL, "http", "tcp", 1),
+		"DOCKER_GITEA_HOST":    d.server.Host,
+		"DOCKER_GITEA_TOKEN":   registrytest.Token,
+		"DOCKER_GITEA_CA_FILE": d.server.CAFile,
+	}
+	return d
+}
+
+// run calls the program as docker does.
+func (d *desk) run(ctx context.Context, args ...string) int {
+	d.stdout.Reset()
+	d.stderr.Reset()
+	return plugin.Main(ctx, plugin.System{
+		Program: "docker-gitea", Args: append([]string{"gitea"}, args...), Version: "1.2.3",
+		Getenv: func(key string) string { return d.env[key] },
+		Stdin:  d.stdin, Stdout: &d.stdout, Stderr: &d.stderr,
+	})
+}
+
+// serveDaemon has two images: app:1 and app:latest are one, app:2 the other.
+func (d *desk) serveDaemon(w http.ResponseWriter, req *http.Request) {
+	path := strings.TrimPrefix(req.URL.Path, "/v1.41")
+	one, two := archive("one"), archive("two")
+	switch path {
+	case "/_ping":
+		w.Header().Set("Api-Version", "1.41")
+	case "/images/json":
+		fmt.Fprintf(w, `[{"Id":%q,"RepoTags":["app:1","app:latest"]},{"Id":%q,"RepoTags":["app:2"]}]`, one.id, two.id)
+	case "/images/app:1/json", "/images/app/json":
+		fmt.Fprintf(w, `{"Id":%q,"RepoTags":["app:1","app:latest"]}`, one.id)
+	case "/images/get":
+		name := req.URL.Query().Get("names")
+		d.exported = append(d.exported, name)
+		_, _ = w.Write(map[string]docker{"app:1": one, "app:latest": one, "app:2": two}[name].tar)
+	default:
+		http.Error(w, `{"message":"No such image"}`, http.StatusNotFound)
+	}
+}
+
+func TestPushFromDaemon(t *testing.T) {
+	d := newDesk(t)
+	if code := d.run(t.Context(), "push", "app", "alice/app"); code != plugin.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &d.stderr)
+	}
+	if _, _, found := d.server.Manifest("alice/app", "latest"); !found {
+		t.Error("the registry has no alice/app:latest")
+	}
+	if !strings.HasPrefix(d.stdout.String(), "latest: digest: sha256:") || !strings.Contains(d.stderr.String(), "Using default tag: latest") {
+		t.Errorf("got\n%s%s", &d.stdout, &d.stderr)
+	}
+	// An image that the registry has is not exported again.
+	if code := d.run(t.Context(), "push", "app:1", "alice/app:again"); code != plugin.ExitOK || len(d.exported) != 1 {
+		t.Errorf("exit code %d, exported %v\n%s", code, d.exported, &d.stderr)
+	}
+}
+
+func TestPushAllTags(t *testing.T) {
+	d := newDesk(t)
+	if code := d.run(t.Context(), "push", "--all-tags", "app", "alice/app", "alice/copy"); code != plugin.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &d.stderr)
+	}
+	for _, repository := range []string{"alice/app", "alice/copy"} {
+		if got := fmt.Sprint(d.server.Tags(repository)); got != "[1 2 latest]" {
+			t.Errorf("%s: got %s, want [1 2 latest]", repository, got)
+		}
+	}
+}
+
+func TestPushOfNoImage(t *testing.T) {
+	d := newDesk(t)
+	t.Chdir(t.TempDir())
+	for _, test := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"mistyped", []string{"push", "app:11", "alice/app"}, "hint: did you mean app:1"},
+		{"no tags", []string{"push", "-a", "other", "alice/app"}, `no image "other" in the docker daemon`},
+		{"a directory", []string{"push", "..", "alice/app"}, "has neither the oci-layout"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if code := d.run(t.Context(), test.args...); code != plugin.ExitFailed {
+				t.Errorf("got exit code %d", code)
+			}
+			if !strings.Contains(d.stderr.String(), test.want) {
+				t.Errorf("got\n%swant %q", &d.stderr, test.want)
+			}
+		})
+	}
+}
+
+func TestPasswordFromStdin(t *testing.T) {
+	d := newDesk(t)
+	delete(d.env, "DOCKER_GITEA_TOKEN")
+	for _, test := range []struct {
+		name  string
+		stdin string
+		args  []string
+		code  int
+		want  string
+	}{
+		{"password", registrytest.Password + "\r\n", []string{"--password-stdin", "-u", registrytest.Username}, plugin.ExitOK, ""},
+		{"token", registrytest.Token + "\n", []string{"--password-stdin"}, plugin.ExitOK, ""},
+		{"empty", "\n", []string{"--password-stdin"}, plugin.ExitUsage, "standard input is empty"},
+		{"user alone", "", []string{"-u", "alice"}, plugin.ExitUsage, "--username needs a password or token"},
+		{"wrong", "wrong", []string{"--password-stdin", "-u", "alice"}, plugin.ExitDenied, "401"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d.stdin = strings.NewReader(test.stdin)
+			code := d.run(t.Context(), append([]string{"push", "app", "alice/app"}, test.args...)...)
+			if code != test.code || !strings.Contains(d.stderr.String(), test.want) {
+				t.Errorf("got exit code %d, want %d\n%s", code, test.code, &d.stderr)
+			}
+		})
+	}
+}
+
+// An interrupt ends a push whose source has stopped giving bytes.
+func TestInterrupt(t *testing.T) {
+	d := newDesk(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	reader, writer := io.Pipe()
+	t.Cleanup(func() { _ = writer.Close() })
+	d.stdin = reader
+	go func() {
+		_, _ = writer.Write(archive("one").tar[:600])
+		cancel()
+	}()
+	if code := d.run(ctx, "push", "-", "alice/app"); code != plugin.ExitInterrupted {
+		t.Errorf("got exit code %d", code)
+	}
+	if !strings.HasSuffix(d.stderr.String(), "docker gitea push: interrupted\n") || d.stdout.Len() > 0 {
+		t.Errorf("got\n%s%s", &d.stdout, &d.stderr)
+	}
+}
+
+func TestVariablesAreChecked(t *testing.T) {
+	d := newDesk(t)
+	d.env["DOCKER_GITEA_HOST"] = "user:canary@host"
+	if code := d.run(t.Context(), "push", "app", "alice/app"); code != plugin.ExitUsage ||
+		!strings.Contains(d.stderr.String(), "DOCKER_GITEA_HOST: ") || strings.Contains(d.stderr.String(), "canary") {
+		t.Errorf("got exit code %d\n%s", code, &d.stderr)
+	}
+}
+
+func TestSmallCommands(t *testing.T) {
+	d := newDesk(t)
+	for _, test := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"", plugin.ExitOK, "Usage:  docker gitea COMMAND"},
+		{"--help", plugin.ExitOK, "Examples:"},
+		{"version", plugin.ExitOK, "docker-gitea 1.2.3 "},
+		{"version now", plugin.ExitUsage, `unexpected argument "now"`},
+		{"completion bash", plugin.ExitOK, "__start_docker-gitea"},
+		{"completion zsh", plugin.ExitOK, "#compdef docker-gitea"},
+		{"completion fish", plugin.ExitOK, "complete -c docker-gitea"},
+		{"completion powershell", plugin.ExitOK, "Register-ArgumentCompleter"},
+		{"completion", plugin.ExitUsage, "one of bash, zsh, fish and powershell is needed"},
+		{"shell-init powershell", plugin.ExitOK, "function docker {"},
+		{"shell-init fish", plugin.ExitOK, "function docker"},
+		{"docker-cli-plugin-hooks {}", plugin.ExitOK, "{}"},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			if code := d.run(t.Context(), strings.Fields(test.args)...); code != test.code {
+				t.Errorf("got exit code %d, want %d", code, test.code)
+			}
+			if out := d.stdout.String() + d.stderr.String(); !strings.Contains(out, test.want) {
+				t.Errorf("got\n%s\nwant %q", out, test.want)
+			}
+		})
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	var stdout bytes.Buffer
+	code := plugin.Main(t.Context(), plugin.System{Args: []string{"docker-cli-plugin-metadata"}, Stdout: &stdout, Version: "1.2.3"})
+	var metadata map[string]string
+	if err := json.Unmarshal(stdout.Bytes(), &metadata); err != nil {
+		t.Fatal(err)
+	}
+	if code != plugin.ExitOK || metadata["SchemaVersion"] != "0.1.0" || metadata["Vendor"] == "" || metadata["Version"] != "1.2.3" {
+		t.Errorf("got exit code %d and %v", code, metadata)
+	}
+}
+
+// docker is an image as `docker save` of the classic store writes it.
+type docker struct {
+	id  string
+	tar []byte
+}
+
+func archive(content string) docker {
+	layer := tarOf("file", []byte(content))
+	config := fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[%q]}}`, digestOf(layer))
+	manifest := []byte(`[{"Config":"config.json","RepoTags":["app:1"],"Layers":["layer/layer.tar"]}]`)
+	return docker{digestOf(config), tarOf("config.json", config, "layer/layer.tar", layer, "manifest.json", manifest)}
+}
+
+// tarOf writes names and contents, in pairs, to memory, which does not fail.
+func tarOf(parts ...any) []byte {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	for i := 0; i < len(parts); i += 2 {
+		name, _ := parts[i].(string)
+		content, _ := parts[i+1].([]byte)
+		_ = w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))})
+		_, _ = w.Write(content)
+	}
+	_ = w.Close()
+	return out.Bytes()
+}
+
+func digestOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
