@@ -342,9 +342,6 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	o := t.perform(u, req)
 	cancel()
 	for _, b := range bodies {
-		if o.err != nil && o.status == 0 {
-			_ = b.Close() // a request that was never begun leaves its body open
-		}
 		<-b.released
 	}
 	o.sent = read.Load()
@@ -379,9 +376,9 @@ func (t *transfer) known(o outcome) outcome {
 // perform does the request and reads the answer into an outcome.
 func (t *transfer) perform(u upload, req *http.Request) outcome {
 	o := outcome{held: -1}
-	resp, err := t.push.stack.uploads.Do(req)
+	resp, err := t.push.stack.uploads.RoundTrip(req)
 	if err != nil {
-		o.err = fmt.Errorf("%s: %w", u.step, unwrapURL(err))
+		o.err = fmt.Errorf("%s: %w", u.step, err)
 		return o
 	}
 	defer drain(resp)

@@ -33,8 +33,8 @@ var _ RegistryClient = (*Client)(nil)
 type stack struct {
 	endpoint endpoint
 	auth     *authorizer
-	uploads  *http.Client // no retries, no redirects
-	http     *http.Client // everything else
+	uploads  http.RoundTripper // no retries, no redirects
+	http     *http.Client      // everything else
 }
 
 // New returns a client for the registry of config. It performs no I/O:
@@ -169,9 +169,7 @@ func (c *Client) assemble(e endpoint, base http.RoundTripper, credential AuthCon
 	return &stack{
 		endpoint: e,
 		auth:     auth,
-		uploads: &http.Client{Transport: auth, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		}},
+		uploads:  auth,
 		http: &http.Client{
 			Transport:     &retrier{base: auth, retries: DefaultRetries, backoff: c.opts.Backoff},
 			CheckRedirect: checkRedirect,

@@ -49,7 +49,7 @@ func ParseReference(s string) (Reference, error) {
 	host, rest := splitHost(s)
 	if host != "" {
 		normal, err := NormalizeHost(host)
-		if err != nil {
+		if err != nil || !looksLikeHost(normal) {
 			return fail("the host is malformed", "")
 		}
 		host = normal
@@ -175,14 +175,16 @@ func stripUserinfo(address string) string {
 }
 
 // splitHost separates the host from the rest as Docker does: the first part
-// is a host when it has a dot or a colon, is "localhost", or is upper case.
+// is a host when it has a dot or a colon, or is "localhost".
 func splitHost(s string) (host, rest string) {
 	first, rest, found := strings.Cut(s, "/")
-	if !found || !strings.ContainsAny(first, ".:") && first != "localhost" {
+	if !found || !looksLikeHost(first) {
 		return "", s
 	}
 	return first, rest
 }
+
+func looksLikeHost(s string) bool { return strings.ContainsAny(s, ".:") || s == "localhost" }
 
 func cutScheme(s string) (string, bool) {
 	for _, scheme := range []string{"https://", "http://", "docker://", "oci://"} {

@@ -1,0 +1,639 @@
+package registry_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.uber.org/goleak"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const canary = "canary-5ecret"
+
+// server is the smallest registry: it takes blobs and manifests, and lets
+// itself be changed by hook, which answers a request by returning true.
+type server struct {
+	*httptest.Server
+	hook func(w http.ResponseWriter, req *http.Request) bool
+
+	mu        sync.Mutex
+	seen      []string // method and path
+	leaks     []string // requests with credentials
+	blobs     map[string][]byte
+	manifests map[string][]byte
+	sessions  map[string][]byte
+}
+
+func start(t *testing.T, hook func(w http.ResponseWriter, req *http.Request) bool) *server {
+	t.Helper()
+	s := &server{hook: hook, blobs: map[string][]byte{}, manifests: map[string][]byte{}, sessions: map[string][]byte{}}
+	s.Server = httptest.NewTLSServer(s)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	s.mu.Lock()
+	s.seen = append(s.seen, req.Method+" "+req.URL.Path)
+	if req.Header.Get("Authorization") != "" {
+		s.leaks = append(s.leaks, req.Method+" "+req.URL.Path)
+	}
+	s.mu.Unlock()
+	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+	if s.hook != nil && s.hook(w, req) {
+		return
+	}
+	path := strings.TrimPrefix(req.URL.Path, "/v2/me/app/")
+	kind, name, _ := strings.Cut(path, "/")
+	switch {
+	case req.URL.Path == "/v2/":
+	case strings.HasPrefix(path, "blobs/uploads/"):
+		s.upload(w, req)
+	case kind == "blobs":
+		s.get(w, req, s.blobs, name)
+	case req.Method == http.MethodPut:
+		data, _ := io.ReadAll(req.Body)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.manifests[name] = data
+		w.Header().Set("Docker-Content-Digest", digest.FromBytes(data).String())
+		w.WriteHeader(http.StatusCreated)
+	default:
+		s.get(w, req, s.manifests, name)
+	}
+}
+
+func (s *server) get(w http.ResponseWriter, req *http.Request, from map[string][]byte, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, ok := from[name]
+	if !ok {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	if req.Method == http.MethodGet {
+		_, _ = w.Write(data)
+	}
+}
+
+func (s *server) upload(w http.ResponseWriter, req *http.Request) {
+	session := strings.TrimPrefix(req.URL.Path, "/v2/me/app/blobs/uploads/")
+	want := req.URL.Query().Get("digest")
+	data, err := io.ReadAll(req.Body)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err != nil:
+		return
+	case req.Method == http.MethodPost && want != "", req.Method == http.MethodPut:
+		data = append(s.sessions[session], data...)
+		if digest.FromBytes(data).String() != want {
+			http.Error(w, `{"errors":[{"code":"DIGEST_INVALID"}]}`, http.StatusBadRequest)
+			return
+		}
+		s.blobs[want] = data
+		w.WriteHeader(http.StatusCreated)
+	case req.Method == http.MethodPost:
+		if _, known := s.blobs[req.URL.Query().Get("mount")]; known {
+			w.WriteHeader(http.StatusCreated)
+			return
+		}
+		session = fmt.Sprint("s", len(s.seen))
+		s.sessions[session] = nil
+		w.Header().Set("Location", "/v2/me/app/blobs/uploads/"+session)
+		w.WriteHeader(http.StatusAccepted)
+	case req.Method == http.MethodPatch:
+		s.sessions[session] = append(s.sessions[session], data...)
+		w.Header().Set("Location", "/v2/me/app/blobs/uploads/"+session)
+		w.Header().Set("Range", fmt.Sprintf("0-%d", len(s.sessions[session])-1))
+		w.WriteHeader(http.StatusAccepted)
+	case req.Method == http.MethodGet:
+		if n := len(s.sessions[session]); n > 0 {
+			w.Header().Set("Range", fmt.Sprintf("0-%d", n-1))
+		}
+		w.WriteHeader(http.StatusNoContent)
+	case req.Method == http.MethodDelete:
+		delete(s.sessions, session)
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func (s *server) count(prefix string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, seen := range s.seen {
+		if strings.HasPrefix(seen, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+// client is one that trusts the server and does not wait.
+func (s *server) client(t *testing.T, auth registry.AuthConfig) *registry.Client {
+	t.Helper()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if err := os.WriteFile(ca, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := registry.RegistryConfig{URL: s.URL, CAFiles: []string{ca}, CertDirs: []string{}, Auth: auth}
+	transport, err := registry.NewTransport(config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	c, err := registry.New(config, &registry.Options{Backoff: func(int) time.Duration { return 0 }, Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// writeLayout writes an OCI layout of one image with layers of these bytes.
+func writeLayout(t *testing.T, mediaType string, layers ...[]byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(mediaType string, data []byte) ocispec.Descriptor {
+		d := digest.FromBytes(data)
+		path := filepath.Join(dir, "blobs", "sha256", d.Encoded())
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, data, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		return ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(data))}
+	}
+	marshal := func(v any) []byte {
+		data, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest}
+	m.Config = write(ocispec.MediaTypeImageConfig, []byte("{}"))
+	for _, layer := range layers {
+		m.Layers = append(m.Layers, write(mediaType, layer))
+	}
+	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, Manifests: []ocispec.Descriptor{write(ocispec.MediaTypeImageManifest, marshal(m))}}
+	for name, data := range map[string][]byte{"index.json": marshal(index), "oci-layout": []byte(`{"imageLayoutVersion":"1.0.0"}`)} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+const opaque = "application/vnd.example.data"
+
+func push(t *testing.T, c *registry.Client, dir string, opts registry.PushOptions) error {
+	t.Helper()
+	source, err := image.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	opts.Source = source
+	return c.Push(t.Context(), "me/app:1", opts)
+}
+
+var secretAuth = registry.AuthConfig{Username: "me", Password: canary}
+
+// bearer makes a server want a token, which token names.
+func bearer(realm func(req *http.Request) string, token func() string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, req *http.Request) bool {
+		if req.URL.Path == "/v2/token" {
+			if _, password, _ := req.BasicAuth(); password != canary {
+				w.WriteHeader(http.StatusUnauthorized)
+				return true
+			}
+			_, _ = fmt.Fprintf(w, `{"token":%q}`, token())
+			return true
+		}
+		if req.Header.Get("Authorization") == "Bearer "+token() {
+			return false
+		}
+		w.Header().Add("WWW-Authenticate", fmt.Sprintf(`Bearer realm=%q,service="s",scope="*"`, realm(req)))
+		w.Header().Add("WWW-Authenticate", `Basic realm="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	}
+}
+
+func own(req *http.Request) string { return "https://" + req.Host + "/v2/token" }
+
+func TestTokenIsFetchedOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t, bearer(own, func() string { return "t1" }))
+	layers := make([][]byte, 20)
+	for i := range layers {
+		layers[i] = []byte{byte(i)}
+	}
+	if err := push(t, s.client(t, secretAuth), writeLayout(t, opaque, layers...), registry.PushOptions{Jobs: 8}); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.count("GET /v2/token"); n != 1 {
+		t.Errorf("got %d token requests, want 1", n)
+	}
+}
+
+func TestTokenRefusedInTheMiddleIsReplacedAndTheBodySentAgain(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	token := "t1"
+	current := func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return token
+	}
+	auth := bearer(own, current)
+	s := start(t, func(w http.ResponseWriter, req *http.Request) bool {
+		if req.Method == http.MethodPut && strings.Contains(req.URL.Path, "manifests") {
+			mu.Lock()
+			if token == "t1" {
+				token = "t2" // expired between the blobs and the manifest
+			}
+			mu.Unlock()
+		}
+		return auth(w, req)
+	})
+	if err := push(t, s.client(t, secretAuth), writeLayout(t, opaque, make([]byte, 1<<20)), registry.PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.count("GET /v2/token"); n != 2 {
+		t.Errorf("got %d token requests, want 2", n)
+	}
+}
+
+// A realm elsewhere never sees the credential; the registry's own service does.
+func TestRealmOnAnotherHostSeesNothing(t *testing.T) {
+	t.Parallel()
+	evil := start(t, nil)
+	for name, realm := range map[string]string{
+		"another origin": evil.URL + "/v2/token", "plain http": "http://git.example.com/v2/token",
+		"link-local": "http://169.254.169.254/latest", "garbage": "::", "credentials": "https://a:b@127.0.0.1/v2/token",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, bearer(func(*http.Request) string { return realm }, func() string { return "t1" }))
+			var notes []string
+			opts := registry.PushOptions{Progress: func(e registry.Event) {
+				if e.Note != "" {
+					notes = append(notes, e.Note)
+				}
+			}}
+			if err := push(t, s.client(t, secretAuth), writeLayout(t, opaque, []byte("x")), opts); err != nil {
+				t.Fatal(err)
+			}
+			if len(evil.seen) > 0 {
+				t.Errorf("the other host saw %v", evil.seen)
+			}
+			if len(notes) != 1 || !strings.Contains(notes[0], "ROOT_URL") {
+				t.Errorf("got notes %q", notes)
+			}
+		})
+	}
+}
+
+func TestLocationOnAnotherOriginSeesNoCredential(t *testing.T) {
+	t.Parallel()
+	other := start(t, nil)
+	base := bearer(own, func() string { return "t1" })
+	s := start(t, func(w http.ResponseWriter, req *http.Request) bool {
+		if base(w, req) {
+			return true
+		}
+		if req.Method == http.MethodPost {
+			w.Header().Set("Location", other.URL+"/v2x/upload")
+			w.WriteHeader(http.StatusAccepted)
+			return true
+		}
+		return false
+	})
+	// The other server's certificate is trusted as well: both are httptest's.
+	if err := push(t, s.client(t, secretAuth), writeLayout(t, opaque, []byte("x")), registry.PushOptions{}); err != nil {
+		t.Error(err)
+	}
+	if len(other.seen) == 0 || len(other.leaks) > 0 {
+		t.Errorf("seen %v, with a credential %v", other.seen, other.leaks)
+	}
+}
+
+func TestRedirects(t *testing.T) {
+	t.Parallel()
+	other := start(t, nil)
+	for name, to := range map[string]string{"another origin": other.URL + "/v2/", "plain http": strings.Replace(other.URL, "https", "http", 1)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := bearer(own, func() string { return "t1" })
+			s := start(t, func(w http.ResponseWriter, req *http.Request) bool {
+				if base(w, req) {
+					return true
+				}
+				http.Redirect(w, req, to, http.StatusTemporaryRedirect)
+				return true
+			})
+			c := s.client(t, secretAuth)
+			_ = c.Health(t.Context()) // whatever it makes of it
+			err := push(t, c, writeLayout(t, opaque, []byte("x")), registry.PushOptions{})
+			if !errors.Is(err, registry.ErrRedirected) {
+				t.Errorf("got %v, want %v", err, registry.ErrRedirected)
+			}
+			if len(other.leaks) > 0 {
+				t.Errorf("credentials went to %v", other.leaks)
+			}
+		})
+	}
+}
+
+func TestBasicAlone(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(w http.ResponseWriter, req *http.Request) bool {
+		if _, password, _ := req.BasicAuth(); password == canary {
+			return false
+		}
+		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	})
+	c := s.client(t, registry.AuthConfig{Token: canary})
+	if err := c.Health(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := push(t, c, writeLayout(t, opaque, []byte("x")), registry.PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Authenticate(t.Context(), registry.AuthConfig{Username: "me", Password: "wrong"}); !errors.Is(err, registry.ErrUnauthorized) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhatAnswersIsNoRegistry(t *testing.T) {
+	t.Parallel()
+	for name, hook := range map[string]func(w http.ResponseWriter, req *http.Request) bool{
+		"a page": func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = io.WriteString(w, "<html>")
+			return true
+		},
+		"nothing there": func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Del("Docker-Distribution-Api-Version")
+			w.WriteHeader(http.StatusNotFound)
+			return true
+		},
+		"a sign-in page": func(w http.ResponseWriter, req *http.Request) bool {
+			if req.URL.Path == "/v2/" {
+				http.Redirect(w, req, "/user/login", http.StatusFound)
+			}
+			return true
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := start(t, hook).client(t, registry.AuthConfig{}).Health(t.Context())
+			if !errors.Is(err, registry.ErrNotRegistry) {
+				t.Errorf("got %v, want %v", err, registry.ErrNotRegistry)
+			}
+		})
+	}
+}
+
+func TestFailuresOfBlobs(t *testing.T) {
+	t.Parallel()
+	fail := func(times int, match string, answer func(w http.ResponseWriter)) func(http.ResponseWriter, *http.Request) bool {
+		var mu sync.Mutex
+		return func(w http.ResponseWriter, req *http.Request) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			if !strings.HasPrefix(req.Method+" "+req.URL.Path, match) || times == 0 {
+				return false
+			}
+			times--
+			answer(w)
+			return true
+		}
+	}
+	status := func(code int, body string) func(w http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	fromProxy := func(code int, server string) func(w http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			w.Header().Del("Docker-Distribution-Api-Version")
+			w.Header().Set("Server", server)
+			w.WriteHeader(code)
+		}
+	}
+	cut := func(http.ResponseWriter) { panic(http.ErrAbortHandler) }
+	for _, tc := range []struct {
+		name string
+		hook func(http.ResponseWriter, *http.Request) bool
+		want error
+	}{
+		{"an empty 500", fail(2, "POST /v2/me/app/blobs/uploads/", status(500, "")), nil},
+		{"503 with Retry-After", fail(1, "POST", func(w http.ResponseWriter) { w.Header().Set("Retry-After", "0"); w.WriteHeader(503) }), nil},
+		{"a cut", fail(2, "POST", cut), nil},
+		{"405 to a single request", fail(9, "POST /v2/me/app/blobs/uploads/?digest", status(405, "")), nil},
+		{"413 for ever", fail(-1, "P", fromProxy(413, "nginx")), registry.ErrTooLarge},
+		{"a quota", fail(-1, "POST", status(403, "")), registry.ErrQuota},
+		{"a firewall", fail(-1, "POST", func(w http.ResponseWriter) { fromProxy(403, "cloudflare")(w); _, _ = io.WriteString(w, "<html>") }), registry.ErrDenied},
+		{"too many requests", fail(-1, "POST", status(429, "")), registry.ErrRateLimited},
+		{"a server that is down", fail(-1, "POST", fromProxy(502, "nginx")), registry.ErrServer},
+		{"a manifest refused", fail(-1, "PUT", status(400, `{"errors":[{"code":"MANIFEST_INVALID","message":"\u001b[2Jno"}]}`)), registry.ErrManifestInvalid},
+		{"a manifest that fails once", fail(1, "PUT", status(500, "")), nil},
+		{"a blob that is lost", fail(-1, "PUT", status(404, `{"errors":[{"code":"BLOB_UNKNOWN"}]}`)), registry.ErrBlobUnknown},
+		{"another digest", fail(-1, "PUT", func(w http.ResponseWriter) {
+			w.Header().Set("Docker-Content-Digest", "sha256:bad")
+			w.WriteHeader(201)
+		}), registry.ErrDigestMismatch},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, tc.hook)
+			err := push(t, s.client(t, registry.AuthConfig{}), writeLayout(t, opaque, []byte("x"), make([]byte, 3<<20)), registry.PushOptions{Retries: 3})
+			if !errors.Is(err, tc.want) {
+				t.Fatalf("got %v, want %v", err, tc.want)
+			}
+			if err == nil && len(s.manifests) == 0 {
+				t.Error("no manifest arrived")
+			}
+			if err != nil && strings.ContainsRune(err.Error(), 0x1b) {
+				t.Errorf("an escape sequence is in %q", err)
+			}
+		})
+	}
+}
+
+func TestChunks(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	data := make([]byte, 5<<20+1)
+	if err := push(t, s.client(t, registry.AuthConfig{}), writeLayout(t, opaque, data), registry.PushOptions{ChunkSize: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.count("PATCH"); n != 6 {
+		t.Errorf("got %d chunks, want 6", n)
+	}
+	if got := s.blobs[digest.FromBytes(data).String()]; len(got) != len(data) {
+		t.Errorf("got %d bytes", len(got))
+	}
+}
+
+func TestCancelledPushLeavesNoSession(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	s := start(t, func(_ http.ResponseWriter, req *http.Request) bool {
+		if req.Method == http.MethodPatch {
+			cancel()
+			_, _ = io.Copy(io.Discard, req.Body)
+			return true
+		}
+		return false
+	})
+	source, err := image.Open(writeLayout(t, opaque, make([]byte, 3<<20)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	err = s.client(t, registry.AuthConfig{}).Push(ctx, "me/app:1", registry.PushOptions{Source: source, ChunkSize: 1 << 20})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.sessions) > 0 {
+		t.Errorf("%d sessions are left", len(s.sessions))
+	}
+}
+
+func TestDryRunSendsNothing(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	var result registry.Result
+	if err := push(t, s.client(t, registry.AuthConfig{}), writeLayout(t, opaque, []byte("x")), registry.PushOptions{DryRun: true, Result: &result}); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.count("P"); n != 0 || !result.DryRun || len(result.Blobs) != 2 || result.Blobs[0].Status != registry.StatusSkipped {
+		t.Errorf("%d requests changed something; %+v", n, result)
+	}
+}
+
+func TestRefusedBeforeAnyRequest(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	c := s.client(t, registry.AuthConfig{})
+	for name, tc := range map[string]struct {
+		ref  string
+		opts registry.PushOptions
+		want error
+	}{
+		"another host":    {"git.example.com/me/app:1", registry.PushOptions{}, registry.ErrNameInvalid},
+		"a bad tag":       {"me/app:1", registry.PushOptions{Tags: []string{"a b"}}, registry.ErrNameInvalid},
+		"nothing to read": {"me/app:1", registry.PushOptions{}, registry.ErrNoSource},
+	} {
+		if err := c.Push(t.Context(), tc.ref, tc.opts); !errors.Is(err, tc.want) {
+			t.Errorf("%s: got %v, want %v", name, err, tc.want)
+		}
+	}
+	for _, opts := range []registry.PushOptions{{Timeout: -1}, {Jobs: -1}, {ChunkSize: -1}, {Compression: image.Compression{Algorithm: "x"}}} {
+		if c.Push(t.Context(), "me/app:1", opts) == nil {
+			t.Errorf("%+v: got no error", opts)
+		}
+	}
+	for _, config := range []registry.RegistryConfig{
+		{}, {URL: "ftp://x"}, {URL: "h", CertFile: "x"}, {URL: "h", Auth: registry.AuthConfig{Username: "u"}},
+		{URL: "h", Auth: registry.AuthConfig{Password: "p"}}, {URL: "h", Auth: registry.AuthConfig{Token: "t", Password: "p"}},
+		{URL: "h", Auth: registry.AuthConfig{Token: "t\r\n"}},
+	} {
+		if _, err := registry.New(config, nil); err == nil {
+			t.Errorf("%+v: got no error", config)
+		}
+	}
+	if len(s.seen) > 0 {
+		t.Errorf("the registry saw %v", s.seen)
+	}
+}
+
+func TestEndlessAnswers(t *testing.T) {
+	t.Parallel()
+	endless := func(w http.ResponseWriter, req *http.Request) {
+		for req.Context().Err() == nil {
+			if _, err := io.WriteString(w, strings.Repeat("x", 1<<16)); err != nil {
+				return
+			}
+		}
+	}
+	for name, path := range map[string]string{"a token": "/v2/token", "an error": "/v2/me/app/"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := bearer(own, func() string { return "t1" })
+			s := start(t, func(w http.ResponseWriter, req *http.Request) bool {
+				if strings.HasPrefix(req.URL.Path, path) {
+					if path != "/v2/token" {
+						if base(w, req) {
+							return true
+						}
+						w.WriteHeader(http.StatusBadRequest)
+					}
+					endless(w, req)
+					return true
+				}
+				return base(w, req)
+			})
+			if err := push(t, s.client(t, secretAuth), writeLayout(t, opaque, []byte("x")), registry.PushOptions{}); err == nil {
+				t.Error("got no error")
+			}
+		})
+	}
+}
+
+func TestPlainHTTPOnLoopbackUnasked(t *testing.T) {
+	t.Parallel()
+	s := &server{blobs: map[string][]byte{}, manifests: map[string][]byte{}, sessions: map[string][]byte{}}
+	plain := httptest.NewServer(s)
+	t.Cleanup(plain.Close)
+	u, err := url.Parse(plain.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
+	t.Cleanup(transport.CloseIdleConnections)
+	c, err := registry.New(registry.RegistryConfig{URL: u.Host}, &registry.Options{Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := push(t, c, writeLayout(t, opaque, []byte("x")), registry.PushOptions{}); err != nil {
+		t.Error(err)
+	}
+	asked, err := registry.New(registry.RegistryConfig{URL: "https://" + u.Host}, &registry.Options{Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = asked.Health(t.Context())
+	if d := registry.Diagnose(err); !strings.Contains(d.Hint, "--plain-http") {
+		t.Errorf("got %v, %+v", err, d)
+	}
+}
