@@ -101,7 +101,8 @@ func isTemporary(err error) bool {
 		}
 	}
 	_, network := errors.AsType[net.Error](err)
-	return network
+	_, certificate := errors.AsType[*registry.TLSError](err)
+	return network && !certificate
 }
 
 // diagnose is the advice that comes with err, or what the registry's client

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -253,6 +254,7 @@ func TestExitCode(t *testing.T) {
 		{"server", t.Context(), pushError{registry.ErrServer}, ExitTemporary},
 		{"time limit", t.Context(), pushError{context.DeadlineExceeded}, ExitTemporary},
 		{"network", t.Context(), pushError{&net.OpError{Op: "dial", Err: errors.New("refused")}}, ExitTemporary},
+		{"certificate", t.Context(), pushError{&url.Error{Op: "Get", Err: &registry.TLSError{Err: errors.New("expired")}}}, ExitFailed},
 		{"network to the daemon", t.Context(), &net.OpError{Op: "dial", Err: errors.New("refused")}, ExitFailed},
 		{"too large", t.Context(), pushError{registry.ErrTooLarge}, ExitFailed},
 	} {
