@@ -64,22 +64,27 @@ func compress(tb testing.TB, c image.Compression, data []byte, piece int) []byte
 }
 
 var everyCompression = []image.Compression{
-	{}, {Level: 1}, {Level: 6}, {Level: 9},
-	{Algorithm: image.Zstd}, {Algorithm: image.Zstd, Level: 3}, {Algorithm: image.Zstd, Level: 9},
+	{},
+	{Level: 1},
+	{Level: 6},
+	{Level: 9},
+	{Algorithm: image.Zstd},
+	{Algorithm: image.Zstd, Level: 3},
+	{Algorithm: image.Zstd, Level: 9},
 	{Algorithm: image.None},
 }
 
 // The digest of a compressed layer must not depend on the machine, or else no
 // two machines would share a layer (moby/moby#30852).
 func TestCompressionIsTheSameEverywhere(t *testing.T) {
-	data := sample(3<<20 + 12345)
+	data := sample(1<<20 + 12345)
 	for _, c := range everyCompression {
 		t.Run(c.String(), func(t *testing.T) {
 			want := digest.FromBytes(compress(t, c, data, 32<<10))
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 			for _, procs := range []int{1, 2, 4, 8} {
 				runtime.GOMAXPROCS(procs)
-				for _, piece := range []int{4000, 32 << 10, 1 << 20, len(data)} {
+				for _, piece := range []int{4000, len(data)} {
 					if got := digest.FromBytes(compress(t, c, data, piece)); got != want {
 						t.Errorf("%d processors, writes of %d bytes: got %s, want %s", procs, piece, got, want)
 					}

@@ -193,8 +193,6 @@ func (l *layout) finish(manifests ...ocispec.Descriptor) *layout {
 	return l
 }
 
-func (l *layout) drop(d digest.Digest) { delete(l.files, blobPath(d)) }
-
 func (l *layout) entries() []entry {
 	var entries []entry
 	for _, name := range l.order {
@@ -235,13 +233,13 @@ func file(tb testing.TB, data []byte) string {
 }
 
 // legacy makes the docker archive of Docker up to version 24.
-func legacy(tb testing.TB, tag string, layers ...[]byte) []entry {
+func legacy(tb testing.TB, layers ...[]byte) []entry {
 	tb.Helper()
 	var entries []entry
 	var names []string
 	seen := map[digest.Digest]string{}
 	for i, layer := range layers {
-		dir := digest.FromString(tag + string(rune('a'+i))).Encoded()
+		dir := digest.FromString(string(rune('a' + i))).Encoded()
 		name := dir + "/layer.tar"
 		names = append(names, name)
 		entries = append(entries, entry{name: dir + "/VERSION", data: []byte("1.0")}, entry{name: dir + "/json", data: []byte(`{"id":"` + dir + `"}`)})
@@ -254,7 +252,7 @@ func legacy(tb testing.TB, tag string, layers ...[]byte) []entry {
 	}
 	config := configJSON(tb, amd64, layers...)
 	configName := digest.FromBytes(config).Encoded() + ".json"
-	manifest := []map[string]any{{"Config": configName, "RepoTags": []string{tag}, "Layers": names}}
+	manifest := []map[string]any{{"Config": configName, "RepoTags": []string{"app:1"}, "Layers": names}}
 	return append(entries,
 		entry{name: configName, data: config},
 		entry{name: "manifest.json", data: mustJSON(tb, manifest)},
@@ -264,7 +262,7 @@ func legacy(tb testing.TB, tag string, layers ...[]byte) []entry {
 
 // classic makes the archive of Docker's classic store since version 25: a
 // docker archive and a layout of raw layers in one.
-func classic(tb testing.TB, tag string, layers ...[]byte) *layout {
+func classic(tb testing.TB, layers ...[]byte) *layout {
 	tb.Helper()
 	l := newLayout(tb)
 	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest}
@@ -278,9 +276,9 @@ func classic(tb testing.TB, tag string, layers ...[]byte) *layout {
 	l.blob("", []byte(`{"id":"a v1 config that nothing names"}`))
 	m.Config = l.blob(ocispec.MediaTypeImageConfig, configJSON(tb, amd64, layers...))
 	desc := l.blob(ocispec.MediaTypeImageManifest, mustJSON(tb, m))
-	desc.Annotations = map[string]string{"io.containerd.image.name": "docker.io/library/" + tag, ocispec.AnnotationRefName: "1"}
+	desc.Annotations = map[string]string{"io.containerd.image.name": "docker.io/library/app:1", ocispec.AnnotationRefName: "1"}
 	l.put("index.json", indexJSON(tb, desc))
-	l.put("manifest.json", mustJSON(tb, []map[string]any{{"Config": blobPath(m.Config.Digest), "RepoTags": []string{tag}, "Layers": names}}))
+	l.put("manifest.json", mustJSON(tb, []map[string]any{{"Config": blobPath(m.Config.Digest), "RepoTags": []string{"app:1"}, "Layers": names}}))
 	l.put("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`))
 	l.put("repositories", []byte(`{}`))
 	return l

@@ -164,14 +164,14 @@ func TestSameImageEveryWay(t *testing.T) {
 		mediaType string
 		children  int
 	}{
-		"legacy":              {pack(t, legacy(t, "app:1", a, b)...), nil, dockerManifest, 0},
-		"legacy, same layers": {pack(t, legacy(t, "app:1", a, b, a, a)...), nil, dockerManifest, 0},
-		"legacy, zstd":        {pack(t, legacy(t, "app:1", a, b)...), &image.Options{Compression: image.Compression{Algorithm: image.Zstd}}, ocispec.MediaTypeImageManifest, 0},
-		"legacy, none":        {pack(t, legacy(t, "app:1", a, b)...), &image.Options{Compression: image.Compression{Algorithm: image.None}}, ocispec.MediaTypeImageManifest, 0},
-		"legacy, no layers":   {pack(t, legacy(t, "app:1")...), nil, dockerManifest, 0},
-		"classic":             {classic(t, "app:1", a, b).tar(), nil, dockerManifest, 0},
-		"classic, same layer": {classic(t, "app:1", a, b, a).tar(), nil, dockerManifest, 0},
-		"classic, zstd":       {classic(t, "app:1", a, b).tar(), &image.Options{Compression: image.Compression{Algorithm: image.Zstd}}, ocispec.MediaTypeImageManifest, 0},
+		"legacy":              {pack(t, legacy(t, a, b)...), nil, dockerManifest, 0},
+		"legacy, same layers": {pack(t, legacy(t, a, b, a, a)...), nil, dockerManifest, 0},
+		"legacy, zstd":        {pack(t, legacy(t, a, b)...), &image.Options{Compression: image.Compression{Algorithm: image.Zstd}}, ocispec.MediaTypeImageManifest, 0},
+		"legacy, none":        {pack(t, legacy(t, a, b)...), &image.Options{Compression: image.Compression{Algorithm: image.None}}, ocispec.MediaTypeImageManifest, 0},
+		"legacy, no layers":   {pack(t, legacy(t)...), nil, dockerManifest, 0},
+		"classic":             {classic(t, a, b).tar(), nil, dockerManifest, 0},
+		"classic, same layer": {classic(t, a, b, a).tar(), nil, dockerManifest, 0},
+		"classic, zstd":       {classic(t, a, b).tar(), &image.Options{Compression: image.Compression{Algorithm: image.Zstd}}, ocispec.MediaTypeImageManifest, 0},
 		"layout":              {single.tar(), nil, ocispec.MediaTypeImageManifest, 0},
 		"layout, index":       {multi.tar(), nil, ocispec.MediaTypeImageIndex, 3},
 		"layout, platform":    {multi.tar(), &image.Options{Platform: "linux/arm64"}, ocispec.MediaTypeImageManifest, 0},

@@ -41,7 +41,7 @@ func replace(entries []entry, name string, data []byte) []entry {
 func malformed(tb testing.TB) map[string]malformedCase {
 	tb.Helper()
 	a, b := layerTar(tb, "a"), layerTar(tb, "b")
-	old := legacy(tb, "app:1", a, b)
+	old := legacy(tb, a, b)
 	oldConfig, oldLayer := old[len(old)-3].name, old[2].name
 	l := newLayout(tb)
 	desc := l.image(amd64, "a", "b")
@@ -266,38 +266,40 @@ func TestMalformedDirectory(t *testing.T) {
 		return l.dir(), filepath.FromSlash(l.order[0])
 	}
 	for name, test := range map[string]struct {
-		change func(t *testing.T, dir, layer string) error
+		change func(tb testing.TB, dir, layer string) error
 		kind   error
 		text   string
 	}{
-		"no oci-layout": {func(_ *testing.T, dir, _ string) error { return os.Remove(filepath.Join(dir, "oci-layout")) }, image.ErrNotImage, "has an index.json, but no oci-layout"},
-		"empty":         {func(_ *testing.T, dir, _ string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)) }, image.ErrNotImage, "has neither"},
-		"pipe": {func(_ *testing.T, dir, layer string) error {
+		"no oci-layout": {func(_ testing.TB, dir, _ string) error { return os.Remove(filepath.Join(dir, "oci-layout")) }, image.ErrNotImage, "has an index.json, but no oci-layout"},
+		"empty":         {func(_ testing.TB, dir, _ string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)) }, image.ErrNotImage, "has neither"},
+		"pipe": {func(_ testing.TB, dir, layer string) error {
 			return errors.Join(os.Remove(filepath.Join(dir, layer)), syscall.Mkfifo(filepath.Join(dir, layer), 0o644))
 		}, nil, "is a pipe, not a regular file"},
-		"device": {func(t *testing.T, dir, layer string) error {
+		"device": {func(tb testing.TB, dir, layer string) error {
+			tb.Helper()
 			if err := os.Remove(filepath.Join(dir, layer)); err != nil {
 				return err
 			}
 			if err := syscall.Mknod(filepath.Join(dir, layer), syscall.S_IFCHR|0o644, 1<<8|5); err != nil {
-				t.Skip("device files need privileges")
+				tb.Skip("device files need privileges")
 			}
 			return nil
 		}, nil, "is a device, not a regular file"},
-		"directory": {func(_ *testing.T, dir, layer string) error {
+		"directory": {func(_ testing.TB, dir, layer string) error {
 			return errors.Join(os.Remove(filepath.Join(dir, layer)), os.Mkdir(filepath.Join(dir, layer), 0o755))
 		}, nil, "is a directory, not a regular file"},
-		"link outside": {func(_ *testing.T, dir, layer string) error {
+		"link outside": {func(_ testing.TB, dir, layer string) error {
 			return errors.Join(os.Remove(filepath.Join(dir, layer)), os.Symlink("/etc/passwd", filepath.Join(dir, layer)))
 		}, nil, "cannot be used"},
-		"link loop": {func(_ *testing.T, dir, layer string) error {
+		"link loop": {func(_ testing.TB, dir, layer string) error {
 			return errors.Join(os.Remove(filepath.Join(dir, layer)), os.Symlink(filepath.Base(layer), filepath.Join(dir, layer)))
 		}, nil, "cannot be used"},
-		"linked directory": {func(t *testing.T, dir, _ string) error {
-			elsewhere := filepath.Join(t.TempDir(), "blobs")
+		"linked directory": {func(tb testing.TB, dir, _ string) error {
+			tb.Helper()
+			elsewhere := filepath.Join(tb.TempDir(), "blobs")
 			return errors.Join(os.Rename(filepath.Join(dir, "blobs"), elsewhere), os.Symlink(elsewhere, filepath.Join(dir, "blobs")))
 		}, nil, "cannot be used"},
-		"layer shorter": {func(_ *testing.T, dir, layer string) error { return os.Truncate(filepath.Join(dir, layer), 30) }, image.ErrDigest, "30 bytes long, but blobs/sha256/"},
+		"layer shorter": {func(_ testing.TB, dir, layer string) error { return os.Truncate(filepath.Join(dir, layer), 30) }, image.ErrDigest, "30 bytes long, but blobs/sha256/"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, layer := whole(t)
@@ -376,8 +378,7 @@ func TestBombs(t *testing.T) {
 					err = read(b)
 				}
 			}
-			var fault *image.Error
-			if !errors.As(err, &fault) {
+			if _, ok := errors.AsType[*image.Error](err); !ok {
 				t.Errorf("got %v, want an *image.Error", err)
 			}
 			if err := s.Close(); err != nil {
