@@ -4,7 +4,6 @@ package credhelper
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,9 +19,6 @@ const (
 	loginCollection  = "/org/freedesktop/secrets/collection/login"
 	defaultAlias     = "/org/freedesktop/secrets/aliases/default"
 )
-
-// errNoKeyring means that this machine has no Secret Service.
-var errNoKeyring = errors.New("no Secret Service answers on the session bus")
 
 // probeKeyring reports why the Secret Service cannot be used, if it cannot.
 // The library would start a message bus where there is none and leave it

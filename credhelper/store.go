@@ -55,9 +55,10 @@ const (
 )
 
 var (
-	errNoSecret = errors.New("no such secret in the store")
-	errLocked   = errors.New("the keyring is locked")
-	errTimeout  = errors.New("no answer in time")
+	errNoSecret  = errors.New("no such secret in the store")
+	errNoKeyring = errors.New("no Secret Service answers on the session bus")
+	errLocked    = errors.New("the keyring is locked")
+	errTimeout   = errors.New("no answer in time")
 )
 
 // helperPattern keeps paths and options out of the name of a program.
