@@ -172,8 +172,8 @@ func (s *server) client(t *testing.T, auth registry.AuthConfig) *registry.Client
 	return c
 }
 
-// writeLayout writes an OCI layout of one image with layers of these bytes.
-func writeLayout(t *testing.T, mediaType string, layers ...[]byte) string {
+// writeLayout writes an OCI layout of one artifact with these layers.
+func writeLayout(t *testing.T, layers ...[]byte) string {
 	t.Helper()
 	dir := t.TempDir()
 	write := func(mediaType string, data []byte) ocispec.Descriptor {
@@ -194,7 +194,7 @@ func writeLayout(t *testing.T, mediaType string, layers ...[]byte) string {
 	m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest}
 	m.Config = write(ocispec.MediaTypeImageConfig, []byte("{}"))
 	for _, layer := range layers {
-		m.Layers = append(m.Layers, write(mediaType, layer))
+		m.Layers = append(m.Layers, write(opaque, layer))
 	}
 	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, Manifests: []ocispec.Descriptor{write(ocispec.MediaTypeImageManifest, marshal(m))}}
 	for name, data := range map[string][]byte{"index.json": marshal(index), "oci-layout": []byte(`{"imageLayoutVersion":"1.0.0"}`)} {
@@ -250,7 +250,7 @@ func TestTokenIsFetchedOnce(t *testing.T) {
 	for i := range layers {
 		layers[i] = []byte{byte(i)}
 	}
-	if err := push(t, s.client(t, secretAuth), writeLayout(t, opaque, layers...), registry.PushOptions{Jobs: 8}); err != nil {
+	if err := push(t, s.client(t, secretAuth), writeLayout(t, layers...), registry.PushOptions{Jobs: 8}); err != nil {
 		t.Fatal(err)
 	}
 	if n := s.count("GET /v2/token"); n != 1 {
@@ -278,7 +278,7 @@ func TestTokenRefusedInTheMiddleIsReplacedAndTheBodySentAgain(t *testing.T) {
 		}
 		return auth(w, req)
 	})
-	if err := push(t, s.client(t, secretAuth), writeLayout(t, opaque, make([]byte, 1<<20)), registry.PushOptions{}); err != nil {
+	if err := push(t, s.client(t, secretAuth), writeLayout(t, make([]byte, 1<<20)), registry.PushOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if n := s.count("GET /v2/token"); n != 2 {
@@ -303,7 +303,7 @@ func TestRealmOnAnotherHostSeesNothing(t *testing.T) {
 					notes = append(notes, e.Note)
 				}
 			}}
-			if err := push(t, s.client(t, secretAuth), writeLayout(t, opaque, []byte("x")), opts); err != nil {
+			if err := push(t, s.client(t, secretAuth), writeLayout(t, []byte("x")), opts); err != nil {
 				t.Fatal(err)
 			}
 			if len(evil.seen) > 0 {
@@ -332,7 +332,7 @@ func TestLocationOnAnotherOriginSeesNoCredential(t *testing.T) {
 		return false
 	})
 	// The other server's certificate is trusted as well: both are httptest's.
-	if err := push(t, s.client(t, secretAuth), writeLayout(t, opaque, []byte("x")), registry.PushOptions{}); err != nil {
+	if err := push(t, s.client(t, secretAuth), writeLayout(t, []byte("x")), registry.PushOptions{}); err != nil {
 		t.Error(err)
 	}
 	if len(other.seen) == 0 || len(other.leaks) > 0 {
@@ -356,7 +356,7 @@ func TestRedirects(t *testing.T) {
 			})
 			c := s.client(t, secretAuth)
 			_ = c.Health(t.Context()) // whatever it makes of it
-			err := push(t, c, writeLayout(t, opaque, []byte("x")), registry.PushOptions{})
+			err := push(t, c, writeLayout(t, []byte("x")), registry.PushOptions{})
 			if !errors.Is(err, registry.ErrRedirected) {
 				t.Errorf("got %v, want %v", err, registry.ErrRedirected)
 			}
@@ -381,7 +381,7 @@ func TestBasicAlone(t *testing.T) {
 	if err := c.Health(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := push(t, c, writeLayout(t, opaque, []byte("x")), registry.PushOptions{}); err != nil {
+	if err := push(t, c, writeLayout(t, []byte("x")), registry.PushOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Authenticate(t.Context(), registry.AuthConfig{Username: "me", Password: "wrong"}); !errors.Is(err, registry.ErrUnauthorized) {
@@ -454,7 +454,10 @@ func TestFailuresOfBlobs(t *testing.T) {
 		want error
 	}{
 		{"an empty 500", fail(2, "POST /v2/me/app/blobs/uploads/", status(500, "")), nil},
-		{"503 with Retry-After", fail(1, "POST", func(w http.ResponseWriter) { w.Header().Set("Retry-After", "0"); w.WriteHeader(503) }), nil},
+		{"503 with Retry-After", fail(1, "POST", func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "0")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}), nil},
 		{"a cut", fail(2, "POST", cut), nil},
 		{"405 to a single request", fail(9, "POST /v2/me/app/blobs/uploads/?digest", status(405, "")), nil},
 		{"413 for ever", fail(-1, "P", fromProxy(413, "nginx")), registry.ErrTooLarge},
@@ -467,13 +470,13 @@ func TestFailuresOfBlobs(t *testing.T) {
 		{"a blob that is lost", fail(-1, "PUT", status(404, `{"errors":[{"code":"BLOB_UNKNOWN"}]}`)), registry.ErrBlobUnknown},
 		{"another digest", fail(-1, "PUT", func(w http.ResponseWriter) {
 			w.Header().Set("Docker-Content-Digest", "sha256:bad")
-			w.WriteHeader(201)
+			w.WriteHeader(http.StatusCreated)
 		}), registry.ErrDigestMismatch},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, tc.hook)
-			err := push(t, s.client(t, registry.AuthConfig{}), writeLayout(t, opaque, []byte("x"), make([]byte, 3<<20)), registry.PushOptions{Retries: 3})
+			err := push(t, s.client(t, registry.AuthConfig{}), writeLayout(t, []byte("x"), make([]byte, 3<<20)), registry.PushOptions{Retries: 3})
 			if !errors.Is(err, tc.want) {
 				t.Fatalf("got %v, want %v", err, tc.want)
 			}
@@ -491,7 +494,7 @@ func TestChunks(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	data := make([]byte, 5<<20+1)
-	if err := push(t, s.client(t, registry.AuthConfig{}), writeLayout(t, opaque, data), registry.PushOptions{ChunkSize: 1 << 20}); err != nil {
+	if err := push(t, s.client(t, registry.AuthConfig{}), writeLayout(t, data), registry.PushOptions{ChunkSize: 1 << 20}); err != nil {
 		t.Fatal(err)
 	}
 	if n := s.count("PATCH"); n != 6 {
@@ -513,7 +516,7 @@ func TestCancelledPushLeavesNoSession(t *testing.T) {
 		}
 		return false
 	})
-	source, err := image.Open(writeLayout(t, opaque, make([]byte, 3<<20)), nil)
+	source, err := image.Open(writeLayout(t, make([]byte, 3<<20)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -533,7 +536,7 @@ func TestDryRunSendsNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	var result registry.Result
-	if err := push(t, s.client(t, registry.AuthConfig{}), writeLayout(t, opaque, []byte("x")), registry.PushOptions{DryRun: true, Result: &result}); err != nil {
+	if err := push(t, s.client(t, registry.AuthConfig{}), writeLayout(t, []byte("x")), registry.PushOptions{DryRun: true, Result: &result}); err != nil {
 		t.Fatal(err)
 	}
 	if n := s.count("P"); n != 0 || !result.DryRun || len(result.Blobs) != 2 || result.Blobs[0].Status != registry.StatusSkipped {
@@ -564,8 +567,12 @@ func TestRefusedBeforeAnyRequest(t *testing.T) {
 		}
 	}
 	for _, config := range []registry.RegistryConfig{
-		{}, {URL: "ftp://x"}, {URL: "h", CertFile: "x"}, {URL: "h", Auth: registry.AuthConfig{Username: "u"}},
-		{URL: "h", Auth: registry.AuthConfig{Password: "p"}}, {URL: "h", Auth: registry.AuthConfig{Token: "t", Password: "p"}},
+		{},
+		{URL: "ftp://x"},
+		{URL: "h", CertFile: "x"},
+		{URL: "h", Auth: registry.AuthConfig{Username: "u"}},
+		{URL: "h", Auth: registry.AuthConfig{Password: "p"}},
+		{URL: "h", Auth: registry.AuthConfig{Token: "t", Password: "p"}},
 		{URL: "h", Auth: registry.AuthConfig{Token: "t\r\n"}},
 	} {
 		if _, err := registry.New(config, nil); err == nil {
@@ -603,7 +610,7 @@ func TestEndlessAnswers(t *testing.T) {
 				}
 				return base(w, req)
 			})
-			if err := push(t, s.client(t, secretAuth), writeLayout(t, opaque, []byte("x")), registry.PushOptions{}); err == nil {
+			if err := push(t, s.client(t, secretAuth), writeLayout(t, []byte("x")), registry.PushOptions{}); err == nil {
 				t.Error("got no error")
 			}
 		})
@@ -625,7 +632,7 @@ func TestPlainHTTPOnLoopbackUnasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := push(t, c, writeLayout(t, opaque, []byte("x")), registry.PushOptions{}); err != nil {
+	if err := push(t, c, writeLayout(t, []byte("x")), registry.PushOptions{}); err != nil {
 		t.Error(err)
 	}
 	asked, err := registry.New(registry.RegistryConfig{URL: "https://" + u.Host}, &registry.Options{Transport: transport})

@@ -43,7 +43,7 @@ type desk struct {
 func newDesk(t *testing.T, g *servers.Gitea, more ...string) *desk {
 	t.Helper()
 	// Not t.TempDir: the sockets of GnuPG's agent need a short path.
-	home, err := os.MkdirTemp("", "desk-")
+	home, err := os.MkdirTemp("", "desk-") //nolint:usetesting // the path would be too long
 	if err != nil {
 		t.Fatal(err)
 	}
