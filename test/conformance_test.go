@@ -197,15 +197,17 @@ func describe(token string) []byte {
 	parts := strings.Split(token, ".")
 	payload, err := base64.RawURLEncoding.DecodeString(parts[min(1, len(parts)-1)])
 	var claims struct {
-		UserID, ActionsUserTaskID int64
-		Scope                     string
-		Exp, Nbf                  int64
+		UserID  int64  `json:"UserID"`
+		TaskID  int64  `json:"ActionsUserTaskID"`
+		Scope   string `json:"Scope"`
+		Expires int64  `json:"exp"`
+		Begins  int64  `json:"nbf"`
 	}
 	if err = errors.Join(err, json.Unmarshal(payload, &claims)); err != nil {
 		return []byte(err.Error())
 	}
 	return fmt.Appendf(nil, "token of %d parts, user %d, task %d, scope %s, for %d s",
-		len(parts), min(claims.UserID, 0), claims.ActionsUserTaskID, claims.Scope, claims.Exp-claims.Nbf)
+		len(parts), min(claims.UserID, 0), claims.TaskID, claims.Scope, claims.Expires-claims.Begins)
 }
 
 // accounts are those that both registries have.

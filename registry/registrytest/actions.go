@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -196,7 +197,7 @@ func disconnect(w http.ResponseWriter, reset bool) {
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // it is cut anyhow
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return
@@ -280,9 +281,7 @@ func (h *heldWriter) Write(p []byte) (int, error) {
 
 // release sends the answer.
 func (h *heldWriter) release(w http.ResponseWriter) {
-	for name, values := range h.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), h.header)
 	w.WriteHeader(max(h.status, http.StatusOK))
 	_, _ = w.Write(h.body.Bytes()) // a client that is gone needs no answer
 }

@@ -73,7 +73,7 @@ func (r *Registry) authenticate(req *http.Request) (identity, error) {
 // when the password is empty or "x-oauth-basic".
 func (r *Registry) login(name, password, otp string) (identity, error) {
 	token := password
-	if password == "" || password == "x-oauth-basic" {
+	if password == "" || password == "x-oauth-basic" { //nolint:gosec // G101: a word of the protocol
 		token = name
 	}
 	for _, a := range r.accounts {
@@ -105,9 +105,9 @@ func (r *Registry) login(name, password, otp string) (identity, error) {
 type claims struct {
 	Expires   int64  `json:"exp"`
 	NotBefore int64  `json:"nbf"`
-	UserID    int64  `json:"UserID"`            //nolint:tagliatelle // Gitea's spelling
-	Scope     string `json:"Scope"`             //nolint:tagliatelle // as above
-	TaskID    int64  `json:"ActionsUserTaskID"` //nolint:tagliatelle // as above
+	UserID    int64  `json:"UserID"`
+	Scope     string `json:"Scope"`
+	TaskID    int64  `json:"ActionsUserTaskID"`
 	Access    string `json:"access,omitempty"`
 }
 

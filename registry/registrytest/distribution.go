@@ -128,7 +128,7 @@ func (c *call) distributionToken() {
 // expandScopes turns "repository:a/b:pull,push" into one scope for each action.
 func expandScopes(scopes []string) []string {
 	var all []string
-	for _, scope := range strings.Fields(strings.Join(scopes, " ")) {
+	for scope := range strings.FieldsSeq(strings.Join(scopes, " ")) {
 		i := strings.LastIndexByte(scope, ':')
 		if i < 0 {
 			continue

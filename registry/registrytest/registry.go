@@ -72,8 +72,8 @@ const (
 // The account and token that exist when [Config] names no users.
 const (
 	Username = "alice"
-	Password = "correct-horse-battery" //nolint:gosec // G101: an account of a registry in memory
-	Token    = "gta_0123456789abcdef"  //nolint:gosec // G101: as above
+	Password = "correct-horse-battery"
+	Token    = "gta_0123456789abcdef"
 )
 
 // Config describes a registry. The zero value is a Gitea with the user

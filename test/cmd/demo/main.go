@@ -91,7 +91,7 @@ func (d *demo) build(ctx context.Context) error {
 
 // runScripted pushes an archive to a registrytest.
 func (d *demo) runScripted(ctx context.Context) error {
-	server, err := registrytest.Listen(d.dir, registrytest.Config{})
+	server, err := registrytest.Listen(d.dir, registrytest.Config{}) //nolint:contextcheck // the server is closed below
 	if err != nil {
 		return err
 	}
