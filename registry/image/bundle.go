@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -186,16 +187,12 @@ func (p *plan) share(l layer, known map[string]*part, compression Compression) l
 	if l.part == nil {
 		return l
 	}
-	keys := []string{l.part.name, l.part.desc.Digest.String()}
-	for _, key := range keys {
-		if same := known[key]; same != nil && key != "" {
-			l.part = same
-			return l
-		}
+	key := cmp.Or(l.part.desc.Digest.String(), l.part.name)
+	if same := known[key]; same != nil {
+		l.part = same
+		return l
 	}
-	for _, key := range keys {
-		known[key] = l.part
-	}
+	known[key] = l.part
 	l.part.compress = l.part.encoding == EncodingTar && compression.algorithm() != None
 	p.parts = append(p.parts, l.part)
 	return l
@@ -224,11 +221,11 @@ func (b *bundle) describe(l layer, sent map[string]Sent) (ocispec.Descriptor, er
 		return ocispec.Descriptor{}, fmt.Errorf("layer %s was not sent", printable(l.part.name))
 	}
 	desc := ocispec.Descriptor{Digest: s.Digest, Size: s.Size}
-	raw := s.DiffID
 	if l.part.encoding != EncodingTar {
 		desc.MediaType = layerTypes[string(l.part.encoding)]
 		return desc, nil
 	}
+	raw := s.DiffID
 	if !l.part.compress {
 		raw = s.Digest
 	}

@@ -44,10 +44,11 @@ type SaveFunc func(ctx context.Context, ref string) (io.ReadCloser, error)
 type Options struct {
 	// Name selects an image of a source that holds several: the reference
 	// that the archive or layout gives it, "app:1" or
-	// "docker.io/library/app:1", or its tag alone in a layout.
+	// "docker.io/library/app:1", its tag alone in a layout, or its digest.
 	Name string
-	// Platform selects one image of an index, as "os/arch" or
-	// "os/arch/variant". Attestations are then left out.
+	// Platform selects one image of an index, as "os/arch",
+	// "os/arch/variant" or "windows(version)/arch". An older variant serves
+	// where the one asked for is not there. Attestations are then left out.
 	Platform string
 	// Compression is what raw layers of a docker-archive will be sent as; it
 	// decides the media types of the manifest. The zero value is gzip.
@@ -83,9 +84,8 @@ type Blob struct {
 	// layer whose descriptor in the manifest will be that of the compressed
 	// form. Digest, when set, is then the layer's diff ID.
 	Compress bool
-	// Once says that Open works a single time: the source is a stream. The
-	// blob has to be read, or closed unread, before the next call of
-	// [Source.Next].
+	// Once says that Open works a single time: the source is a stream. What
+	// is not read before the next call of [Source.Next] is passed over.
 	Once bool
 
 	open func() (io.ReadCloser, error)

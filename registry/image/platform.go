@@ -11,7 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-var platformPattern = regexp.MustCompile(`^([a-z0-9_]+)(?:\(([A-Za-z0-9_.-]+)\))?/([a-z0-9_]+)(?:/([a-z0-9_.]+))?$`)
+var platformPattern = regexp.MustCompile(`^([a-z0-9_]{1,32})(?:\(([a-z0-9_.-]{1,64})\))?/([a-z0-9_]{1,32})(?:/([a-z0-9_.]{1,32}))?$`)
 
 // parsePlatform reads "os/arch", "os/arch/variant" or, as containerd writes it
 // for Windows, "os(version)/arch". Upper and lower case are the same.

@@ -342,6 +342,47 @@ func TestParseManifest(t *testing.T) {
 	}
 }
 
+// BenchmarkSource reads 64 MiB of layers, digests compared.
+func BenchmarkSource(b *testing.B) {
+	l := newLayout(b)
+	var layers []ocispec.Descriptor
+	for i := range 16 {
+		layers = append(layers, l.blob(ocispec.MediaTypeImageLayerGzip, gzipped(b, sample(4<<20+i))))
+	}
+	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Layers: layers}
+	m.SchemaVersion = 2
+	m.Config = l.blob(ocispec.MediaTypeImageConfig, configJSON(b, amd64))
+	data := l.finish(l.blob(m.MediaType, mustJSON(b, m))).tar()
+	path := file(b, data)
+	for name, open := range map[string]func() (*image.Source, error){
+		"file":   func() (*image.Source, error) { return image.Open(path, nil) },
+		"stream": func() (*image.Source, error) { return image.Read(bytes.NewReader(data), "standard input", nil) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				s, err := open()
+				if err != nil {
+					b.Fatal(err)
+				}
+				for {
+					blob, err := s.Next(b.Context())
+					if errors.Is(err, io.EOF) {
+						break
+					}
+					if err = errors.Join(err, read(blob)); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func FuzzManifest(f *testing.F) {
 	l := newLayout(f)
 	desc := l.image(amd64, "a")

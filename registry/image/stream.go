@@ -163,7 +163,7 @@ func (o *once) Close() error {
 // what writes the stream can finish, and that a checksum behind it is seen.
 const maxTrailer = 1 << 20
 
-// end makes the plan, for now everything is known.
+// end makes the plan, now that everything is known.
 func (s *stream) end() error {
 	whole := s.input.n >= padded(s.last)+blockSize
 	if _, err := io.CopyN(io.Discard, s.input, maxTrailer); err != nil && !errors.Is(err, io.EOF) {
@@ -220,7 +220,7 @@ func (s *stream) finish(sent map[string]Sent) (*Image, error) {
 		switch {
 		case e == nil || e.data != nil:
 			image.Blobs = append(image.Blobs, p.blob(s, s.name))
-		case p.desc.MediaType != "" && sent[p.name].Digest != p.desc.Digest:
+		case s.plan.bundle == nil && sent[p.name].Digest != p.desc.Digest:
 			image.Missing = append(image.Missing, p.desc)
 		}
 	}
