@@ -67,7 +67,9 @@ func (a Answer) Serve(w http.ResponseWriter, req *http.Request, _ http.Handler) 
 		disconnect(w, true)
 		return
 	}
-	_, _ = io.Copy(io.Discard, req.Body) // lingering close
+	if req.Header.Get("Expect") == "" { // else the client sends no body after such an answer
+		_, _ = io.Copy(io.Discard, req.Body) // lingering close
+	}
 }
 
 func (a Answer) write(w http.ResponseWriter) {

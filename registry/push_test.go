@@ -1,0 +1,397 @@
+package registry_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+)
+
+// entry is a file of an archive.
+type entry struct {
+	name string
+	data []byte
+}
+
+func pack(t *testing.T, entries ...entry) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, e := range entries {
+		header := &tar.Header{Name: e.name, Mode: 0o644, Size: int64(len(e.data))}
+		if err := w.WriteHeader(header); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(e.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// noise is size bytes that do not compress.
+func noise(t *testing.T, seed byte, size int) []byte {
+	t.Helper()
+	data := make([]byte, size)
+	if _, err := rand.NewChaCha8([32]byte{seed}).Read(data); err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func encode(t *testing.T, v any) []byte {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// saved is what `docker save` writes of an image with one raw layer, in the
+// layout of Engine 25 and later or in that of earlier ones, and its image ID.
+func saved(t *testing.T, modern bool, layer []byte) ([]byte, digest.Digest) {
+	t.Helper()
+	id := digest.FromBytes(layer)
+	config := encode(t, ocispec.Image{
+		Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"},
+		RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{id}},
+	})
+	configID := digest.FromBytes(config)
+	layerName, configName := "ab/layer.tar", configID.Encoded()+".json"
+	if modern {
+		layerName, configName = "blobs/sha256/"+id.Encoded(), "blobs/sha256/"+configID.Encoded()
+	}
+	manifest := encode(t, []map[string]any{{"Config": configName, "RepoTags": []string{"app:1"}, "Layers": []string{layerName}}})
+	return pack(t, entry{layerName, layer}, entry{configName, config}, entry{"manifest.json", manifest}), configID
+}
+
+// save gives an archive as a daemon would.
+func save(data []byte) image.SaveFunc {
+	return func(context.Context, string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+}
+
+// clientOf is a client of srv that does not wait between retries.
+func clientOf(t *testing.T, srv *registrytest.Server, opts registry.Options) *registry.Client {
+	t.Helper()
+	opts.Backoff = func(int) time.Duration { return 0 }
+	transport, err := registry.NewTransport(srv.Config(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	opts.Transport = transport
+	c, err := registry.New(srv.Config(), &opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func layerOf(t *testing.T, size int) []byte {
+	t.Helper()
+	return pack(t, entry{"file", noise(t, 1, size)})
+}
+
+func TestPushOfADaemonsImage(t *testing.T) {
+	t.Parallel()
+	for _, modern := range []bool{false, true} {
+		for _, size := range []int{1000, 6 << 20} { // in memory, and spooled to a file
+			for _, algorithm := range []string{image.Gzip, image.Zstd, image.None} {
+				t.Run(fmt.Sprint(modern, size, algorithm), func(t *testing.T) {
+					t.Parallel()
+					srv := registrytest.Start(t, registrytest.Config{})
+					archive, id := saved(t, modern, layerOf(t, size))
+					c := clientOf(t, srv, registry.Options{Save: save(archive), Cache: registry.NewCache(t.TempDir())})
+					var first, again registry.Result
+					opts := registry.PushOptions{ImageID: id, Compression: image.Compression{Algorithm: algorithm}, Result: &first}
+					if err := c.Push(t.Context(), "alice/app:1", opts); err != nil {
+						t.Fatal(err)
+					}
+					data, _, ok := srv.Registry.Manifest("alice/app", "1")
+					if !ok || digest.FromBytes(data) != first.Digest || first.BytesSent < int64(size) {
+						t.Errorf("got %v, %+v", ok, first)
+					}
+					opts.Result, opts.Tags = &again, []string{"two"}
+					if err := c.Push(t.Context(), "alice/app:1", opts); err != nil {
+						t.Fatal(err)
+					}
+					if again.BytesSent != 0 || again.Requests > 3 || again.Digest != first.Digest {
+						t.Errorf("the second push: %+v", again)
+					}
+					// Under another name, all is mounted.
+					opts.Tags = nil
+					if err := c.Push(t.Context(), "alice/other:1", opts); err != nil || again.BytesSent != 0 {
+						t.Errorf("another name: %v, %+v", err, again)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestLayerThatIsCachedIsNotCompressedAgain(t *testing.T) {
+	t.Parallel()
+	srv := registrytest.Start(t, registrytest.Config{})
+	archive, _ := saved(t, true, layerOf(t, 1<<20))
+	c := clientOf(t, srv, registry.Options{Save: save(archive), Cache: registry.NewCache(t.TempDir())})
+	var results [2]registry.Result
+	for i := range results {
+		if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{Result: &results[i]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if results[0].Digest != results[1].Digest || results[1].BytesSent > 1000 {
+		t.Errorf("got %+v", results)
+	}
+	var dry registry.Result
+	if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{Result: &dry, DryRun: true}); err != nil || dry.Digest != results[0].Digest {
+		t.Errorf("dry run: %v, %+v", err, dry)
+	}
+}
+
+// A stream tells only at its end that a raw layer is wanted as it is; it is
+// then made from what was sent.
+func TestRawLayerOfAStreamedLayout(t *testing.T) {
+	t.Parallel()
+	for _, algorithm := range []string{image.Gzip, image.Zstd} {
+		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
+			srv := registrytest.Start(t, registrytest.Config{})
+			layer, config := layerOf(t, 5000), []byte("{}")
+			describe := func(mediaType string, data []byte) ocispec.Descriptor {
+				return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+			}
+			manifest := encode(t, ocispec.Manifest{
+				Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+				Config: describe(ocispec.MediaTypeImageConfig, config), Layers: []ocispec.Descriptor{describe(ocispec.MediaTypeImageLayer, layer)},
+			})
+			index := encode(t, ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, Manifests: []ocispec.Descriptor{describe(ocispec.MediaTypeImageManifest, manifest)}})
+			name := func(data []byte) string { return "blobs/sha256/" + digest.FromBytes(data).Encoded() }
+			stream := pack(t, entry{name(layer), layer}, entry{name(config), config}, entry{name(manifest), manifest},
+				entry{"index.json", index}, entry{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)})
+			c := clientOf(t, srv, registry.Options{Save: save(stream)})
+			var result registry.Result
+			if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{Result: &result, Compression: image.Compression{Algorithm: algorithm}}); err != nil {
+				t.Fatal(err)
+			}
+			if got, ok := srv.Registry.Blob(digest.FromBytes(layer)); !ok || !bytes.Equal(got, layer) || result.Digest != digest.FromBytes(manifest) {
+				t.Errorf("got %d bytes, %v, %+v", len(got), ok, result)
+			}
+		})
+	}
+}
+
+func TestStreamSurvivesCuts(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"PATCH", "POST", "PUT"} {
+		for _, after := range []int64{0, 1 << 20, 3 << 20} {
+			t.Run(fmt.Sprint(method, after), func(t *testing.T) {
+				t.Parallel()
+				srv := registrytest.Start(t, registrytest.Config{})
+				srv.Registry.Fault(registrytest.Rule{Method: method, Times: 2, Action: registrytest.Cut{After: after}})
+				archive, _ := saved(t, false, layerOf(t, 6<<20))
+				opts := registry.PushOptions{}
+				if err := clientOf(t, srv, registry.Options{Save: save(archive)}).Push(t.Context(), "alice/app:1", opts); err != nil {
+					t.Fatal(err)
+				}
+				if tags := srv.Registry.Tags("alice/app"); len(tags) != 1 {
+					t.Errorf("got tags %v", tags)
+				}
+				if n := srv.Registry.OpenSessions(); n != 0 {
+					t.Errorf("%d sessions are left", n)
+				}
+			})
+		}
+	}
+}
+
+func TestEachFlavor(t *testing.T) {
+	t.Parallel()
+	for _, flavor := range []registrytest.Flavor{registrytest.Gitea, registrytest.Forgejo, registrytest.Distribution} {
+		for _, chunk := range []int64{0, 1 << 20} {
+			t.Run(fmt.Sprint(flavor, chunk), func(t *testing.T) {
+				t.Parallel()
+				srv := registrytest.Start(t, registrytest.Config{Flavor: flavor})
+				archive, _ := saved(t, false, layerOf(t, 5<<20))
+				c := clientOf(t, srv, registry.Options{Save: save(archive)})
+				if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{ChunkSize: chunk}); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+	}
+}
+
+func TestTokensThatExpireDuringAPush(t *testing.T) {
+	t.Parallel()
+	srv := registrytest.Start(t, registrytest.Config{})
+	c := clientOf(t, srv, registry.Options{})
+	if err := c.Health(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	srv.Registry.RevokeTokens()
+	if err := pushSmall(t, c, "alice/app:1"); err != nil {
+		t.Error(err)
+	}
+}
+
+// pushSmall pushes a small layout.
+func pushSmall(t *testing.T, c *registry.Client, ref string) error {
+	t.Helper()
+	source, err := image.Open(writeLayout(t, []byte("x")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	return c.Push(t.Context(), ref, registry.PushOptions{Source: source})
+}
+
+func TestAuthenticate(t *testing.T) {
+	t.Parallel()
+	srv := registrytest.Start(t, registrytest.Config{})
+	c := clientOf(t, srv, registry.Options{})
+	if err := c.Authenticate(t.Context(), registry.AuthConfig{Username: "alice", Password: "wrong"}); !errors.Is(err, registry.ErrUnauthorized) {
+		t.Errorf("got %v", err)
+	}
+	if err := c.Authenticate(t.Context(), registry.AuthConfig{Username: "alice"}); err == nil {
+		t.Error("half a credential is accepted")
+	}
+	if err := c.Authenticate(t.Context(), registry.AuthConfig{Username: registrytest.Username, Password: registrytest.Password}); err != nil {
+		t.Fatal(err)
+	}
+	id, err := c.Identity(t.Context())
+	if err != nil || !id.CanPush() || id.UserID <= 0 {
+		t.Errorf("got %+v, %v", id, err)
+	}
+	if err := c.Authenticate(t.Context(), registry.AuthConfig{}); err != nil {
+		t.Errorf("anonymous: %v", err)
+	}
+	if err := pushSmall(t, c, "alice/app:1"); !errors.Is(err, registry.ErrUnauthorized) {
+		t.Errorf("got %v, want %v", err, registry.ErrUnauthorized)
+	}
+}
+
+func TestLimitsOfTheRegistry(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		config registrytest.Config
+		ref    string
+		want   error
+	}{
+		"a proxy's limit": {registrytest.Config{Proxy: &registrytest.Proxy{MaxBody: 2 << 20, Server: "nginx"}}, "alice/app:1", nil},
+		"blob size":       {registrytest.Config{Quota: registrytest.Quota{BlobSize: 100}}, "alice/app:1", registry.ErrQuota},
+		"no such owner":   {registrytest.Config{}, "nobody/app:1", registry.ErrOwnerUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := registrytest.Start(t, tc.config)
+			source, err := image.Open(writeLayout(t, noise(t, 2, 5<<20)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer source.Close()
+			c := clientOf(t, srv, registry.Options{Cache: registry.NewCache(t.TempDir())})
+			err = c.Push(t.Context(), tc.ref, registry.PushOptions{Source: source, Tags: []string{"V2"}})
+
+			if !errors.Is(err, tc.want) {
+				t.Fatalf("got %v, want %v", err, tc.want)
+			}
+			if err != nil && (!strings.Contains(err.Error(), tc.ref) || registry.Diagnose(err).Hint == "") {
+				t.Errorf("got %v, %+v", err, registry.Diagnose(err))
+			}
+		})
+	}
+}
+
+func TestCertificates(t *testing.T) {
+	t.Parallel()
+	srv := registrytest.Start(t, registrytest.Config{})
+	pem, err := os.ReadFile(srv.CAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certs := t.TempDir()
+	dir := filepath.Join(certs, srv.Host)
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "ca.crt"), pem, 0o600), os.WriteFile(filepath.Join(dir, "README"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	bad := filepath.Join(t.TempDir(), "bad.pem")
+	if err := os.WriteFile(bad, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	halfDirs := t.TempDir()
+	half := filepath.Join(halfDirs, srv.Host)
+	if err := errors.Join(os.Mkdir(half, 0o700), os.WriteFile(filepath.Join(half, "client.cert"), pem, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		config registry.RegistryConfig
+		ok     bool
+	}{
+		"from a directory":         {registry.RegistryConfig{CertDirs: []string{certs}}, true},
+		"insecure":                 {registry.RegistryConfig{Insecure: true, CertDirs: []string{}}, true},
+		"unknown":                  {registry.RegistryConfig{}, false},
+		"no certificate in a file": {registry.RegistryConfig{CAFiles: []string{bad}}, false},
+		"no such file":             {registry.RegistryConfig{CAFiles: []string{bad + "x"}}, false},
+		"no key":                   {registry.RegistryConfig{CertFile: bad, KeyFile: bad}, false},
+		"half a pair":              {registry.RegistryConfig{CertDirs: []string{halfDirs}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tc.config.URL = srv.URL
+			transport, err := registry.NewTransport(tc.config, &registry.Options{ConnectTimeout: time.Minute, StallTimeout: time.Minute})
+			if err == nil {
+				defer transport.CloseIdleConnections()
+				var c *registry.Client
+				if c, err = registry.New(tc.config, &registry.Options{Transport: transport}); err != nil {
+					t.Fatal(err)
+				}
+				err = c.Health(t.Context())
+			}
+			if (err == nil) != tc.ok {
+				t.Fatalf("got %v", err)
+			}
+			if name == "unknown" && !strings.Contains(registry.Diagnose(err).Cause, "SHA-256") {
+				t.Errorf("got %+v for %v", registry.Diagnose(err), err)
+			}
+		})
+	}
+	if dirs := registry.DefaultCertDirs("/x"); len(dirs) < 3 || !strings.Contains(strings.Join(dirs, " "), "/x/certs.d") {
+		t.Errorf("got %v", dirs)
+	}
+}
+
+func TestReferenceParts(t *testing.T) {
+	t.Parallel()
+	ref, err := registry.ParseReference("git.example.com/me/app/part:1")
+	if err != nil || ref.Owner() != "me" || ref.Name() != "app/part" || ref.Familiar() != "git.example.com/me/app/part" {
+		t.Errorf("got %+v, %v", ref, err)
+	}
+	if !registry.StatusPushed.Final() || registry.StatusPushing.Final() {
+		t.Error("Final is wrong")
+	}
+	if wait := registry.FullJitter(3); wait < 0 || wait > 2*time.Second || registry.FullJitter(100) > 30*time.Second {
+		t.Errorf("got %v", wait)
+	}
+}
