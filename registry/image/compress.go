@@ -74,8 +74,9 @@ func (c Compression) level() int {
 
 // What one writer holds at a time. gzip compresses blocks side by side, each
 // with the end of the one before as its dictionary: the size of a block decides
-// the output and has to stay, their number only the memory, about 8 MiB. Blocks
-// of 1 MiB were no faster, 0.03 % smaller and held three times as much.
+// the output and has to stay, their number only the memory: at most 12 MiB at
+// the default level. Blocks of 1 MiB were no faster, 0.03 % smaller and held
+// three times as much. zstd holds 4 MiB, and 40 MiB from level 10 on.
 const (
 	gzipBlock   = 256 << 10
 	gzipBlocks  = 4
