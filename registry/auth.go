@@ -44,20 +44,11 @@ type token struct {
 	renew   time.Time
 }
 
-// scopeKey is the context key of the scope that a request needs.
-type scopeKey struct{}
-
-// withScope says which scope the requests made with the context need. (Token
-// authentication specification, "Requesting a Token".)
-func withScope(ctx context.Context, repository string) context.Context {
-	return context.WithValue(ctx, scopeKey{}, "repository:"+repository+":pull,push")
-}
-
 func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !a.own(req.URL) {
 		return a.base.RoundTrip(req)
 	}
-	scope, _ := req.Context().Value(scopeKey{}).(string)
+	scope := purposeOf(req.Context()).scope
 	header, err := a.header(req.Context(), scope, "")
 	if err != nil {
 		closeBody(req)

@@ -157,12 +157,8 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (Status
 		return p.wouldSend(ctx, c)
 	}
 	chunk, noSingle := p.limits()
-	retries := p.opts.Retries
-	if retries == 0 {
-		retries = DefaultRetries
-	}
 	t := &transfer{push: p, blob: blob, content: c}
-	u, err := drive(ctx, begin(known, size, chunk, max(retries, 0), noSingle), t.attempt, p.client.opts.Backoff, t.retrying)
+	u, err := drive(ctx, begin(known, size, chunk, p.purpose.retries, noSingle), t.attempt, p.client.opts.Backoff, t.retrying)
 	p.learn(ctx, u)
 	if err != nil {
 		if u.location != "" {
@@ -213,7 +209,6 @@ type transfer struct {
 	push    *push
 	blob    *image.Blob
 	content content
-	sent    atomic.Int64 // bytes of the blob that have left, for progress
 }
 
 func (t *transfer) retrying(u upload, wait time.Duration) {
@@ -305,7 +300,6 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	if length == 0 {
 		return t.request(ctx, u, method, address)
 	}
-	t.sent.Store(offset)
 	var read atomic.Int64
 	open := func() *body {
 		read.Store(0)
@@ -315,7 +309,7 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 		}
 		return newBody(t.content.reader(ctx, offset), limit, func(n int) {
 			read.Add(int64(n))
-			t.progress(offset + read.Load())
+			t.event(StatusPushing, Event{Current: offset + read.Load()})
 		})
 	}
 	first := open()
@@ -350,11 +344,6 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	return t.known(o)
 }
 
-func (t *transfer) progress(current int64) {
-	t.sent.Store(current)
-	t.event(StatusPushing, Event{Current: current})
-}
-
 // request performs a request without a body.
 func (t *transfer) request(ctx context.Context, u upload, method, address string) outcome {
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
@@ -376,7 +365,7 @@ func (t *transfer) known(o outcome) outcome {
 // perform does the request and reads the answer into an outcome.
 func (t *transfer) perform(u upload, req *http.Request) outcome {
 	o := outcome{held: -1}
-	resp, err := t.push.stack.uploads.RoundTrip(req)
+	resp, err := t.push.stack.auth.RoundTrip(req)
 	if err != nil {
 		o.err = fmt.Errorf("%s: %w", u.step, err)
 		return o

@@ -32,9 +32,8 @@ var _ RegistryClient = (*Client)(nil)
 // stack is the layers through which requests pass; see transport.go.
 type stack struct {
 	endpoint endpoint
-	auth     *authorizer
-	uploads  http.RoundTripper // no retries, no redirects
-	http     *http.Client      // everything else
+	auth     *authorizer  // for uploads: no retries, no redirects
+	http     *http.Client // for everything else
 }
 
 // New returns a client for the registry of config. It performs no I/O:
@@ -169,9 +168,8 @@ func (c *Client) assemble(e endpoint, base http.RoundTripper, credential AuthCon
 	return &stack{
 		endpoint: e,
 		auth:     auth,
-		uploads:  auth,
 		http: &http.Client{
-			Transport:     &retrier{base: auth, retries: DefaultRetries, backoff: c.opts.Backoff},
+			Transport:     &retrier{base: auth, backoff: c.opts.Backoff},
 			CheckRedirect: checkRedirect,
 		},
 	}

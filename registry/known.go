@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ func (p *push) mountAll(ctx context.Context, root image.Manifest) (bool, error) 
 		return false, nil
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(orDefault(p.opts.Jobs, DefaultJobs))
+	group.SetLimit(cmp.Or(p.opts.Jobs, DefaultJobs))
 	for _, d := range root.References {
 		group.Go(func() error {
 			ok, err := p.mount(ctx, d.Digest)

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,8 @@ type push struct {
 	// processors and some memory.
 	compressors chan struct{}
 
-	requests, bytesSent, retries atomic.Int64
+	purpose            *purpose
+	bytesSent, retries atomic.Int64
 
 	// mu guards the fields below, and lets one event out at a time.
 	mu    sync.Mutex
@@ -60,10 +62,11 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 	}
 	p := &push{
 		client: c, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
-		gate: newGate(orDefault(opts.Jobs, DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
-		sent: map[string]image.Sent{},
+		gate: newGate(cmp.Or(opts.Jobs, DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
+		purpose: &purpose{scope: "repository:" + ref.Repository + ":pull,push", retries: max(cmp.Or(opts.Retries, DefaultRetries), 0)},
+		sent:    map[string]image.Sent{},
 	}
-	ctx = context.WithValue(withScope(ctx, ref.Repository), requestCounter{}, &p.requests)
+	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
 	if p.stack, err = c.stack(ctx, opts.Insecure); err != nil {
 		return p.failure(ctx, err)
 	}
@@ -102,13 +105,6 @@ func tagsOf(ref Reference, more []string) []string {
 		}
 	}
 	return tags
-}
-
-func orDefault(n, standard int) int {
-	if n > 0 {
-		return n
-	}
-	return standard
 }
 
 // failure puts the destination in front, and says when it was the push's own
@@ -228,7 +224,7 @@ func (p *push) sendBlobs(ctx context.Context, source *image.Source) error {
 // finds those that it lacks.
 func (p *push) sendRest(ctx context.Context, img *image.Image) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(orDefault(p.opts.Jobs, DefaultJobs))
+	group.SetLimit(cmp.Or(p.opts.Jobs, DefaultJobs))
 	for _, blob := range img.Blobs {
 		group.Go(func() error { return p.sendBlob(ctx, blob, func() {}) })
 	}
@@ -245,7 +241,7 @@ func (p *push) result(root image.Manifest, took time.Duration) Result {
 	r := Result{
 		Reference: p.ref.Familiar(),
 		MediaType: root.Descriptor.MediaType, Digest: root.Descriptor.Digest, Size: root.Descriptor.Size,
-		Blobs: p.blobs, BytesSent: p.bytesSent.Load(), Requests: int(p.requests.Load()), Retries: int(p.retries.Load()),
+		Blobs: p.blobs, BytesSent: p.bytesSent.Load(), Requests: int(p.purpose.requests.Load()), Retries: int(p.retries.Load()),
 		Duration: took, DryRun: p.opts.DryRun,
 	}
 	for _, tag := range p.tags {

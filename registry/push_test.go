@@ -395,3 +395,30 @@ func TestReferenceParts(t *testing.T) {
 		t.Errorf("got %v", wait)
 	}
 }
+
+// The push's number of retries is that of every request, not of uploads alone.
+func TestRetriesOfOtherRequests(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name            string
+		retries, faults int
+		ok              bool
+	}{
+		{"never", -1, 1, false},
+		{"fewer than needed", 2, 3, false},
+		{"enough", 7, 7, true},
+		{"by default", 0, registry.DefaultRetries, true},
+		{"not more by default", 0, registry.DefaultRetries + 1, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			srv := registrytest.Start(t, registrytest.Config{})
+			srv.Registry.Fault(registrytest.Rule{Method: "PUT", Path: "/manifests/", Times: row.faults, Action: registrytest.ProxyError(503, "nginx")})
+			archive, _ := saved(t, true, layerOf(t, 1000))
+			err := clientOf(t, srv, registry.Options{Save: save(archive)}).Push(t.Context(), "alice/app:1", registry.PushOptions{Retries: row.retries})
+			if row.ok != (err == nil) || !row.ok && !errors.Is(err, registry.ErrServer) {
+				t.Errorf("got %v, want success: %v", err, row.ok)
+			}
+		})
+	}
+}

@@ -28,6 +28,28 @@ import (
 // Uploads enter below the retrier: their retries belong to the upload state
 // machine alone (upload.go).
 
+// purpose is what the layers know of the push that a request is for. It travels
+// in the request's context.
+type purpose struct {
+	// scope is that of the token. (Token authentication specification,
+	// "Requesting a Token".)
+	scope string
+	// retries is how often a request is tried again.
+	retries int
+	// requests counts those made.
+	requests atomic.Int64
+}
+
+type purposeKey struct{}
+
+// purposeOf gives the purpose in ctx, or that of a request of its own.
+func purposeOf(ctx context.Context) *purpose {
+	if p, ok := ctx.Value(purposeKey{}).(*purpose); ok {
+		return p
+	}
+	return &purpose{retries: DefaultRetries}
+}
+
 // NewTransport returns Go's transport with the TLS settings of config, the
 // proxy of the environment, and connections that fail with [ErrStalled] when
 // nothing moves in either direction for too long. opts may be nil.
@@ -117,9 +139,7 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	req = req.Clone(ctx)
 	req.Header.Set("User-Agent", m.userAgent)
-	if requests, ok := ctx.Value(requestCounter{}).(*atomic.Int64); ok {
-		requests.Add(1)
-	}
+	purposeOf(ctx).requests.Add(1)
 	start := time.Now()
 	resp, err := m.base.RoundTrip(req)
 	result := ""
@@ -135,14 +155,10 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// requestCounter is the context key of a push's request count.
-type requestCounter struct{}
-
-// retrier sends a request again after a passing failure. Bodies come from
-// GetBody; a request without it is tried once.
+// retrier sends a request again after a passing failure, as often as its
+// purpose allows. Bodies come from GetBody; a request without it is tried once.
 type retrier struct {
 	base    http.RoundTripper
-	retries int
 	backoff func(n int) time.Duration
 }
 
@@ -153,7 +169,7 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		resp, err := r.base.RoundTrip(attempt)
-		again := n <= r.retries && (req.Body == nil || req.GetBody != nil)
+		again := n <= purposeOf(req.Context()).retries && (req.Body == nil || req.GetBody != nil)
 		if err != nil && (!again || !temporary(err)) {
 			return nil, err
 		}
