@@ -16,28 +16,15 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
-// known pushes an image without reading its source, where the registry has
-// all of it and the manifest is at hand. done is false where that fails, for
+// known pushes an image without reading its layers, where the registry has all
+// of it and the manifest is at hand. done is false where that fails, for
 // whatever reason but a cancelled context: the source then decides.
 func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err error) {
 	if p.opts.ImageID == "" || p.opts.DryRun {
 		return root, false, nil
 	}
-	entry, found := p.client.opts.Cache.image(p.opts.ImageID, p.opts.Compression, p.opts.Platform)
-	if found {
-		root, err = image.ParseManifest(entry.MediaType, entry.Manifest)
-	} else {
-		// The containerd store knows an image by its manifest's digest.
-		root, err = p.getManifest(ctx, p.opts.ImageID)
-	}
+	root, err = p.knownManifest(ctx)
 	if err != nil {
-		return image.Manifest{}, false, p.permanent(ctx, err)
-	}
-	exists, err := p.exists(ctx, "manifests", root.Descriptor.Digest)
-	if err == nil && !exists {
-		exists, err = p.mountAll(ctx, root)
-	}
-	if err != nil || !exists {
 		return image.Manifest{}, false, p.permanent(ctx, err)
 	}
 	if err := p.putTags(ctx, root); err != nil {
@@ -52,6 +39,25 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 		}
 	}
 	return root, true, nil
+}
+
+// knownManifest is the manifest that the image became, when the registry has
+// what it names. The containerd store and layouts know an image by the digest
+// of its manifest, others by that of its config.
+func (p *push) knownManifest(ctx context.Context) (image.Manifest, error) {
+	entry, found := p.client.opts.Cache.image(p.opts.ImageID, p.opts.Compression, p.opts.Platform)
+	if !found {
+		return p.getManifest(ctx, p.opts.ImageID)
+	}
+	root, err := image.ParseManifest(entry.MediaType, entry.Manifest)
+	if err != nil {
+		return root, err
+	}
+	exists, err := p.exists(ctx, "manifests", root.Descriptor.Digest)
+	if err != nil || exists {
+		return root, err
+	}
+	return root, p.mountAll(ctx, root)
 }
 
 // permanent keeps of the failures of a shortcut those that the long way would
@@ -70,9 +76,9 @@ func (p *push) permanent(ctx context.Context, err error) error {
 
 // mountAll asks for every blob of a manifest; the registry may hold them for
 // another package. An index is not tried: its children would have to be there.
-func (p *push) mountAll(ctx context.Context, root image.Manifest) (bool, error) {
+func (p *push) mountAll(ctx context.Context, root image.Manifest) error {
 	if isIndex(root.Descriptor.MediaType) {
-		return false, nil
+		return ErrManifestUnknown
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(cmp.Or(p.opts.Jobs, DefaultJobs))
@@ -85,11 +91,7 @@ func (p *push) mountAll(ctx context.Context, root image.Manifest) (bool, error) 
 			return err
 		})
 	}
-	err := group.Wait()
-	if errors.Is(err, ErrBlobUnknown) {
-		return false, nil
-	}
-	return err == nil, err
+	return group.Wait()
 }
 
 func isIndex(mediaType string) bool {

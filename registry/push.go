@@ -55,6 +55,9 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 	if err := opts.Validate(); err != nil {
 		return err
 	}
+	if opts.Source != nil && opts.ImageID == "" {
+		opts.ImageID = opts.Source.ID()
+	}
 	if opts.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, opts.Timeout, fmt.Errorf("%w after %v", context.DeadlineExceeded, opts.Timeout))

@@ -86,6 +86,24 @@ func saved(t *testing.T, modern bool, layer []byte) ([]byte, digest.Digest) {
 	return pack(t, entry{layerName, layer}, entry{configName, config}, entry{"manifest.json", manifest}), configID
 }
 
+// layout is a tar of an OCI layout with one raw layer, and the digest of its
+// manifest.
+func layout(t *testing.T, layer []byte) ([]byte, digest.Digest) {
+	t.Helper()
+	describe := func(mediaType string, data []byte) ocispec.Descriptor {
+		return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+	}
+	config := []byte("{}")
+	manifest := encode(t, ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		Config: describe(ocispec.MediaTypeImageConfig, config), Layers: []ocispec.Descriptor{describe(ocispec.MediaTypeImageLayer, layer)},
+	})
+	index := encode(t, ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, Manifests: []ocispec.Descriptor{describe(ocispec.MediaTypeImageManifest, manifest)}})
+	name := func(data []byte) string { return "blobs/sha256/" + digest.FromBytes(data).Encoded() }
+	return pack(t, entry{name(layer), layer}, entry{name(config), config}, entry{name(manifest), manifest},
+		entry{"index.json", index}, entry{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)}), digest.FromBytes(manifest)
+}
+
 // save gives an archive as a daemon would.
 func save(data []byte) image.SaveFunc {
 	return func(context.Context, string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
@@ -150,6 +168,44 @@ func TestPushOfADaemonsImage(t *testing.T) {
 	}
 }
 
+// The second push of a file does not read its layers: they may be damaged by
+// then.
+func TestUnchangedFileIsNotReadAgain(t *testing.T) {
+	t.Parallel()
+	layer := layerOf(t, 100_000)
+	legacy, _ := saved(t, false, layer)
+	modern, _ := saved(t, true, layer)
+	oci, _ := layout(t, layer)
+	for name, archive := range map[string][]byte{"legacy": legacy, "modern": modern, "layout": oci} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := registrytest.Start(t, registrytest.Config{})
+			c := clientOf(t, srv, registry.Options{Cache: registry.NewCache(t.TempDir())})
+			path := filepath.Join(t.TempDir(), "image.tar")
+			push := func(data []byte) (result registry.Result) {
+				t.Helper()
+				if err := os.WriteFile(path, data, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				source, err := image.Open(path, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer source.Close()
+				if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{Source: source, Result: &result}); err != nil {
+					t.Fatal(err)
+				}
+				return result
+			}
+			first := push(archive)
+			damaged := bytes.Replace(archive, layer[1000:2000], make([]byte, 1000), 1)
+			if again := push(damaged); again.Digest != first.Digest || again.BytesSent != 0 || again.Requests > 3 {
+				t.Errorf("got %+v, want %s with nothing sent in 3 requests", again, first.Digest)
+			}
+		})
+	}
+}
+
 func TestLayerThatIsCachedIsNotCompressedAgain(t *testing.T) {
 	t.Parallel()
 	srv := registrytest.Start(t, registrytest.Config{})
@@ -178,24 +234,14 @@ func TestRawLayerOfAStreamedLayout(t *testing.T) {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			srv := registrytest.Start(t, registrytest.Config{})
-			layer, config := layerOf(t, 5000), []byte("{}")
-			describe := func(mediaType string, data []byte) ocispec.Descriptor {
-				return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
-			}
-			manifest := encode(t, ocispec.Manifest{
-				Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-				Config: describe(ocispec.MediaTypeImageConfig, config), Layers: []ocispec.Descriptor{describe(ocispec.MediaTypeImageLayer, layer)},
-			})
-			index := encode(t, ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, Manifests: []ocispec.Descriptor{describe(ocispec.MediaTypeImageManifest, manifest)}})
-			name := func(data []byte) string { return "blobs/sha256/" + digest.FromBytes(data).Encoded() }
-			stream := pack(t, entry{name(layer), layer}, entry{name(config), config}, entry{name(manifest), manifest},
-				entry{"index.json", index}, entry{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)})
+			layer := layerOf(t, 5000)
+			stream, manifest := layout(t, layer)
 			c := clientOf(t, srv, registry.Options{Save: save(stream)})
 			var result registry.Result
 			if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{Result: &result, Compression: image.Compression{Algorithm: algorithm}}); err != nil {
 				t.Fatal(err)
 			}
-			if got, ok := srv.Registry.Blob(digest.FromBytes(layer)); !ok || !bytes.Equal(got, layer) || result.Digest != digest.FromBytes(manifest) {
+			if got, ok := srv.Registry.Blob(digest.FromBytes(layer)); !ok || !bytes.Equal(got, layer) || result.Digest != manifest {
 				t.Errorf("got %d bytes, %v, %+v", len(got), ok, result)
 			}
 		})

@@ -134,7 +134,8 @@ type PushOptions struct {
 	// ImageID is the digest under which the image's content is known: its
 	// config's (the image ID of Docker's classic store) or its manifest's (of
 	// the containerd store). With it, an image that the registry has already
-	// is pushed without reading the source. Empty means unknown.
+	// is pushed without reading the source. Empty means what [image.Source.ID]
+	// says of Source.
 	ImageID digest.Digest `json:"imageID,omitempty"`
 	// Platform is the one image to push of several, as "os/arch[/variant]",
 	// when Source is nil. Empty means all.

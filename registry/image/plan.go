@@ -223,6 +223,19 @@ func (p *plan) take(t *tree, n *node, taken map[digest.Digest]bool) error {
 	return nil
 }
 
+// id is the digest that stands for the whole content; see [Source.ID].
+func (p *plan) id() digest.Digest {
+	if p.bundle == nil {
+		return p.root.Descriptor.Digest
+	}
+	for _, l := range p.bundle.layers {
+		if l.part == nil || l.part.encoding != EncodingTar {
+			return ""
+		}
+	}
+	return p.bundle.config.desc.Digest
+}
+
 // image is what the plan amounts to once its parts are in the registry.
 func (p *plan) image(sent map[string]Sent) (*Image, error) {
 	image := &Image{Root: p.root, Children: p.children, Missing: slices.Clone(p.missing), Notices: p.notices}

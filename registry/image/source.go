@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"slices"
+
+	digest "github.com/opencontainers/go-digest"
 )
 
 // Source is an image to be pushed. [Source.Next] gives its blobs; when all
@@ -44,6 +46,18 @@ func (s *Source) Next(ctx context.Context) (*Blob, error) {
 func (s *Source) Finish(sent map[string]Sent) (*Image, error) {
 	image, err := s.reader.finish(sent)
 	return image, named(err, s.name)
+}
+
+// ID gives the digest under which the content of the image is known before it
+// is read: that of a layout's manifest or index, or that of the config of an
+// archive with raw layers, which is the image ID of Docker's classic store. It
+// is empty for a stream, and for an archive whose layers are compressed: other
+// bytes have the same config.
+func (s *Source) ID() digest.Digest {
+	if a, ok := s.reader.(*atRest); ok {
+		return a.plan.id()
+	}
+	return ""
 }
 
 // Close releases the source. It does not close the reader given to [Read].

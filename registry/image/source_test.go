@@ -51,6 +51,39 @@ func TestGoldenManifests(t *testing.T) {
 	}
 }
 
+// Only what fixes every byte that is pushed is the ID of a source.
+func TestSourceID(t *testing.T) {
+	raw := layerTar(t, "a")
+	config := configJSON(t, amd64, raw)
+	archive := func(layer []byte) []byte {
+		manifest := []map[string]any{{"Config": "config.json", "RepoTags": []string{"app:1"}, "Layers": []string{"a/layer.tar"}}}
+		return pack(t, entry{name: "config.json", data: config}, entry{name: "a/layer.tar", data: layer}, entry{name: "manifest.json", data: mustJSON(t, manifest)})
+	}
+	for name, test := range map[string]struct {
+		data []byte
+		want digest.Digest
+	}{
+		"raw layers":        {archive(raw), digest.FromBytes(config)},
+		"compressed layers": {archive(gzipped(t, raw)), ""},
+	} {
+		path := filepath.Join(t.TempDir(), "image.tar")
+		write(t, path, test.data)
+		s, err := image.Open(path, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := s.ID(); got != test.want {
+			t.Errorf("%s: got %q, want %q", name, got, test.want)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if s, err = image.Read(bytes.NewReader(test.data), "stream", nil); err != nil || s.ID() != "" {
+			t.Errorf("%s: a stream has the ID %q (%v)", name, s.ID(), err)
+		}
+	}
+}
+
 // Archives may hold layers that are compressed: their bytes stay.
 func TestCompressedLayersInArchive(t *testing.T) {
 	raw := [][]byte{layerTar(t, "a"), layerTar(t, "b"), layerTar(t, "c")}
