@@ -28,6 +28,13 @@ test-unit: ## run the tests that need no servers, quickly
 lint: ## check style and formatting
 	$$($(SERVERS) path golangci-lint) run --build-tags e2e ./...
 
+.PHONY: generate
+generate: ## write generated code, schemas and tables again
+	$$($(SERVERS) path controller-gen) object crd paths=./registry/v1alpha1 \
+		output:object:dir=registry/v1alpha1 output:crd:dir=registry/v1alpha1/crd
+	go test ./registry/v1alpha1 -run TestSchemas -update
+	go test ./plugin -run TestOptionsAreDocumented -update
+
 .PHONY: cover
 cover: ## print how much of registry/ its tests cover; fail below COVER percent
 	go test -coverprofile=coverage.out -coverpkg=./registry/... ./registry/...

@@ -40,6 +40,11 @@ var tools = []tool{
 		flags: []string{"-ldflags=-s -w -X main.version=VERSION"},
 	},
 	{
+		name: "controller-gen", module: "generate",
+		main: "sigs.k8s.io/controller-tools/cmd/controller-gen", source: "sigs.k8s.io/controller-tools",
+		flags: []string{"-ldflags=-s -w"},
+	},
+	{
 		name: "containerd", module: "engine",
 		main: "github.com/containerd/containerd/v2/cmd/containerd", source: "github.com/containerd/containerd/v2",
 		flags: []string{"-tags=no_systemd,no_btrfs,no_devmapper,no_zfs", "-ldflags=-s -w"},
@@ -99,8 +104,8 @@ func CacheDir() (string, error) {
 }
 
 // Program returns the path of a program: gitea, dockerd, containerd, docker,
-// docker-buildx, crane, regctl, oras or golangci-lint, each as its module under
-// test/tools pins it; or debian-dockerd, debian-docker, docker-registry, nginx,
+// docker-buildx, crane, regctl, oras, golangci-lint or controller-gen, each as
+// its module under test/tools pins it; or debian-dockerd, debian-docker, docker-registry, nginx,
 // skopeo or any other from a Debian package. One that is not there is a
 // [*MissingError].
 func Program(name string) (string, error) {
