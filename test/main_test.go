@@ -23,6 +23,7 @@ var (
 	sharedGitea      = share("gitea", startShared)
 	sharedRegistry   = share("registry", startSharedRegistry)
 	sharedClassic    = share("classic engine", startSharedEngine(servers.Classic))
+	sharedGraph      = share("graph engine", startSharedEngine(servers.Graph))
 	sharedContainerd = share("containerd engine", startSharedEngine(servers.Containerd))
 )
 
@@ -95,10 +96,9 @@ func registry(t *testing.T) *servers.Server {
 // engine returns the shared engine with the store.
 func engine(t *testing.T, store servers.Store) *servers.Engine {
 	t.Helper()
-	start := sharedClassic
-	if store == servers.Containerd {
-		start = sharedContainerd
-	}
+	start := map[servers.Store]func() (*servers.Engine, error){
+		servers.Classic: sharedClassic, servers.Graph: sharedGraph, servers.Containerd: sharedContainerd,
+	}[store]
 	e, err := start()
 	servers.Need(t, err)
 	return e

@@ -272,7 +272,7 @@ func exported(e *servers.Engine) image.SaveFunc {
 }
 
 func TestPushFromEachDaemon(t *testing.T) {
-	for _, store := range []servers.Store{servers.Classic, servers.Containerd} {
+	for _, store := range []servers.Store{servers.Classic, servers.Graph, servers.Containerd} {
 		for _, compression := range []image.Compression{{}, {Algorithm: image.Zstd}} {
 			t.Run(string(store)+" "+compression.String(), func(t *testing.T) {
 				e, g := engine(t, store), gitea(t)
@@ -304,6 +304,33 @@ func TestPushFromEachDaemon(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestBuildxInAPipe builds and pushes in one pipe, as docs/push.md shows it:
+// no daemon holds the image, no file does.
+func TestBuildxInAPipe(t *testing.T) {
+	t.Parallel()
+	g := gitea(t)
+	e, err := servers.StartEngine(t.Context(), servers.Containerd, servers.EngineOptions{})
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, e.Stop) })
+	servers.Need(t, e.InstallPlugin(program(t, "docker-buildx")))
+	servers.Need(t, e.InstallPlugin(filepath.Join(pluginDir(t), "docker-gitea")))
+	name := newUser(t, g)
+	token, err := g.CreateToken(t.Context(), name, "write:package")
+	servers.Need(t, err)
+	env := append(e.Env(), "DOCKER_GITEA_HOST="+g.Host, "DOCKER_GITEA_TOKEN="+token,
+		"DOCKER="+program(t, "docker"), "CA="+g.CAFile, "DIR="+buildContext(t, 4, 1<<20))
+	tag := name + "/app:1"
+	out := run(t, env, "bash", "-c", `set -o pipefail
+"$DOCKER" buildx build -o type=oci,dest=- "$DIR" | "$DOCKER" gitea push --ca-file "$CA" - `+tag)
+	digests := pull(t, g.Server, name, servers.AdminPassword, g.Host+"/"+tag)
+	for d := range digests {
+		if strings.Contains(out, d) {
+			return
+		}
+	}
+	t.Errorf("got %q, want one of %v", out, digests)
 }
 
 // pullWithSkopeo is [pull] for what crane does not know.

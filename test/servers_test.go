@@ -121,24 +121,6 @@ func TestEnginesPushToGitea(t *testing.T) {
 	}
 }
 
-func TestBuildxWritesALayoutToStandardOutput(t *testing.T) {
-	t.Parallel()
-	e, err := servers.StartEngine(t.Context(), servers.Containerd, servers.EngineOptions{})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, e.Stop) })
-	servers.Need(t, e.InstallPlugin(program(t, "docker-buildx")))
-	cmd := e.Command(t.Context(), "buildx", "build", "--output", "type=oci,dest=-", buildContext(t, 4, 1000))
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	archive := filepath.Join(t.TempDir(), "image.tar")
-	writeFile(t, archive, out)
-	if names := entries(t, archive); !strings.Contains(names, "oci-layout") {
-		t.Errorf("got entries %q, want an OCI layout", names)
-	}
-}
-
 func TestDistributionRegistry(t *testing.T) {
 	t.Parallel()
 	open := registry(t)

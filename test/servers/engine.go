@@ -14,10 +14,13 @@ import (
 // Store is where an engine keeps its images.
 type Store string
 
-// The two image stores differ in what an export holds and in how fast it is.
+// The image stores differ in what an export holds and in how fast it is.
 const (
 	// Classic is the store of graph drivers, in the engine that Debian packages (20.10).
 	Classic Store = "classic"
+	// Graph is the same store in a current engine, whose exports are archives
+	// and OCI layouts at once.
+	Graph Store = "graph"
 	// Containerd is the store of Engine 29 and later, with containerd beneath it.
 	Containerd Store = "containerd"
 )
@@ -58,6 +61,10 @@ func StartEngine(ctx context.Context, store Store, opts EngineOptions) (*Engine,
 		return nil, fmt.Errorf("make folder for engine: %w", err)
 	}
 	e := &Engine{dir: dir, cli: cli, Config: filepath.Join(dir, "config")}
+	args := opts.Args
+	if store == Graph {
+		args = append(args, "--feature", "containerd-snapshotter=false", "--storage-driver", "overlay2")
+	}
 	e.command = command{
 		path: daemon,
 		args: append([]string{
@@ -67,7 +74,7 @@ func StartEngine(ctx context.Context, store Store, opts EngineOptions) (*Engine,
 			"--pidfile", filepath.Join(dir, "pid"),
 			"--config-file", filepath.Join(dir, "daemon.json"),
 			"--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
-		}, opts.Args...),
+		}, args...),
 		env: []string{"PATH=" + path, "HOME=" + dir},
 		dir: dir, mounts: true,
 	}

@@ -3,7 +3,7 @@
 //
 //	servers build [NAME...]   install and build everything, or build the named programs
 //	servers path NAME         print where a program is, after building it if need be
-//	servers up NAME           run gitea, registry, classic or containerd until interrupted
+//	servers up NAME           run gitea, registry, classic, graph or containerd until interrupted
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
-const usage = "usage: servers build [NAME...] | path NAME | up gitea|registry|classic|containerd"
+const usage = "usage: servers build [NAME...] | path NAME | up gitea|registry|classic|graph|containerd"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -80,7 +80,7 @@ func start(ctx context.Context, name string, out io.Writer) (stop func() error, 
 		}
 		fmt.Fprintf(out, "url       %s\nca file   %s\n", s.URL, s.CAFile)
 		return s.Stop, nil
-	case string(servers.Classic), string(servers.Containerd):
+	case string(servers.Classic), string(servers.Graph), string(servers.Containerd):
 		e, err := servers.StartEngine(ctx, servers.Store(name), servers.EngineOptions{})
 		if err != nil {
 			return nil, err
