@@ -40,7 +40,7 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 		}
 	}
 	if blob.Compress || blob.Once || blob.Digest == "" {
-		return p.sendSpooled(ctx, blob, read)
+		return p.sendSpooled(ctx, blob, blob.Open, read)
 	}
 	c := &stored{open: blob.Open, digest: blob.Digest, size: blob.Size}
 	sent := image.Sent{Digest: blob.Digest, Size: blob.Size}
@@ -55,12 +55,12 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 // sendSpooled sends a blob that cannot simply be read again: it comes from a
 // stream, or it is compressed on its way. Filling the spool and sending from
 // it overlap.
-func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, read func()) error {
+func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
 	s := newSpool(spoolMemory)
 	fillCtx, stop := context.WithCancel(ctx)
 	filled := make(chan error, 1)
 	go func() {
-		err := p.fill(fillCtx, blob, s)
+		err := p.fill(fillCtx, blob, open, s)
 		s.finish(err)
 		read()
 		filled <- err
@@ -90,8 +90,8 @@ func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, read func()) e
 	return nil
 }
 
-// fill reads blob into s, compressing it if that is asked for.
-func (p *push) fill(ctx context.Context, blob *image.Blob, s *spool) (err error) {
+// fill reads blob, as open gives it, into s, compressing it if that is asked for.
+func (p *push) fill(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), s *spool) (err error) {
 	if blob.Compress {
 		select {
 		case p.compressors <- struct{}{}:
@@ -100,7 +100,7 @@ func (p *push) fill(ctx context.Context, blob *image.Blob, s *spool) (err error)
 			return ctx.Err()
 		}
 	}
-	r, err := blob.Open()
+	r, err := open()
 	if err != nil {
 		return fmt.Errorf("%w: %w", errSource, err)
 	}

@@ -75,6 +75,41 @@ func (c *Cache) keepHost(host string, e hostEntry) error {
 	return c.write(e, "hosts", digest.FromString(host).Encoded())
 }
 
+// loopbackEntry is where a daemon was let push to.
+type loopbackEntry struct {
+	Address    string `json:"address"`
+	Repository string `json:"repository"`
+}
+
+func (c *Cache) loopback() (loopbackEntry, bool) {
+	var e loopbackEntry
+	found := c.read(&e, "hosts", "loopback")
+	_, valid := IsLoopback(e.Address + "/" + e.Repository + ":" + LoopbackTag)
+	return e, found && valid
+}
+
+func (c *Cache) keepLoopback(e loopbackEntry) error { return c.write(e, "hosts", "loopback") }
+
+// Relayed returns how many of an image's layers, from the bottom on, a daemon
+// has pushed to host before by way of [PushOptions.Via]. It need not compress
+// them again.
+func (c *Cache) Relayed(host string, diffIDs []digest.Digest) int {
+	for i, d := range diffIDs {
+		if !c.read(&struct{}{}, "relayed", relayedKey(host, d)) {
+			return i
+		}
+	}
+	return len(diffIDs)
+}
+
+func (c *Cache) keepRelayed(host string, diffID digest.Digest) error {
+	return c.write(struct{}{}, "relayed", relayedKey(host, diffID))
+}
+
+func relayedKey(host string, diffID digest.Digest) string {
+	return digest.FromString(host + " " + diffID.String()).Encoded()
+}
+
 func cacheKey(id digest.Digest, compression image.Compression) string {
 	return digest.FromString(fmt.Sprintf("%s %s", id, compression)).Encoded()
 }

@@ -171,23 +171,29 @@ func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
 
 // exists asks whether a blob or manifest is in the repository.
 func (p *push) exists(ctx context.Context, kind string, d digest.Digest) (bool, error) {
+	_, found, err := p.stat(ctx, kind, d)
+	return found, err
+}
+
+// stat asks for the size of a blob or manifest of the repository.
+func (p *push) stat(ctx context.Context, kind string, d digest.Digest) (size int64, found bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, p.address(kind, d.String()), nil)
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
 	acceptManifests(req)
 	resp, err := p.stack.http.Do(req)
 	if err != nil {
-		return false, fmt.Errorf("find %s: %w", d, unwrapURL(err))
+		return 0, false, fmt.Errorf("find %s: %w", d, unwrapURL(err))
 	}
 	defer drain(resp)
 	switch resp.StatusCode {
 	case http.StatusOK:
-		return true, nil
+		return resp.ContentLength, true, nil
 	case http.StatusNotFound:
-		return false, nil
+		return 0, false, nil
 	}
-	return false, responseError("find "+d.String(), req, resp)
+	return 0, false, responseError("find "+d.String(), req, resp)
 }
 
 // wouldSend is what a dry run does in place of sending.

@@ -20,7 +20,8 @@ import (
 
 // push is one call of [Client.Push]. Its files follow the image's way: blobs
 // (blob.go, by the upload machine in upload.go), then manifests and tags
-// (manifest.go). What the cache knows saves steps (known.go).
+// (manifest.go). What the cache knows saves steps (known.go); a daemon may do
+// the reading and compressing itself (relay.go).
 type push struct {
 	client *Client
 	stack  *stack
@@ -128,6 +129,9 @@ func (p *push) run(ctx context.Context) (image.Manifest, error) {
 	p.warnTags()
 	root, done, err := p.known(ctx)
 	if err != nil || done {
+		return root, err
+	}
+	if root, done, err = p.relayed(ctx); err != nil || done {
 		return root, err
 	}
 	source, closeSource, err := p.source(ctx)

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -141,6 +142,16 @@ type PushOptions struct {
 	// when Source is nil. Empty means all.
 	Platform string `json:"platform,omitempty"`
 
+	// DiffIDs are those of the layers of ImageID, bottom first, where they are
+	// known. They let the cache learn what a push by way of Via made of them.
+	DiffIDs []digest.Digest `json:"-"`
+
+	// Via, when not nil, has whoever holds the image push it to a registry on
+	// this machine, which passes it on; a daemon may do that much faster than
+	// it exports. It returns when that push has ended. Where it cannot be done,
+	// for a reason that is not the destination's, Source or Save is read
+	// instead.
+	Via func(ctx context.Context, to Loopback) error `json:"-"`
 	// Source is where the image is read from. Push reads it to its end but
 	// does not close it. Nil means [Options.Save].
 	Source *image.Source `json:"-"`

@@ -1,0 +1,426 @@
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// Loopback is a registry of this machine that lives as long as one push. What
+// it is given goes on to the push's real destination.
+type Loopback struct {
+	// Repository is where to push to: "127.0.0.1:41234/docker-gitea-5f…".
+	// Daemons talk to such addresses without TLS.
+	Repository string
+	// Tag is the one to push.
+	Tag string
+	// Username and Password are this push's own; nobody else knows them.
+	Username, Password string
+}
+
+// LoopbackTag is the tag of every [Loopback]; with its repository it is a name
+// that nobody else gives to an image.
+const LoopbackTag = "push"
+
+// loopbackPrefix begins the last part of a [Loopback]'s repository.
+const loopbackPrefix = "docker-gitea-"
+
+// IsLoopback reports whether an image's name is that of a [Loopback]: such a
+// name is left behind when a push is killed. address is the host and port that
+// the push listened on.
+func IsLoopback(name string) (address string, ok bool) {
+	address, rest, _ := strings.Cut(name, "/")
+	repository, tag, _ := strings.Cut(rest, ":")
+	host, _, err := net.SplitHostPort(address)
+	id, named := strings.CutPrefix(repository, loopbackPrefix)
+	return address, err == nil && host == "127.0.0.1" && named && len(id) == 32 && tag == LoopbackTag
+}
+
+// relay is the registry behind a [Loopback]. It answers what a daemon asks
+// while it pushes (distribution-spec, "push"; the daemons' own ways are those
+// of moby's distribution package and of containerd's docker pusher): whether
+// there is a blob, from the real registry; a blob's bytes go there while they
+// arrive; the manifest of the tag is put under all tags of the push.
+type relay struct {
+	push       *push
+	repository string
+	username   string
+	password   string
+	cancel     context.CancelCauseFunc // of the push to this relay
+
+	// mu guards the fields below.
+	mu       sync.Mutex
+	sessions map[string]image.Sent // what an upload became so far
+	told     map[digest.Digest]bool
+	reached  bool
+	root     *image.Manifest
+	err      error // why the real registry does not take the image
+}
+
+// relayed has the holder of the image push it through a relay. done is false
+// where that could not be; the source then decides.
+func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err error) {
+	if p.opts.Via == nil || p.opts.DryRun {
+		return root, false, nil
+	}
+	listener, repository, err := p.listen(ctx)
+	if err != nil {
+		p.debug(ctx, "listen on a loopback port", err)
+		return root, false, nil
+	}
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r := &relay{
+		push: p, repository: repository, username: "docker-gitea", password: rand.Text(), cancel: cancel,
+		sessions: map[string]image.Sent{}, told: map[digest.Digest]bool{},
+	}
+	server := &http.Server{ //nolint:gosec // the only client is the daemon; what it sends slowly is its layers
+		Handler:     r.handler(),
+		BaseContext: func(net.Listener) context.Context { return inner },
+		ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // daemons try TLS first
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	err = p.opts.Via(inner, Loopback{
+		Repository: listener.Addr().String() + "/" + repository, Tag: LoopbackTag,
+		Username: r.username, Password: r.password,
+	})
+	cancel(nil)
+	// What still runs has no client any more, and has been told to end.
+	shut := server.Shutdown(context.WithoutCancel(ctx))
+	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
+		shut = errors.Join(shut, serveErr)
+	}
+	if shut != nil {
+		p.debug(ctx, "close the loopback port", shut)
+	}
+	switch {
+	case r.root != nil:
+		if err != nil {
+			p.note("the push is complete, but not its tidying up: %s", clean(err.Error()))
+		}
+		p.rememberRelayed(ctx, *r.root)
+		return *r.root, true, nil
+	case ctx.Err() != nil:
+		return root, false, ctx.Err()
+	case r.err != nil:
+		return root, false, r.err
+	case err == nil:
+		err = errors.New("it sent no manifest")
+	}
+	p.debug(ctx, "push by the daemon", err)
+	if r.reached { // otherwise the daemon is in another network, and nothing is wrong
+		p.note("the daemon could not push the image (%s); reading it instead", clean(err.Error()))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.sent)
+	p.blobs = nil
+	return root, false, nil
+}
+
+// listen opens the port of the last time, under the name of the last time,
+// since a daemon remembers by them what it has sent; or any port.
+func (p *push) listen(ctx context.Context) (net.Listener, string, error) {
+	cache := p.client.opts.Cache
+	entry, found := cache.loopback()
+	var config net.ListenConfig
+	if found {
+		if l, err := config.Listen(ctx, "tcp4", entry.Address); err == nil {
+			return l, entry.Repository, nil
+		}
+	}
+	l, err := config.Listen(ctx, "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, "", err
+	}
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // never fails
+	repository := loopbackPrefix + hex.EncodeToString(id)
+	if !found {
+		if err := cache.keepLoopback(loopbackEntry{Address: l.Addr().String(), Repository: repository}); err != nil {
+			p.debug(ctx, "remember the loopback port", err)
+		}
+	}
+	return l, repository, nil
+}
+
+// rememberRelayed keeps what the daemon made of the layers, for the next push
+// by whichever way.
+func (p *push) rememberRelayed(ctx context.Context, root image.Manifest) {
+	p.remember(ctx, root)
+	if len(p.opts.DiffIDs)+1 != len(root.References) {
+		return
+	}
+	for i, diffID := range p.opts.DiffIDs {
+		layer := root.References[i+1]
+		p.keepLayer(ctx, image.Sent{DiffID: diffID, Digest: layer.Digest, Size: layer.Size})
+		if err := p.client.opts.Cache.keepRelayed(p.client.Host(), diffID); err != nil {
+			p.debug(ctx, "remember layer", err)
+		}
+	}
+}
+
+func (r *relay) handler() http.Handler {
+	base := "/v2/" + r.repository
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v2/{$}", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("HEAD "+base+"/blobs/{digest}", r.statBlob)
+	mux.HandleFunc("POST "+base+"/blobs/uploads/{$}", r.startUpload)
+	mux.HandleFunc("PATCH "+base+"/blobs/uploads/{id}", r.streamUpload)
+	mux.HandleFunc("PUT "+base+"/blobs/uploads/{id}", r.commitUpload)
+	mux.HandleFunc("DELETE "+base+"/blobs/uploads/{id}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("PUT "+base+"/manifests/{reference}", r.putManifest)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusNotFound, "UNKNOWN", "not here")
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		username, password, _ := req.BasicAuth()
+		if subtle.ConstantTimeCompare([]byte(username+":"+password), []byte(r.username+":"+r.password)) != 1 {
+			w.Header().Set("WWW-Authenticate", `Basic realm="docker-gitea"`)
+			refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "this is for one push only")
+			return
+		}
+		r.mu.Lock()
+		r.reached = true
+		r.mu.Unlock()
+		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+		mux.ServeHTTP(w, req)
+	})
+}
+
+// refuse answers with an error of the specification ("error codes").
+func refuse(w http.ResponseWriter, status int, code, message string) {
+	type problem struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string][]problem{"errors": {{code, message}}}) // the client may be gone
+}
+
+// fail answers a request that err kept from being done. An error of the image's
+// holder is its own to mend; any other has been retried and ends the push.
+func (r *relay) fail(w http.ResponseWriter, err error) {
+	if !errors.Is(err, errSource) && !errors.Is(err, context.Canceled) {
+		r.mu.Lock()
+		if r.err == nil {
+			r.err = err
+		}
+		r.mu.Unlock()
+		r.cancel(err)
+	}
+	refuse(w, http.StatusInternalServerError, "UNKNOWN", clean(err.Error()))
+}
+
+// statBlob asks the real registry for a blob, under this name or any other.
+func (r *relay) statBlob(w http.ResponseWriter, req *http.Request) {
+	d, err := digest.Parse(req.PathValue("digest"))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "DIGEST_INVALID", "no digest")
+		return
+	}
+	size, found, err := r.find(req.Context(), d)
+	switch {
+	case err != nil:
+		r.fail(w, err)
+	case !found:
+		w.WriteHeader(http.StatusNotFound)
+	default:
+		r.exists(d, size)
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+		w.Header().Set("Docker-Content-Digest", d.String())
+	}
+}
+
+func (r *relay) find(ctx context.Context, d digest.Digest) (size int64, found bool, err error) {
+	size, found, err = r.push.stat(ctx, "blobs", d)
+	if err != nil || found {
+		return size, found, err
+	}
+	if mounted, err := r.push.mount(ctx, d); err != nil || !mounted {
+		return 0, false, err
+	}
+	return r.push.stat(ctx, "blobs", d)
+}
+
+// exists tells, once, of a blob that need not be sent.
+func (r *relay) exists(d digest.Digest, size int64) {
+	r.mu.Lock()
+	told := r.told[d]
+	r.told[d] = true
+	r.mu.Unlock()
+	if !told {
+		r.push.done(&image.Blob{Name: d.String(), Digest: d, Size: size}, image.Sent{Digest: d, Size: size}, StatusExists)
+	}
+}
+
+func (r *relay) startUpload(w http.ResponseWriter, _ *http.Request) {
+	id := strings.ToLower(rand.Text())
+	r.mu.Lock()
+	r.sessions[id] = image.Sent{}
+	r.mu.Unlock()
+	r.accepted(w, id, 0)
+}
+
+func (r *relay) accepted(w http.ResponseWriter, id string, size int64) {
+	w.Header().Set("Location", "/v2/"+r.repository+"/blobs/uploads/"+id)
+	w.Header().Set("Docker-Upload-UUID", id)
+	w.Header().Set("Range", fmt.Sprintf("0-%d", max(size-1, 0)))
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// session is what an upload became so far; its digest is empty before the
+// first byte.
+func (r *relay) session(id string) (image.Sent, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sent, ok := r.sessions[id]
+	return sent, ok
+}
+
+// streamUpload passes on a blob whose digest comes at its end: moby sends a
+// layer while it compresses it, in one request.
+func (r *relay) streamUpload(w http.ResponseWriter, req *http.Request) {
+	id := req.PathValue("id")
+	sent, known := r.session(id)
+	switch {
+	case !known:
+		refuse(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "no such upload")
+		return
+	case sent.Digest != "":
+		refuse(w, http.StatusRequestedRangeNotSatisfiable, "BLOB_UPLOAD_INVALID", "an upload is one request")
+		return
+	}
+	sent, err := r.passOn(req, &image.Blob{Name: id})
+	if err != nil {
+		r.fail(w, err)
+		return
+	}
+	r.mu.Lock()
+	r.sessions[id] = sent
+	r.mu.Unlock()
+	r.accepted(w, id, sent.Size)
+}
+
+// commitUpload ends a streamed upload, or takes a whole one: containerd knows
+// what it sends.
+func (r *relay) commitUpload(w http.ResponseWriter, req *http.Request) {
+	id := req.PathValue("id")
+	sent, known := r.session(id)
+	d, err := digest.Parse(req.URL.Query().Get("digest"))
+	switch {
+	case !known:
+		refuse(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "no such upload")
+		return
+	case err == nil && sent.Digest == "" && req.ContentLength >= 0:
+		if sent, err = r.passOn(req, &image.Blob{Name: id, Digest: d, Size: req.ContentLength}); err != nil {
+			r.fail(w, err)
+			return
+		}
+	}
+	if err != nil || d != sent.Digest {
+		refuse(w, http.StatusBadRequest, "DIGEST_INVALID", "the digest is not that of the content")
+		return
+	}
+	r.mu.Lock()
+	delete(r.sessions, id)
+	r.told[d] = true
+	r.mu.Unlock()
+	w.Header().Set("Location", "/v2/"+r.repository+"/blobs/"+d.String())
+	w.Header().Set("Docker-Content-Digest", d.String())
+	w.WriteHeader(http.StatusCreated)
+}
+
+// passOn sends the body of a request to the real registry as a blob, reading
+// it to its end also where the registry turns out to have it.
+func (r *relay) passOn(req *http.Request, blob *image.Blob) (image.Sent, error) {
+	ctx := req.Context()
+	if err := r.push.gate.acquire(ctx); err != nil {
+		return image.Sent{}, err
+	}
+	defer r.push.gate.release()
+	open := func() (io.ReadCloser, error) { return io.NopCloser(req.Body), nil }
+	if blob.Digest != "" {
+		open = func() (io.ReadCloser, error) {
+			return io.NopCloser(&verified{r: req.Body, rest: blob.Size, verifier: blob.Digest.Verifier()}), nil
+		}
+	}
+	if err := r.push.sendSpooled(ctx, blob, open, func() {}); err != nil {
+		return image.Sent{}, err
+	}
+	if _, err := io.Copy(io.Discard, req.Body); err != nil {
+		return image.Sent{}, fmt.Errorf("%w: %w", errSource, err)
+	}
+	r.push.mu.Lock()
+	defer r.push.mu.Unlock()
+	return r.push.sent[blob.Name], nil
+}
+
+// verified gives an error in place of [io.EOF] where its content is not what
+// was announced.
+type verified struct {
+	r        io.Reader
+	rest     int64
+	verifier digest.Verifier
+}
+
+func (v *verified) Read(p []byte) (int, error) {
+	n, err := v.r.Read(p)
+	_, _ = v.verifier.Write(p[:n]) // a hash never fails
+	v.rest -= int64(n)
+	if errors.Is(err, io.EOF) && (v.rest != 0 || !v.verifier.Verified()) {
+		err = ErrDigestMismatch
+	}
+	return n, err
+}
+
+// putManifest passes a manifest on: one of an index by its digest, the one of
+// the tag under all tags of the push.
+func (r *relay) putManifest(w http.ResponseWriter, req *http.Request) {
+	data, err := io.ReadAll(io.LimitReader(req.Body, maxManifest+1))
+	if err != nil {
+		r.fail(w, fmt.Errorf("%w: %w", errSource, err))
+		return
+	}
+	m, err := image.ParseManifest(req.Header.Get("Content-Type"), data)
+	reference := req.PathValue("reference")
+	if err != nil || reference != LoopbackTag && reference != m.Descriptor.Digest.String() {
+		refuse(w, http.StatusBadRequest, "MANIFEST_INVALID", "this is no such manifest")
+		return
+	}
+	if reference == LoopbackTag {
+		err = r.push.putTags(req.Context(), m)
+	} else {
+		err = r.push.putManifest(req.Context(), m, reference)
+	}
+	if err != nil {
+		r.fail(w, err)
+		return
+	}
+	if reference == LoopbackTag {
+		r.mu.Lock()
+		r.root = &m
+		r.mu.Unlock()
+	}
+	w.Header().Set("Location", "/v2/"+r.repository+"/manifests/"+reference)
+	w.Header().Set("Docker-Content-Digest", m.Descriptor.Digest.String())
+	w.WriteHeader(http.StatusCreated)
+}

@@ -1,0 +1,239 @@
+package registry_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	digest "github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+)
+
+// holder is somebody who has an image and pushes it to a loopback registry.
+type holder struct {
+	to       registry.Loopback
+	password string
+}
+
+// do performs a request and wants a status.
+func (h *holder) do(ctx context.Context, method, path string, body []byte, want int) (http.Header, error) {
+	host, repository, _ := strings.Cut(h.to.Repository, "/")
+	if !strings.HasPrefix(path, "/v2/") {
+		path = "/v2/" + repository + "/" + path
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+host+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.SetBasicAuth(h.to.Username, h.password)
+	req.Header.Set("Content-Type", ocispec.MediaTypeImageManifest)
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err == nil && resp.StatusCode != want {
+		err = fmt.Errorf("%s %s: %s: %s, want %d", method, path, resp.Status, text, want)
+	}
+	return resp.Header, err
+}
+
+// stream uploads as moby does, whole as containerd does.
+func (h *holder) stream(ctx context.Context, blob []byte, d digest.Digest, want int) error {
+	header, err := h.do(ctx, http.MethodPost, "blobs/uploads/", nil, http.StatusAccepted)
+	if err != nil {
+		return err
+	}
+	if header, err = h.do(ctx, http.MethodPatch, header.Get("Location"), blob, http.StatusAccepted); err != nil {
+		return err
+	}
+	_, err = h.do(ctx, http.MethodPut, header.Get("Location")+"?digest="+d.String(), nil, want)
+	return err
+}
+
+func (h *holder) whole(ctx context.Context, blob []byte, d digest.Digest, want int) error {
+	header, err := h.do(ctx, http.MethodPost, "blobs/uploads/", nil, http.StatusAccepted)
+	if err != nil {
+		return err
+	}
+	_, err = h.do(ctx, http.MethodPut, header.Get("Location")+"?digest="+d.String(), blob, want)
+	return err
+}
+
+// parts are a config, a layer and their manifest.
+func parts(t *testing.T) (config, layer, manifest []byte) {
+	t.Helper()
+	config, layer = []byte(`{"rootfs":{"type":"layers"}}`), noise(t, 9, 6<<20)
+	manifest = encode(t, ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		Config: ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(config), Size: int64(len(config))},
+		Layers: []ocispec.Descriptor{{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: digest.FromBytes(layer), Size: int64(len(layer))}},
+	})
+	return config, layer, manifest
+}
+
+// relayClient is a client for a registry of its own.
+func relayClient(t *testing.T, config registrytest.Config) *registry.Client {
+	t.Helper()
+	server := registrytest.Start(t, config)
+	c, err := registry.New(registry.RegistryConfig{URL: server.URL, Auth: registry.AuthConfig{Token: registrytest.Token}, CAFiles: []string{server.CAFile}},
+		&registry.Options{Cache: registry.NewCache(t.TempDir())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestRelay(t *testing.T) {
+	config, layer, manifest := parts(t)
+	configDigest, layerDigest := digest.FromBytes(config), digest.FromBytes(layer)
+	c := relayClient(t, registrytest.Config{})
+	var repositories []string
+	push := func(via func(context.Context, *holder) error, opts registry.PushOptions) (registry.Result, error) {
+		var result registry.Result
+		opts.Result = &result
+		opts.Via = func(ctx context.Context, to registry.Loopback) error {
+			repositories = append(repositories, to.Repository)
+			err := via(ctx, &holder{to, to.Password})
+			if err != nil {
+				t.Error(err)
+			}
+			return err
+		}
+		err := c.Push(t.Context(), "alice/app:1", opts)
+		return result, err
+	}
+	result, err := push(func(ctx context.Context, h *holder) error {
+		_, err := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, http.StatusNotFound)
+		_, errPut := h.do(ctx, http.MethodPut, "manifests/push", []byte("{"), http.StatusBadRequest)
+		if err = errors.Join(err, errPut,
+			h.stream(ctx, layer, layerDigest, http.StatusCreated),
+			h.stream(ctx, config, layerDigest, http.StatusBadRequest),
+			h.whole(ctx, config, configDigest, http.StatusCreated)); err != nil {
+			return err
+		}
+		_, err = h.do(ctx, http.MethodPut, "manifests/push", manifest, http.StatusCreated)
+		return err
+	}, registry.PushOptions{Tags: []string{"2"}, ImageID: "sha256:" + digest.Digest(strings.Repeat("1", 64)), DiffIDs: []digest.Digest{layerDigest}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Digest != digest.FromBytes(manifest) || len(result.Tags) != 2 || result.BytesSent < int64(len(layer)) {
+		t.Errorf("got %+v", result)
+	}
+
+	// The image is known now; another one finds the layer there, under the
+	// name of the first time, which is what a daemon remembers it by.
+	again, err := push(func(context.Context, *holder) error { return errors.New("not needed") },
+		registry.PushOptions{ImageID: "sha256:" + digest.Digest(strings.Repeat("1", 64))})
+	if err != nil || again.BytesSent != 0 {
+		t.Errorf("the same image: %v, %+v", err, again)
+	}
+	other, err := push(func(ctx context.Context, h *holder) error {
+		header, err := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, http.StatusOK)
+		if got := header.Get("Content-Length"); err == nil && got != fmt.Sprint(len(layer)) {
+			err = fmt.Errorf("size %s, want %d", got, len(layer))
+		}
+		if err != nil {
+			return err
+		}
+		_, err = h.do(ctx, http.MethodPut, "manifests/push", manifest, http.StatusCreated)
+		return err
+	}, registry.PushOptions{})
+	if err != nil || other.BytesSent != 0 {
+		t.Errorf("the same layer: %v, %+v", err, other)
+	}
+	if len(repositories) != 2 || repositories[0] != repositories[1] {
+		t.Errorf("the loopback registries were %v", repositories)
+	}
+	if _, ours := registry.IsLoopback(repositories[0] + ":" + registry.LoopbackTag); !ours {
+		t.Errorf("%s is not recognised", repositories[0])
+	}
+}
+
+// Nobody else may use the port while a push lasts.
+func TestRelayWantsItsPassword(t *testing.T) {
+	_, _, manifest := parts(t)
+	err := relayClient(t, registrytest.Config{}).Push(t.Context(), "alice/app:1", registry.PushOptions{
+		Via: func(ctx context.Context, to registry.Loopback) error {
+			stranger := &holder{to, "guess"}
+			for _, path := range []string{"/v2/", "manifests/push"} {
+				if _, err := stranger.do(ctx, http.MethodPut, path, manifest, http.StatusUnauthorized); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		},
+	})
+	if !errors.Is(err, registry.ErrNoSource) {
+		t.Errorf("got %v, want %v", err, registry.ErrNoSource)
+	}
+}
+
+// What the registry refuses ends the holder's push too, and is the error; what
+// fails elsewhere leads to the export.
+func TestRelayFailures(t *testing.T) {
+	_, layer, _ := parts(t)
+	err := relayClient(t, registrytest.Config{}).Push(t.Context(), "nobody/app:1", registry.PushOptions{
+		Via: func(ctx context.Context, to registry.Loopback) error {
+			_ = (&holder{to, to.Password}).stream(ctx, layer, digest.FromBytes(layer), http.StatusCreated)
+			<-ctx.Done()
+			return ctx.Err()
+		},
+	})
+	if !errors.Is(err, registry.ErrOwnerUnknown) {
+		t.Errorf("got %v, want %v", err, registry.ErrOwnerUnknown)
+	}
+
+	server := registrytest.Start(t, registrytest.Config{})
+	archive, _ := saved(t, true, pack(t, entry{"file", noise(t, 3, 1000)}))
+	c, err := registry.New(registry.RegistryConfig{URL: server.URL, Auth: registry.AuthConfig{Token: registrytest.Token}, CAFiles: []string{server.CAFile}},
+		&registry.Options{Save: save(archive)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var notes []string
+	for _, via := range []func(context.Context, *holder) error{
+		func(context.Context, *holder) error { return errors.New("connection refused") },
+		func(ctx context.Context, h *holder) error {
+			return h.whole(ctx, layer, digest.FromBytes(layer), http.StatusCreated)
+		},
+	} {
+		var result registry.Result
+		if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{
+			Via:      func(ctx context.Context, to registry.Loopback) error { return via(ctx, &holder{to, to.Password}) },
+			Progress: func(e registry.Event) { notes = append(notes, e.Note) },
+			Result:   &result,
+		}); err != nil || len(result.Blobs) != 2 {
+			t.Errorf("got %v and %d blobs, want those of the export", err, len(result.Blobs))
+		}
+	}
+	if got := strings.Join(notes, ""); strings.Contains(got, "refused") || !strings.Contains(got, "sent no manifest") {
+		t.Errorf("got the notes %q, want one about the missing manifest", got)
+	}
+}
+
+func TestIsLoopback(t *testing.T) {
+	id := strings.Repeat("a", 32)
+	for name, want := range map[string]bool{
+		"127.0.0.1:4000/docker-gitea-" + id + ":push":   true,
+		"127.0.0.1:4000/docker-gitea-" + id + ":latest": false,
+		"127.0.0.1:4000/docker-gitea-short:push":        false,
+		"127.0.0.1:4000/app:push":                       false,
+		"example.com:4000/docker-gitea-" + id + ":push": false,
+		"docker-gitea-" + id + ":push":                  false,
+	} {
+		if _, got := registry.IsLoopback(name); got != want {
+			t.Errorf("%s: got %t", name, got)
+		}
+	}
+}
