@@ -139,6 +139,8 @@ type pusher struct {
 	// clients are those built so far, by host.
 	clients map[string]*registry.Client
 	daemon  *daemon.Client
+	// viaErr is why the daemon could not push by itself.
+	viaErr error
 }
 
 func (p *pusher) fromArchive(ctx context.Context) error {
@@ -219,6 +221,13 @@ func (p *pusher) daemonImage(ctx context.Context, found daemon.Image, targets []
 		push.Image = found.Export
 		push.ImageID = digest.Digest(found.ID)
 		push.Platform = p.settings.platform
+		push.DiffIDs = diffIDs(found)
+		if p.settings.via != viaExport {
+			push.Via = func(ctx context.Context, to registry.Loopback) error {
+				p.viaErr = p.viaDaemon(ctx, found, t.host, to)
+				return p.viaErr
+			}
+		}
 		if err := p.one(ctx, t, push); err != nil {
 			return err
 		}
@@ -301,6 +310,9 @@ func (p *pusher) client(ctx context.Context, host string) (*registry.Client, err
 
 // save is the registry client's way to the daemon.
 func (p *pusher) save(ctx context.Context, name string) (io.ReadCloser, error) {
+	if p.settings.via == viaDaemon && p.viaErr != nil {
+		return nil, withHint(fmt.Errorf("the daemon could not push: %w", p.viaErr), "--via export reads the image instead")
+	}
 	return p.daemon.Save(ctx, name, p.settings.platform)
 }
 

@@ -35,6 +35,7 @@ type settings struct {
 	quiet         bool
 	dryRun        bool
 	progress      progressMode
+	via           via
 }
 
 // register declares the options with their defaults. This is the one place
@@ -60,6 +61,8 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.IntVar(&s.level, "compression-level", 0, "Level of the compression (0: its default)")
 	flags.BoolVarP(&s.quiet, "quiet", "q", false, "Print only the pushed references")
 	flags.BoolVar(&s.dryRun, "dry-run", false, "Say what would be sent, and send nothing")
+	s.via = viaAuto
+	flags.Var(&s.via, "via", `How an image leaves the docker daemon ("auto", "export", "daemon")`)
 	s.progress = progressMode(progress.ModeAuto)
 	flags.Var(&s.progress, "progress", `How to show progress ("auto", "tty", "plain", "quiet")`)
 }

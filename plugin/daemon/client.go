@@ -1,10 +1,11 @@
 // Package daemon takes images out of a Docker Engine, through its HTTP API.
-// It needs four read-only calls, present in every engine from 20.10 on, and
+// It needs a few calls, present in every engine from 20.10 on, and
 // therefore does without Docker's own client and the tracing libraries that
 // it brings along.
 //
 // endpoint.go finds the daemon that docker itself would use; client.go
-// connects to it; image.go asks it for images; errors.go says what went wrong.
+// connects to it; image.go asks it for images; push.go has it push them;
+// errors.go says what went wrong.
 package daemon
 
 import (
@@ -12,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -83,7 +85,7 @@ func newTransport(endpoint Endpoint) (*http.Transport, string, error) {
 // version known here would lock out daemons that raise their minimum, and the
 // calls used have only ever grown.
 func (c *Client) negotiate(ctx context.Context) error {
-	resp, err := c.send(ctx, "/_ping", nil)
+	resp, err := c.send(ctx, http.MethodGet, "/_ping", nil, nil)
 	if err != nil {
 		return err
 	}
@@ -98,14 +100,19 @@ func (c *Client) negotiate(ctx context.Context) error {
 	return nil
 }
 
-// get calls path with the version in front. The caller closes the body of a
-// successful answer; any other is an [*Error].
+// get reads from path; see do.
 func (c *Client) get(ctx context.Context, op, path string, query url.Values) (*http.Response, error) {
-	resp, err := c.send(ctx, "/v"+c.api.String()+path, query)
+	return c.do(ctx, op, http.MethodGet, path, query, nil)
+}
+
+// do calls path with the version in front. The caller closes the body of a
+// successful answer; any other is an [*Error].
+func (c *Client) do(ctx context.Context, op, method, path string, query url.Values, header http.Header) (*http.Response, error) {
+	resp, err := c.send(ctx, method, "/v"+c.api.String()+path, query, header)
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode < http.StatusMultipleChoices {
 		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -125,15 +132,16 @@ func (c *Client) getJSON(ctx context.Context, op, path string, query url.Values,
 	return nil
 }
 
-func (c *Client) send(ctx context.Context, path string, query url.Values) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, method, path string, query url.Values, header http.Header) (*http.Response, error) {
 	target := c.base + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	req, err := http.NewRequestWithContext(ctx, method, target, nil)
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(req.Header, header)
 	resp, err := c.http.Do(req)
 	if ctx.Err() != nil {
 		if err == nil {

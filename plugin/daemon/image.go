@@ -23,6 +23,13 @@ type Image struct {
 	ID string `json:"Id"`
 	// RepoTags are its names, in docker's short form.
 	RepoTags []string `json:"RepoTags"`
+	// Size is the bytes of the files in its layers.
+	Size int64 `json:"Size"`
+	// RootFS has the diff IDs of its layers, bottom first; a list of images
+	// leaves them out.
+	RootFS struct {
+		Layers []string `json:"Layers"`
+	} `json:"RootFS"`
 
 	// Export is what to ask [Client.Save] for to get this image and no other.
 	Export string `json:"-"`
@@ -104,7 +111,7 @@ func (c *Client) Tags(ctx context.Context, name string) (map[string]Image, error
 	if err != nil {
 		return nil, fmt.Errorf("image %q: %w", name, err)
 	}
-	images, err := c.list(ctx)
+	images, err := c.list(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -125,20 +132,20 @@ func (c *Client) Tags(ctx context.Context, name string) (map[string]Image, error
 
 // Names returns the names of all images, sorted.
 func (c *Client) Names(ctx context.Context) ([]string, error) {
-	images, err := c.list(ctx)
+	images, err := c.list(ctx, nil)
 	return names(images), err
 }
 
-func (c *Client) list(ctx context.Context) ([]Image, error) {
+func (c *Client) list(ctx context.Context, query url.Values) ([]Image, error) {
 	var images []Image
-	err := c.getJSON(ctx, "list images", "/images/json", nil, &images)
+	err := c.getJSON(ctx, "list images", "/images/json", query, &images)
 	return images, err
 }
 
 // notFound looks for names that may have been meant. That the list fails too
 // is no news.
 func (c *Client) notFound(ctx context.Context, name string) error {
-	images, _ := c.list(ctx)
+	images, _ := c.list(ctx, nil)
 	return &NotFoundError{Name: name, Endpoint: c.endpoint, Similar: similar(name, images)}
 }
 

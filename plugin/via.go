@@ -1,0 +1,152 @@
+package plugin
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/plugin/daemon"
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// via is how an image leaves the daemon.
+type via string
+
+const (
+	// viaAuto chooses the quicker of the others.
+	viaAuto via = "auto"
+	// viaExport reads the stream of `docker save`.
+	viaExport via = "export"
+	// viaDaemon lets the daemon push to a loopback port of ours, from where
+	// the registry's client passes everything on.
+	viaDaemon via = "daemon"
+)
+
+// Set implements [pflag.Value].
+func (v *via) Set(s string) error {
+	switch via(s) {
+	case viaAuto, viaExport, viaDaemon:
+		*v = via(s)
+		return nil
+	}
+	return fmt.Errorf("%q is none of auto, export, daemon", s)
+}
+
+// String implements [pflag.Value].
+func (v *via) String() string { return string(*v) }
+
+// Type implements [pflag.Value].
+func (v *via) Type() string { return "string" }
+
+// untagTimeout bounds the removal of a temporary name after an interruption.
+const untagTimeout = 10 * time.Second
+
+// errExportQuicker is why a push does not go through the daemon.
+var errExportQuicker = errors.New("the export is quicker")
+
+// viaDaemon has the daemon push an image to a loopback port, if that can be
+// done and, unless the user wants it, if it is quicker.
+func (p *pusher) viaDaemon(ctx context.Context, found daemon.Image, host string, to registry.Loopback) error {
+	info, err := p.daemon.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if fault := p.exportOnly(info, found); fault != "" {
+		return errors.New(fault)
+	}
+	if p.settings.via == viaAuto {
+		known := cache().Relayed(host, diffIDs(found))
+		if quicker, err := p.quicker(ctx, info, found, known); err != nil || !quicker {
+			return cmp.Or(err, errExportQuicker)
+		}
+	}
+	return p.pushAs(ctx, found.ID, to)
+}
+
+func diffIDs(found daemon.Image) []digest.Digest {
+	var ids []digest.Digest
+	for _, id := range found.RootFS.Layers {
+		ids = append(ids, digest.Digest(id))
+	}
+	return ids
+}
+
+// exportOnly says why only an export does what is wanted.
+func (p *pusher) exportOnly(info daemon.Info, found daemon.Image) string {
+	c := p.plan.options.Compression
+	switch {
+	case len(found.RepoTags) == 0:
+		return "the image has no name, and would be removed with its temporary one"
+	case !info.Containerd() && (c.Level != 0 || c.Algorithm != "" && c.Algorithm != "gzip"):
+		return "the daemon compresses with gzip, at its own level"
+	}
+	return ""
+}
+
+// quicker reports whether a push by the daemon beats its export, with known
+// of the image's layers, from the bottom on, pushed by it before.
+//
+// The containerd store has the layers compressed, exports them slowly and
+// pushes them fast. The classic store compresses a layer that it does not
+// know on one core, three times as slowly as it exports and this program
+// compresses; what it knows costs it nothing, while its export always has
+// everything in it.
+func (p *pusher) quicker(ctx context.Context, info daemon.Info, found daemon.Image, known int) (bool, error) {
+	switch {
+	case !info.SharesLoopback():
+		return false, nil
+	case info.Containerd():
+		return true, nil
+	case known == 0:
+		return false, nil
+	}
+	size, err := p.daemon.TopSize(ctx, found.ID, len(found.RootFS.Layers)-known)
+	return size < found.Size/3, err
+}
+
+// pushAs has the daemon push an image under a name that exists only meanwhile.
+func (p *pusher) pushAs(ctx context.Context, id string, to registry.Loopback) (err error) {
+	if err := p.removeLeftovers(ctx); err != nil {
+		return err
+	}
+	host, _ := registry.IsLoopback(to.Repository + ":" + to.Tag)
+	if err := p.daemon.Tag(ctx, id, to.Repository, to.Tag); err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), untagTimeout)
+		defer cancel()
+		err = errors.Join(err, p.daemon.Untag(ctx, to.Repository+":"+to.Tag))
+	}()
+	return p.daemon.Push(ctx, to.Repository, to.Tag, p.settings.platform,
+		daemon.Auth{Username: to.Username, Password: to.Password, Server: host})
+}
+
+// removeLeftovers takes away the temporary names of pushes that were killed:
+// nobody listens any more at the port that they name.
+func (p *pusher) removeLeftovers(ctx context.Context) error {
+	names, err := p.daemon.Matching(ctx, "127.0.0.1:*/*")
+	if err != nil {
+		return err
+	}
+	var dialer net.Dialer
+	for _, name := range names {
+		address, ours := registry.IsLoopback(name)
+		if !ours {
+			continue
+		}
+		if conn, err := dialer.DialContext(ctx, "tcp", address); err == nil {
+			_ = conn.Close() // it was only a question
+			continue
+		}
+		if err := p.daemon.Untag(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+//go:build e2e
+
+package test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/docker-gitea/docker-gitea/test/servers"
+)
+
+// TestPushViaTheDaemon pushes through the daemon's own push: first, again, and
+// with a layer added; every time what arrived is pulled back, and no name is
+// left in the daemon.
+func TestPushViaTheDaemon(t *testing.T) {
+	plugin := filepath.Join(pluginDir(t), "docker-gitea")
+	for _, store := range []servers.Store{servers.Classic, servers.Graph, servers.Containerd} {
+		t.Run(string(store), func(t *testing.T) {
+			e, g := engine(t, store), gitea(t)
+			name := newUser(t, g)
+			token, err := g.CreateToken(t.Context(), name, "write:package")
+			servers.Need(t, err)
+			env := append(e.Env(), "HOME="+t.TempDir(), "DOCKER_GITEA_HOST="+g.Host, "DOCKER_GITEA_TOKEN="+token, "DOCKER_GITEA_CA_FILE="+g.CAFile)
+			dir := buildContext(t, 40, 20<<20)
+			tag := name + "/app:1"
+			push := func() string {
+				out := run(t, append(env, "PLUGIN="+plugin, "TAG="+tag), "bash", "-c", `"$PLUGIN" gitea push --via daemon --progress plain "$TAG" "$DOCKER_GITEA_HOST/$TAG" 2>&1`)
+				assertBlobs(t, pull(t, g.Server, name, servers.AdminPassword, g.Host+"/"+tag), pullWithSkopeo(t, g.Server, name, g.Host+"/"+tag))
+				names, err := e.Run(t.Context(), "images", "--all", "--digests")
+				servers.Need(t, err)
+				if strings.Contains(names, "docker-gitea-") {
+					t.Errorf("left behind: %s", names)
+				}
+				return out
+			}
+			servers.Need(t, e.Build(t.Context(), tag, dir))
+			// The name that a killed push leaves behind; nobody listens at port 1.
+			_, err = e.Run(t.Context(), "tag", tag, "127.0.0.1:1/docker-gitea-0123456789abcdef0123456789abcdef:push")
+			servers.Need(t, err)
+			t.Log(push())
+			if out := push(); !strings.Contains(out, "already exists") {
+				t.Errorf("pushed again: %s", out)
+			}
+			addLayer(t, dir)
+			servers.Need(t, e.Build(t.Context(), tag, dir))
+			out := push()
+			t.Log(out)
+			if !strings.Contains(out, "already exists") || !strings.Contains(out, "Pushed") {
+				t.Errorf("pushed one more layer: %s", out)
+			}
+		})
+	}
+}
+
+// addLayer makes a build give one small layer more.
+func addLayer(t *testing.T, dir string) {
+	t.Helper()
+	writeFile(t, filepath.Join(dir, "small"), content(41, 10_000))
+	path := filepath.Join(dir, "Dockerfile")
+	dockerfile, err := os.ReadFile(path)
+	servers.Need(t, err)
+	writeFile(t, path, append(dockerfile, "\nCOPY small /small\n"...))
+}
