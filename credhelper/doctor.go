@@ -68,7 +68,7 @@ func (h *helper) doctor(ctx context.Context, host string) error {
 				}
 				broken = broken || !f.harmless
 			}
-			fmt.Fprintf(h.Stdout, "%-4s  %s: %s\n", mark, examination.name, text)
+			fmt.Fprintf(h.Stdout, "%-4s  %s: %s\n", mark, examination.name, printable(text))
 			if f.advice != "" {
 				fmt.Fprintf(h.Stdout, "      hint: %s\n", f.advice)
 			}

@@ -1,6 +1,7 @@
 package credhelper
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -42,6 +43,7 @@ type fakeGitea struct {
 	access    map[string]bool   // access tokens issued
 	codes     map[string]string // challenge by code
 	tokens    map[string]string // scope by personal access token
+	username  string            // what it calls its user; empty for alice
 	password  string            // alice's
 	otp       string
 	posts     []url.Values
@@ -167,7 +169,7 @@ func (g *fakeGitea) userInfo(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	answer(w, map[string]string{"preferred_username": "alice"})
+	answer(w, map[string]string{"preferred_username": cmp.Or(g.username, "alice")})
 }
 
 func (g *fakeGitea) registryToken(w http.ResponseWriter, r *http.Request) {

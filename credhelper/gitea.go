@@ -328,7 +328,7 @@ func (s *server) registerApp(ctx context.Context, as account, name string) (stri
 	if err := s.call(ctx, "register the application", http.MethodPost, address, as, request, &made); err != nil {
 		return "", err
 	}
-	if made.ClientID == "" {
+	if made.ClientID == "" || strings.ContainsFunc(made.ClientID, isUnprintable) {
 		return "", errors.New("register the application: the answer holds no client ID")
 	}
 	return made.ClientID, nil

@@ -121,6 +121,10 @@ func (h *helper) login(ctx context.Context, address string, opts loginOptions) e
 	if err != nil {
 		return err
 	}
+	// The server has said whose it is, and OAuth's secrets are the server's.
+	if err := got.credential().check(); err != nil {
+		return err
+	}
 	e := entry{Username: got.username, Kind: kindToken, Storage: storage, Settings: merged, Session: got.session}
 	if got.session != nil {
 		e.Kind = kindOAuth

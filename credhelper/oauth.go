@@ -92,7 +92,7 @@ func (s *server) challengeRoot(ctx context.Context) string {
 		if err != nil {
 			continue
 		}
-		if path, ok := strings.CutSuffix(u.Path, "/v2/token"); ok && strings.HasPrefix(path, "/") {
+		if path, ok := strings.CutSuffix(u.EscapedPath(), "/v2/token"); ok && strings.HasPrefix(path, "/") {
 			return s.origin + path
 		}
 	}
@@ -100,15 +100,17 @@ func (s *server) challengeRoot(ctx context.Context) string {
 }
 
 // onOrigin puts endpoints that are elsewhere back where they were asked for. A
-// server whose ROOT_URL is wrong names them wrong.
+// server whose ROOT_URL is wrong names them wrong. Of the others the path is
+// kept, in a form that is fit to be shown.
 //
 // Source: Gitea routers/web/web.go, "/login/oauth".
 func (e endpoints) onOrigin(root string) endpoints {
 	place := func(address, path string) string {
-		if strings.HasPrefix(address, root+"/") {
-			return address
+		u, err := url.Parse(address)
+		if err != nil || !strings.HasPrefix(address, root+"/") {
+			return root + path
 		}
-		return root + path
+		return u.Scheme + "://" + u.Host + u.EscapedPath()
 	}
 	return endpoints{
 		Issuer:    e.Issuer,

@@ -38,7 +38,7 @@ func (h *helper) serve(ctx context.Context, verb string) int {
 		return exitOK
 	}
 	h.log.DebugContext(ctx, "request refused", slog.String("verb", verb), slog.Any("error", err))
-	fmt.Fprintln(h.Stdout, strings.Join(strings.Fields(err.Error()), " "))
+	fmt.Fprintln(h.Stdout, printable(strings.Join(strings.Fields(err.Error()), " ")))
 	h.printHint(err)
 	return exitError
 }
@@ -159,10 +159,12 @@ func (c credential) check() error {
 		return errors.New("identity tokens are not supported: log in with a user name and a token")
 	case c.secret.IsZero():
 		return errors.New("the password is empty")
-	case strings.ContainsFunc(c.username, unicode.IsControl) || strings.ContainsFunc(c.secret.Reveal(), unicode.IsControl):
+	case strings.ContainsFunc(c.username, isUnprintable) || strings.ContainsFunc(c.secret.Reveal(), unicode.IsControl):
 		return errors.New("control characters in the credential")
 	case strings.Contains(c.username, ":"):
 		return errors.New("a user name has no colon")
 	}
 	return nil
 }
+
+func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }

@@ -2,7 +2,17 @@ package credhelper
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"io"
+	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -217,6 +227,34 @@ func TestSelfSignedCertificateIsRefused(t *testing.T) {
 	}
 }
 
+// S15: to accept any certificate of one host says nothing of another.
+func TestInsecureIsForItsHostAlone(t *testing.T) {
+	trusted, other, m := newFakeGitea(t, ""), newFakeGitea(t, ""), newHome(t)
+	trusted.tokens["the-token"] = "all"
+	m.run(t, "the-token", "login", "--with-token", "--insecure", trusted.host).must(t)
+	if out := m.run(t, "", "doctor", trusted.host); !strings.Contains(out.stdout, "who may push") {
+		t.Errorf("the host that was logged in to with --insecure is refused: %s", out.stdout)
+	}
+	if out := m.run(t, "the-token", "login", "--with-token", other.host); out.code != exitError || len(other.seen) != 0 {
+		t.Errorf("another host: got %d, and %d requests", out.code, len(other.seen))
+	}
+}
+
+// S15
+func TestOldTLSIsRefused(t *testing.T) {
+	old := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("a request was made")
+	}))
+	old.Config.ErrorLog = log.New(io.Discard, "", 0)
+	old.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	old.StartTLS()
+	defer old.Close()
+	out := newHome(t).run(t, "the-token", "login", "--with-token", "--insecure", old.URL)
+	if out.code != exitError || !strings.Contains(out.stderr, "protocol version") {
+		t.Errorf("got %d %q", out.code, out.stderr)
+	}
+}
+
 // S16
 func TestFilesAreTheUsersAlone(t *testing.T) {
 	if runtime.GOOS == "windows" {
@@ -275,6 +313,100 @@ func TestPlantedLinkIsRefused(t *testing.T) {
 		if err := os.Rename(moved, path); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// S16: whenever a writer is killed, what it leaves can be read, and every login
+// in the index has its secret.
+func TestKilledWriterLeavesWholeFiles(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows may refuse to replace a file")
+	}
+	m := newHome(t)
+	for i := range 60 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*300*time.Microsecond)
+		whole := m.command(t, request(fmt.Sprintf("h%d.example.com", i%7), "alice", strings.Repeat("s", 4000)), "store")
+		cmd := exec.CommandContext(ctx, whole.Path, whole.Args[1:]...)
+		cmd.Env, cmd.Stdin = whole.Env, whole.Stdin
+		_ = cmd.Run() // the context kills it
+		cancel()
+		var users map[string]string
+		if err := json.Unmarshal([]byte(m.run(t, "", "list").must(t).stdout), &users); err != nil {
+			t.Fatal(err)
+		}
+		for host := range users {
+			if got := get(t, m, host); len(got.Secret) != 4000 {
+				t.Errorf("%s: got a secret of %d bytes", host, len(got.Secret))
+			}
+		}
+	}
+}
+
+// S18: git's CVE-2024-52005. A server in whose every text there are commands
+// for the terminal is asked for everything, and answers with every status.
+func TestServerCannotWriteToTerminal(t *testing.T) {
+	const hostile = "x\x1b]0;evil\x07\x1b[2J\u202e\u009b"
+	status := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		root := "http://" + r.Host
+		claims, _ := json.Marshal(identity{UserID: 7, Scope: "write:package," + hostile})
+		w.Header().Set("WWW-Authenticate", `Bearer realm="`+root+"/"+hostile+`/v2/token"`)
+		w.Header().Set("Location", root+"/"+hostile)
+		w.WriteHeader(status)
+		answer(w, map[string]any{
+			"message": hostile, "error": hostile, "error_description": hostile,
+			"authorization_endpoint": root + "/\u202e?\u202e", "token_endpoint": root + "/\u202e", "client_id": hostile, "sha1": hostile,
+			"token": "e30." + base64.RawURLEncoding.EncodeToString(claims) + ".c2ln", "login": hostile,
+		})
+	}))
+	defer server.Close()
+	for _, status = range []int{200, 302, 400, 401, 403, 404, 500} {
+		for _, args := range [][]string{
+			{"login", "--with-token"},
+			{"login", "--username", "alice", "--password-stdin"},
+			{"login", "--paste"},
+			{"register-app", "--with-token"},
+		} {
+			checkPrintable(t, newHome(t).run(t, "http://127.0.0.1/?code=c", append(args, server.URL)...))
+		}
+	}
+	g := newFakeGitea(t, "")
+	g.username = hostile
+	out := loginPasting(t, newHome(t), g, g.host)
+	checkPrintable(t, out)
+	if out.code != exitError {
+		t.Error("a user name that writes to the terminal was stored")
+	}
+}
+
+// S18: anybody can make a certificate.
+func TestCertificateCannotWriteToTerminal(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"\x1b[2Jevil"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	server.StartTLS()
+	defer server.Close()
+	m := newHome(t)
+	out := m.run(t, "the-token", "login", "--with-token", "localhost:"+server.URL[strings.LastIndex(server.URL, ":")+1:])
+	checkPrintable(t, out)
+	if !strings.Contains(out.stderr, "evil") {
+		t.Errorf("got %q, want the name in the certificate", out.stderr)
+	}
+}
+
+func checkPrintable(t *testing.T, out output) {
+	t.Helper()
+	if strings.ContainsFunc(out.all(), func(r rune) bool { return r != '\n' && isUnprintable(r) }) {
+		t.Errorf("the server writes to the terminal: %q", out.all())
 	}
 }
 
