@@ -10,8 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -19,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -245,7 +245,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 	old := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		t.Error("a request was made")
 	}))
-	old.Config.ErrorLog = log.New(io.Discard, "", 0)
+	old.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	old.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 	old.StartTLS()
 	defer old.Close()
@@ -391,7 +391,7 @@ func TestCertificateCannotWriteToTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 	server.StartTLS()
 	defer server.Close()
@@ -548,4 +548,49 @@ func TestDependencies(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The security model names the tests that hold it: each has to exist.
+func TestSecurityModelNamesTests(t *testing.T) {
+	text, err := os.ReadFile("../docs/credential-helper.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, model, found := strings.Cut(string(text), "\n## Security model\n")
+	if !found {
+		t.Fatal("there is no security model")
+	}
+	names := regexp.MustCompile("`(?:Test|Fuzz)\\w+`").FindAllString(model, -1)
+	if len(names) < 24 {
+		t.Errorf("got %d names of tests", len(names))
+	}
+	sources := testSources(t)
+	for _, name := range names {
+		if !strings.Contains(sources, "\nfunc "+strings.Trim(name, "`")+"(") {
+			t.Errorf("there is no %s", name)
+		}
+	}
+	for i := range 24 {
+		if row := fmt.Sprintf("\n| S%d |", i+1); !strings.Contains(model, row) {
+			t.Errorf("there is no row for S%d", i+1)
+		}
+	}
+}
+
+// testSources returns the text of all tests of the project.
+func testSources(t *testing.T) string {
+	t.Helper()
+	var sources strings.Builder
+	err := filepath.WalkDir("..", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		sources.Write(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sources.String()
 }
