@@ -62,9 +62,12 @@ type relay struct {
 	username   string
 	password   string
 	cancel     context.CancelCauseFunc // of the push to this relay
+	sentBefore map[digest.Digest]bool  // to whichever repository; may be mounted
+	running    sync.WaitGroup          // requests
 
 	// mu guards the fields below.
 	mu       sync.Mutex
+	closed   bool
 	sessions map[string]image.Sent // what an upload became so far
 	told     map[digest.Digest]bool
 	reached  bool
@@ -87,7 +90,12 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	defer cancel(nil)
 	r := &relay{
 		push: p, repository: repository, username: "docker-gitea", password: rand.Text(), cancel: cancel,
-		sessions: map[string]image.Sent{}, told: map[digest.Digest]bool{},
+		sessions: map[string]image.Sent{}, told: map[digest.Digest]bool{}, sentBefore: map[digest.Digest]bool{},
+	}
+	for _, diffID := range p.opts.DiffIDs {
+		if entry, found := p.client.opts.Cache.layer(diffID, p.opts.Compression); found {
+			r.sentBefore[entry.Digest] = true
+		}
 	}
 	server := &http.Server{ //nolint:gosec // the only client is the daemon; what it sends slowly is its layers
 		Handler:     r.handler(),
@@ -100,14 +108,15 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 		Repository: listener.Addr().String() + "/" + repository, Tag: LoopbackTag,
 		Username: r.username, Password: r.password,
 	})
-	cancel(nil)
-	// What still runs has no client any more, and has been told to end.
-	shut := server.Shutdown(context.WithoutCancel(ctx))
+	r.close()
+	// Shutdown would wait for connections that were never used.
+	closeErr := server.Close()
 	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
-		shut = errors.Join(shut, serveErr)
+		closeErr = errors.Join(closeErr, serveErr)
 	}
-	if shut != nil {
-		p.debug(ctx, "close the loopback port", shut)
+	r.running.Wait()
+	if closeErr != nil {
+		p.debug(ctx, "close the loopback port", closeErr)
 	}
 	switch {
 	case r.root != nil:
@@ -196,12 +205,34 @@ func (r *relay) handler() http.Handler {
 			refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "this is for one push only")
 			return
 		}
-		r.mu.Lock()
-		r.reached = true
-		r.mu.Unlock()
+		if !r.enter() {
+			refuse(w, http.StatusServiceUnavailable, "UNAVAILABLE", "the push has ended")
+			return
+		}
+		defer r.running.Done()
 		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 		mux.ServeHTTP(w, req)
 	})
+}
+
+// enter counts a request in. It is false after close.
+func (r *relay) enter() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.reached = true
+	r.running.Add(1)
+	return true
+}
+
+// close ends the requests that still run: they have no client any more.
+func (r *relay) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.cancel(nil)
 }
 
 // refuse answers with an error of the specification ("error codes").
@@ -250,9 +281,12 @@ func (r *relay) statBlob(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
+// find looks in the destination and, for a layer that another one may have,
+// there. (An upload whose digest is known looks by itself; a layer that moby
+// compresses once more has none.)
 func (r *relay) find(ctx context.Context, d digest.Digest) (size int64, found bool, err error) {
 	size, found, err = r.push.stat(ctx, "blobs", d)
-	if err != nil || found {
+	if err != nil || found || !r.sentBefore[d] {
 		return size, found, err
 	}
 	if mounted, err := r.push.mount(ctx, d); err != nil || !mounted {

@@ -98,6 +98,7 @@ func TestRelay(t *testing.T) {
 	configDigest, layerDigest := digest.FromBytes(config), digest.FromBytes(layer)
 	c := relayClient(t, registrytest.Config{})
 	var repositories []string
+	destination := "alice/app:1"
 	push := func(via func(context.Context, *holder) error, opts registry.PushOptions) (registry.Result, error) {
 		var result registry.Result
 		opts.Result = &result
@@ -109,7 +110,7 @@ func TestRelay(t *testing.T) {
 			}
 			return err
 		}
-		err := c.Push(t.Context(), "alice/app:1", opts)
+		err := c.Push(t.Context(), destination, opts)
 		return result, err
 	}
 	result, err := push(func(ctx context.Context, h *holder) error {
@@ -152,7 +153,21 @@ func TestRelay(t *testing.T) {
 	if err != nil || other.BytesSent != 0 {
 		t.Errorf("the same layer: %v, %+v", err, other)
 	}
-	if len(repositories) != 2 || repositories[0] != repositories[1] {
+
+	// A layer that was sent to another package is found for this one.
+	destination = "alice/moved:1"
+	if _, err := push(func(ctx context.Context, h *holder) error {
+		_, err := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, http.StatusOK)
+		_, errConfig := h.do(ctx, http.MethodHead, "blobs/"+configDigest.String(), nil, http.StatusNotFound)
+		if err = errors.Join(err, errConfig, h.whole(ctx, config, configDigest, http.StatusCreated)); err != nil {
+			return err
+		}
+		_, err = h.do(ctx, http.MethodPut, "manifests/push", manifest, http.StatusCreated)
+		return err
+	}, registry.PushOptions{DiffIDs: []digest.Digest{layerDigest}}); err != nil {
+		t.Error(err)
+	}
+	if len(repositories) != 3 || repositories[0] != repositories[1] {
 		t.Errorf("the loopback registries were %v", repositories)
 	}
 	if _, ours := registry.IsLoopback(repositories[0] + ":" + registry.LoopbackTag); !ours {
