@@ -294,7 +294,7 @@ func TestCredentialHelperCanary(t *testing.T) {
 // and in a real pass, at a Gitea where each refresh token is good for once.
 func TestCredentialHelperStores(t *testing.T) {
 	g := strictGitea(t)
-	for name, start := range map[string]func(*desk, *testing.T){"keyring": (*desk).startKeyring, "pass": (*desk).startPass} {
+	for name, start := range map[string]func(*desk, testing.TB){"keyring": (*desk).startKeyring, "pass": (*desk).startPass} {
 		t.Run(name, func(t *testing.T) {
 			p, d := newPerson(t, g), newDesk(t, g.Server, "DOCKER_CREDENTIAL_GITEA_STORAGE="+name)
 			// A store that is not there yet is said before anything is asked.

@@ -49,39 +49,3 @@ func TestCredentialHelperSize(t *testing.T) {
 		}
 	}
 }
-
-// BenchmarkGet compares a get from the file store with the start of a program
-// that does nothing, and with docker-credential-pass where there is one.
-func BenchmarkGet(b *testing.B) {
-	dir, home := credhelperDir(b), b.TempDir()
-	helper := filepath.Join(dir, "docker-credential-gitea")
-	run := func(b *testing.B, path, stdin string, args ...string) {
-		b.Helper()
-		cmd := exec.CommandContext(b.Context(), path, args...)
-		cmd.Env = []string{"HOME=" + home, "DOCKER_CREDENTIAL_GITEA_STORAGE=file"}
-		stdinFile := filepath.Join(home, "stdin")
-		if err := os.WriteFile(stdinFile, []byte(stdin), 0o600); err != nil {
-			b.Fatal(err)
-		}
-		file, err := os.Open(stdinFile)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer file.Close()
-		cmd.Stdin = file
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("%v: %s", err, out)
-		}
-	}
-	run(b, helper, `{"ServerURL":"git.example.com","Username":"alice","Secret":"s"}`, "store")
-	b.Run("get", func(b *testing.B) {
-		for b.Loop() {
-			run(b, helper, "git.example.com", "get")
-		}
-	})
-	b.Run("true", func(b *testing.B) {
-		for b.Loop() {
-			run(b, "/bin/true", "")
-		}
-	})
-}

@@ -29,17 +29,17 @@ type desk struct {
 
 // newDesk returns a desk whose programs trust the authority of s. Logins are
 // stored in files unless more of the environment says otherwise.
-func newDesk(t *testing.T, s *servers.Server, more ...string) *desk {
-	t.Helper()
-	// Not t.TempDir: the sockets of GnuPG's agent need a short path.
+func newDesk(tb testing.TB, s *servers.Server, more ...string) *desk {
+	tb.Helper()
+	// Not tb.TempDir: the sockets of GnuPG's agent need a short path.
 	home, err := os.MkdirTemp("", "desk-") //nolint:usetesting // the path would be too long
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(home) })
+	tb.Cleanup(func() { os.RemoveAll(home) })
 	d := &desk{home: home, server: s}
 	d.env = append([]string{
-		"PATH=" + credhelperDir(t) + ":" + os.Getenv("PATH"),
+		"PATH=" + credhelperDir(tb) + ":" + os.Getenv("PATH"),
 		"HOME=" + home,
 		"SSL_CERT_FILE=" + s.CAFile,
 		"DOCKER_HOST=tcp://127.0.0.1:1", // docker logs in without an engine
@@ -50,9 +50,9 @@ func newDesk(t *testing.T, s *servers.Server, more ...string) *desk {
 }
 
 // try runs a program and returns what it prints.
-func (d *desk) try(t *testing.T, stdin, name string, args ...string) (string, error) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
+func (d *desk) try(tb testing.TB, stdin, name string, args ...string) (string, error) {
+	tb.Helper()
+	cmd := exec.CommandContext(tb.Context(), name, args...)
 	cmd.Env, cmd.Dir = d.env, d.home
 	for _, v := range d.env {
 		// exec.Command looks at the test's own PATH.
@@ -76,11 +76,11 @@ func exists(file string) bool {
 }
 
 // run is try for what must succeed.
-func (d *desk) run(t *testing.T, stdin, name string, args ...string) string {
-	t.Helper()
-	out, err := d.try(t, stdin, name, args...)
+func (d *desk) run(tb testing.TB, stdin, name string, args ...string) string {
+	tb.Helper()
+	out, err := d.try(tb, stdin, name, args...)
 	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", filepath.Base(name), strings.Join(args, " "), err, out)
+		tb.Fatalf("%s %s: %v\n%s", filepath.Base(name), strings.Join(args, " "), err, out)
 	}
 	return out
 }
@@ -192,9 +192,9 @@ func (d *desk) expireAccess(t *testing.T) {
 }
 
 // startKeyring gives the desk a session bus with GNOME's keyring, unlocked.
-func (d *desk) startKeyring(t *testing.T) {
-	t.Helper()
-	dbusRun, keyring := program(t, "dbus-run-session"), program(t, "gnome-keyring-daemon")
+func (d *desk) startKeyring(tb testing.TB) {
+	tb.Helper()
+	dbusRun, keyring := program(tb, "dbus-run-session"), program(tb, "gnome-keyring-daemon")
 	const script = `printf pw | "$0" --unlock --components=secrets >/dev/null 2>&1
 until dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner string:org.freedesktop.secrets | grep -q true; do :; done
 echo "$DBUS_SESSION_BUS_ADDRESS"
@@ -203,27 +203,27 @@ exec cat` // until its standard input ends
 	cmd := exec.Command(dbusRun, "--", "sh", "-c", script, keyring)
 	cmd.Env = d.env
 	stdin, err := cmd.StdinPipe()
-	servers.Need(t, err)
+	servers.Need(tb, err)
 	stdout, err := cmd.StdoutPipe()
-	servers.Need(t, err)
-	servers.Need(t, cmd.Start())
-	t.Cleanup(func() { _, _ = stdin.Close(), cmd.Wait() })
+	servers.Need(tb, err)
+	servers.Need(tb, cmd.Start())
+	tb.Cleanup(func() { _, _ = stdin.Close(), cmd.Wait() })
 	address, err := bufio.NewReader(stdout).ReadString('\n')
-	servers.Need(t, err)
+	servers.Need(tb, err)
 	d.env = append(d.env, "DBUS_SESSION_BUS_ADDRESS="+strings.TrimSpace(address), "DOCKER_CREDENTIAL_GITEA_STORAGE=auto")
 }
 
 // startPass gives the desk a pass whose key has no passphrase.
-func (d *desk) startPass(t *testing.T) {
-	t.Helper()
-	program(t, "pass")
-	gpg := program(t, "gpg")
-	t.Cleanup(func() {
+func (d *desk) startPass(tb testing.TB) {
+	tb.Helper()
+	program(tb, "pass")
+	gpg := program(tb, "gpg")
+	tb.Cleanup(func() {
 		cmd := exec.CommandContext(context.Background(), "gpgconf", "--kill", "all")
 		cmd.Env = d.env
 		_ = cmd.Run()
 	})
-	d.run(t, "", gpg, "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "desk@example.com")
-	d.run(t, "", "pass", "init", "desk@example.com")
+	d.run(tb, "", gpg, "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "desk@example.com")
+	d.run(tb, "", "pass", "init", "desk@example.com")
 	d.env = append(d.env, "DOCKER_CREDENTIAL_GITEA_STORAGE=pass")
 }

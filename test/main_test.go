@@ -105,10 +105,10 @@ func engine(t *testing.T, store servers.Store) *servers.Engine {
 }
 
 // program returns the path of a program.
-func program(t *testing.T, name string) string {
-	t.Helper()
+func program(tb testing.TB, name string) string {
+	tb.Helper()
 	path, err := servers.Program(name)
-	servers.Need(t, err)
+	servers.Need(tb, err)
 	return path
 }
 

@@ -82,6 +82,11 @@ var tools = []tool{
 		flags: []string{"-ldflags=-s -w"},
 	},
 	{
+		name: "docker-credential-pass", module: "credhelpers",
+		main: "github.com/docker/docker-credential-helpers/pass/cmd", source: "github.com/docker/docker-credential-helpers",
+		flags: []string{"-ldflags=-s -w"},
+	},
+	{
 		name: "docker-buildx", module: "buildx",
 		main: "github.com/docker/buildx/cmd/buildx", source: "github.com/docker/buildx",
 		flags: []string{"-ldflags=-s -w"},
@@ -104,7 +109,7 @@ func CacheDir() (string, error) {
 }
 
 // Program returns the path of a program: gitea, dockerd, containerd, docker,
-// docker-buildx, crane, regctl, oras, golangci-lint or controller-gen, each as
+// docker-buildx, docker-credential-pass, crane, regctl, oras, golangci-lint or controller-gen, each as
 // its module under test/tools pins it; or debian-dockerd, debian-docker, docker-registry, nginx,
 // skopeo or any other from a Debian package. One that is not there is a
 // [*MissingError].
