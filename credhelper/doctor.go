@@ -216,7 +216,7 @@ func (h *helper) examineLogin(ctx context.Context, host string) []finding {
 	defer srv.http.CloseIdleConnections()
 	id, err := srv.identify(ctx, found)
 	if err == nil {
-		err = id.check(false)
+		err = checkIdentity(id, false)
 	}
 	if err != nil {
 		return append(findings, finding{fault: err, advice: hintOf(err)})

@@ -176,20 +176,20 @@ func (g *fakeGitea) registryToken(w http.ResponseWriter, r *http.Request) {
 	_, secret, _ := r.BasicAuth()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	id := identity{UserID: 7, Scope: "all"}
-	if scope, ok := g.tokens[secret]; ok {
-		id.Scope = scope
-		switch scope {
+	user, scope := 7, "all"
+	if own, ok := g.tokens[secret]; ok {
+		scope = own
+		switch own {
 		case "ghost":
-			id.UserID = ghostUser
+			user = -1
 		case "actions":
-			id.UserID = actionsUser
+			user = -2
 		}
 	} else if !g.access[secret] {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	claims, _ := json.Marshal(id)
+	claims, _ := json.Marshal(map[string]any{"UserID": user, "Scope": scope})
 	answer(w, map[string]string{"token": "e30." + base64.RawURLEncoding.EncodeToString(claims) + ".c2ln"})
 }
 

@@ -3,7 +3,6 @@ package credhelper
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -183,24 +182,10 @@ func (s *server) explain(err error) error {
 	return err
 }
 
-// identity is what a registry makes of a credential: the claims of the token
-// that it gives for it.
-//
-// Source: Gitea 1.26 services/packages/auth.go.
-type identity struct {
-	UserID int64  `json:"UserID"`
-	Scope  string `json:"Scope"`
-}
-
-const (
-	ghostUser   = -1
-	actionsUser = -2
-)
-
 // identify asks the registry's own token endpoint who a credential is. The
 // realm that the registry names is not asked: with a wrong ROOT_URL it is
 // another host.
-func (s *server) identify(ctx context.Context, c credential) (identity, error) {
+func (s *server) identify(ctx context.Context, c credential) (registry.Identity, error) {
 	var answer struct {
 		Token string `json:"token"`
 	}
@@ -208,71 +193,40 @@ func (s *server) identify(ctx context.Context, c credential) (identity, error) {
 	err := s.call(ctx, "check the credential", http.MethodGet, s.origin+"/v2/token?service=container_registry", as, nil, &answer)
 	switch {
 	case hasStatus(err, http.StatusUnauthorized):
-		return identity{}, advise(errors.New("the registry refuses the credential"),
+		return registry.Identity{}, advise(errors.New("the registry refuses the credential"),
 			"a token needs the permission package: Read and Write; a password is not enough for an account with two factors")
 	case hasStatus(err, http.StatusNotFound):
-		return identity{}, advise(err, "is the package registry enabled, and /v2/ passed on by the proxy?")
+		return registry.Identity{}, advise(err, "is the package registry enabled, and /v2/ passed on by the proxy?")
 	case err != nil:
-		return identity{}, err
+		return registry.Identity{}, err
 	}
-	return parseIdentity(answer.Token)
-}
-
-// parseIdentity reads the claims of a JWT. Its signature is the server's own
-// affair.
-func parseIdentity(token string) (identity, error) {
-	errForeign := errors.New("the registry's token is not of Gitea or Forgejo")
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return identity{}, errForeign
-	}
-	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		return identity{}, errForeign
-	}
-	var id identity
-	if err := json.Unmarshal(claims, &id); err != nil || id.UserID == 0 {
-		return identity{}, errForeign
+	id := registry.ParseIdentity(answer.Token)
+	if id.UserID == 0 {
+		return registry.Identity{}, errors.New("the registry's token is not of Gitea or Forgejo")
 	}
 	return id, nil
 }
 
-// check reports why an identity cannot push, or cannot even pull.
-func (id identity) check(pullOnly bool) error {
+// checkIdentity reports why an identity cannot push, or cannot even pull.
+func checkIdentity(id registry.Identity, pullOnly bool) error {
 	switch {
-	case id.UserID == ghostUser:
+	case id.Anonymous:
 		return errors.New("the registry takes the credential for nobody's: it is wrong")
-	case id.UserID == actionsUser:
+	case id.Actions:
 		return advise(errors.New("the token of a Gitea Actions job cannot push packages"),
 			"make a personal access token and give it to the job as a secret")
-	case id.may("write:package"), pullOnly && id.may("read:package"):
+	case id.CanPush(), pullOnly && id.CanPull():
 		return nil
-	case id.may("read:package"):
-		return advise(fmt.Errorf("the token may pull but not push: its scope is %.200q", id.Scope),
+	case id.CanPull():
+		return advise(fmt.Errorf("the token may pull but not push: its scope is %q", id.Scope),
 			"make one with package: Read and Write, or accept it with --pull-only")
 	}
-	return fmt.Errorf("the token may do nothing with packages: its scope is %.200q", id.Scope)
-}
-
-// may reports whether the scope covers the one given. Password and OAuth
-// have "all"; the empty scope is Forgejo's for the same.
-func (id identity) may(scope string) bool {
-	for own := range strings.SplitSeq(id.Scope, ",") {
-		switch own {
-		case "", "all", scope:
-			return true
-		case "write:package":
-			if scope == "read:package" {
-				return true
-			}
-		}
-	}
-	return false
+	return fmt.Errorf("the token may do nothing with packages: its scope is %q", id.Scope)
 }
 
 // userName finds out whose token it is. A token for packages alone may not ask
 // who it is, so the public search by number is asked next.
-func (s *server) userName(ctx context.Context, token registry.Secret, id identity) (string, error) {
+func (s *server) userName(ctx context.Context, token registry.Secret, id registry.Identity) (string, error) {
 	var self struct {
 		Login string `json:"login"`
 	}

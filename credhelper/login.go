@@ -295,17 +295,17 @@ func (h *helper) withPassword(ctx context.Context, host, username string, stdin 
 
 // verify makes sure that the registry takes the credential, and that it is
 // whose it is said to be.
-func (s *server) verify(ctx context.Context, got *granted, pullOnly bool) (identity, error) {
+func (s *server) verify(ctx context.Context, got *granted, pullOnly bool) (registry.Identity, error) {
 	shown := got.credential()
 	if shown.username == "" {
 		shown.username = "token" // Gitea looks a token up without it
 	}
 	id, err := s.identify(ctx, shown)
 	if err != nil {
-		return identity{}, err
+		return registry.Identity{}, err
 	}
-	if err := id.check(pullOnly); err != nil {
-		return identity{}, err
+	if err := checkIdentity(id, pullOnly); err != nil {
+		return registry.Identity{}, err
 	}
 	if got.username != "" {
 		return id, nil
@@ -314,9 +314,9 @@ func (s *server) verify(ctx context.Context, got *granted, pullOnly bool) (ident
 	return id, err
 }
 
-func (h *helper) reportLogin(host string, e entry, id identity) {
+func (h *helper) reportLogin(host string, e entry, id registry.Identity) {
 	can := "push and pull"
-	if !id.may("write:package") {
+	if !id.CanPush() {
 		can = "pull"
 	}
 	fmt.Fprintf(h.Stderr, "logged in to %s as %s, who may %s; stored in %s\n", host, e.Username, can, e.Storage)

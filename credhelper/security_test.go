@@ -279,7 +279,7 @@ func TestServerCannotWriteToTerminal(t *testing.T) {
 	status := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		root := "http://" + r.Host
-		claims, _ := json.Marshal(identity{UserID: 7, Scope: "write:package," + hostile})
+		claims, _ := json.Marshal(map[string]any{"UserID": 7, "Scope": "write:package," + hostile})
 		w.Header().Set("WWW-Authenticate", `Bearer realm="`+root+"/"+hostile+`/v2/token"`)
 		w.Header().Set("Location", root+"/"+hostile)
 		w.WriteHeader(status)

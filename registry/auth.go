@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -320,7 +321,7 @@ func (a *authorizer) identity() Identity {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, t := range a.tokens {
-		if id := identify(t.value.Reveal()); id != (Identity{}) {
+		if id := ParseIdentity(t.value.Reveal()); id != (Identity{}) {
 			return id
 		}
 	}
@@ -361,14 +362,22 @@ type Identity struct {
 // CanPush reports whether the token's scope allows pushing; the owner's
 // permissions are another matter. An unknown scope counts as allowing.
 func (i Identity) CanPush() bool {
-	if i.Anonymous {
+	if i.Scope == "" && i.Actions {
 		return false
 	}
-	if i.Scope == "" {
-		return !i.Actions
+	return i.allows("all", "write:package")
+}
+
+// CanPull reports whether the token's scope allows pulling what is not public.
+func (i Identity) CanPull() bool { return i.allows("all", "write:package", "read:package") }
+
+// allows reports whether one of the scopes is among the token's.
+func (i Identity) allows(scopes ...string) bool {
+	if i.Anonymous || i.Scope == "" {
+		return !i.Anonymous
 	}
-	for scope := range strings.SplitSeq(i.Scope, ",") {
-		if s := strings.TrimSpace(scope); s == "all" || s == "write:package" {
+	for own := range strings.SplitSeq(i.Scope, ",") {
+		if slices.Contains(scopes, strings.TrimSpace(own)) {
 			return true
 		}
 	}
@@ -382,8 +391,7 @@ type claims struct {
 	Scope   string `json:"Scope"`  //nolint:tagliatelle // Gitea's spelling
 }
 
-// parseClaims reads the payload of a JWT without verifying it: the registry is
-// the judge, this is for advice alone.
+// parseClaims reads the payload of a JWT without verifying it.
 func parseClaims(jwt string) (claims, bool) {
 	var c claims
 	parts := strings.Split(jwt, ".")
@@ -397,7 +405,10 @@ func parseClaims(jwt string) (claims, bool) {
 	return c, true
 }
 
-func identify(jwt string) Identity {
+// ParseIdentity reads the token that a registry gives for a credential. It is
+// not verified: the registry is the judge, this is for advice alone. A token of
+// another kind than Gitea's gives the zero Identity.
+func ParseIdentity(jwt string) Identity {
 	c, ok := parseClaims(jwt)
 	if !ok {
 		return Identity{}

@@ -264,7 +264,7 @@ func TestIdentity(t *testing.T) {
 	t.Parallel()
 	// {"exp":2000000000,"UserID":7,"Scope":"write:package"}
 	jwt := "x.eyJleHAiOjIwMDAwMDAwMDAsIlVzZXJJRCI6NywiU2NvcGUiOiJ3cml0ZTpwYWNrYWdlIn0.y"
-	id := identify(jwt)
+	id := ParseIdentity(jwt)
 	if id.UserID != 7 || id.Scope != "write:package" || !id.CanPush() || id.Expires.Unix() != 2000000000 {
 		t.Errorf("got %+v", id)
 	}
@@ -273,8 +273,18 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("%+v can push", id)
 		}
 	}
+	for _, id := range []Identity{{Scope: "read:package"}, {Scope: "read:user, write:package"}, {Scope: "all"}, {UserID: 7}} {
+		if !id.CanPull() {
+			t.Errorf("%+v cannot pull", id)
+		}
+	}
+	for _, id := range []Identity{{Anonymous: true}, {Scope: "read:user"}} {
+		if id.CanPull() {
+			t.Errorf("%+v can pull", id)
+		}
+	}
 	for _, s := range []string{"", "a.b", "a.!.c", "a.e30=.c.d"} {
-		if got := identify(s); got != (Identity{}) {
+		if got := ParseIdentity(s); got != (Identity{}) {
 			t.Errorf("%q: got %+v", s, got)
 		}
 	}
