@@ -27,17 +27,7 @@ Examples:
   docker-credential-gitea configure-docker git.example.com localhost:3000
   docker-credential-gitea configure-docker --dry-run git.example.com`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return h.configure(cmd.Context(), args, opts, func(e *dockerEdit, names []string) error {
-				for _, host := range names {
-					if err := e.serve(host, opts.force); err != nil {
-						return err
-					}
-				}
-				if opts.all {
-					return e.serveAll(opts.force)
-				}
-				return nil
-			})
+			return h.configure(cmd.Context(), args, opts, (*dockerEdit).serve, (*dockerEdit).serveAll)
 		},
 	}
 	addConfigureFlags(cmd, &opts)
@@ -52,17 +42,7 @@ func (h *helper) unconfigureCommand() *cobra.Command {
 		Short:   "Have Docker no longer ask this program",
 		Example: `  docker-credential-gitea unconfigure-docker git.example.com`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return h.configure(cmd.Context(), args, opts, func(e *dockerEdit, names []string) error {
-				for _, host := range names {
-					if err := e.release(host); err != nil {
-						return err
-					}
-				}
-				if opts.all {
-					return e.releaseAll()
-				}
-				return nil
-			})
+			return h.configure(cmd.Context(), args, opts, (*dockerEdit).release, (*dockerEdit).releaseAll)
 		},
 	}
 	addConfigureFlags(cmd, &opts)
@@ -74,14 +54,22 @@ func addConfigureFlags(cmd *cobra.Command, opts *configureOptions) {
 	cmd.Flags().BoolVar(&opts.all, "default", false, "for every host without a helper of its own (credsStore)")
 }
 
-// configure changes Docker's configuration, and shows what it changed.
-func (h *helper) configure(ctx context.Context, args []string, opts configureOptions, change func(*dockerEdit, []string) error) error {
-	var names []string
-	if len(args) > 0 || !opts.all {
-		var err error
-		if names, err = hosts(args); err != nil {
-			return err
-		}
+// hosts parses the arguments. With --default there need be none.
+func (o configureOptions) hosts(args []string) ([]string, error) {
+	if o.all && len(args) == 0 {
+		return nil, nil
+	}
+	return hosts(args)
+}
+
+// configure changes Docker's configuration for each host, and for all if asked,
+// and shows what it changed.
+func (h *helper) configure(ctx context.Context, args []string, opts configureOptions,
+	one func(e *dockerEdit, host string) error, all func(*dockerEdit) error,
+) error {
+	names, err := opts.hosts(args)
+	if err != nil {
+		return err
 	}
 	path, err := h.dockerConfigPath()
 	if err != nil {
@@ -98,9 +86,16 @@ func (h *helper) configure(ctx context.Context, args []string, opts configureOpt
 	if err != nil {
 		return err
 	}
-	edit := &dockerEdit{data: original}
-	if err := change(edit, names); err != nil {
-		return err
+	edit := &dockerEdit{data: original, force: opts.force}
+	for _, host := range names {
+		if err := one(edit, host); err != nil {
+			return err
+		}
+	}
+	if opts.all {
+		if err := all(edit); err != nil {
+			return err
+		}
 	}
 	if len(edit.changes) == 0 {
 		fmt.Fprintf(h.Stderr, "%s: nothing to change\n", path)

@@ -81,7 +81,9 @@ func writeDockerConfig(path string, data []byte) error {
 // dockerEdit is an edit of the configuration in progress. Changes are lines
 // for the user, each beginning with "+" or "-", without secrets.
 type dockerEdit struct {
-	data    []byte
+	data []byte
+	// force replaces another helper.
+	force   bool
 	changes []string
 }
 
@@ -130,9 +132,9 @@ func jsonPath(keys []string) string {
 // serve makes Docker ask us for a host. A login of that host that the file
 // holds in the clear is removed, as "docker login" would: Docker no longer
 // reads it.
-func (e *dockerEdit) serve(host string, force bool) error {
+func (e *dockerEdit) serve(host string) error {
 	current := e.get(keyHelpers, host).String()
-	if current != "" && current != helperName && !force {
+	if current != "" && current != helperName && !e.force {
 		return advise(fmt.Errorf("docker-credential-%s is set for %s", current, host), "replace it with --force")
 	}
 	if current != helperName {
@@ -155,12 +157,12 @@ func (e *dockerEdit) serve(host string, force bool) error {
 var plainKeys = []string{"auth", "identitytoken", "registrytoken", "password"}
 
 // serveAll makes Docker ask us for every host that has no helper of its own.
-func (e *dockerEdit) serveAll(force bool) error {
+func (e *dockerEdit) serveAll() error {
 	current := e.get(keyDefault).String()
 	if current == helperName {
 		return nil
 	}
-	if current != "" && !force {
+	if current != "" && !e.force {
 		return advise(fmt.Errorf("docker-credential-%s is set for every host", current), "replace it with --force")
 	}
 	return e.set(helperName, keyDefault)

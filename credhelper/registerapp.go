@@ -76,7 +76,7 @@ func (h *helper) registerApp(ctx context.Context, address string, opts registerO
 	if err != nil {
 		return err
 	}
-	if err := saveClient(h.dir, host, clientID, ownScope); err != nil {
+	if err := h.saveClient(ctx, host, clientID, ownScope); err != nil {
 		return err
 	}
 	fmt.Fprintf(h.Stderr, "registered the application %q at %s; %q uses it from now on\n", program, host, program+" login "+host)

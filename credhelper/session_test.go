@@ -3,6 +3,7 @@ package credhelper
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -227,6 +228,25 @@ func TestWritersLoseNoEntry(t *testing.T) {
 	}
 	if len(users) != 40 {
 		t.Errorf("got %d entries, want 40", len(users))
+	}
+}
+
+func TestWritersLoseNoApplication(t *testing.T) {
+	g, m := newFakeGitea(t, ""), newHome(t)
+	var group errgroup.Group
+	group.SetLimit(8)
+	for i := range 24 {
+		group.Go(func() error {
+			host := fmt.Sprintf("h%d.example.com", i)
+			return m.command(t, "token", "register-app", "--with-token", "--insecure", "--root-url", g.URL, host).Run()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	conf, err := loadConfig(m.env[envDir])
+	if err != nil || len(conf.Hosts) != 24 {
+		t.Errorf("got %d hosts, want 24 (%v)", len(conf.Hosts), err)
 	}
 }
 

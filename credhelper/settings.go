@@ -3,6 +3,7 @@ package credhelper
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -118,8 +119,13 @@ func parseConfig(data []byte) (config, error) {
 }
 
 // saveClient notes the OAuth application of a host.
-func saveClient(dir, host, clientID, scope string) error {
-	conf, err := loadConfig(dir)
+func (h *helper) saveClient(ctx context.Context, host, clientID, scope string) error {
+	unlock, err := h.lock(ctx, "@config", indexTimeout)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	conf, err := loadConfig(h.dir)
 	if err != nil {
 		return err
 	}
@@ -129,7 +135,7 @@ func saveClient(dir, host, clientID, scope string) error {
 	s := conf.Hosts[host]
 	s.ClientID, s.Scope = clientID, scope
 	conf.Hosts[host] = s
-	if err := writeJSON(configPath(dir), conf); err != nil {
+	if err := writeJSON(configPath(h.dir), conf); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
 	return nil
