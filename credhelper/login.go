@@ -53,7 +53,7 @@ Examples:
 	flags.BoolVar(&opts.paste, "paste", false, "log in with a browser elsewhere, and paste the address it ends at")
 	flags.BoolVar(&opts.withToken, "with-token", false, "read an access token from standard input")
 	flags.StringVarP(&opts.username, "username", "u", "", "log in with a password, which is used once to make an access token;\nwith --with-token: whose token it is")
-	flags.BoolVar(&opts.passwordStdin, "password-stdin", false, "read the password from the first line of standard input,\nand a one-time code from the second if there is one")
+	addPasswordStdin(flags, &opts.passwordStdin)
 	flags.BoolVar(&opts.pullOnly, "pull-only", false, "accept a token that may not push")
 	addServerFlags(flags, &opts.settings)
 	flags.StringVar(&opts.settings.ClientID, "client-id", "", "OAuth application to log in with, see register-app")
@@ -62,6 +62,10 @@ Examples:
 	cmd.MarkFlagsMutuallyExclusive("web", "paste", "with-token", "password-stdin")
 	cmd.MarkFlagsMutuallyExclusive("web", "paste", "username")
 	return cmd
+}
+
+func addPasswordStdin(flags *pflag.FlagSet, passwordStdin *bool) {
+	flags.BoolVar(passwordStdin, "password-stdin", false, "read the password from the first line of standard input,\nand a one-time code from the second if there is one")
 }
 
 // addServerFlags adds the flags that say how a server is reached and trusted.
@@ -91,14 +95,11 @@ func (g granted) credential() credential {
 }
 
 func (h *helper) login(ctx context.Context, address string, opts loginOptions) error {
-	host, err := registry.NormalizeHost(address)
-	if err != nil {
-		return usageError{err}
-	}
-	merged, err := h.loginSettings(address, host, opts.settings)
+	srv, merged, err := h.reach(address, opts.settings)
 	if err != nil {
 		return err
 	}
+	defer srv.http.CloseIdleConnections()
 	if merged.Scope != "" && merged.ClientID == "" {
 		return usageError{errors.New("--scope needs --client-id: the public application is asked for no scope")}
 	}
@@ -107,11 +108,6 @@ func (h *helper) login(ctx context.Context, address string, opts loginOptions) e
 	if err != nil {
 		return err
 	}
-	srv, err := h.server(address, host, &merged)
-	if err != nil {
-		return err
-	}
-	defer srv.http.CloseIdleConnections()
 	got, err := h.flow(ctx, srv, opts, merged)
 	if err != nil {
 		return err
@@ -129,11 +125,26 @@ func (h *helper) login(ctx context.Context, address string, opts loginOptions) e
 	if got.session != nil {
 		e.Kind = kindOAuth
 	}
-	if err := h.save(ctx, host, e, got.login, got.access); err != nil {
+	if err := h.save(ctx, srv.host, e, got.login, got.access); err != nil {
 		return err
 	}
-	h.reportLogin(host, e, id)
+	h.reportLogin(srv.host, e, id)
 	return nil
+}
+
+// reach returns the server at address, and the settings that hold for it. It
+// makes no request.
+func (h *helper) reach(address string, flags settings) (*server, settings, error) {
+	host, err := registry.NormalizeHost(address)
+	if err != nil {
+		return nil, settings{}, usageError{err}
+	}
+	merged, err := h.loginSettings(address, host, flags)
+	if err != nil {
+		return nil, settings{}, err
+	}
+	srv, err := h.server(address, host, &merged)
+	return srv, merged, err
 }
 
 // loginSettings merges the flags of a command with what is known of the host.

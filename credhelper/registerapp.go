@@ -36,7 +36,7 @@ Examples:
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&opts.username, "username", "u", "", "your name, to register with a password")
-	flags.BoolVar(&opts.passwordStdin, "password-stdin", false, "read the password from the first line of standard input,\nand a one-time code from the second if there is one")
+	addPasswordStdin(flags, &opts.passwordStdin)
 	flags.BoolVar(&opts.withToken, "with-token", false, "read an access token from standard input")
 	addServerFlags(flags, &opts.settings)
 	cmd.MarkFlagsMutuallyExclusive("username", "with-token")
@@ -44,18 +44,10 @@ Examples:
 }
 
 func (h *helper) registerApp(ctx context.Context, address string, opts registerOptions) error {
-	host, err := registry.NormalizeHost(address)
-	if err != nil {
-		return usageError{err}
-	}
 	if opts.username == "" && !opts.withToken {
 		return usageError{errors.New("say who you are: --username NAME, or --with-token")}
 	}
-	merged, err := h.loginSettings(address, host, opts.settings)
-	if err != nil {
-		return err
-	}
-	srv, err := h.server(address, host, &merged)
+	srv, _, err := h.reach(address, opts.settings)
 	if err != nil {
 		return err
 	}
@@ -71,15 +63,15 @@ func (h *helper) registerApp(ctx context.Context, address string, opts registerO
 			err = register(account{token: token})
 		}
 	} else {
-		err = h.withPassword(ctx, host, opts.username, opts.passwordStdin, register)
+		err = h.withPassword(ctx, srv.host, opts.username, opts.passwordStdin, register)
 	}
 	if err != nil {
 		return err
 	}
-	if err := h.saveClient(ctx, host, clientID, ownScope); err != nil {
+	if err := h.saveClient(ctx, srv.host, clientID, ownScope); err != nil {
 		return err
 	}
-	fmt.Fprintf(h.Stderr, "registered the application %q at %s; %q uses it from now on\n", program, host, program+" login "+host)
+	fmt.Fprintf(h.Stderr, "registered the application %q at %s; %q uses it from now on\n", program, srv.host, program+" login "+srv.host)
 	fmt.Fprintln(h.Stdout, clientID)
 	return nil
 }
