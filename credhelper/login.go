@@ -50,30 +50,30 @@ Examples:
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&opts.web, "web", false, "log in with the browser of this machine (OAuth)")
-	flags.BoolVar(&opts.paste, "paste", false, "log in with a browser elsewhere, and paste the address it ends at")
+	flags.BoolVar(&opts.paste, "paste", false, "log in with a browser elsewhere,\nand paste the address it ends at")
 	flags.BoolVar(&opts.withToken, "with-token", false, "read an access token from standard input")
-	flags.StringVarP(&opts.username, "username", "u", "", "log in with a password, which is used once to make an access token;\nwith --with-token: whose token it is")
+	flags.StringVarP(&opts.username, "username", "u", "", "log in as `NAME` with a password, which is used once\nto make an access token; with --with-token: whose\ntoken it is")
 	addPasswordStdin(flags, &opts.passwordStdin)
 	flags.BoolVar(&opts.pullOnly, "pull-only", false, "accept a token that may not push")
 	addServerFlags(flags, &opts.settings)
-	flags.StringVar(&opts.settings.ClientID, "client-id", "", "OAuth application to log in with, see register-app")
-	flags.StringVar(&opts.settings.Scope, "scope", "", "OAuth scope to ask for, with --client-id (default \""+ownScope+"\")")
-	flags.StringVar(&opts.settings.Storage, "storage", "", "where to store the login: "+storageNames)
+	flags.StringVar(&opts.settings.ClientID, "client-id", "", "`ID` of the OAuth application to log in with,\nsee register-app")
+	flags.StringVar(&opts.settings.Scope, "scope", "", "OAuth `SCOPE` to ask for, with --client-id\n(default \""+ownScope+"\")")
+	flags.StringVar(&opts.settings.Storage, "storage", "", "store the login in `NAME`:\n"+storageNames)
 	cmd.MarkFlagsMutuallyExclusive("web", "paste", "with-token", "password-stdin")
 	cmd.MarkFlagsMutuallyExclusive("web", "paste", "username")
 	return cmd
 }
 
 func addPasswordStdin(flags *pflag.FlagSet, passwordStdin *bool) {
-	flags.BoolVar(passwordStdin, "password-stdin", false, "read the password from the first line of standard input,\nand a one-time code from the second if there is one")
+	flags.BoolVar(passwordStdin, "password-stdin", false, "read the password from the first line of standard\ninput, and a one-time code from the second if there\nis one")
 }
 
 // addServerFlags adds the flags that say how a server is reached and trusted.
 func addServerFlags(flags *pflag.FlagSet, s *settings) {
-	flags.StringVar(&s.RootURL, "root-url", "", "address of Gitea's web pages, if they are not on the registry's host")
-	flags.StringArrayVar(&s.CAFiles, "ca-file", nil, "PEM file of an authority to trust for this host (repeatable)")
+	flags.StringVar(&s.RootURL, "root-url", "", "`URL` of Gitea's web pages, if they are not at the\nroot of the registry's host")
+	flags.StringArrayVar(&s.CAFiles, "ca-file", nil, "trust the authority in this PEM `FILE` for this host\n(repeatable)")
 	flags.BoolVar(&s.Insecure, "insecure", false, "accept any certificate of this host")
-	flags.BoolVar(&s.PlainHTTP, "plain-http", false, "allow http, where anyone on the way can read the login")
+	flags.BoolVar(&s.PlainHTTP, "plain-http", false, "allow http, where anyone on the way can read\nthe login")
 }
 
 // granted is what a login flow comes back with.

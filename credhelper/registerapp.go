@@ -35,7 +35,7 @@ Examples:
 		RunE: func(cmd *cobra.Command, args []string) error { return h.registerApp(cmd.Context(), args[0], opts) },
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&opts.username, "username", "u", "", "your name, to register with a password")
+	flags.StringVarP(&opts.username, "username", "u", "", "your `NAME`, to register with a password")
 	addPasswordStdin(flags, &opts.passwordStdin)
 	flags.BoolVar(&opts.withToken, "with-token", false, "read an access token from standard input")
 	addServerFlags(flags, &opts.settings)
