@@ -42,6 +42,11 @@ func (e pushError) Error() string { return strings.TrimPrefix(e.error.Error(), "
 
 func (e pushError) Unwrap() error { return e.error }
 
+// reportedError is a failure that the command has told of already.
+type reportedError struct{ error }
+
+func (e reportedError) Unwrap() error { return e.error }
+
 // hinted is an error with advice, which is printed on a line of its own.
 type hinted struct {
 	error
@@ -57,6 +62,9 @@ func (e hinted) Hint() string { return e.hint }
 // fail prints err as the failure of command and returns the exit code.
 func (a *app) fail(ctx context.Context, command string, err error) int {
 	code := exitCode(ctx, err)
+	if _, reported := errors.AsType[reportedError](err); reported {
+		return code
+	}
 	message := err.Error()
 	advice := diagnose(err)
 	switch {

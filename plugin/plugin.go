@@ -13,6 +13,8 @@
 //   - push.go: the push command. It parses source.go and destination.go, asks
 //     credential.go, and hands the image to the registry's client; result.go
 //     prints what became of it.
+//   - check.go: the check command: what is right and wrong on the way to a
+//     registry.
 //   - failure.go: errors for people: message, hint, exit code.
 //   - shellinit.go, completion.go, version.go: the small commands.
 //

@@ -96,6 +96,7 @@ func (a *app) newGiteaCommand(name string) *cobra.Command {
 	}
 	command.AddCommand(
 		a.newPushCommand(),
+		a.newCheckCommand(),
 		a.newShellInitCommand(),
 		a.newCompletionCommand(),
 		a.newVersionCommand(),

@@ -41,18 +41,11 @@ type settings struct {
 // register declares the options with their defaults. This is the one place
 // where an option is defined; the documentation is made from it.
 func (s *settings) register(flags *pflag.FlagSet) {
-	flags.SortFlags = true
+	s.registerConnection(flags)
 	flags.StringArrayVarP(&s.tags, "tag", "t", nil, "Set this tag as well; may be repeated")
 	flags.BoolVarP(&s.allTags, "all-tags", "a", false, "Push all tags that the daemon has of SOURCE")
 	flags.StringVar(&s.platform, "platform", "", "Push only this platform of an index (os/arch[/variant])")
 	flags.StringVar(&s.image, "image", "", "Name of the image to take from a file that holds several")
-	flags.StringArrayVar(&s.caFiles, "ca-file", nil, "Trust the certificate authorities in this PEM file; may be repeated")
-	flags.StringVar(&s.cert, "cert", "", "Client certificate (PEM file)")
-	flags.StringVar(&s.key, "key", "", "Key of the client certificate (PEM file)")
-	flags.BoolVar(&s.insecure, "insecure", false, "Accept any TLS certificate from the registry")
-	flags.BoolVar(&s.plainHTTP, "plain-http", false, "Talk to the registry without TLS")
-	flags.StringVarP(&s.username, "username", "u", "", "User name for the registry")
-	flags.BoolVar(&s.passwordStdin, "password-stdin", false, "Read the password or token from standard input")
 	flags.DurationVar(&s.timeout, "timeout", 0, "Give up a push after this time (0: never)")
 	flags.IntVar(&s.jobs, "jobs", registry.DefaultJobs, "Number of layers to send side by side")
 	flags.Var(&s.chunkSize, "chunk-size", `Largest request body, such as "90MB" (0: no limit)`)
@@ -67,10 +60,23 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.Var(&s.progress, "progress", `How to show progress ("auto", "tty", "plain", "quiet")`)
 }
 
+// registerConnection declares the options about reaching a registry, which
+// other commands have too.
+func (s *settings) registerConnection(flags *pflag.FlagSet) {
+	flags.SortFlags = true
+	flags.StringArrayVar(&s.caFiles, "ca-file", nil, "Trust the certificate authorities in this PEM file; may be repeated")
+	flags.StringVar(&s.cert, "cert", "", "Client certificate (PEM file)")
+	flags.StringVar(&s.key, "key", "", "Key of the client certificate (PEM file)")
+	flags.BoolVar(&s.insecure, "insecure", false, "Accept any TLS certificate from the registry")
+	flags.BoolVar(&s.plainHTTP, "plain-http", false, "Talk to the registry without TLS")
+	flags.StringVarP(&s.username, "username", "u", "", "User name for the registry")
+	flags.BoolVar(&s.passwordStdin, "password-stdin", false, "Read the password or token from standard input")
+}
+
 // perCall are the options that belong to one call and have no variable in
 // the environment.
 var perCall = map[string]bool{
-	"tag": true, "all-tags": true, "image": true, "password-stdin": true, "dry-run": true, "help": true,
+	"tag": true, "all-tags": true, "image": true, "password-stdin": true, "dry-run": true, "json": true, "help": true,
 }
 
 // environmentVariable is the variable of an option: DOCKER_GITEA_CA_FILE for

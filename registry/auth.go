@@ -206,6 +206,10 @@ func (a *authorizer) fetchOnce(ctx context.Context, c challenge, credential Auth
 	case <-ctx.Done():
 		return token{}, ctx.Err()
 	case r := <-result:
+		if answer, ok := errors.AsType[*Error](r.Err); ok {
+			own := *answer // each push adds to its own
+			return token{}, &own
+		}
 		if r.Err != nil {
 			return token{}, r.Err
 		}
@@ -309,12 +313,15 @@ func (a *authorizer) use(credential AuthConfig) {
 	a.tokens = map[string]token{}
 }
 
-// anonymous reports whether there is no credential.
-func (a *authorizer) anonymous() bool {
+// current is the credential in use.
+func (a *authorizer) current() AuthConfig {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.credential.IsZero()
+	return a.credential
 }
+
+// anonymous reports whether there is no credential.
+func (a *authorizer) anonymous() bool { return a.current().IsZero() }
 
 // identity reads the tokens in use.
 func (a *authorizer) identity() Identity {
@@ -405,6 +412,9 @@ func parseClaims(jwt string) (claims, bool) {
 	return c, true
 }
 
+// ghostUser is Gitea's number for nobody.
+const ghostUser = -1
+
 // ParseIdentity reads the token that a registry gives for a credential. It is
 // not verified: the registry is the judge, this is for advice alone. A token of
 // another kind than Gitea's gives the zero Identity.
@@ -413,7 +423,7 @@ func ParseIdentity(jwt string) Identity {
 	if !ok {
 		return Identity{}
 	}
-	id := Identity{UserID: c.UserID, Scope: clean(c.Scope), Anonymous: c.UserID == -1, Actions: c.UserID == -2}
+	id := Identity{UserID: c.UserID, Scope: clean(c.Scope), Anonymous: c.UserID == ghostUser, Actions: c.UserID == -2}
 	if c.Expires > 0 {
 		id.Expires = time.Unix(c.Expires, 0)
 	}

@@ -67,20 +67,6 @@ func New(config RegistryConfig, opts *Options) (*Client, error) {
 // Host is the registry's host in its normal form.
 func (c *Client) Host() string { return c.endpoint.host }
 
-// Health implements [RegistryClient]. Without a credential, the registry's
-// asking for one counts as good health.
-func (c *Client) Health(ctx context.Context) error {
-	s, err := c.stack(ctx, false)
-	if err != nil {
-		return err
-	}
-	err = s.ping(ctx)
-	if errors.Is(err, ErrUnauthorized) && s.auth.anonymous() {
-		return nil
-	}
-	return err
-}
-
 // Authenticate implements [RegistryClient].
 func (c *Client) Authenticate(ctx context.Context, config AuthConfig) error {
 	if err := config.Validate(); err != nil {
@@ -212,15 +198,17 @@ func discoverScheme(ctx context.Context, base http.RoundTripper, e endpoint) (en
 // ping asks /v2/, the endpoint that tells whether there is a registry and
 // whether it knows the client (OCI distribution specification, end-1).
 func (s *stack) ping(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoint.url("/v2/"), nil)
+	resp, err := get(ctx, s.http, s.endpoint.url("/v2/"))
 	if err != nil {
-		return err
-	}
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask registry: %w", unwrapURL(err))
+		return fmt.Errorf("ask registry: %w", err)
 	}
 	defer drain(resp)
+	return registryError(resp)
+}
+
+// registryError is nil when the answer to /v2/ is that of a registry which
+// lets the client in.
+func registryError(resp *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	atHome := resp.Request.URL.Path == "/v2/"
 	switch {
@@ -228,11 +216,20 @@ func (s *stack) ping(ctx context.Context) error {
 		return nil
 	case resp.StatusCode == http.StatusOK, isRedirect(resp.StatusCode),
 		resp.StatusCode == http.StatusNotFound && resp.Header.Get(headerVersion) == "":
-		e := responseError("ask registry", req, resp)
+		e := responseError("ask registry", resp.Request, resp)
 		e.kind = ErrNotRegistry
 		return e
 	}
-	return responseError("ask registry", req, resp)
+	return responseError("ask registry", resp.Request, resp)
+}
+
+func get(ctx context.Context, client *http.Client, address string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
+	return resp, unwrapURL(err)
 }
 
 // unwrapURL takes off net/http's wrapping, whose text holds the whole URL.

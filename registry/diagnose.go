@@ -3,15 +3,17 @@ package registry
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
 // Diagnosis is what a failure means to the person who meets it. Both parts are
@@ -23,67 +25,161 @@ type Diagnosis struct {
 	Hint string `json:"hint,omitempty"`
 }
 
-// Diagnose explains an error of this package. It looks at values alone and
-// makes no request.
+// Diagnose explains an error of this package by the first row of the table in
+// diagnoses.go that fits. It looks at values alone and makes no request.
 func Diagnose(err error) Diagnosis {
-	for _, explain := range []func(error) Diagnosis{diagnoseTLS, diagnoseNetwork, diagnoseAnswer, diagnoseSource} {
-		if d := explain(err); d != (Diagnosis{}) {
-			return d
-		}
-	}
-	return Diagnosis{}
-}
-
-func diagnoseTLS(err error) Diagnosis {
-	var (
-		tlsError  *TLSError
-		authority x509.UnknownAuthorityError
-		hostname  x509.HostnameError
-		invalid   x509.CertificateInvalidError
-	)
-	host := "the registry"
-	if errors.As(err, &tlsError) {
-		host = tlsError.Host
-	}
-	switch {
-	case speaksPlainHTTP(errOrEmpty(err)):
-		return Diagnosis{host + " speaks plain HTTP on that port, not TLS", "use --plain-http if that is meant, or the port of https"}
-	case errors.As(err, &authority):
-		return Diagnosis{
-			"the certificate of " + host + " is signed by an authority that this machine does not know" + fingerprint(tlsError),
-			"name the authority with --ca-file FILE, or put it into ~/.docker/certs.d/" + host + "/ca.crt; --insecure trusts anyone",
-		}
-	case errors.As(err, &hostname):
-		return Diagnosis{"the certificate is for other names: " + names(hostname.Certificate), "use one of these names, or have the certificate made for this one"}
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return Diagnosis{
-			fmt.Sprintf("the certificate is valid from %s to %s, and this machine's clock says %s",
-				invalid.Cert.NotBefore.Format(time.DateTime), invalid.Cert.NotAfter.Format(time.DateTime), time.Now().Format(time.DateTime)),
-			"have the certificate renewed, or set the clock",
-		}
-	}
-	return Diagnosis{}
-}
-
-func errOrEmpty(err error) error {
 	if err == nil {
-		return errors.New("")
+		return Diagnosis{}
 	}
-	return err
+	f := takeApart(err)
+	for _, row := range diagnoses {
+		if row.fits(f) {
+			fill := strings.NewReplacer(f.words()...)
+			return Diagnosis{Cause: fill.Replace(row.cause), Hint: fill.Replace(row.hint)}
+		}
+	}
+	return Diagnosis{}
 }
 
-func fingerprint(e *TLSError) string {
-	if e == nil || len(e.Certificates) == 0 {
+// failure is an error taken apart for the rows to look at.
+type failure struct {
+	error
+	// answer is the server's; zero when there was none.
+	answer Error
+	// tls, cert and dns are what the error holds of them, or nil.
+	tls  *TLSError
+	cert *x509.Certificate
+	dns  *net.DNSError
+}
+
+func takeApart(err error) failure {
+	f := failure{error: err}
+	if answer, ok := errors.AsType[*Error](err); ok {
+		f.answer = *answer
+	}
+	f.tls, _ = errors.AsType[*TLSError](err)
+	f.dns, _ = errors.AsType[*net.DNSError](err)
+	if hostname, ok := errors.AsType[x509.HostnameError](err); ok {
+		f.cert = hostname.Certificate
+	}
+	if f.cert == nil && f.tls != nil && len(f.tls.Certificates) > 0 {
+		f.cert = f.tls.Certificates[0]
+	}
+	return f
+}
+
+func (f failure) is(kind error) bool { return errors.Is(f.error, kind) }
+
+// proxied reports an answer of something in front of the registry.
+func (f failure) proxied() bool { return f.answer.Proxy && f.answer.Server != "" }
+
+func (f failure) certificateFault(reason x509.InvalidReason) bool {
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](f.error)
+	return ok && invalid.Reason == reason
+}
+
+// refused reports a connection that nobody accepted, on this machine or not.
+func (f failure) refused(loopback bool) bool {
+	local := false
+	if op, ok := errors.AsType[*net.OpError](f.error); ok {
+		address, tcp := op.Addr.(*net.TCPAddr)
+		local = tcp && address.IP.IsLoopback()
+	}
+	return f.is(syscall.ECONNREFUSED) && local == loopback
+}
+
+// words are the placeholders of the table with what stands for them.
+func (f failure) words() []string {
+	host, path := f.place()
+	owner, _, _ := strings.Cut(path, "/")
+	return []string{
+		"{host}", orElse(host, "HOST"),
+		"{owner}", orElse(owner, "OWNER"),
+		"{server}", orElse(f.answer.Server, "the server"),
+		"{name}", f.unknownName(),
+		"{who}", f.who(),
+		"{scope}", orElse(f.answer.Identity.Scope, "none"),
+		"{realm}", f.answer.Message,
+		"{names}", names(f.cert),
+		"{dates}", dates(f.cert),
+		"{now}", time.Now().UTC().Format(time.DateTime) + " UTC",
+		"{certificate}", describe(f.cert),
+		"{pinned}", f.pins(),
+		"{shown}", fingerprint(f.cert),
+	}
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// place is the host, and the path of what was asked for below /v2/.
+func (f failure) place() (host, path string) {
+	if u, err := url.Parse(f.answer.URL); err == nil && f.answer.URL != "" {
+		rest, _ := strings.CutPrefix(u.Path, "/v2/")
+		if rest == "token" {
+			rest = ""
+		}
+		return canonicalHost(u), rest
+	}
+	if f.tls != nil {
+		return f.tls.Host, ""
+	}
+	return "", ""
+}
+
+func (f failure) unknownName() string {
+	if f.dns == nil {
 		return ""
 	}
-	leaf := e.Certificates[0]
-	sum := sha256.Sum256(leaf.Raw)
-	return fmt.Sprintf(" (issuer %q, for %s, SHA-256 %x)", clean(leaf.Issuer.String()), names(leaf), sum)
+	return strconv.Quote(clean(f.dns.Name))
+}
+
+// who is the user in the registry's eyes.
+func (f failure) who() string {
+	switch {
+	case f.answer.Account.Name != "":
+		return f.answer.Account.Name
+	case f.answer.Identity.UserID > 0:
+		return "user number " + strconv.FormatInt(f.answer.Identity.UserID, 10)
+	}
+	return "you"
+}
+
+func (f failure) pins() string {
+	if f.tls == nil {
+		return ""
+	}
+	var all []string
+	for _, c := range f.tls.Pinned {
+		all = append(all, fingerprint(c))
+	}
+	return strings.Join(all, " or ")
+}
+
+// describe is a certificate in a line.
+func describe(c *x509.Certificate) string {
+	if c == nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("issuer %q, for %s, valid until %s, SHA-256 %s", clean(c.Issuer.String()), names(c), c.NotAfter.UTC().Format(time.DateOnly), fingerprint(c))
+}
+
+// fingerprint is the SHA-256 of a certificate, in lower-case hexadecimal.
+func fingerprint(c *x509.Certificate) string {
+	if c == nil {
+		return "unknown"
+	}
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
 }
 
 func names(c *x509.Certificate) string {
-	if c == nil {
-		return "none"
+	if c == nil || len(c.DNSNames)+len(c.IPAddresses) == 0 {
+		return "no name"
 	}
 	all := append([]string{}, c.DNSNames...)
 	for _, ip := range c.IPAddresses {
@@ -92,71 +188,28 @@ func names(c *x509.Certificate) string {
 	return clean(strings.Join(all, ", "))
 }
 
-func diagnoseNetwork(err error) Diagnosis {
-	var dns *net.DNSError
-	switch {
-	case errors.As(err, &dns):
-		return Diagnosis{fmt.Sprintf("the name %q is not known to this machine's resolver", dns.Name), "check the spelling, or add the name to /etc/hosts"}
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return Diagnosis{"nothing listens on that address and port", "check the port, and that the server is up; inside a container, localhost is the container itself"}
-	case errors.Is(err, ErrStalled):
-		return Diagnosis{"nothing moved in either direction for too long", "try again; behind a proxy, --chunk-size 32MiB keeps requests short"}
-	case errors.Is(err, context.DeadlineExceeded):
-		return Diagnosis{"the time limit was reached", "allow more with --timeout; what arrived is not sent again"}
+func dates(c *x509.Certificate) string {
+	if c == nil {
+		return "other dates"
 	}
-	return Diagnosis{}
+	return c.NotBefore.UTC().Format(time.DateTime) + " to " + c.NotAfter.UTC().Format(time.DateTime) + " UTC"
 }
 
-func diagnoseAnswer(err error) Diagnosis {
-	var answer *Error
-	proxy := ""
-	if errors.As(err, &answer) && answer.Proxy && answer.Server != "" {
-		proxy = answer.Server
-	}
-	switch {
-	case errors.Is(err, ErrUnauthorized):
-		return Diagnosis{
-			"the registry refuses the credential, or there is none: a wrong password, a revoked token, a token without a package scope, or two-factor authentication, which needs a token",
-			"log in with a personal access token that has the scope write:package: docker login HOST",
-		}
-	case errors.Is(err, ErrDenied) && proxy == "":
-		return Diagnosis{
-			"the registry knows you, but you may not push there: the token lacks the scope write:package, or the owner is another user or an organisation whose team lacks write access to packages (being a repository's collaborator is not enough)",
-			"push to your own name, or make a token with the scope write:package; in Gitea Actions use a secret with such a token, the job's own cannot push",
-		}
-	case errors.Is(err, ErrDenied):
-		return Diagnosis{"the request was refused by " + proxy + " in front of the registry", "have /v2/ exempted from its checks"}
-	case errors.Is(err, ErrOwnerUnknown):
-		return Diagnosis{"the registry has no such user or organisation, or none that you may see", "check the spelling of HOST/OWNER/NAME; owners are never made by a push"}
-	case errors.Is(err, ErrNotRegistry):
-		return Diagnosis{"what answers at /v2/ is no container registry", "check the host; on the server, [packages] ENABLED must be true, and a proxy must pass /v2/ on, at the root of the host even when Gitea is under a path"}
-	case errors.Is(err, ErrQuota):
-		return Diagnosis{"a limit on the size or number of packages is reached", "delete old versions, or have LIMIT_SIZE_CONTAINER, LIMIT_TOTAL_OWNER_SIZE or LIMIT_TOTAL_OWNER_COUNT raised in [packages]"}
-	case errors.Is(err, ErrTooLarge):
-		return Diagnosis{"a request body was larger than something in front of the registry allows", "set client_max_body_size 0 (nginx) or the like; --chunk-size sends smaller requests"}
-	case errors.Is(err, ErrRedirected):
-		return Diagnosis{"the server leads elsewhere: the owner was renamed, or a sign-in page is in front of /v2/", "use the new name, or have /v2/ exempted"}
-	case errors.Is(err, ErrDigestMismatch):
-		return Diagnosis{"what arrived is not what was sent: something changes bodies on the way, or the source changed while it was read", "push again; if it happens again, look at the proxies in between"}
-	case errors.Is(err, ErrRateLimited):
-		return Diagnosis{"too many requests for something in front of the registry", "try later, or with --jobs 1"}
-	case errors.Is(err, ErrServer) && proxy != "":
-		return Diagnosis{proxy + " in front of the registry could not reach it, or gave up waiting", "raise its read timeout (proxy_read_timeout in nginx); --chunk-size keeps requests short"}
-	case errors.Is(err, ErrServer):
-		return Diagnosis{"the registry failed; its log has the cause: often a full disk or temporary directory, or SQLite under parallel writes", "try with --jobs 1; on the server, look at the log, the disk, and SQLITE_TIMEOUT"}
-	}
-	return Diagnosis{}
+// isTimeout reports that a time limit of the push, and not of the network,
+// was reached.
+func isTimeout(f failure) bool { return f.is(context.DeadlineExceeded) }
+
+func isAuthority(f failure) bool {
+	_, ok := errors.AsType[x509.UnknownAuthorityError](f.error)
+	return ok
 }
 
-func diagnoseSource(err error) Diagnosis {
-	var source *image.Error
-	switch {
-	case errors.Is(err, syscall.ENOSPC):
-		return Diagnosis{"the disk of the temporary directory is full", "free some space, or name another directory with TMPDIR"}
-	case errors.As(err, &source):
-		return Diagnosis{}
-	case errors.Is(err, ErrNoSource):
-		return Diagnosis{"there is neither an image file nor a daemon", "name a tar, a directory, or an image of the daemon"}
-	}
-	return Diagnosis{}
+func isHostname(f failure) bool {
+	_, ok := errors.AsType[x509.HostnameError](f.error)
+	return ok
+}
+
+func isHandshake(f failure) bool {
+	_, record := errors.AsType[tls.RecordHeaderError](f.error)
+	return record || f.tls != nil
 }

@@ -47,6 +47,12 @@ var (
 	ErrServer = errors.New("server error")
 	// ErrStalled: nothing moved in either direction for too long.
 	ErrStalled = errors.New("connection stalled")
+	// ErrWantsTLS: the server speaks TLS, and was asked without.
+	ErrWantsTLS = errors.New("server speaks TLS")
+	// ErrRealm: the registry names a token service that is not its own.
+	ErrRealm = errors.New("token service elsewhere")
+	// ErrClock: this machine's clock and the server's differ.
+	ErrClock = errors.New("clocks differ")
 	// ErrRedirected: the server leads to another place that is not followed.
 	ErrRedirected = errors.New("redirect not followed")
 )
@@ -71,6 +77,12 @@ type Error struct {
 	Proxy  bool
 	// RetryAfter is the server's wish, zero where it has none.
 	RetryAfter time.Duration
+	// Identity is whom the registry took the client for, where the answer
+	// refuses something to it.
+	Identity Identity
+	// Account is what the server's own API says of a credential that its
+	// registry refuses.
+	Account Account
 
 	kind error
 }
@@ -151,6 +163,8 @@ type TLSError struct {
 	Host string
 	// Certificates are what the server showed, leaf first; it may be empty.
 	Certificates []*x509.Certificate
+	// Pinned are the certificates that were pinned for the host, if any.
+	Pinned []*x509.Certificate
 	// Err is the cause, such as [x509.UnknownAuthorityError].
 	Err error
 }

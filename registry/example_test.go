@@ -60,5 +60,5 @@ func ExampleDiagnose() {
 	// Output:
 	// true
 	// invalid name "git.example.com/Me/App": names are lower case (did you mean "git.example.com/me/app:latest"?)
-	// check the spelling of HOST/OWNER/NAME; owners are never made by a push
+	// check the spelling; a push makes no owners: an organisation is made at https://HOST/org/create
 }

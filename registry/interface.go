@@ -23,8 +23,10 @@
 //     spool.go: what can be sent again; manifest.go: manifests and tags;
 //     known.go and cache.go: what need not be sent at all; relay.go: a daemon's
 //     own push, passed on
-//   - response.go: the one place that knows what an answer means; diagnose.go:
-//     what to say about it
+//   - response.go: the one place that knows what an answer means; diagnose.go
+//     and its table in diagnoses.go: what to say about it
+//   - check.go: everything on the way to a registry, looked at in order, with
+//     trace.go and account.go
 package registry
 
 import "context"

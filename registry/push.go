@@ -115,6 +115,9 @@ func tagsOf(ref Reference, more []string) []string {
 // time limit that ended it, or that there was no credential: Gitea lets
 // anybody in as a reader and then says that this one may not write.
 func (p *push) failure(ctx context.Context, err error) error {
+	if p.stack != nil {
+		err = p.stack.identify(ctx, err)
+	}
 	if p.stack != nil && errors.Is(err, ErrDenied) && p.stack.auth.anonymous() {
 		err = fmt.Errorf("%w, no credential was given: %w", ErrUnauthorized, err)
 	}

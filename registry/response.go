@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"mime"
@@ -46,7 +47,21 @@ func responseError(op string, req *http.Request, resp *http.Response) *Error {
 	}
 	challenges := parseChallenges(resp.Header.Values("WWW-Authenticate"))
 	e.kind = classify(e, denied(challenges), fromRegistry && len(body) == 0)
+	if resp.StatusCode == http.StatusBadRequest && wantsTLS(body) {
+		e.kind = ErrWantsTLS
+	}
 	return e
+}
+
+// wantsTLS reports the answer of a TLS server to a plain request: that of Go's
+// server (which Gitea is), nginx or Apache.
+func wantsTLS(body []byte) bool {
+	for _, text := range []string{"HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port", "speaking plain HTTP to an SSL-enabled"} {
+		if bytes.Contains(body, []byte(text)) {
+			return true
+		}
+	}
+	return false
 }
 
 // parseErrorBody reads {"errors":[{"code","message"}]}, or takes a line of

@@ -62,13 +62,20 @@ func TLSConfig(config RegistryConfig) (*tls.Config, error) {
 //
 // Source: moby daemon/pkg/registry (CertsDir), containers-certs.d(5).
 func DefaultCertDirs(dockerConfig string) []string {
+	if dir := TrustDir(); dir != "" {
+		return append([]string{dir}, DockerCertDirs(dockerConfig)...)
+	}
+	return DockerCertDirs(dockerConfig)
+}
+
+// DockerCertDirs are [DefaultCertDirs] without docker-gitea's own.
+func DockerCertDirs(dockerConfig string) []string {
 	var dirs []string
 	add := func(parts ...string) {
 		if parts[0] != "" {
 			dirs = append(dirs, filepath.Join(parts...))
 		}
 	}
-	add(TrustDir())
 	home, err := os.UserHomeDir()
 	if err != nil {
 		home = ""

@@ -68,6 +68,19 @@ func (c *Config) Credential(ctx context.Context, host string, stderr io.Writer) 
 	return registry.AuthConfig{}, nil
 }
 
+// Store is where docker keeps the login of host: a credential helper, or the
+// path of config.json.
+func (c *Config) Store(host string) string {
+	helper := c.file.CredentialsStore
+	if own, ok := c.file.CredentialHelpers[host]; ok {
+		helper = own
+	}
+	if helper == "" {
+		return filepath.Join(c.Dir, "config.json")
+	}
+	return "docker-credential-" + helper
+}
+
 // HasCredential reports whether Docker's configuration mentions host.
 func (c *Config) HasCredential(host string) bool {
 	_, helper := c.file.CredentialHelpers[host]

@@ -1,0 +1,345 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Outcome is how a [Check] came out.
+type Outcome string
+
+// The outcomes. A warning stops other programs or a later push, a failure
+// stops everything.
+const (
+	OutcomeOK      Outcome = "ok"
+	OutcomeWarning Outcome = "warning"
+	OutcomeFailed  Outcome = "failed"
+)
+
+// Check is one thing that was looked at between this machine and a registry.
+type Check struct {
+	// Name is one of "name", "connection", "certificate", "registry", "clock",
+	// "proxy", "realm", "server", "login", "scope", "owner" and "upload limit".
+	Name    string  `json:"name"`
+	Outcome Outcome `json:"outcome"`
+	// Detail is what was found.
+	Detail string `json:"detail,omitempty"`
+	// Diagnosis is the cause, and what to do, where not all is well.
+	Diagnosis
+	// Err is the failure itself.
+	Err error `json:"-"`
+}
+
+func passed(name, detail string) Check { return Check{Name: name, Outcome: OutcomeOK, Detail: detail} }
+
+func warned(name string, err error) Check {
+	return Check{Name: name, Outcome: OutcomeWarning, Detail: clean(err.Error()), Diagnosis: Diagnose(err), Err: err}
+}
+
+// Failed makes a check of something that did not succeed.
+func Failed(name string, err error) Check {
+	c := warned(name, err)
+	c.Outcome = OutcomeFailed
+	return c
+}
+
+// failureOf is the error of the check that failed, if one did.
+func failureOf(checks []Check) error {
+	for _, c := range checks {
+		if c.Outcome == OutcomeFailed {
+			return c.Err
+		}
+	}
+	return nil
+}
+
+// Health implements [RegistryClient]: the first of the checks that fails, as
+// far as they concern no owner. Without a credential, the registry's asking
+// for one counts as good health.
+func (c *Client) Health(ctx context.Context) error {
+	e := &examination{client: c}
+	return failureOf(e.run(ctx, e.reach, e.login))
+}
+
+// Check looks at everything between this machine and the registry, from the
+// name to the right to push, in the order in which each needs the one before
+// it; it ends with the first that fails. repository is what somebody wants to
+// push to, as "owner" or "owner/name"; empty leaves the last checks out. An
+// upload is begun and taken back; nothing is left on the server.
+func (c *Client) Check(ctx context.Context, repository string) []Check {
+	e := &examination{client: c, repository: repository}
+	return e.run(ctx, e.names, e.reach, e.clock, e.proxy, e.realm, e.server, e.login, e.scope, e.owner, e.limit)
+}
+
+// examination is one run of the checks, with what each leaves to the next.
+type examination struct {
+	client     *Client
+	repository string
+	stack      *stack
+	answer     *http.Response // to the first request; its body is closed
+	account    Account
+	session    string // address of an upload
+}
+
+// run performs the steps until one fails.
+func (e *examination) run(ctx context.Context, steps ...func(context.Context) []Check) []Check {
+	defer func() { e.cancelUpload(ctx) }()
+	var checks []Check
+	for _, step := range steps {
+		checks = append(checks, step(ctx)...)
+		if failureOf(checks) != nil {
+			break
+		}
+	}
+	return checks
+}
+
+// checkedName is the repository of a check that is given an owner alone.
+const checkedName = "docker-gitea-check"
+
+func (e *examination) names(context.Context) []Check {
+	if e.repository == "" {
+		return nil
+	}
+	if !strings.Contains(e.repository, "/") {
+		e.repository += "/" + checkedName
+	}
+	if fault := nameFault(e.repository); fault != "" {
+		return []Check{Failed("owner", &NameError{Input: e.repository, Fault: fault, Suggestion: correctName(e.repository)})}
+	}
+	return nil
+}
+
+// reach asks /v2/ without a credential, and sees how far that comes.
+func (e *examination) reach(ctx context.Context) []Check {
+	var err error
+	if e.stack, err = e.client.stack(ctx, false); err != nil {
+		return []Check{Failed("settings", err)}
+	}
+	t := &trace{}
+	client := &http.Client{Transport: &retrier{base: e.stack.auth.base, backoff: e.client.opts.Backoff}, CheckRedirect: checkRedirect}
+	resp, err := get(t.attach(ctx), client, e.stack.endpoint.url("/v2/"))
+	if err != nil {
+		return t.checks(nil, err)
+	}
+	defer drain(resp)
+	e.answer = resp
+	if err = registryError(resp); errors.Is(err, ErrUnauthorized) {
+		err = nil
+	}
+	return t.checks(resp, err)
+}
+
+// maxSkew is by how much the clocks may differ; tokens are valid for a minute
+// at least.
+const maxSkew = time.Minute
+
+func (e *examination) clock(context.Context) []Check {
+	server, err := http.ParseTime(e.answer.Header.Get("Date"))
+	if err != nil {
+		return nil
+	}
+	skew := time.Until(server).Round(time.Second)
+	if skew.Abs() > maxSkew {
+		return []Check{warned("clock", fmt.Errorf("%w: the server's is %v ahead", ErrClock, skew))}
+	}
+	return []Check{passed("clock", "the same as the server's")}
+}
+
+// proxy names what stands in between. Gitea itself sends no Server header.
+func (e *examination) proxy(context.Context) []Check {
+	var found []string
+	if e.client.opts.Transport == nil {
+		if via, err := http.ProxyFromEnvironment(e.answer.Request); err == nil && via != nil {
+			found = append(found, via.Host+", by this machine's HTTPS_PROXY")
+		}
+	}
+	for _, header := range []string{"Server", "Via"} {
+		if value := clean(e.answer.Header.Get(header)); value != "" {
+			found = append(found, value+", by the header "+header)
+		}
+	}
+	if len(found) == 0 {
+		return []Check{passed("proxy", "none to be seen")}
+	}
+	return []Check{passed("proxy", strings.Join(found, "; "))}
+}
+
+// realm compares the token service with the registry's own address. We go to
+// the own one whatever it says, other programs do not.
+func (e *examination) realm(context.Context) []Check {
+	for _, c := range parseChallenges(e.answer.Header.Values("WWW-Authenticate")) {
+		if c.scheme != "bearer" {
+			continue
+		}
+		realm := clean(c.params["realm"])
+		if u, err := url.Parse(realm); err == nil && e.stack.auth.own(u) {
+			return []Check{passed("realm", realm)}
+		}
+		check := warned("realm", &Error{
+			Op: "token service", URL: bareURL(e.answer.Request.URL), Status: e.answer.StatusCode, Message: realm, kind: ErrRealm,
+		})
+		check.Detail = realm
+		return []Check{check}
+	}
+	return nil
+}
+
+func (e *examination) server(ctx context.Context) []Check {
+	if version := e.stack.version(ctx); version != "" {
+		return []Check{passed("server", version)}
+	}
+	return []Check{passed("server", "does not tell its version")}
+}
+
+// login gets a token with the credential.
+func (e *examination) login(ctx context.Context) []Check {
+	err := e.stack.identify(ctx, e.stack.ping(ctx))
+	id := e.stack.auth.identity()
+	anonymous := e.stack.auth.anonymous()
+	if err == nil && id.Anonymous {
+		// Gitea lets anybody in, as a reader.
+		err = &Error{Op: "login", URL: e.stack.endpoint.url("/v2/token"), Status: http.StatusUnauthorized, Identity: id, kind: ErrDenied}
+	}
+	switch {
+	case err == nil && anonymous:
+		return []Check{passed("login", "the registry asks for none")}
+	case err == nil:
+		return []Check{passed("login", "accepted")}
+	case anonymous && (errors.Is(err, ErrUnauthorized) || id.Anonymous):
+		check := warned("login", errNoCredential(e.stack.endpoint))
+		check.Detail = "none"
+		return []Check{check}
+	}
+	return []Check{Failed("login", err)}
+}
+
+// errNoCredential is the answer that a push without a credential would get.
+func errNoCredential(e endpoint) error {
+	return &Error{
+		Op: "no login", URL: e.url("/v2/token"), Status: http.StatusUnauthorized, Identity: Identity{Anonymous: true}, kind: ErrUnauthorized,
+	}
+}
+
+// scope tells who the registry takes the client for, and what for.
+func (e *examination) scope(ctx context.Context) []Check {
+	if e.stack.auth.anonymous() {
+		return nil
+	}
+	e.account = e.stack.account(ctx)
+	id := e.stack.auth.identity()
+	if id == (Identity{}) {
+		return nil // not Gitea
+	}
+	denied := &Error{Op: "push", URL: e.stack.endpoint.url("/v2/"), Status: http.StatusUnauthorized, Identity: id, Account: e.account, kind: ErrDenied}
+	if !id.CanPush() {
+		return []Check{Failed("scope", denied)}
+	}
+	return []Check{passed("scope", fmt.Sprintf("%s, with %q", (failure{answer: *denied}).who(), id.Scope))}
+}
+
+// owner begins an upload, which takes the right to push.
+func (e *examination) owner(ctx context.Context) []Check {
+	if e.repository == "" {
+		return nil
+	}
+	ctx = context.WithValue(ctx, purposeKey{}, &purpose{scope: "repository:" + e.repository + ":pull,push", retries: DefaultRetries})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.stack.endpoint.url("/v2/"+e.repository+"/blobs/uploads/"), nil)
+	if err != nil {
+		return []Check{Failed("owner", err)}
+	}
+	resp, err := e.stack.http.Do(req)
+	if err != nil {
+		return []Check{Failed("owner", fmt.Errorf("start upload: %w", unwrapURL(err)))}
+	}
+	defer drain(resp)
+	if resp.StatusCode != http.StatusAccepted {
+		return []Check{Failed("owner", e.stack.identify(ctx, responseError("start upload", req, resp)))}
+	}
+	if e.session, err = resolveLocation(req.URL, resp.Header.Get("Location")); err != nil {
+		return []Check{Failed("owner", err)}
+	}
+	owner, _, _ := strings.Cut(e.repository, "/")
+	return []Check{passed("owner", "you may push to "+owner)}
+}
+
+// cancelUpload takes back what owner began.
+func (e *examination) cancelUpload(ctx context.Context) {
+	if e.session == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, e.session, nil)
+	if err != nil {
+		return
+	}
+	// A session that cannot be removed is removed by the server in time.
+	if resp, err := e.stack.http.Do(req); err == nil {
+		drain(resp)
+	}
+}
+
+// The sizes of bodies that are tried: powers of two from 64 KiB to 8 GiB.
+const (
+	leastProbe = 16
+	mostProbe  = 33
+)
+
+// limit finds the largest body that the way to the registry allows, without
+// sending one: what refuses a body does so by its announced length.
+func (e *examination) limit(ctx context.Context) []Check {
+	if e.session == "" {
+		return nil
+	}
+	refused := error(nil)
+	low, high := leastProbe-1, mostProbe+1 // accepted, refused
+	for next := mostProbe; high-low > 1; next = (low + high) / 2 {
+		switch err := e.announce(ctx, 1<<next); {
+		case errors.Is(err, ErrTooLarge):
+			refused, high = err, next
+		case ctx.Err() != nil:
+			return []Check{Failed("upload limit", ctx.Err())}
+		default:
+			low = next // whatever else it is, it is no refusal of the size
+		}
+	}
+	if refused == nil {
+		return []Check{passed("upload limit", "none up to 8 GiB in a request")}
+	}
+	check := warned("upload limit", refused)
+	check.Detail = fmt.Sprintf("between %d and %d KiB in a request", int64(1)<<low>>10, int64(1)<<high>>10)
+	return []Check{check}
+}
+
+// errProbe ends a request before its body.
+var errProbe = errors.New("probe")
+
+type probeBody struct{}
+
+func (probeBody) Read([]byte) (int, error) { return 0, errProbe }
+
+// announce begins to send size bytes to the upload session, and stops when it
+// is told to go on ("Expect: 100-continue").
+func (e *examination) announce(ctx context.Context, size int64) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, e.session, io.NopCloser(probeBody{}))
+	if err != nil {
+		return err
+	}
+	req.ContentLength = size
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(probeBody{}), nil }
+	req.Header.Set("Content-Type", "application/octet-stream")
+	req.Header.Set("Expect", "100-continue")
+	resp, err := e.stack.auth.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer drain(resp)
+	return responseError("upload", req, resp)
+}

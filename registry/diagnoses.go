@@ -1,0 +1,280 @@
+package registry
+
+import (
+	"crypto/x509"
+	"net/http"
+	"strings"
+	"syscall"
+)
+
+// diagnosis is a row of the table: what is seen, what it means, and what to
+// do. Words in braces are filled in by failure.words.
+type diagnosis struct {
+	// seen describes for the documentation what fits.
+	seen        string
+	fits        func(failure) bool
+	cause, hint string
+}
+
+// diagnoses is the table, of which docs/troubleshooting.md is made. The first
+// row that fits counts, so that special cases stand before general ones.
+var diagnoses = []diagnosis{
+	// The way to the server.
+	{
+		"`--plain-http` or `http://`, and the server speaks TLS", is(ErrWantsTLS),
+		"{host} speaks TLS on that port, and was asked without", "leave out --plain-http and http://",
+	},
+	{
+		"TLS, and the server speaks plain HTTP", func(f failure) bool { return speaksPlainHTTP(f.error) },
+		"{host} speaks plain HTTP on that port, not TLS", "use --plain-http if that is meant, or the port of https",
+	},
+	{
+		"a certificate other than the one that was pinned", func(f failure) bool { return f.tls != nil && len(f.tls.Pinned) > 0 && isAuthority(f) },
+		"the certificate of {host} has changed: pinned is SHA-256 {pinned}, shown was {certificate}",
+		"if the server's owner confirms the change: docker gitea untrust {host}, then docker gitea trust {host}; if not, somebody may be listening",
+	},
+	{
+		"`x509: certificate signed by unknown authority`", isAuthority,
+		"the certificate of {host} is signed by an authority that this machine does not know ({certificate})",
+		"docker gitea trust {host} pins it for this host alone; or name the authority with --ca-file FILE; --insecure trusts anyone",
+	},
+	{
+		"`x509: certificate is valid for …, not …`", isHostname,
+		"the certificate is for other names: {names}", "use one of these names, or have the certificate made for this one",
+	},
+	{
+		"`x509: certificate has expired or is not yet valid`", func(f failure) bool { return f.certificateFault(x509.Expired) },
+		"the certificate is valid from {dates}, and this machine's clock says {now}", "have the certificate renewed, or set the clock",
+	},
+	{
+		"another failure of the TLS handshake", isHandshake,
+		"{host} does not agree on TLS: it may ask for a client certificate, or there is something else on that port",
+		"check the port; a client certificate is given with --cert FILE --key FILE",
+	},
+	{
+		"an unknown host below `localtest.me` or another name for this machine", func(f failure) bool { return f.dns != nil && strings.HasSuffix(f.dns.Name, "localtest.me") },
+		"the name {name} stands for 127.0.0.1, but this machine's resolver does not say so: it is offline, or refuses answers that point to this machine",
+		"add a line to /etc/hosts: 127.0.0.1 and the name",
+	},
+	{
+		"an unknown host", func(f failure) bool { return f.dns != nil },
+		"the name {name} is not known to this machine's resolver", "check the spelling, or add the name to /etc/hosts",
+	},
+	{
+		"connection refused by this machine", func(f failure) bool { return f.refused(true) },
+		"nothing listens on that port of this machine; inside a container, this machine is the container itself",
+		"check that the server is up (of idpbuilder, the port is mostly 8443); in a container, use the network of the host",
+	},
+	{
+		"connection refused by another machine", func(f failure) bool { return f.refused(false) },
+		"nothing listens on that address and port", "check the port, and that the server is up",
+	},
+	{
+		"no route to the host", func(f failure) bool { return f.is(syscall.EHOSTUNREACH) || f.is(syscall.ENETUNREACH) },
+		"there is no way from this machine to that address", "check the network, a VPN, and HTTPS_PROXY if this network needs one",
+	},
+	{
+		"silence in both directions", is(ErrStalled),
+		"nothing moved in either direction for too long", "try again; behind a proxy, --chunk-size 32MiB keeps requests short",
+	},
+	{
+		"the limit of `--timeout`", isTimeout,
+		"the time limit was reached", "allow more with --timeout; what arrived is not sent again",
+	},
+
+	// Whether there is a registry.
+	{
+		"404 at `/v2/`, not from a registry", func(f failure) bool { return f.is(ErrNotRegistry) && f.answer.Status == http.StatusNotFound },
+		"there is no container registry at /v2/: packages are switched off, or a proxy does not pass /v2/ on, or this is no Gitea",
+		"check the host; on the server, set ENABLED = true in [packages], and have the proxy pass /v2/ on at the root of the host, even when Gitea is under a path (location /v2/ { proxy_pass …; })",
+	},
+	{
+		"a page or a redirection at `/v2/`", is(ErrNotRegistry),
+		"what answers at /v2/ is a page for browsers: a sign-in page or another site is in front of the registry",
+		"check the host; on the proxy, exempt /v2/ from the sign-in",
+	},
+	{
+		"the realm has http, and the registry https", func(f failure) bool { return f.is(ErrRealm) && strings.HasPrefix(f.answer.Message, "http:") },
+		"the registry names {realm} as its token service, without TLS: the proxy does not tell Gitea that it speaks https. docker gitea asks {host} instead, docker and others fail",
+		"on the proxy: proxy_set_header X-Forwarded-Proto $scheme; and on the server, ROOT_URL with https",
+	},
+	{
+		"the realm is of another host or port", is(ErrRealm),
+		"the registry names {realm} as its token service: ROOT_URL or the Host that the proxy passes on are off. docker gitea asks {host} instead, docker and others fail",
+		"on the server, ROOT_URL = https://{host}/; on the proxy, proxy_set_header Host $http_host; (since Gitea 1.26 see also PUBLIC_URL_DETECTION)",
+	},
+	{
+		"the clocks of this machine and the server differ", is(ErrClock),
+		"tokens and certificates hold for a time, and the two sides do not agree on it", "set the clock (timedatectl set-ntp true), here or on the server",
+	},
+
+	// Who asks, and what they may do.
+	{
+		"401, and no credential was given", func(f failure) bool {
+			return (f.is(ErrUnauthorized) || f.is(ErrDenied)) && f.answer.Identity == Identity{Anonymous: true}
+		},
+		"no credential was sent: docker has none for {host}", "docker login {host}",
+	},
+	{
+		"401, and the account has a security key", func(f failure) bool { return f.is(ErrUnauthorized) && f.answer.Account.SecurityKey },
+		"the account has a security key, so that its password is not enough",
+		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and docker login {host} with it as the password",
+	},
+	{
+		"401, and the API knows the token", func(f failure) bool {
+			return f.is(ErrUnauthorized) && (f.answer.Account.Status == http.StatusOK || f.answer.Account.Status == http.StatusForbidden)
+		},
+		"the server knows the credential, but its registry does not take it: the token has no scope for packages, or belongs to a job of Gitea Actions",
+		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and docker login {host} with it as the password",
+	},
+	{
+		"401, also from the API", func(f failure) bool {
+			return f.is(ErrUnauthorized) && f.answer.Account.Status == http.StatusUnauthorized
+		},
+		"the server refuses the credential: the password is wrong, the token was revoked, or the account has two-factor authentication, with which only a token works",
+		"docker login {host}, with a personal access token of the scope write:package as the password",
+	},
+	{
+		"401", is(ErrUnauthorized),
+		"the registry refuses the credential, or there is none: a wrong password, a revoked token, a token without a package scope, or two-factor authentication, which needs a token",
+		"docker login {host}, with a personal access token of the scope write:package as the password",
+	},
+	{
+		"403 from a proxy", func(f failure) bool { return f.is(ErrDenied) && f.proxied() },
+		"the request was refused by {server} in front of the registry", "have /v2/ exempted from its checks",
+	},
+	{
+		"401 `reqPackageAccess`, anonymous in the registry's eyes", func(f failure) bool { return f.is(ErrDenied) && f.answer.Identity.UserID == ghostUser },
+		"the registry took the request for that of nobody, though a credential was sent", "docker logout {host}, then docker login {host}",
+	},
+	{
+		"401 `reqPackageAccess`, with the token of a job", func(f failure) bool { return f.is(ErrDenied) && f.answer.Identity.Actions },
+		"the token of a Gitea Actions job may not write packages",
+		"store a personal access token with the scope write:package as a secret, and set DOCKER_GITEA_TOKEN to it",
+	},
+	{
+		"401 `reqPackageAccess`, and the token lacks the scope", func(f failure) bool {
+			return f.is(ErrDenied) && f.answer.Identity.Scope != "" && !f.answer.Identity.CanPush()
+		},
+		"the token may not write packages; its scope is {scope}",
+		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and docker login {host} with it as the password",
+	},
+	{
+		"403 `reqToken`", func(f failure) bool { return f.is(ErrDenied) && f.answer.Message == "reqToken" },
+		"the token is for public things alone, and {owner} is private", "make a token that is not limited to public repositories and packages",
+	},
+	{
+		"401 `reqPackageAccess` under one's own name", func(f failure) bool { return f.is(ErrDenied) && strings.EqualFold(f.answer.Account.Name, ownerIn(f)) },
+		"the account {who} may not write packages of its own: it is inactive, or forbidden to log in", "ask an administrator of {host}",
+	},
+	{
+		"401 `reqPackageAccess`", is(ErrDenied),
+		"{who} may not push to {owner}: it is another user, or an organisation none of whose teams gives {who} write access to packages (being a repository's collaborator is not enough)",
+		"push to your own name, or have a team of {owner} that you are in set Packages to Write",
+	},
+
+	// Names.
+	{
+		"404 `Not found.`", is(ErrOwnerUnknown),
+		"{host} has no user or organisation {owner}, or none that you may see", "check the spelling; a push makes no owners: an organisation is made at https://{host}/org/create",
+	},
+	{
+		"a redirection", is(ErrRedirected),
+		"the server leads elsewhere: the owner was renamed, or a sign-in page is in front of /v2/", "use the new name, or have /v2/ exempted",
+	},
+	{
+		"400 `NAME_INVALID` or `Tag is invalid` from the server", func(f failure) bool { return f.is(ErrNameInvalid) && f.answer.Status != 0 },
+		"the server has stricter rules for names", "use lower case, and a single . _ or - between letters and digits",
+	},
+
+	// Limits.
+	{
+		"403 without a text, of a blob", func(f failure) bool { return f.is(ErrQuota) && !strings.HasPrefix(f.answer.Op, "put manifest") },
+		"a limit on the size of a layer, or of all packages of {owner}, is reached",
+		"delete old versions at https://{host}/{owner}/-/packages, or have LIMIT_SIZE_CONTAINER or LIMIT_TOTAL_OWNER_SIZE raised in [packages]",
+	},
+	{
+		"403 without a text, of a manifest", is(ErrQuota),
+		"a limit on the number of packages of {owner} is reached", "delete old versions at https://{host}/{owner}/-/packages, or have LIMIT_TOTAL_OWNER_COUNT raised in [packages]",
+	},
+	{
+		"413 of a manifest", func(f failure) bool { return f.is(ErrTooLarge) && f.answer.Code == codeManifestInvalid },
+		"the manifest is larger than 10 MiB, which Gitea refuses", "push fewer platforms with --platform, or an image with fewer layers",
+	},
+	{
+		"413 from Cloudflare", func(f failure) bool { return f.is(ErrTooLarge) && strings.EqualFold(f.answer.Server, "cloudflare") },
+		"Cloudflare in front of {host} refuses request bodies of more than 100 MB (in most plans)", "--chunk-size 90MB; or a name for {host} that does not pass through Cloudflare",
+	},
+	{
+		"413", is(ErrTooLarge),
+		"a request body was larger than {server} in front of the registry allows", "set client_max_body_size 0 (nginx) or the like; --chunk-size sends smaller requests",
+	},
+	{
+		"429", is(ErrRateLimited),
+		"too many requests for {server}", "try later, or with --jobs 1",
+	},
+
+	// Manifests.
+	{
+		"404 `BLOB_UNKNOWN` of a manifest", func(f failure) bool { return f.is(ErrBlobUnknown) && f.answer.Code == codeBlobUnknown },
+		"the registry has lost blobs of the image, also after they were sent again", "push again; on the server, look at the log and the storage of packages",
+	},
+	{
+		"404 `MANIFEST_BLOB_UNKNOWN` of an index", is(ErrBlobUnknown),
+		"the index names manifests that the source does not hold, and Gitea takes no index without its children", "push the one that is there with --platform OS/ARCH, or build all of them",
+	},
+	{
+		"400 `SIZE_INVALID`", func(f failure) bool { return f.is(ErrManifestInvalid) && f.answer.Code == codeSizeInvalid },
+		"the manifest gives another size for a blob than the registry has", "build the image again",
+	},
+	{
+		"501 `UNSUPPORTED`", func(f failure) bool { return f.is(ErrManifestInvalid) && f.answer.Status == http.StatusNotImplemented },
+		"the manifest is of the old schema version 1", "save the image with a current docker, and push that",
+	},
+	{
+		"400 `MANIFEST_INVALID`", is(ErrManifestInvalid),
+		"the registry does not know this kind of manifest, or an index in an index", "push one platform with --platform OS/ARCH",
+	},
+
+	// Failures of the server.
+	{
+		"400 `DIGEST_INVALID`", is(ErrDigestMismatch),
+		"what arrived is not what was sent: something changes bodies on the way, or the source changed while it was read", "push again; if it happens again, look at the proxies in between",
+	},
+	{
+		"404 `BLOB_UPLOAD_UNKNOWN`, again and again", is(ErrUploadUnknown),
+		"the registry loses uploads: several servers do not share the directory for them, or it is cleaned", "on the server, have one client stay at one instance, and look at APP_TEMP_PATH",
+	},
+	{
+		"400 or 416 `BLOB_UPLOAD_INVALID`", func(f failure) bool { return f.answer.Code == codeBlobUploadInvalid },
+		"the registry does not take the parts of an upload as they were sent: a proxy changes the header Content-Range", "push without --chunk-size, or look at the proxies in between",
+	},
+	{
+		"502, 503 or 504 from a proxy", func(f failure) bool { return f.is(ErrServer) && f.proxied() },
+		"{server} in front of the registry could not reach it, or gave up waiting", "raise its read timeout (proxy_read_timeout in nginx); --chunk-size keeps requests short",
+	},
+	{
+		"500 without a text", is(ErrServer),
+		"the registry failed; its log has the cause: often a full disk or temporary directory, or SQLite under parallel writes",
+		"try with --jobs 1; on the server, look at the log, the disk, and SQLITE_TIMEOUT",
+	},
+
+	// This machine.
+	{
+		"no space left on this machine", is(syscall.ENOSPC),
+		"the disk of the temporary directory is full", "free some space, or name another directory with TMPDIR",
+	},
+	{
+		"nothing to push", is(ErrNoSource),
+		"there is neither an image file nor a daemon", "name a tar, a directory, or an image of the daemon",
+	},
+}
+
+func is(kind error) func(failure) bool { return func(f failure) bool { return f.is(kind) } }
+
+// ownerIn is the owner that was written to; "?" is none.
+func ownerIn(f failure) string {
+	_, path := f.place()
+	owner, _, _ := strings.Cut(path, "/")
+	return orElse(owner, "?")
+}

@@ -1,0 +1,154 @@
+//go:build e2e
+
+package test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	client "github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/test/servers"
+)
+
+// outcomes are the checks that are not well, as "name: outcome: hint".
+func outcomes(t *testing.T, checks []client.Check) string {
+	t.Helper()
+	var b strings.Builder
+	for _, c := range checks {
+		t.Logf("%-7s %-12s %s\n%s\n%s", c.Outcome, c.Name, c.Detail, c.Cause, c.Hint)
+		if c.Outcome != client.OutcomeOK {
+			fmt.Fprintf(&b, "%s %s: %s %s\n", c.Name, c.Outcome, c.Cause, c.Hint)
+		}
+	}
+	return b.String()
+}
+
+// noSessions fails when an upload was left on the server.
+func noSessions(t *testing.T, g *servers.Gitea, owner string) {
+	t.Helper()
+	var packages []any
+	servers.Need(t, g.API(t.Context(), http.MethodGet, "/packages/"+owner, nil, &packages))
+	if len(packages) != 0 {
+		t.Errorf("the check left packages: %v", packages)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	g := gitea(t)
+	name, other := newUser(t, g), newUser(t, g)
+	org := "org" + other
+	servers.Need(t, g.CreateOrg(t.Context(), org))
+	token := func(scopes ...string) client.AuthConfig {
+		value, err := g.CreateToken(t.Context(), name, scopes...)
+		servers.Need(t, err)
+		return client.AuthConfig{Token: value}
+	}
+	for _, tc := range []struct {
+		name       string
+		auth       client.AuthConfig
+		repository string
+		want       string // of what is not well; empty is all well
+	}{
+		{"all well", userAuth(name), name, ""},
+		{"a token", token("write:package", "read:user"), name + "/app", ""},
+		{"no owner asked", userAuth(name), "", ""},
+		{"nobody", client.AuthConfig{}, "", "login warning: no credential was sent"},
+		{"nobody to an owner", client.AuthConfig{}, name, "owner failed: no credential was sent"},
+		{"wrong password", client.AuthConfig{Username: name, Password: "wrong"}, name, "login failed: the server refuses the credential"},
+		{"no package scope", token("read:user"), name, "login failed: the server knows the credential, but its registry does not take it"},
+		{"reading scope", token("read:package"), name, "scope failed: the token may not write packages; its scope is read:package"},
+		{"another user", userAuth(name), other, "owner failed: " + name + " may not push to " + other},
+		{"another user, by a token that may not say who it is", token("write:package"), other, "may not push to " + other},
+		{"an organisation without a team", userAuth(name), org, "owner failed: " + name + " may not push to " + org},
+		{"no such owner", userAuth(name), "nobody-of-that-name", "owner failed: " + g.Host + " has no user or organisation nobody-of-that-name"},
+		{"upper case", userAuth(name), name + "/App", "owner failed"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := outcomes(t, newClient(t, g.Server, tc.auth, nil).Check(t.Context(), tc.repository))
+			if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+	noSessions(t, g, name)
+}
+
+// TestCheckBehindNginx has the settings of nginx and Gitea that people get
+// wrong.
+func TestCheckBehindNginx(t *testing.T) {
+	port, err := servers.FreePort()
+	servers.Need(t, err)
+	underPath, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Settings: map[string]string{
+		"server.ROOT_URL": fmt.Sprintf("https://localhost:%d/gitea/", port),
+	}})
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, underPath.Stop) })
+	legacy, err := servers.StartGitea(t.Context(), servers.GiteaOptions{PlainHTTP: true, Settings: map[string]string{
+		"server.PUBLIC_URL_DETECTION": "never", "server.ROOT_URL": "https://git.example.com/",
+	}})
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, legacy.Stop) })
+	off, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Settings: map[string]string{"packages.ENABLED": "false"}})
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, off.Stop) })
+	plain, err := servers.StartGitea(t.Context(), servers.GiteaOptions{PlainHTTP: true})
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, plain.Stop) })
+	admin := client.AuthConfig{Username: servers.AdminUser, Password: servers.AdminPassword}
+	for _, tc := range []struct {
+		name  string
+		nginx servers.NginxOptions
+		want  string
+	}{
+		{"a limit of 4 MiB", servers.NginxOptions{Upstream: plain.URL, MaxBody: "4m"}, "upload limit warning: a request body was larger than nginx"},
+		{"no limit", servers.NginxOptions{Upstream: plain.URL, MaxBody: "0"}, ""},
+		{"no X-Forwarded-Proto", servers.NginxOptions{Upstream: plain.URL, MaxBody: "0", HideScheme: true}, "proxy_set_header X-Forwarded-Proto $scheme"},
+		{"another ROOT_URL", servers.NginxOptions{Upstream: legacy.URL, MaxBody: "0"}, "the registry names https://git.example.com/v2/token as its token service"},
+		{"a path, and /v2/ passed on", servers.NginxOptions{Upstream: underPath.URL, MaxBody: "0", Port: port}, ""},
+		{"packages switched off", servers.NginxOptions{Upstream: off.URL}, "registry failed: there is no container registry at /v2/"},
+		{"a sign-in in front", servers.NginxOptions{Upstream: plain.URL, Directives: "if ($http_user_agent = docker-gitea) { return 302 /sso/login; }"}, "registry failed: what answers at /v2/ is a page for browsers"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			n, err := servers.StartNginx(t.Context(), tc.nginx)
+			servers.Need(t, err)
+			t.Cleanup(func() { stop(t, n.Stop) })
+			got := outcomes(t, newClient(t, n, admin, nil).Check(t.Context(), servers.AdminUser))
+			if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+	noSessions(t, plain, servers.AdminUser)
+}
+
+func TestCheckOfTheWrongPort(t *testing.T) {
+	g := gitea(t)
+	plain, err := servers.StartGitea(t.Context(), servers.GiteaOptions{PlainHTTP: true})
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, plain.Stop) })
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	servers.Need(t, err)
+	servers.Need(t, closed.Close())
+	for _, tc := range []struct{ name, address, want string }{
+		{"https to plain http", "https://" + plain.Host, "certificate failed: " + plain.Host + " speaks plain HTTP"},
+		{"http to https", "http://" + g.Host, "registry failed: " + g.Host + " speaks TLS"},
+		{"nobody listens", "https://" + closed.Addr().String(), "connection failed: nothing listens on that port of this machine"},
+		{"no such name", "https://no-such-host.invalid", "name failed: the name \"no-such-host.invalid\" is not known"},
+		{"an unknown authority", g.URL, "docker gitea trust " + g.Host},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c, err := client.New(client.RegistryConfig{URL: tc.address, CertDirs: []string{}}, &client.Options{Backoff: atOnce})
+			servers.Need(t, err)
+			if got := outcomes(t, c.Check(t.Context(), "")); !strings.Contains(got, tc.want) {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// atOnce waits for nothing between tries.
+func atOnce(int) time.Duration { return 0 }
