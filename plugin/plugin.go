@@ -15,6 +15,7 @@
 //     prints what became of it.
 //   - check.go: the check command: what is right and wrong on the way to a
 //     registry.
+//   - trust.go: the certificates that are pinned for registries.
 //   - failure.go: errors for people: message, hint, exit code.
 //   - shellinit.go, completion.go, version.go: the small commands.
 //

@@ -97,6 +97,8 @@ func (a *app) newGiteaCommand(name string) *cobra.Command {
 	command.AddCommand(
 		a.newPushCommand(),
 		a.newCheckCommand(),
+		a.newTrustCommand(),
+		a.newUntrustCommand(),
 		a.newShellInitCommand(),
 		a.newCompletionCommand(),
 		a.newVersionCommand(),

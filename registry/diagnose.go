@@ -105,7 +105,7 @@ func (f failure) words() []string {
 		"{now}", time.Now().UTC().Format(time.DateTime) + " UTC",
 		"{certificate}", describe(f.cert),
 		"{pinned}", f.pins(),
-		"{shown}", fingerprint(f.cert),
+		"{shown}", Fingerprint(f.cert),
 	}
 }
 
@@ -155,7 +155,7 @@ func (f failure) pins() string {
 	}
 	var all []string
 	for _, c := range f.tls.Pinned {
-		all = append(all, fingerprint(c))
+		all = append(all, Fingerprint(c))
 	}
 	return strings.Join(all, " or ")
 }
@@ -165,11 +165,11 @@ func describe(c *x509.Certificate) string {
 	if c == nil {
 		return "unknown"
 	}
-	return fmt.Sprintf("issuer %q, for %s, valid until %s, SHA-256 %s", clean(c.Issuer.String()), names(c), c.NotAfter.UTC().Format(time.DateOnly), fingerprint(c))
+	return fmt.Sprintf("issuer %q, for %s, valid until %s, SHA-256 %s", clean(c.Issuer.String()), names(c), c.NotAfter.UTC().Format(time.DateOnly), Fingerprint(c))
 }
 
-// fingerprint is the SHA-256 of a certificate, in lower-case hexadecimal.
-func fingerprint(c *x509.Certificate) string {
+// Fingerprint is the SHA-256 of a certificate, in lower-case hexadecimal.
+func Fingerprint(c *x509.Certificate) string {
 	if c == nil {
 		return "unknown"
 	}

@@ -9,22 +9,34 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
 // TLSConfig returns the TLS settings for the host of config, for this client
 // and for any other: TLS 1.2 at least, the system's certificate authorities
 // beside those of config.CAFiles and of the host's certificate directories,
-// and the client certificate, if there is one. It reads files and makes no
-// connection. The result holds for that host alone.
+// and the client certificate, if there is one. A pinned certificate takes the
+// place of the system's authorities. It reads files and makes no connection.
+// The result holds for that host alone.
 func TLSConfig(config RegistryConfig) (*tls.Config, error) {
 	e, err := parseEndpoint(config.URL)
 	if err != nil {
 		return nil, err
 	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
+	dirs := config.CertDirs
+	if dirs == nil {
+		dirs = DefaultCertDirs("")
+	}
+	var pinned []*x509.Certificate
+	if slices.Contains(dirs, TrustDir()) {
+		if pinned, err = readPin(filepath.Join(TrustDir(), dirName(e.host))); err != nil {
+			return nil, err
+		}
+	}
+	pool := x509.NewCertPool()
+	if system, err := x509.SystemCertPool(); err == nil && len(pinned) == 0 {
+		pool = system
 	}
 	result := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
@@ -42,14 +54,13 @@ func TLSConfig(config RegistryConfig) (*tls.Config, error) {
 			return nil, err
 		}
 	}
-	dirs := config.CertDirs
-	if dirs == nil {
-		dirs = DefaultCertDirs("")
-	}
 	for _, dir := range dirs {
 		if err := addDir(result, filepath.Join(dir, dirName(e.host))); err != nil {
 			return nil, err
 		}
+	}
+	if len(pinned) > 0 && !config.Insecure {
+		usePin(result, e.host, pinned)
 	}
 	return result, nil
 }

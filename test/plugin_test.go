@@ -60,8 +60,10 @@ func TestPluginScripts(t *testing.T) {
 				"HOME":   filepath.Join(env.WorkDir, "home"),
 				"TMPDIR": filepath.Join(env.WorkDir, "tmp"),
 				"HOST":   server.Host,
-				"CA":     server.CAFile,
-				"TOKEN":  registrytest.Token,
+				// The same server under another name.
+				"OTHERNAME": strings.Replace(server.Host, "127.0.0.1", "localhost", 1),
+				"CA":        server.CAFile,
+				"TOKEN":     registrytest.Token,
 			} {
 				env.Setenv(key, value)
 			}
