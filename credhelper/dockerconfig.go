@@ -96,6 +96,13 @@ func (e *dockerEdit) set(value string, keys ...string) (err error) {
 		e.note("-", before.String(), keys)
 	}
 	e.note("+", value, keys)
+	// Where there is nothing yet, the library takes a host that is a number for
+	// the index of an array.
+	if parent := keys[:len(keys)-1]; len(parent) > 0 && !e.get(parent...).IsObject() {
+		if e.data, err = sjson.SetRawBytes(e.data, jsonPath(parent), []byte("{}")); err != nil {
+			return err
+		}
+	}
 	e.data, err = sjson.SetBytes(e.data, jsonPath(keys), value)
 	return err
 }

@@ -1,10 +1,18 @@
 package credhelper
 
 import (
+	"bytes"
+	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 func TestConfigureDocker(t *testing.T) {
@@ -232,4 +240,63 @@ func TestIndexOfNewerVersionIsNotTouched(t *testing.T) {
 	if read(t, file) != `{"version":99}` {
 		t.Error("the index was changed")
 	}
+}
+
+// FuzzConfigureDocker looks for a configuration in which an edit touches what
+// is not ours, or does not do what it says.
+func FuzzConfigureDocker(f *testing.F) {
+	for _, text := range []string{
+		`{}`, `{"credHelpers":{"git.example.com":"other"}}`, `{"credHelpers":null,"credsStore":"desktop"}`,
+		`{"auths":{"git.example.com":{"auth":"eDp5","email":"a"},"b":{}},"zz":1e400,"HttpHeaders":{"a.b":"\u0000"}}`,
+	} {
+		for _, host := range []string{"git.example.com", "[::1]:3000", "123"} {
+			f.Add([]byte(text), host)
+		}
+	}
+	f.Fuzz(func(t *testing.T, original []byte, address string) {
+		host, err := registry.NormalizeHost(address)
+		if err != nil || !json.Valid(original) || !gjson.ParseBytes(original).IsObject() {
+			return
+		}
+		edit := &dockerEdit{data: bytes.Clone(original), force: true}
+		if err := edit.serve(host); err != nil {
+			t.Fatal(err)
+		}
+		if docker, ok := asDocker(original); ok {
+			docker[host] = helperName
+			if got, _ := asDocker(edit.data); !maps.Equal(got, docker) {
+				t.Errorf("docker reads %q, want %q: %s", got, docker, edit.data)
+			}
+		}
+		if !slices.Equal(otherKeys(original), otherKeys(edit.data)) {
+			t.Errorf("got %s\nwant all but our keys of %s", edit.data, original)
+		}
+		if err := edit.release(host); err != nil || edit.get(keyHelpers, host).Exists() || !json.Valid(edit.data) {
+			t.Errorf("docker still asks: %v: %s", err, edit.data)
+		}
+	})
+}
+
+// asDocker is what Docker makes of credHelpers.
+func asDocker(data []byte) (helpers map[string]string, ok bool) {
+	var file struct {
+		Helpers map[string]string `json:"credHelpers"`
+	}
+	err := json.Unmarshal(data, &file)
+	if file.Helpers == nil {
+		file.Helpers = map[string]string{}
+	}
+	return file.Helpers, err == nil
+}
+
+// otherKeys are the keys that are none of ours, and their values, as written.
+func otherKeys(data []byte) []string {
+	var others []string
+	gjson.ParseBytes(data).ForEach(func(key, value gjson.Result) bool {
+		if !slices.Contains([]string{keyHelpers, keyAuths}, key.String()) {
+			others = append(others, key.Raw+": "+value.Raw)
+		}
+		return true
+	})
+	return others
 }
