@@ -290,21 +290,27 @@ func TestCredentialHelperCanary(t *testing.T) {
 	d.noSecret(t, token)
 }
 
-// TestCredentialHelperStores keeps an OAuth session in a real Secret Service
-// and in a real pass, at a Gitea where each refresh token is good for once.
+// TestCredentialHelperStores keeps an OAuth session in a real Secret Service,
+// in a real pass, and in another helper, at a Gitea where each refresh token is
+// good for once. Everything that is logged is below HOME, too.
 func TestCredentialHelperStores(t *testing.T) {
 	g := strictGitea(t)
-	for name, start := range map[string]func(*desk, testing.TB){"keyring": (*desk).startKeyring, "pass": (*desk).startPass} {
+	for name, start := range map[string]func(*desk, testing.TB){
+		"keyring":     (*desk).startKeyring,
+		"pass":        (*desk).startPass,
+		"helper:pass": (*desk).startPassHelper,
+	} {
 		t.Run(name, func(t *testing.T) {
 			p, d := newPerson(t, g), newDesk(t, g.Server, "DOCKER_CREDENTIAL_GITEA_STORAGE="+name)
+			d.env = append(d.env, "DOCKER_CREDENTIAL_GITEA_LOG="+filepath.Join(d.home, "log"))
 			// A store that is not there yet is said before anything is asked.
 			if out, err := d.try(t, "", credhelperName, "login", "--paste", g.Host); err == nil || !strings.Contains(out, ": "+name+": ") {
 				t.Errorf("without a store: got %v: %s", err, out)
 			}
 			start(d, t)
-			out := d.logIn(t, func(address string) string { return p.consent(t, address) }, "--paste")
-			if want := "stored in " + name; !strings.Contains(out, want) {
-				t.Errorf("got %s\nwant %q", out, want)
+			out := d.logIn(t, func(address string) string { return p.consent(t, address) }, "--paste", "--debug")
+			if want := "stored in " + name; !strings.Contains(out, want) || webToken.MatchString(out) {
+				t.Errorf("got %s\nwant %q, and no token", out, want)
 			}
 			d.run(t, "", credhelperName, "configure-docker", g.Host)
 			d.run(t, "", credhelperName, "doctor", g.Host)
@@ -318,13 +324,27 @@ func TestCredentialHelperStores(t *testing.T) {
 			if out, err := d.try(t, g.Host, credhelperName, "get"); err == nil {
 				t.Errorf("after the logout: %s", out)
 			}
-			if name != "pass" {
-				return
-			}
-			if out := d.run(t, "", "pass", "ls"); strings.Contains(out, p.name) {
-				t.Errorf("the secret is left in pass: %s", out)
+			if left, _ := filepath.Glob(filepath.Join(d.home, ".password-store", "*", "*", "*.gpg")); len(left) > 0 {
+				t.Errorf("secrets are left in pass: %v", left)
 			}
 		})
+	}
+}
+
+// TestCredentialHelperLockedKeyring has the keyring be locked, as after a start
+// over ssh: Docker is told so, and nobody is asked to unlock it.
+func TestCredentialHelperLockedKeyring(t *testing.T) {
+	g := gitea(t)
+	user, d := newUser(t, g), newDesk(t, g.Server)
+	d.startKeyring(t)
+	token, err := g.CreateToken(t.Context(), user, "write:package")
+	servers.Need(t, err)
+	d.run(t, token, credhelperName, "login", "--with-token", g.Host)
+	d.run(t, "", "dbus-send", "--session", "--print-reply", "--dest=org.freedesktop.secrets", "/org/freedesktop/secrets",
+		"org.freedesktop.Secret.Service.Lock", "array:objpath:/org/freedesktop/secrets/collection/login")
+	out, err := d.try(t, g.Host, credhelperName, "get")
+	if err == nil || !strings.HasPrefix(out, "keyring: the keyring is locked\n") || strings.Contains(out, token) {
+		t.Errorf("got %v: %s", err, out)
 	}
 }
 
@@ -401,6 +421,7 @@ func TestCredentialHelperFreshHome(t *testing.T) {
 	d.run(t, "", program(t, "skopeo"), "copy", "docker://"+ref+":2", "docker://"+ref+":3")
 	d.run(t, "", program(t, "oras"), "copy", "--from-plain-http=false", "--to-plain-http=false", ref+":3", ref+":4")
 	d.run(t, "", program(t, "oras"), "manifest", "fetch", "--plain-http=false", ref+":4")
+	d.run(t, "", program(t, "regctl"), "manifest", "get", ref+":4")
 	_, access := d.credential(t)
 	d.noSecret(t, access)
 	if out := d.run(t, "", credhelperName, "doctor", g.Host); strings.Contains(out, "plain text:") && !strings.Contains(out, "none found") {

@@ -227,3 +227,13 @@ func (d *desk) startPass(tb testing.TB) {
 	d.run(tb, "", "pass", "init", "desk@example.com")
 	d.env = append(d.env, "DOCKER_CREDENTIAL_GITEA_STORAGE=pass")
 }
+
+// startPassHelper gives the desk docker-credential-pass to store in.
+func (d *desk) startPassHelper(tb testing.TB) {
+	tb.Helper()
+	d.startPass(tb)
+	helper := program(tb, "docker-credential-pass")
+	path, _ := strings.CutPrefix(d.env[0], "PATH=")
+	d.env[0] = "PATH=" + path + ":" + filepath.Dir(helper)
+	d.env = append(d.env, "DOCKER_CREDENTIAL_GITEA_STORAGE=helper:pass")
+}
