@@ -57,6 +57,10 @@ var diagnoses = []diagnosis{
 		"add a line to /etc/hosts: 127.0.0.1 and the name",
 	},
 	{
+		"a resolver that does not answer", func(f failure) bool { return f.dns != nil && !f.dns.IsNotFound },
+		"this machine's resolver could not say what {name} is", "check the network, and the resolver in /etc/resolv.conf",
+	},
+	{
 		"an unknown host", func(f failure) bool { return f.dns != nil },
 		"the name {name} is not known to this machine's resolver", "check the spelling, or add the name to /etc/hosts",
 	},

@@ -152,3 +152,39 @@ func TestCheckOfTheWrongPort(t *testing.T) {
 
 // atOnce waits for nothing between tries.
 func atOnce(int) time.Duration { return 0 }
+
+// TestFailuresAreExplained has the limits and names that a push runs into, and
+// not before.
+func TestFailuresAreExplained(t *testing.T) {
+	small, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Settings: map[string]string{"packages.LIMIT_SIZE_CONTAINER": "1 MiB"}})
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, small.Stop) })
+	few, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Settings: map[string]string{"packages.LIMIT_TOTAL_OWNER_COUNT": "0"}})
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, few.Stop) })
+	g := gitea(t)
+	former := newUser(t, g)
+	servers.Need(t, g.API(t.Context(), http.MethodPost, "/admin/users/"+former+"/rename", map[string]string{"new_username": former + "new"}, nil))
+	for _, tc := range []struct {
+		name  string
+		gitea *servers.Gitea
+		owner string
+		want  string
+	}{
+		{"a large layer", small, newUser(t, small), "a limit on the size of a layer"},
+		{"many packages", few, newUser(t, few), "a limit on the number of packages"},
+		{"a former name", g, former, "the server leads elsewhere"},
+		{"another's name", g, newUser(t, g), "it is another user, or an organisation"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			user := tc.owner
+			if tc.gitea == g {
+				user = newUser(t, g)
+			}
+			_, err := pushPath(t, newClient(t, tc.gitea.Server, userAuth(user), nil), tc.owner+"/app:1", layout(t, 40, 3<<20), client.PushOptions{})
+			if d := client.Diagnose(err); !strings.Contains(d.Cause, tc.want) {
+				t.Errorf("got %v, %+v, want %q", err, d, tc.want)
+			}
+		})
+	}
+}
