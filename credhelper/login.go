@@ -284,7 +284,11 @@ func (h *helper) withPassword(ctx context.Context, host, username string, stdin 
 		password, otp, _ := strings.Cut(string(data), "\n")
 		as.password = registry.NewSecret(strings.TrimSuffix(password, "\r"))
 		as.otp = registry.NewSecret(strings.TrimSpace(otp))
-		return use(as)
+		err = use(as)
+		if hasStatus(err, http.StatusUnauthorized) && as.otp.IsZero() {
+			err = advise(err, "if the account has two factors, its one-time code goes on the second line of standard input")
+		}
+		return err
 	}
 	var err error
 	if as.password, err = askSecret(ctx, fmt.Sprintf("password of %s at %s: ", username, host)); err != nil {
@@ -353,7 +357,7 @@ func (h *helper) oauthFlow(ctx context.Context, srv *server, s settings,
 	}
 	if s.ClientID == "" {
 		fmt.Fprintf(h.Stderr, "the page will ask whether %q may use your account: it is the application that Gitea has for git,\n"+
-			"and what it gets may do all that you may; for less, use: %s register-app %s\n", publicClientName, program, srv.host)
+			"and what it gets may do all that you may; for less, first run: %s register-app --username NAME %s\n", publicClientName, program, srv.host)
 	}
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()

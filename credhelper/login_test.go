@@ -207,6 +207,9 @@ func TestLoginWithPassword(t *testing.T) {
 			if out.code != tt.want {
 				t.Fatalf("exit code %d, want %d: %s", out.code, tt.want, out.stderr)
 			}
+			if tt.want != 0 && !strings.Contains(out.stderr, "second line of standard input") {
+				t.Errorf("got %q, want a hint at the one-time code", out.stderr)
+			}
 			if tt.want == 0 {
 				if got := get(t, m, g.host); !strings.HasPrefix(got.Secret, "minted-") {
 					t.Error("the password was stored, want a token made for this")
