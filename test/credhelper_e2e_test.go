@@ -139,7 +139,8 @@ func TestCredentialHelperPassword(t *testing.T) {
 // TestCredentialHelperScope has the login refuse a token that cannot push.
 func TestCredentialHelperScope(t *testing.T) {
 	g := gitea(t)
-	user, d := newUser(t, g), newDesk(t, g.Server)
+	// Without SSL_CERT_FILE, --ca-file is what makes Gitea trusted.
+	user, d := newUser(t, g), newDesk(t, g.Server, "SSL_CERT_FILE=/dev/null")
 	for scope, want := range map[string]string{
 		"read:package":  "may pull but not push",
 		"read:user":     "refuses the credential",
@@ -194,21 +195,28 @@ func TestCredentialHelperDockerLogin(t *testing.T) {
 	})
 }
 
-// TestCredentialHelperEngine pushes and pulls with a real engine.
+// TestCredentialHelperEngine pushes and pulls with a real engine, the helper
+// being set for one host and for all.
 func TestCredentialHelperEngine(t *testing.T) {
 	g, e := gitea(t), engine(t, servers.Classic)
-	user, d := newUser(t, g), newDesk(t, g.Server)
-	token, err := g.CreateToken(t.Context(), user, "write:package")
-	servers.Need(t, err)
-	d.run(t, token, credhelperName, "login", "--with-token", "--ca-file", g.CAFile, g.Host)
-	d.run(t, "", credhelperName, "configure-docker", g.Host)
-	d.env = append(d.env, "DOCKER_HOST="+e.Host())
-	docker, ref := program(t, "docker"), g.Host+"/"+user+"/engine:1"
-	dir := buildContext(t, 7, 1000)
-	servers.Need(t, e.Build(t.Context(), ref, dir))
-	d.run(t, "", docker, "push", ref)
-	d.run(t, "", docker, "rmi", ref)
-	d.run(t, "", docker, "pull", ref)
+	for name, arg := range map[string]string{"credHelpers": g.Host, "credsStore": "--default"} {
+		t.Run(name, func(t *testing.T) {
+			user, d := newUser(t, g), newDesk(t, g.Server, "DOCKER_HOST="+e.Host())
+			token, err := g.CreateToken(t.Context(), user, "write:package")
+			servers.Need(t, err)
+			d.run(t, token, credhelperName, "login", "--with-token", g.Host)
+			d.run(t, "", credhelperName, "configure-docker", arg)
+			docker, ref := program(t, "docker"), g.Host+"/"+user+"/engine:1"
+			servers.Need(t, e.Build(t.Context(), ref, buildContext(t, 7, 1000)))
+			d.run(t, "", docker, "push", ref)
+			d.run(t, "", docker, "rmi", ref)
+			d.run(t, "", docker, "pull", ref)
+			d.run(t, "", docker, "logout", g.Host)
+			if out, err := d.try(t, "", docker, "push", ref); err == nil {
+				t.Errorf("pushed after the logout: %s", out)
+			}
+		})
+	}
 }
 
 // TestCredentialHelperPlugin pushes with the plugin, which asks the helper.
