@@ -57,6 +57,11 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 // it overlap.
 func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
 	s := newSpool(spoolMemory)
+	var c content = s
+	if blob.Digest != "" && !blob.Compress {
+		s.hash = nil // its reader compares the digest
+		c = &expected{spool: s, digest: blob.Digest, size: blob.Size}
+	}
 	fillCtx, stop := context.WithCancel(ctx)
 	filled := make(chan error, 1)
 	go func() {
@@ -65,10 +70,6 @@ func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, open func() (i
 		read()
 		filled <- err
 	}()
-	var c content = s
-	if blob.Digest != "" && !blob.Compress {
-		c = &expected{spool: s, digest: blob.Digest, size: blob.Size}
-	}
 	status, err := p.deliver(ctx, blob, c)
 	stop() // nobody wants the rest, if there is any
 	fillErr := <-filled

@@ -19,8 +19,8 @@ type spool struct {
 	limit int64  // bytes in memory
 	dir   string // of the temporary file; empty means the system's
 
-	hash   digest.Digester
-	diffID digest.Digest // of the raw bytes, set by who compressed them before finish
+	hash   digest.Digester // nil when the digest is known before
+	diffID digest.Digest   // of the raw bytes, set by who compressed them before finish
 
 	// mu guards the fields below; grown is signalled when they change.
 	mu    sync.Mutex
@@ -43,7 +43,9 @@ func (s *spool) Write(p []byte) (int, error) {
 	if err := s.append(p); err != nil {
 		return 0, err
 	}
-	_, _ = s.hash.Hash().Write(p) // a hash never fails
+	if s.hash != nil {
+		_, _ = s.hash.Hash().Write(p) // a hash never fails
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.size += int64(len(p))
@@ -52,23 +54,32 @@ func (s *spool) Write(p []byte) (int, error) {
 }
 
 // append stores p behind what there is. Readers see no more than size, so
-// only the change from memory to file needs the lock.
+// only memory, which moves, needs the lock.
 func (s *spool) append(p []byte) error {
+	file, err := s.room(p)
+	if err != nil || file == nil {
+		return err
+	}
+	if _, err := file.WriteAt(p, s.size); err != nil { // only the writer changes size
+		return fmt.Errorf("keep layer in temporary file: %w", err)
+	}
+	return nil
+}
+
+// room takes p into memory, or returns the file where it has to go.
+func (s *spool) room(p []byte) (*os.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file == nil && s.size+int64(len(p)) <= s.limit {
 		s.mem = append(s.mem, p...)
-		return nil
+		return nil, nil
 	}
 	if s.file == nil {
 		if err := s.spill(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if _, err := s.file.WriteAt(p, s.size); err != nil {
-		return fmt.Errorf("keep layer in temporary file: %w", err)
-	}
-	return nil
+	return s.file, nil
 }
 
 // spill moves what is in memory into a file.
@@ -126,13 +137,14 @@ func (s *spool) wait(ctx context.Context, n int64) (int64, error) {
 // readAt copies bytes that are already there.
 func (s *spool) readAt(p []byte, offset int64) (int, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if available := s.size - offset; int64(len(p)) > available {
 		p = p[:available]
 	}
-	if s.file != nil {
-		return s.file.ReadAt(p, offset)
+	if file := s.file; file != nil {
+		s.mu.Unlock()
+		return file.ReadAt(p, offset)
 	}
+	defer s.mu.Unlock()
 	return copy(p, s.mem[offset:]), nil
 }
 
