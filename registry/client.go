@@ -118,8 +118,9 @@ func (c *Client) stack(ctx context.Context, insecure bool) (*stack, error) {
 	if err != nil {
 		return nil, err
 	}
+	var answer http.Header
 	if !e.chosen && e.loopback() {
-		if e, err = discoverScheme(ctx, base, e); err != nil {
+		if e, answer, err = discoverScheme(ctx, base, e); err != nil {
 			return nil, err
 		}
 	}
@@ -130,6 +131,7 @@ func (c *Client) stack(ctx context.Context, insecure bool) (*stack, error) {
 	}
 	c.endpoint = e
 	c.stacks[insecure] = c.assemble(e, base, c.credential)
+	c.stacks[insecure].auth.learn(answer, "")
 	return c.stacks[insecure], nil
 }
 
@@ -178,21 +180,23 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 }
 
 // discoverScheme finds out whether a loopback address without a scheme speaks
-// TLS, as Docker does: TLS first.
-func discoverScheme(ctx context.Context, base http.RoundTripper, e endpoint) (endpoint, error) {
+// TLS, as Docker does: TLS first. The header of the answer, where there is one,
+// tells how to be let in.
+func discoverScheme(ctx context.Context, base http.RoundTripper, e endpoint) (endpoint, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url("/v2/"), nil)
 	if err != nil {
-		return e, err
+		return e, nil, err
 	}
 	resp, err := base.RoundTrip(req)
 	switch {
 	case err == nil:
 		drain(resp)
+		return e, resp.Header, nil
 	case speaksPlainHTTP(err):
 		e.scheme = "http"
 	}
 	// Any other failure shows again, with its cause, in the request proper.
-	return e, ctx.Err()
+	return e, nil, ctx.Err()
 }
 
 // ping asks /v2/, the endpoint that tells whether there is a registry and
