@@ -421,6 +421,25 @@ func TestPastedAddressOfAnotherLoginIsRefused(t *testing.T) {
 	}
 }
 
+// FuzzPastedAddress looks for an address that brings a code without our state.
+func FuzzPastedAddress(f *testing.F) {
+	for _, text := range []string{
+		"http://127.0.0.1:61813/?code=c&state=s", "?code=c&state=other", "?state=s&error=access_denied&error_description=%1b%5b2J",
+		"?code=c&state=other&state=s", "c", "%zz", "http://127.0.0.1:61813/?code=c&state=s#state=s",
+	} {
+		f.Add(text, "s")
+	}
+	f.Fuzz(func(t *testing.T, text, state string) {
+		code, err := parsePasted(text, state)
+		if err == nil && (code.IsZero() || state != "" && !strings.Contains(text, "state=")) {
+			t.Errorf("%q brings a code for the state %q", text, state)
+		}
+		if err != nil && strings.ContainsFunc(err.Error(), isUnprintable) {
+			t.Errorf("the error is %q", err)
+		}
+	})
+}
+
 // A bus that takes the connection and says nothing: keyrings hang on machines
 // without a desktop.
 func TestSilentKeyringIsNotWaitedFor(t *testing.T) {

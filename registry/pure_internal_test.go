@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -288,6 +289,26 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("%q: got %+v", s, got)
 		}
 	}
+}
+
+// FuzzParseIdentity looks for a token that may push what it may not pull, or
+// that writes to the terminal.
+func FuzzParseIdentity(f *testing.F) {
+	for _, claims := range []string{
+		`{"exp":2000000000,"UserID":7,"Scope":"write:package"}`, `{"UserID":-1}`, `{"UserID":-2,"Scope":"all"}`,
+		`{"UserID":7,"Scope":"read:user, write:package"}`, `{"Scope":"\u001b[2J\u202e"}`, `{"UserID":1e99}`, `[]`,
+	} {
+		f.Add("x." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".y")
+	}
+	f.Fuzz(func(t *testing.T, jwt string) {
+		id := ParseIdentity(jwt)
+		if id.CanPush() && !id.CanPull() {
+			t.Errorf("%+v can push and not pull", id)
+		}
+		if id.Scope != clean(id.Scope) {
+			t.Errorf("the scope is %q", id.Scope)
+		}
+	})
 }
 
 func TestSpool(t *testing.T) {
