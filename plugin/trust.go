@@ -199,6 +199,7 @@ func (a *app) confirm(ctx context.Context, question, fingerprint string) error {
 		err = closeErr
 	}
 	if err != nil {
+		_, _ = fmt.Fprintln(a.Stderr)
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {

@@ -40,7 +40,7 @@ func responseError(op string, req *http.Request, resp *http.Response) *Error {
 	}
 	fromRegistry := resp.Header.Get(headerVersion) != ""
 	e.Proxy = !fromRegistry && resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusNotFound
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what did arrive is all the better
+	body := readBriefly(resp.Body, maxErrorBody)
 	e.Code, e.Message = parseErrorBody(resp.Header.Get("Content-Type"), body)
 	if location := resp.Header.Get("Location"); isRedirect(e.Status) {
 		e.Message = "to " + clean(location)
@@ -51,6 +51,18 @@ func responseError(op string, req *http.Request, resp *http.Response) *Error {
 		e.kind = ErrWantsTLS
 	}
 	return e
+}
+
+// briefTime bounds the reading of what is not needed: who answers with an
+// error may be unable to finish it.
+const briefTime = 5 * time.Second
+
+// readBriefly reads what arrives soon of a body, at most n bytes.
+func readBriefly(body io.ReadCloser, n int64) []byte {
+	timer := time.AfterFunc(briefTime, func() { _ = body.Close() })
+	defer timer.Stop()
+	content, _ := io.ReadAll(io.LimitReader(body, n)) // what did arrive is all the better
+	return content
 }
 
 // wantsTLS reports the answer of a TLS server to a plain request: that of Go's

@@ -311,7 +311,7 @@ func redactURL(u *url.URL) string {
 // drain reads a little of a body that is not wanted, so that its connection
 // can be used again, and closes it.
 func drain(resp *http.Response) {
-	_, _ = io.CopyN(io.Discard, resp.Body, 16<<10)
+	_ = readBriefly(resp.Body, 16<<10)
 	_ = resp.Body.Close()
 }
 
