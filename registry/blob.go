@@ -33,6 +33,11 @@ const (
 // source may go on to the next.
 func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) error {
 	defer read()
+	if !blob.Once {
+		p.mu.Lock()
+		p.lasting[blob.Name] = blob
+		p.mu.Unlock()
+	}
 	p.emit(Event{Name: blob.Name, ID: shortID(blob, image.Sent{}), Status: StatusWaiting})
 	if blob.Compress {
 		if known, err := p.knownLayer(ctx, blob); known || err != nil {

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
@@ -44,9 +46,49 @@ func (p *push) putTags(ctx context.Context, root image.Manifest) error {
 	return nil
 }
 
-// putManifest sends a manifest and compares the digest that the registry
-// gives it: Gitea does not compare a reference by digest with the body.
+// putManifest sends a manifest. Blobs that the registry no longer has, because
+// its cleaning was quicker or a mount was of a package that has gone since, are
+// sent again, and the manifest once more.
 func (p *push) putManifest(ctx context.Context, m image.Manifest, reference string) error {
+	err := p.putOnce(ctx, m, reference)
+	switch {
+	case !errors.Is(err, ErrBlobUnknown):
+		return err
+	case isIndex(m.Descriptor.MediaType):
+		return fmt.Errorf("%w%s", err, p.lacking(ctx, m))
+	}
+	p.note("the registry lacks blobs that it had; sending them again")
+	for _, d := range m.References {
+		if repairErr := p.sendAgain(ctx, d); repairErr != nil {
+			return fmt.Errorf("%w: %w", err, repairErr)
+		}
+	}
+	return p.putOnce(ctx, m, reference)
+}
+
+// sendAgain sends a blob of a manifest if the registry lacks it.
+func (p *push) sendAgain(ctx context.Context, d ocispec.Descriptor) error {
+	if exists, err := p.exists(ctx, "blobs", d.Digest); err != nil || exists {
+		return err
+	}
+	p.mu.Lock()
+	p.blobs = slices.DeleteFunc(p.blobs, func(b BlobResult) bool { return b.Digest == d.Digest })
+	var blob *image.Blob
+	for name, sent := range p.sent {
+		if sent.Digest == d.Digest && p.lasting[name] != nil {
+			blob = p.lasting[name]
+		}
+	}
+	p.mu.Unlock()
+	if blob == nil {
+		return p.find(ctx, d)
+	}
+	return p.sendBlob(ctx, blob, func() {})
+}
+
+// putOnce sends a manifest and compares the digest that the registry gives
+// it: Gitea does not compare a reference by digest with the body.
+func (p *push) putOnce(ctx context.Context, m image.Manifest, reference string) error {
 	op := "put manifest " + reference
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, p.address("manifests", reference), bytes.NewReader(m.Data))
 	if err != nil {
@@ -59,11 +101,7 @@ func (p *push) putManifest(ctx context.Context, m image.Manifest, reference stri
 	}
 	defer drain(resp)
 	if resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusOK {
-		err := error(responseError(op, req, resp))
-		if errors.Is(err, ErrBlobUnknown) {
-			return fmt.Errorf("%w%s", err, p.lacking(ctx, m))
-		}
-		return err
+		return responseError(op, req, resp)
 	}
 	got := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
 	if got != "" && got != m.Descriptor.Digest {
@@ -72,15 +110,12 @@ func (p *push) putManifest(ctx context.Context, m image.Manifest, reference stri
 	return nil
 }
 
-// lacking names what the registry says it has not, since Gitea does not.
+// lacking names the manifests of an index that the registry says it has not,
+// since Gitea does not.
 func (p *push) lacking(ctx context.Context, m image.Manifest) string {
-	kind := "blobs"
-	if isIndex(m.Descriptor.MediaType) {
-		kind = "manifests"
-	}
 	var names []string
 	for _, d := range m.References {
-		if exists, err := p.exists(ctx, kind, d.Digest); err == nil && !exists {
+		if exists, err := p.exists(ctx, "manifests", d.Digest); err == nil && !exists {
 			names = append(names, d.Digest.String())
 		}
 	}

@@ -40,6 +40,9 @@ type push struct {
 	mu    sync.Mutex
 	sent  map[string]image.Sent
 	blobs []BlobResult
+	// lasting are the blobs that can be opened again until the push ends, by
+	// name.
+	lasting map[string]*image.Blob
 }
 
 // maxCompressors is how many layers are compressed at the same time: while one
@@ -68,7 +71,7 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 		client: c, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
 		gate: newGate(cmp.Or(opts.Jobs, DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
 		purpose: &purpose{scope: "repository:" + ref.Repository + ":pull,push", retries: max(cmp.Or(opts.Retries, DefaultRetries), 0)},
-		sent:    map[string]image.Sent{},
+		sent:    map[string]image.Sent{}, lasting: map[string]*image.Blob{},
 	}
 	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
 	if p.stack, err = c.stack(ctx, opts.Insecure); err != nil {

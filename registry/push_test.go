@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -464,6 +465,45 @@ func TestRetriesOfOtherRequests(t *testing.T) {
 			err := clientOf(t, srv, registry.Options{Save: save(archive)}).Push(t.Context(), "alice/app:1", registry.PushOptions{Retries: row.retries})
 			if row.ok != (err == nil) || !row.ok && !errors.Is(err, registry.ErrServer) {
 				t.Errorf("got %v, want success: %v", err, row.ok)
+			}
+		})
+	}
+}
+
+// A registry may lose blobs between their upload and the manifest that names
+// them: Gitea's cleaning does.
+func TestLostBlobsAreSentAgain(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		lose int // how often
+		want error
+	}{{"once", 1, nil}, {"always", -1, registry.ErrBlobUnknown}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			var s *server
+			lose := tc.lose
+			s = start(t, func(w http.ResponseWriter, req *http.Request) bool {
+				if req.Method != http.MethodPut || !strings.Contains(req.URL.Path, "/manifests/") || lose == 0 {
+					return false
+				}
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				lose--
+				clear(s.blobs)
+				w.WriteHeader(http.StatusNotFound)
+				_, _ = io.WriteString(w, `{"errors":[{"code":"BLOB_UNKNOWN"}]}`)
+				return true
+			})
+			err := push(t, s.client(t, registry.AuthConfig{}), writeLayout(t, []byte("one"), []byte("two")), registry.PushOptions{})
+			if !errors.Is(err, tc.want) {
+				t.Fatalf("got %v, want %v", err, tc.want)
+			}
+			if tc.want == nil && len(s.blobs) != 3 {
+				t.Errorf("the registry holds %d blobs, want 3", len(s.blobs))
+			}
+			if tc.want != nil && tc.lose-lose != 2 {
+				t.Errorf("the manifest was sent %d times, want 2", tc.lose-lose)
 			}
 		})
 	}
