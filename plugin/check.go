@@ -10,12 +10,13 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 func (a *app) newCheckCommand() *cobra.Command {
-	var s settings
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   "check [OPTIONS] HOST[/OWNER[/NAME]]",
@@ -38,19 +39,16 @@ through. It stops at the first failure. Nothing is left on the server.`,
 			return nil
 		},
 		RunE: func(command *cobra.Command, args []string) error {
-			if err := merge(command.LocalNonPersistentFlags(), a.Getenv); err != nil {
-				return err
-			}
-			return a.check(command.Context(), s, args[0], asJSON)
+			return a.check(command.Context(), command.Flags(), args[0], asJSON)
 		},
 	}
-	s.registerConnection(command.Flags())
+	new(connection).register(command.Flags())
 	command.Flags().BoolVar(&asJSON, "json", false, "Print the checks as JSON")
 	return command
 }
 
-func (a *app) check(ctx context.Context, s settings, target string, asJSON bool) error {
-	host, repository, err := s.checkTarget(target)
+func (a *app) check(ctx context.Context, flags *pflag.FlagSet, target string, asJSON bool) error {
+	host, repository, plainHTTP, err := checkTarget(target)
 	if err != nil {
 		return err
 	}
@@ -58,8 +56,16 @@ func (a *app) check(ctx context.Context, s settings, target string, asJSON bool)
 	if err != nil {
 		return err
 	}
-	p := pusher{app: a, settings: s, config: config}
-	client, err := p.client(ctx, host)
+	l, err := a.layers(flags, config.Dir)
+	if err != nil {
+		return err
+	}
+	var c connection
+	if _, err := l.resolve(&c, host); err != nil {
+		return err
+	}
+	c.plainHTTP = c.plainHTTP || plainHTTP
+	client, err := a.newClient(ctx, host, c, config, nil)
 	if err != nil {
 		return err
 	}
@@ -67,7 +73,7 @@ func (a *app) check(ctx context.Context, s settings, target string, asJSON bool)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	checks = append(checks, p.checkDocker(ctx, host)...)
+	checks = append(checks, a.checkDocker(ctx, host, c, config)...)
 	if err := printChecks(a.Stdout, host, checks, asJSON); err != nil {
 		return err
 	}
@@ -78,33 +84,33 @@ func (a *app) check(ctx context.Context, s settings, target string, asJSON bool)
 }
 
 // checkTarget reads HOST[/OWNER[/NAME[:TAG]]], with or without a scheme.
-func (s *settings) checkTarget(target string) (host, repository string, err error) {
+func checkTarget(target string) (host, repository string, plainHTTP bool, err error) {
 	rest := target
 	if scheme, after, found := strings.Cut(target, "://"); found {
 		rest = after
-		s.plainHTTP = s.plainHTTP || scheme == "http"
+		plainHTTP = scheme == "http"
 	}
 	host, repository, _ = strings.Cut(rest, "/")
 	if host, err = registry.NormalizeHost(host); err != nil {
-		return "", "", usageError{err}
+		return "", "", false, usageError{err}
 	}
 	repository = strings.TrimSuffix(repository, "/")
 	if hasTag(repository) {
 		repository = repository[:strings.LastIndex(repository, ":")]
 	}
-	return host, repository, nil
+	return host, repository, plainHTTP, nil
 }
 
 // checkDocker tells what docker's own configuration means for host: where its
 // credential comes from, and whether the certificate is one that it accepts.
-func (p *pusher) checkDocker(ctx context.Context, host string) []registry.Check {
+func (a *app) checkDocker(ctx context.Context, host string, c connection, config *dockerconfig.Config) []registry.Check {
 	const name = "docker"
-	detail := "logins are kept by " + p.config.Store(host)
-	if p.settings.plainHTTP {
+	detail := "logins are kept by " + config.Store(host)
+	if c.plainHTTP {
 		return []registry.Check{{Name: name, Outcome: registry.OutcomeOK, Detail: detail}}
 	}
-	docker, err := registry.New(registry.RegistryConfig{URL: "https://" + host, CertDirs: registry.DockerCertDirs(p.config.Dir)},
-		&registry.Options{Logger: p.logger(), UserAgent: programName + "/" + p.Version})
+	docker, err := registry.New(registry.RegistryConfig{URL: "https://" + host, CertDirs: registry.DockerCertDirs(config.Dir)},
+		&registry.Options{Logger: a.logger(), UserAgent: programName + "/" + a.Version})
 	if err != nil {
 		return []registry.Check{registry.Failed(name, err)}
 	}

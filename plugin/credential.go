@@ -5,28 +5,35 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
+	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 // credential finds the credential for host: the one given on standard input,
-// the environment's, or Docker's.
-func (p *pusher) credential(ctx context.Context, host string) (registry.AuthConfig, error) {
-	if p.settings.passwordStdin {
-		return p.givenCredential(ctx)
+// the environment's, the one that the configuration file leads to, or docker's.
+func (a *app) credential(ctx context.Context, host string, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
+	if c.passwordStdin {
+		return a.givenCredential(ctx, c.username)
 	}
-	found, notice, err := environmentCredential(host, p.settings.username, p.Getenv)
+	found, notice, err := environmentCredential(host, c.username, a.Getenv)
 	if err != nil || !found.IsZero() {
 		return found, err
 	}
-	if p.settings.username != "" {
+	if c.credentialSource != nil {
+		if found, err = a.sourcedCredential(ctx, host, c, config); err != nil || !found.IsZero() {
+			return found, err
+		}
+	}
+	if c.username != "" {
 		return found, usageError{withHint(errors.New("--username needs a password or token"),
 			"give it with --password-stdin, or set DOCKER_GITEA_TOKEN and DOCKER_GITEA_HOST")}
 	}
-	found, err = p.config.Credential(ctx, host, p.Stderr)
+	found, err = config.Credential(ctx, host, a.Stderr)
 	if err == nil && found.IsZero() && notice != "" {
-		_, _ = fmt.Fprintln(p.Stderr, notice)
+		_, _ = fmt.Fprintln(a.Stderr, notice)
 	}
 	return found, err
 }
@@ -34,20 +41,58 @@ func (p *pusher) credential(ctx context.Context, host string) (registry.AuthConf
 // maxPassword is more than any password or token, in bytes.
 const maxPassword = 64 << 10
 
-func (p *pusher) givenCredential(ctx context.Context) (registry.AuthConfig, error) {
-	stdin := interruptible(ctx, p.Stdin)
+func (a *app) givenCredential(ctx context.Context, username string) (registry.AuthConfig, error) {
+	stdin := interruptible(ctx, a.Stdin)
 	content, err := io.ReadAll(io.LimitReader(stdin, maxPassword))
 	if err := errors.Join(err, stdin.Close()); err != nil {
 		return registry.AuthConfig{}, fmt.Errorf("read the password from standard input: %w", err)
 	}
-	password := strings.TrimRight(string(content), "\r\n")
-	if password == "" {
+	secret := strings.TrimRight(string(content), "\r\n")
+	if secret == "" {
 		return registry.AuthConfig{}, usageError{errors.New("--password-stdin: standard input is empty")}
 	}
-	if p.settings.username == "" {
-		return registry.AuthConfig{Token: password}, nil
+	return withUsername(username, secret), nil
+}
+
+// withUsername takes a secret without a user name for a token.
+func withUsername(username, secret string) registry.AuthConfig {
+	if username == "" {
+		return registry.AuthConfig{Token: secret}
 	}
-	return registry.AuthConfig{Username: p.settings.username, Password: password}, nil
+	return registry.AuthConfig{Username: username, Password: secret}
+}
+
+// sourcedCredential follows the configuration file. A source that has nothing
+// for host leaves the search to docker's.
+func (a *app) sourcedCredential(ctx context.Context, host string, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
+	source := c.credentialSource
+	switch {
+	case source.Helper != "":
+		return config.HelperCredential(ctx, source.Helper, host, a.Stderr)
+	case source.DockerConfig != "":
+		other, err := dockerconfig.Load(source.DockerConfig, a.Getenv)
+		if err != nil {
+			return registry.AuthConfig{}, err
+		}
+		return other.Credential(ctx, host, a.Stderr)
+	case source.Env != "":
+		secret := a.Getenv(source.Env)
+		if secret == "" {
+			return registry.AuthConfig{}, nil
+		}
+		return withUsername(c.username, secret), nil
+	case source.File != "":
+		content, err := os.ReadFile(source.File)
+		if err != nil {
+			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s: %w", host, err)
+		}
+		secret := strings.TrimRight(string(content), "\r\n")
+		if secret == "" {
+			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s: %s is empty", host, source.File)
+		}
+		return withUsername(c.username, secret), nil
+	}
+	return registry.AuthConfig{}, nil
 }
 
 // environmentCredential gives a token of the environment to the host that it

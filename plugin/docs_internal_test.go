@@ -42,7 +42,7 @@ func optionsTable() string {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	s.register(flags)
 	var b strings.Builder
-	b.WriteString("| option | variable | default | |\n|---|---|---|---|\n")
+	b.WriteString("| option | variable | field | default | |\n|---|---|---|---|---|\n")
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "`--" + f.Name + "`"
 		if f.Shorthand != "" {
@@ -52,11 +52,15 @@ func optionsTable() string {
 		if variable != "" {
 			variable = "`" + variable + "`"
 		}
+		field := fields[f.Name]
+		if field != "" {
+			field = "`" + field + "`"
+		}
 		value := strings.Trim(f.DefValue, "[]")
 		if value == "false" {
 			value = ""
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, variable, value, f.Usage)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, variable, field, value, f.Usage)
 	})
 	return b.String()
 }

@@ -9,10 +9,14 @@
 //   - invocation.go: in which of its forms the program was called; root.go
 //     builds the commands for it, with docker's own global options.
 //   - socket.go: how docker tells a plugin to stop.
-//   - settings.go: flags, environment and defaults, merged.
+//   - settings.go: the options; layers.go finds the values of each on the
+//     command line, in the environment and in the configuration file, which is
+//     read by configfile.go and configentry.go; config.go shows what came out,
+//     in the formats of format.go.
+//   - client.go: the registry's client, made of these settings.
 //   - push.go: the push command. It parses source.go and destination.go, asks
 //     credential.go, and hands the image to the registry's client; result.go
-//     prints what became of it.
+//     prints what became of it; via.go decides how an image leaves a daemon.
 //   - check.go: the check command: what is right and wrong on the way to a
 //     registry.
 //   - trust.go: the certificates that are pinned for registries.

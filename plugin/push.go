@@ -12,6 +12,7 @@ import (
 
 	digest "github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
@@ -21,7 +22,6 @@ import (
 )
 
 func (a *app) newPushCommand() *cobra.Command {
-	var s settings
 	command := &cobra.Command{
 		Use:   "push [OPTIONS] SOURCE [DESTINATION...]",
 		Short: "Push an image to a Gitea or Forgejo registry",
@@ -54,32 +54,33 @@ that has such a name, write docker-daemon:NAME.`,
 			return nil
 		},
 		RunE: func(command *cobra.Command, args []string) error {
-			// Docker's options are not ours to set: DOCKER_GITEA_HOST is no --host.
-			if err := merge(command.LocalNonPersistentFlags(), a.Getenv); err != nil {
-				return err
-			}
-			return a.push(command.Context(), s, args)
+			return a.push(command.Context(), command.Flags(), args)
 		},
 	}
-	s.register(command.Flags())
+	new(settings).register(command.Flags())
 	return command
 }
 
 // pushPlan is what a push command amounts to, before any I/O on the network.
 type pushPlan struct {
-	source  source
-	options registry.PushOptions
+	source source
+	// general are the settings for no registry in particular, settings those
+	// for each one, by host.
+	general  settings
+	settings map[string]settings
 	destinations
 }
 
-// planPush checks everything that can be checked from the command line.
-func planPush(s settings, args []string, defaultHost string, isLayout func(string) bool) (pushPlan, error) {
-	plan := pushPlan{source: parseSource(args[0], isLayout), options: s.pushOptions()}
-	if err := errors.Join(checkTags(s.tags), s.check(plan.source)); err != nil {
+// planPush checks everything that can be checked from the command line and
+// the configuration.
+func planPush(l layers, args []string, defaultHost string, isLayout func(string) bool) (pushPlan, error) {
+	plan := pushPlan{source: parseSource(args[0], isLayout), settings: map[string]settings{}}
+	s := &plan.general
+	if _, err := l.resolve(s, ""); err != nil {
 		return plan, err
 	}
-	if err := plan.options.Validate(); err != nil {
-		return plan, usageError{err}
+	if err := errors.Join(checkTags(s.tags), s.check(plan.source)); err != nil {
+		return plan, err
 	}
 	if plan.source.kind == sourceDaemon {
 		if err := daemon.CheckName(plan.source.name); err != nil {
@@ -102,17 +103,33 @@ func planPush(s settings, args []string, defaultHost string, isLayout func(strin
 		return plan, usageError{withHint(errors.New("standard input can be read only once, and the destinations are several repositories"),
 			"write it to a file first, and push that")}
 	}
-	return plan, s.checkHosts(plan.targets)
+	for _, t := range plan.targets {
+		var s settings
+		if _, err := l.resolve(&s, t.host); err != nil {
+			return plan, err
+		}
+		if err := s.check(plan.source); err != nil {
+			return plan, err
+		}
+		plan.settings[t.host] = s
+	}
+	return plan, plan.checkHosts()
+}
+
+// checkHosts keeps one credential from going to several registries.
+func (p pushPlan) checkHosts() error {
+	for _, t := range p.targets {
+		if (p.general.passwordStdin || p.general.username != "") && t.host != p.targets[0].host {
+			return usageError{errors.New("--username and --password-stdin are for one registry, and the destinations are on several")}
+		}
+	}
+	return nil
 }
 
 // push runs the command. The pushes go one after another and stop at the
 // first that fails.
-func (a *app) push(ctx context.Context, s settings, args []string) error {
+func (a *app) push(ctx context.Context, flags *pflag.FlagSet, args []string) error {
 	defaultHost, err := a.defaultHost()
-	if err != nil {
-		return err
-	}
-	plan, err := planPush(s, args, defaultHost, isLayoutDir)
 	if err != nil {
 		return err
 	}
@@ -120,7 +137,15 @@ func (a *app) push(ctx context.Context, s settings, args []string) error {
 	if err != nil {
 		return err
 	}
-	p := pusher{app: a, settings: s, plan: plan, config: config}
+	l, err := a.layers(flags, config.Dir)
+	if err != nil {
+		return err
+	}
+	plan, err := planPush(l, args, defaultHost, isLayoutDir)
+	if err != nil {
+		return err
+	}
+	p := pusher{app: a, plan: plan, config: config}
 	switch {
 	case plan.source.kind == sourceDaemon:
 		return p.fromDaemon(ctx)
@@ -133,9 +158,8 @@ func (a *app) push(ctx context.Context, s settings, args []string) error {
 // pusher is one run of the push command.
 type pusher struct {
 	*app
-	settings settings
-	plan     pushPlan
-	config   *dockerconfig.Config
+	plan   pushPlan
+	config *dockerconfig.Config
 	// clients are those built so far, by host.
 	clients map[string]*registry.Client
 	daemon  *daemon.Client
@@ -144,13 +168,14 @@ type pusher struct {
 }
 
 func (p *pusher) fromArchive(ctx context.Context) error {
-	options := &image.Options{Name: p.settings.image, Platform: p.settings.platform, Compression: p.plan.options.Compression}
 	for _, t := range p.plan.targets {
+		s := p.plan.settings[t.host]
+		push := s.pushOptions()
+		options := &image.Options{Name: s.image, Platform: s.platform, Compression: push.Compression}
 		opened, closeSource, err := p.plan.source.open(ctx, p.Stdin, options)
 		if err != nil {
 			return err
 		}
-		push := p.plan.options
 		push.Source = opened
 		if err := errors.Join(p.one(ctx, t, push), closeSource()); err != nil {
 			return err
@@ -168,7 +193,7 @@ func (p *pusher) fromDaemon(ctx context.Context) error {
 		return err
 	}
 	defer p.daemon.Close()
-	if p.settings.allTags {
+	if p.plan.general.allTags {
 		return p.allTags(ctx)
 	}
 	found, err := p.daemon.Image(ctx, p.plan.source.name)
@@ -217,14 +242,15 @@ func groupTags(found map[string]daemon.Image) [][]string {
 // does only when the registry lacks some.
 func (p *pusher) daemonImage(ctx context.Context, found daemon.Image, targets []target) error {
 	for _, t := range targets {
-		push := p.plan.options
+		s := p.plan.settings[t.host]
+		push := s.pushOptions()
 		push.Image = found.Export
 		push.ImageID = digest.Digest(found.ID)
-		push.Platform = p.settings.platform
+		push.Platform = s.platform
 		push.DiffIDs = diffIDs(found)
-		if p.settings.via != viaExport {
+		if s.via != viaExport {
 			push.Via = func(ctx context.Context, to registry.Loopback) error {
-				p.viaErr = p.viaDaemon(ctx, found, t.host, to)
+				p.viaErr = p.viaDaemon(ctx, s, found, t.host, to)
 				return p.viaErr
 			}
 		}
@@ -252,9 +278,10 @@ func (p *pusher) one(ctx context.Context, t target, options registry.PushOptions
 	if err != nil {
 		return err
 	}
-	display := progress.New(p.settings.mode(), p.Stderr, isTerminal(p.Stderr) && p.Getenv("TERM") != "dumb")
+	mode := p.plan.settings[t.host].mode()
+	display := progress.New(mode, p.Stderr, isTerminal(p.Stderr) && p.Getenv("TERM") != "dumb")
 	defer display.Done()
-	if p.settings.mode() != progress.ModeQuiet {
+	if mode != progress.ModeQuiet {
 		_, _ = fmt.Fprintf(p.Stderr, "The push refers to repository [%s]\n", t.familiar())
 		for _, notice := range p.plan.notices {
 			_, _ = fmt.Fprintln(p.Stderr, notice)
@@ -268,36 +295,22 @@ func (p *pusher) one(ctx context.Context, t target, options registry.PushOptions
 		return pushError{err}
 	}
 	display.Done()
-	return printResult(p.Stdout, p.Stderr, result, p.settings.quiet)
+	return printResult(p.Stdout, p.Stderr, result, p.plan.general.quiet)
 }
 
-// client returns the client for host, with its credential.
+// client returns the client for host.
 func (p *pusher) client(ctx context.Context, host string) (*registry.Client, error) {
 	if client := p.clients[host]; client != nil {
 		return client, nil
 	}
-	credential, err := p.credential(ctx, host)
-	if err != nil {
-		return nil, err
+	s := p.plan.settings[host]
+	save := func(ctx context.Context, name string) (io.ReadCloser, error) {
+		if s.via == viaDaemon && p.viaErr != nil {
+			return nil, withHint(fmt.Errorf("the daemon could not push: %w", p.viaErr), "--via export reads the image instead")
+		}
+		return p.daemon.Save(ctx, name, s.platform)
 	}
-	config := registry.RegistryConfig{
-		URL:      host,
-		Insecure: p.settings.insecure,
-		Auth:     credential,
-		CAFiles:  p.settings.caFiles,
-		CertFile: p.settings.cert,
-		KeyFile:  p.settings.key,
-		CertDirs: registry.DefaultCertDirs(p.config.Dir),
-	}
-	if p.settings.plainHTTP {
-		config.URL = "http://" + host
-	}
-	client, err := registry.New(config, &registry.Options{
-		Save:      p.save,
-		Logger:    p.logger(),
-		UserAgent: programName + "/" + p.Version,
-		Cache:     cache(),
-	})
+	client, err := p.newClient(ctx, host, s.connection, p.config, save)
 	if err != nil {
 		return nil, err
 	}
@@ -306,21 +319,4 @@ func (p *pusher) client(ctx context.Context, host string) (*registry.Client, err
 	}
 	p.clients[host] = client
 	return client, nil
-}
-
-// save is the registry client's way to the daemon.
-func (p *pusher) save(ctx context.Context, name string) (io.ReadCloser, error) {
-	if p.settings.via == viaDaemon && p.viaErr != nil {
-		return nil, withHint(fmt.Errorf("the daemon could not push: %w", p.viaErr), "--via export reads the image instead")
-	}
-	return p.daemon.Save(ctx, name, p.settings.platform)
-}
-
-// cache is nil, which remembers nothing, for a user without a directory.
-func cache() *registry.Cache {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return nil
-	}
-	return registry.NewCache(filepath.Join(dir, programName))
 }

@@ -140,8 +140,8 @@ func TestPlanPushRefuses(t *testing.T) {
 		{"compression level", "app h.example/me/app --compression-level 23", "compression level 23", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s, args := parseFlags(t, strings.Fields(test.args)...)
-			_, err := planPush(s, args, "", func(string) bool { return false })
+			flags := pushFlags(t, strings.Fields(test.args)...)
+			_, err := planPush(layers{flags: flags, getenv: noEnvironment}, flags.Args(), "", func(string) bool { return false })
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("got %v, want %q", err, test.want)
 			}
@@ -152,26 +152,6 @@ func TestPlanPushRefuses(t *testing.T) {
 				t.Errorf("got the hint %q, want %q", diagnose(err).Hint, test.hint)
 			}
 		})
-	}
-}
-
-func TestMerge(t *testing.T) {
-	env := map[string]string{"DOCKER_GITEA_JOBS": "2", "DOCKER_GITEA_CHUNK_SIZE": "90MB", "DOCKER_GITEA_QUIET": "true", "DOCKER_GITEA_TAG": "never", "DOCKER_GITEA_DRY_RUN": "true"}
-	var s settings
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	s.register(flags)
-	if err := flags.Parse([]string{"--jobs", "7"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := merge(flags, func(key string) string { return env[key] }); err != nil {
-		t.Fatal(err)
-	}
-	if s.jobs != 7 || s.chunkSize != 90e6 || !s.quiet || s.retries != registry.DefaultRetries || s.tags != nil || s.dryRun {
-		t.Errorf("got jobs %d, chunk size %d, quiet %t, retries %d, tags %v, dry run %t", s.jobs, s.chunkSize, s.quiet, s.retries, s.tags, s.dryRun)
-	}
-	env["DOCKER_GITEA_TIMEOUT"] = "soon"
-	if err := merge(flags, func(key string) string { return env[key] }); err == nil || !strings.Contains(err.Error(), `DOCKER_GITEA_TIMEOUT="soon"`) {
-		t.Errorf("got %v, want an error that names the variable", err)
 	}
 }
 
@@ -195,7 +175,8 @@ func TestSettingsValues(t *testing.T) {
 			t.Errorf("%s: got %s, %v; want %s", test.args, s.chunkSize.String(), err, test.want)
 		}
 	}
-	if s, _ := parseFlags(t, "--retries", "0", "x"); s.pushOptions().Retries >= 0 {
+	s := resolved(t, layers{flags: pushFlags(t, "--retries", "0"), getenv: noEnvironment}, "")
+	if s.pushOptions().Retries >= 0 {
 		t.Error("--retries 0 means the default")
 	}
 }
@@ -351,15 +332,27 @@ func TestInterruptible(t *testing.T) {
 	}
 }
 
-func parseFlags(t *testing.T, args ...string) (settings, []string) {
+// pushFlags are the options of a push, parsed.
+func pushFlags(t *testing.T, args ...string) *pflag.FlagSet {
 	t.Helper()
-	var s settings
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	s.register(flags)
+	new(settings).register(flags)
 	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return s, flags.Args()
+	return flags
+}
+
+func noEnvironment(string) string { return "" }
+
+// resolved are the settings that layers give for host.
+func resolved(t *testing.T, l layers, host string) settings {
+	t.Helper()
+	var s settings
+	if _, err := l.resolve(&s, host); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func FuzzParseInvocation(f *testing.F) {

@@ -99,6 +99,7 @@ func (a *app) newGiteaCommand(name string) *cobra.Command {
 		a.newCheckCommand(),
 		a.newTrustCommand(),
 		a.newUntrustCommand(),
+		a.newConfigCommand(),
 		a.newShellInitCommand(),
 		a.newCompletionCommand(),
 		a.newVersionCommand(),

@@ -12,36 +12,68 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
+
+// connection are the options of every command that talks to a registry.
+type connection struct {
+	configFile     string
+	caFiles        []string
+	cert, key      string
+	insecure       bool
+	plainHTTP      bool
+	username       string
+	passwordStdin  bool
+	connectTimeout time.Duration
+	stallTimeout   time.Duration
+
+	// The configuration file alone sets these.
+	caData           string
+	credentialSource *v1alpha1.CredentialSource
+}
+
+func (c *connection) register(flags *pflag.FlagSet) {
+	flags.StringVar(&c.configFile, "config-file", "", "Configuration file (default: gitea.yaml beside docker's config.json)")
+	flags.StringArrayVar(&c.caFiles, "ca-file", nil, "Trust the certificate authorities in this PEM file; may be repeated")
+	flags.StringVar(&c.cert, "cert", "", "Client certificate (PEM file)")
+	flags.StringVar(&c.key, "key", "", "Key of the client certificate (PEM file)")
+	flags.BoolVar(&c.insecure, "insecure", false, "Accept any TLS certificate from the registry")
+	flags.BoolVar(&c.plainHTTP, "plain-http", false, "Talk to the registry without TLS")
+	flags.StringVarP(&c.username, "username", "u", "", "User name for the registry")
+	flags.BoolVar(&c.passwordStdin, "password-stdin", false, "Read the password or token from standard input")
+	flags.DurationVar(&c.connectTimeout, "connect-timeout", registry.DefaultConnectTimeout, "Give up connecting to the registry after this time")
+	flags.DurationVar(&c.stallTimeout, "stall-timeout", registry.DefaultStallTimeout, "Give up a connection on which nothing moves for this time")
+}
+
+func (c *connection) fromFile(e entry) {
+	c.caData, c.credentialSource = e.caData(), e.credential()
+}
 
 // settings are the options of a push.
 type settings struct {
-	tags          []string
-	allTags       bool
-	platform      string
-	image         string
-	caFiles       []string
-	cert, key     string
-	insecure      bool
-	plainHTTP     bool
-	username      string
-	passwordStdin bool
-	timeout       time.Duration
-	jobs          int
-	chunkSize     byteSize
-	retries       int
-	compression   string
-	level         int
-	quiet         bool
-	dryRun        bool
-	progress      progressMode
-	via           via
+	connection
+	tags        []string
+	allTags     bool
+	platform    string
+	image       string
+	timeout     time.Duration
+	jobs        int
+	chunkSize   byteSize
+	retries     int
+	compression string
+	level       int
+	quiet       bool
+	dryRun      bool
+	progress    progressMode
+	via         via
 }
 
 // register declares the options with their defaults. This is the one place
-// where an option is defined; the documentation is made from it.
+// where an option is defined; [perCall] and [fields] say where else it can be
+// set, and the documentation is made from all three.
 func (s *settings) register(flags *pflag.FlagSet) {
-	s.registerConnection(flags)
+	flags.SortFlags = true
+	s.connection.register(flags)
 	flags.StringArrayVarP(&s.tags, "tag", "t", nil, "Set this tag as well; may be repeated")
 	flags.BoolVarP(&s.allTags, "all-tags", "a", false, "Push all tags that the daemon has of SOURCE")
 	flags.StringVar(&s.platform, "platform", "", "Push only this platform of an index (os/arch[/variant])")
@@ -60,23 +92,29 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.Var(&s.progress, "progress", `How to show progress ("auto", "tty", "plain", "quiet")`)
 }
 
-// registerConnection declares the options about reaching a registry, which
-// other commands have too.
-func (s *settings) registerConnection(flags *pflag.FlagSet) {
-	flags.SortFlags = true
-	flags.StringArrayVar(&s.caFiles, "ca-file", nil, "Trust the certificate authorities in this PEM file; may be repeated")
-	flags.StringVar(&s.cert, "cert", "", "Client certificate (PEM file)")
-	flags.StringVar(&s.key, "key", "", "Key of the client certificate (PEM file)")
-	flags.BoolVar(&s.insecure, "insecure", false, "Accept any TLS certificate from the registry")
-	flags.BoolVar(&s.plainHTTP, "plain-http", false, "Talk to the registry without TLS")
-	flags.StringVarP(&s.username, "username", "u", "", "User name for the registry")
-	flags.BoolVar(&s.passwordStdin, "password-stdin", false, "Read the password or token from standard input")
-}
-
-// perCall are the options that belong to one call and have no variable in
-// the environment.
+// perCall are the options that belong to one call, and are set nowhere else.
 var perCall = map[string]bool{
 	"tag": true, "all-tags": true, "image": true, "password-stdin": true, "dry-run": true, "json": true, "help": true,
+}
+
+// fields are the fields of a registry in the configuration file that set an
+// option.
+var fields = map[string]string{
+	"ca-file":           "caFiles",
+	"cert":              "certFile",
+	"key":               "keyFile",
+	"insecure":          "insecure",
+	"username":          "credential.username",
+	"timeout":           "timeout",
+	"connect-timeout":   "connectTimeout",
+	"stall-timeout":     "stallTimeout",
+	"jobs":              "jobs",
+	"retries":           "retries",
+	"chunk-size":        "chunkSize",
+	"platform":          "platform",
+	"compression":       "compression.algorithm",
+	"compression-level": "compression.level",
+	"progress":          "progress",
 }
 
 // environmentVariable is the variable of an option: DOCKER_GITEA_CA_FILE for
@@ -86,24 +124,6 @@ func environmentVariable(option string) string {
 		return ""
 	}
 	return "DOCKER_GITEA_" + strings.ToUpper(strings.ReplaceAll(option, "-", "_"))
-}
-
-// merge completes flags, as parsed from the command line, from the
-// environment. What neither has keeps its default.
-func merge(flags *pflag.FlagSet, getenv func(string) string) error {
-	var err error
-	flags.VisitAll(func(f *pflag.Flag) {
-		variable := environmentVariable(f.Name)
-		if variable == "" || f.Changed || err != nil {
-			return
-		}
-		if value := getenv(variable); value != "" {
-			if bad := f.Value.Set(value); bad != nil {
-				err = usageError{fmt.Errorf("%s=%q: %w", variable, value, bad)}
-			}
-		}
-	})
-	return err
 }
 
 // pushOptions are the settings that the registry's client takes.
@@ -149,19 +169,12 @@ func (s settings) check(src source) error {
 	case s.insecure && s.plainHTTP:
 		fault = "--insecure and --plain-http exclude each other: without TLS there is no certificate"
 	default:
+		if err := s.pushOptions().Validate(); err != nil {
+			return usageError{err}
+		}
 		return nil
 	}
 	return usageError{errors.New(fault)}
-}
-
-// checkHosts keeps one credential from going to several registries.
-func (s settings) checkHosts(targets []target) error {
-	for _, t := range targets {
-		if (s.passwordStdin || s.username != "") && t.host != targets[0].host {
-			return usageError{errors.New("--username and --password-stdin are for one registry, and the destinations are on several")}
-		}
-	}
-	return nil
 }
 
 // byteSize is a number of bytes, written as "90MB", "64MiB" or "1048576".

@@ -12,6 +12,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
 // via is how an image leaves the daemon.
@@ -51,21 +52,21 @@ var errExportQuicker = errors.New("the export is quicker")
 
 // viaDaemon has the daemon push an image to a loopback port, if that can be
 // done and, unless the user wants it, if it is quicker.
-func (p *pusher) viaDaemon(ctx context.Context, found daemon.Image, host string, to registry.Loopback) error {
+func (p *pusher) viaDaemon(ctx context.Context, s settings, found daemon.Image, host string, to registry.Loopback) error {
 	info, err := p.daemon.Info(ctx)
 	if err != nil {
 		return err
 	}
-	if fault := p.exportOnly(info, found); fault != "" {
+	if fault := exportOnly(s, info, found); fault != "" {
 		return errors.New(fault)
 	}
-	if p.settings.via == viaAuto {
+	if s.via == viaAuto {
 		known := cache().Relayed(host, diffIDs(found))
 		if quicker, err := p.quicker(ctx, info, found, known); err != nil || !quicker {
 			return cmp.Or(err, errExportQuicker)
 		}
 	}
-	return p.pushAs(ctx, found.ID, to)
+	return p.pushAs(ctx, found.ID, s.platform, to)
 }
 
 func diffIDs(found daemon.Image) []digest.Digest {
@@ -77,12 +78,11 @@ func diffIDs(found daemon.Image) []digest.Digest {
 }
 
 // exportOnly says why only an export does what is wanted.
-func (p *pusher) exportOnly(info daemon.Info, found daemon.Image) string {
-	c := p.plan.options.Compression
+func exportOnly(s settings, info daemon.Info, found daemon.Image) string {
 	switch {
 	case len(found.RepoTags) == 0:
 		return "the image has no name, and would be removed with its temporary one"
-	case !info.Containerd() && (c.Level != 0 || c.Algorithm != "" && c.Algorithm != "gzip"):
+	case !info.Containerd() && (s.level != 0 || s.compression != image.Gzip):
 		return "the daemon compresses with gzip, at its own level"
 	}
 	return ""
@@ -110,7 +110,7 @@ func (p *pusher) quicker(ctx context.Context, info daemon.Info, found daemon.Ima
 }
 
 // pushAs has the daemon push an image under a name that exists only meanwhile.
-func (p *pusher) pushAs(ctx context.Context, id string, to registry.Loopback) (err error) {
+func (p *pusher) pushAs(ctx context.Context, id, platform string, to registry.Loopback) (err error) {
 	if err := p.removeLeftovers(ctx); err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (p *pusher) pushAs(ctx context.Context, id string, to registry.Loopback) (e
 		defer cancel()
 		err = errors.Join(err, p.daemon.Untag(ctx, to.Repository+":"+to.Tag))
 	}()
-	return p.daemon.Push(ctx, to.Repository, to.Tag, p.settings.platform,
+	return p.daemon.Push(ctx, to.Repository, to.Tag, platform,
 		daemon.Auth{Username: to.Username, Password: to.Password, Server: host})
 }
 

@@ -15,10 +15,10 @@ import (
 
 // TLSConfig returns the TLS settings for the host of config, for this client
 // and for any other: TLS 1.2 at least, the system's certificate authorities
-// beside those of config.CAFiles and of the host's certificate directories,
-// and the client certificate, if there is one. A pinned certificate takes the
-// place of the system's authorities. It reads files and makes no connection.
-// The result holds for that host alone.
+// beside those of config.CAFiles, config.CAData and of the host's certificate
+// directories, and the client certificate, if there is one. A pinned
+// certificate takes the place of the system's authorities. It reads files and
+// makes no connection. The result holds for that host alone.
 func TLSConfig(config RegistryConfig) (*tls.Config, error) {
 	e, err := parseEndpoint(config.URL)
 	if err != nil {
@@ -48,6 +48,9 @@ func TLSConfig(config RegistryConfig) (*tls.Config, error) {
 		if err := addCA(pool, file); err != nil {
 			return nil, err
 		}
+	}
+	if config.CAData != "" && !pool.AppendCertsFromPEM([]byte(config.CAData)) {
+		return nil, errors.New("certificate authority: no PEM certificate in caData")
 	}
 	if config.CertFile != "" {
 		if err := addPair(result, config.CertFile, config.KeyFile); err != nil {

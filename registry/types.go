@@ -44,6 +44,8 @@ type RegistryConfig struct {
 	// CAFiles are PEM files of certificate authorities trusted for this host
 	// beside the system's.
 	CAFiles []string `json:"caFiles,omitempty"`
+	// CAData is the content of such a file.
+	CAData string `json:"caData,omitempty"`
 	// CertFile and KeyFile are the PEM files of a client certificate.
 	CertFile string `json:"certFile,omitempty"`
 	KeyFile  string `json:"keyFile,omitempty"`

@@ -81,6 +81,14 @@ func (c *Config) Store(host string) string {
 	return "docker-credential-" + helper
 }
 
+// HelperCredential asks one credential helper for host, whatever the
+// configuration names: "gitea" is the program docker-credential-gitea. It is
+// anonymous if the helper has none.
+func (c *Config) HelperCredential(ctx context.Context, name, host string, stderr io.Writer) (registry.AuthConfig, error) {
+	found, err := askHelper(ctx, name, host, stderr)
+	return convert(found), err
+}
+
 // HasCredential reports whether Docker's configuration mentions host.
 func (c *Config) HasCredential(host string) bool {
 	_, helper := c.file.CredentialHelpers[host]
@@ -177,8 +185,12 @@ func (c *Config) fromHelper(ctx context.Context, file *configfile.ConfigFile, ho
 	if name == "" {
 		return types.AuthConfig{}, nil
 	}
+	return askHelper(ctx, name, host, stderr)
+}
+
+func askHelper(ctx context.Context, name, host string, stderr io.Writer) (types.AuthConfig, error) {
 	if !helperName.MatchString(name) {
-		return types.AuthConfig{}, fmt.Errorf("docker config names the credential helper %q, which is no valid name", name)
+		return types.AuthConfig{}, fmt.Errorf("the credential helper %q has no valid name", name)
 	}
 	program := "docker-credential-" + name
 	if _, err := exec.LookPath(program); err != nil {

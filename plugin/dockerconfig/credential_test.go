@@ -75,8 +75,8 @@ func TestCredentialFailures(t *testing.T) {
 	}{
 		{name: "helper fails", config: `{"credsStore":"broken"}`, want: "credential helper docker-credential-broken: ", hint: "echo git.example.com | docker-credential-broken get"},
 		{name: "helper is not installed", config: `{"credsStore":"absent"}`, want: `docker-credential-absent`, hint: "--password-stdin"},
-		{name: "helper with a path", config: `{"credsStore":"../evil"}`, want: `"../evil", which is no valid name`},
-		{name: "helper with a space", config: `{"credHelpers":{"git.example.com":"a b"}}`, want: `"a b", which is no valid name`},
+		{name: "helper with a path", config: `{"credsStore":"../evil"}`, want: `credential helper "../evil" has no valid name`},
+		{name: "helper with a space", config: `{"credHelpers":{"git.example.com":"a b"}}`, want: `credential helper "a b" has no valid name`},
 		{name: "malformed environment", env: map[string]string{"DOCKER_AUTH_CONFIG": `{"auths":{"git.example.com":{"auth":"s3cret!"}}}`}, want: "DOCKER_AUTH_CONFIG holds no valid docker configuration"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

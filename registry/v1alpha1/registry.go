@@ -96,7 +96,7 @@ type CredentialSource struct {
 	// File is a file that holds the password or token, and nothing else.
 	// Relative paths start at the configuration file.
 	File string `json:"file,omitempty"`
-	// DockerConfig is a directory with docker's config.json, or such a file.
+	// DockerConfig is a directory with a config.json of docker.
 	DockerConfig string `json:"dockerConfig,omitempty"`
 }
 

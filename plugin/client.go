@@ -1,0 +1,55 @@
+package plugin
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// newClient makes the client for host, with its credential. save may be nil.
+func (a *app) newClient(ctx context.Context, host string, c connection, config *dockerconfig.Config, save image.SaveFunc) (*registry.Client, error) {
+	credential, err := a.credential(ctx, host, c, config)
+	if err != nil {
+		return nil, err
+	}
+	return registry.New(c.registryConfig(host, credential, config.Dir), &registry.Options{
+		Save:           save,
+		Logger:         a.logger(),
+		UserAgent:      programName + "/" + a.Version,
+		ConnectTimeout: c.connectTimeout,
+		StallTimeout:   c.stallTimeout,
+		Cache:          cache(),
+	})
+}
+
+// registryConfig says where host is and how to be trusted by it. dir is
+// docker's configuration directory.
+func (c connection) registryConfig(host string, credential registry.AuthConfig, dir string) registry.RegistryConfig {
+	config := registry.RegistryConfig{
+		URL:      host,
+		Insecure: c.insecure,
+		Auth:     credential,
+		CAFiles:  c.caFiles,
+		CAData:   c.caData,
+		CertFile: c.cert,
+		KeyFile:  c.key,
+		CertDirs: registry.DefaultCertDirs(dir),
+	}
+	if c.plainHTTP {
+		config.URL = "http://" + host
+	}
+	return config
+}
+
+// cache is nil, which remembers nothing, for a user without a directory.
+func cache() *registry.Cache {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return nil
+	}
+	return registry.NewCache(filepath.Join(dir, programName))
+}

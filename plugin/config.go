@@ -1,0 +1,128 @@
+package plugin
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
+)
+
+func (a *app) newConfigCommand() *cobra.Command {
+	var format outputFormat
+	command := &cobra.Command{
+		Use:   "config [OPTIONS] [HOST]",
+		Short: "Show every option, its value, and where that comes from",
+		Long: `Show every option, its value, and where that comes from: the command line,
+the environment, a line of the configuration file, or nowhere. With HOST, show
+what holds for that registry. The options of push can be given to see their
+effect.`,
+		Example: `  docker gitea config
+  docker gitea config git.example.com
+  docker gitea config --format json git.example.com`,
+		Args:                  cobra.MaximumNArgs(1),
+		DisableFlagsInUseLine: true,
+		RunE: func(command *cobra.Command, args []string) error {
+			found, err := a.configuration(command.Flags(), strings.Join(args, ""))
+			if err != nil {
+				return err
+			}
+			if format.isText() {
+				return printSettings(a.Stdout, found)
+			}
+			return format.write(a.Stdout, found)
+		},
+	}
+	new(settings).register(command.Flags())
+	command.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = f.Name != "config-file" })
+	command.Flags().Var(&format, "format", formatUsage)
+	return command
+}
+
+// configuration is what holds for a registry, or in general if that is empty.
+func (a *app) configuration(flags *pflag.FlagSet, name string) ([]setting, error) {
+	var host string
+	if name != "" {
+		var err error
+		if host, err = registry.NormalizeHost(name); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	config, err := a.dockerConfig()
+	if err != nil {
+		return nil, err
+	}
+	l, err := a.layers(flags, config.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var s settings
+	resolved, err := l.resolve(&s, host)
+	if err != nil {
+		return nil, err
+	}
+	var found []setting
+	for _, each := range resolved {
+		if !perCall[each.Option] {
+			found = append(found, each)
+		}
+	}
+	if host == "" {
+		return append(found, a.hostSetting()), nil
+	}
+	credential, err := a.credentialSetting(l, s, host)
+	return append(found, credential), err
+}
+
+// hostSetting is the registry of destinations that name none.
+func (a *app) hostSetting() setting {
+	s := setting{Option: "host", Value: a.Getenv("DOCKER_GITEA_HOST"), From: "DOCKER_GITEA_HOST"}
+	if s.Value == "" {
+		s.From = fromDefault
+	}
+	return s
+}
+
+// credentialSetting says where the credential is looked for first, and not
+// what it is.
+func (a *app) credentialSetting(l layers, s settings, host string) (setting, error) {
+	inEnvironment, _, err := environmentCredential(host, s.username, a.Getenv)
+	switch {
+	case err != nil:
+		return setting{}, err
+	case s.passwordStdin:
+		return setting{Option: "credential", Value: "standard input", From: "--password-stdin"}, nil
+	case !inEnvironment.IsZero():
+		return setting{Option: "credential", Value: "a token in the environment", From: firstSet(a.Getenv, "DOCKER_GITEA_TOKEN", "GITEA_TOKEN")}, nil
+	case s.credentialSource != nil:
+		_, where := l.file.entry(host).values("username")
+		return setting{Option: "credential", Value: describeSource(*s.credentialSource), From: where}, nil
+	}
+	return setting{Option: "credential", Value: "docker's", From: fromDefault}, nil
+}
+
+func describeSource(source v1alpha1.CredentialSource) string {
+	switch {
+	case source.Helper != "":
+		return "helper docker-credential-" + source.Helper
+	case source.Env != "":
+		return "variable " + source.Env
+	case source.File != "":
+		return "file " + source.File
+	}
+	return "docker's in " + source.DockerConfig
+}
+
+func printSettings(w io.Writer, all []setting) error {
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	_, _ = fmt.Fprintln(table, "OPTION\tVALUE\tFROM")
+	for _, s := range all {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", s.Option, printable(s.Value), s.From)
+	}
+	return table.Flush()
+}
