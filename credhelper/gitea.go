@@ -27,12 +27,12 @@ const (
 // httpClient returns a client for one host, with the trust that the user gave
 // it. It follows no redirect: what it sends is for this host alone.
 func (h *helper) httpClient(host string, s settings) (*http.Client, error) {
-	config, err := registry.TLSConfig(registry.RegistryConfig{
+	transport, err := registry.NewTransport(registry.RegistryConfig{
 		URL:      host,
 		CAFiles:  s.CAFiles,
 		Insecure: s.Insecure,
 		CertDirs: registry.DefaultCertDirs(h.Getenv("DOCKER_CONFIG")),
-	})
+	}, &registry.Options{ConnectTimeout: connectTimeout})
 	if err != nil {
 		return nil, err
 	}
@@ -40,13 +40,7 @@ func (h *helper) httpClient(host string, s settings) (*http.Client, error) {
 		fmt.Fprintf(h.Stderr, "warning: the certificate of %s is not verified\n", host)
 	}
 	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
-			TLSHandshakeTimeout: connectTimeout,
-			TLSClientConfig:     config,
-			ForceAttemptHTTP2:   true,
-		},
+		Transport:     transport,
 		Timeout:       requestTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
