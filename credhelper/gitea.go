@@ -3,6 +3,7 @@ package credhelper
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -170,7 +171,11 @@ func (s *server) explain(err error) error {
 	if failed, ok := errors.AsType[*url.Error](err); ok {
 		err = failed.Err // without the address, whose query may say too much
 	}
-	if isCertificate(err) {
+	if refused, ok := errors.AsType[*registry.TLSError](err); ok { // another was pinned
+		diagnosis := registry.Diagnose(refused)
+		return advise(fmt.Errorf("%w: %s", refused, diagnosis.Cause), diagnosis.Hint)
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return advise(err, "trust its authority with --ca-file FILE, or: docker gitea trust "+s.host)
 	}
 	return err

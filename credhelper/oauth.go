@@ -3,7 +3,6 @@ package credhelper
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -210,10 +209,4 @@ func oauthError(err error) error {
 func deadSession(err error) bool {
 	refusal, ok := errors.AsType[*tokenError](err)
 	return ok && slices.Contains([]string{"invalid_grant", "unauthorized_client", "invalid_client"}, refusal.code)
-}
-
-// isCertificate reports whether the server's certificate is at fault.
-func isCertificate(err error) bool {
-	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	return ok
 }

@@ -356,6 +356,31 @@ func TestCredentialHelperLockedKeyring(t *testing.T) {
 	}
 }
 
+// TestCredentialHelperTrust logs in to a Gitea that is trusted through
+// "docker gitea trust" alone, and not to one that is not what was trusted.
+func TestCredentialHelperTrust(t *testing.T) {
+	g := gitea(t)
+	other, err := servers.StartRegistry(t.Context(), servers.RegistryOptions{})
+	servers.Need(t, err)
+	t.Cleanup(func() { other.Stop() })
+	user, d := newUser(t, g), newDesk(t, g.Server, "SSL_CERT_FILE=/dev/null")
+	token, err := g.CreateToken(t.Context(), user, "write:package")
+	servers.Need(t, err)
+	plugin := filepath.Join(pluginDir(t), "docker-gitea")
+	login := []string{"login", "--with-token", g.Host}
+	if out, err := d.try(t, token, credhelperName, login...); err == nil || !strings.Contains(out, "docker gitea trust "+g.Host) {
+		t.Errorf("before it is trusted: got %v: %s", err, out)
+	}
+	d.run(t, "", plugin, "trust", "--ca-file", g.CAFile, g.Host)
+	d.run(t, token, credhelperName, login...)
+	d.run(t, "", plugin, "untrust", g.Host)
+	d.run(t, "", plugin, "trust", "--ca-file", other.CAFile, g.Host)
+	out, err := d.try(t, token, credhelperName, login...)
+	if err == nil || !strings.Contains(out, "has changed: pinned is SHA-256") || !strings.Contains(out, "docker gitea untrust "+g.Host) {
+		t.Errorf("with another one pinned: got %v: %s", err, out)
+	}
+}
+
 // strictGitea returns a Gitea where each refresh token is good for once, and
 // which logs its requests.
 func strictGitea(t *testing.T) *servers.Gitea {
