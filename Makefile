@@ -1,4 +1,6 @@
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Leaves out the HTTP/2 of net/http, which nothing here speaks.
+TAGS     := nethttpomithttp2
 SERVERS  := go run ./test/cmd/servers
 FUZZTIME ?= 10s
 # The share of statements in registry/ that its tests must run, in percent.
@@ -13,7 +15,7 @@ help: ## show this list
 .PHONY: build
 build: ## build docker-gitea and docker-credential-gitea into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -tags "$(TAGS)" -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/...
 
 .PHONY: test
 test: build servers ## run every test: units and scripts with -race, then against real servers

@@ -10,9 +10,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
-	yamlnode "go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v3"
 	strictjson "sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
@@ -27,7 +26,7 @@ type configFile struct {
 	path string
 	list v1alpha1.RegistryList
 	// root is the same content, for the lines.
-	root yamlnode.Node
+	root yaml.Node
 }
 
 // readConfigFile reads the file called path or, if that is empty, the one in
@@ -55,7 +54,7 @@ func readConfigFile(path, dir string) (*configFile, error) {
 // field and the line.
 func parseConfigFile(path string, content []byte) (*configFile, error) {
 	f := &configFile{path: path}
-	if err := yamlnode.Unmarshal(content, &f.root); err != nil {
+	if err := yaml.Unmarshal(content, &f.root); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if len(f.root.Content) == 0 {
@@ -73,7 +72,7 @@ func parseConfigFile(path string, content []byte) (*configFile, error) {
 // decodeStrict decodes YAML or JSON into v. Unknown and repeated fields are
 // errors with a FieldPath.
 func decodeStrict(content []byte, v any) error {
-	encoded, err := yaml.YAMLToJSONStrict(content)
+	encoded, err := yamlToJSON(content)
 	if err != nil {
 		return err
 	}
@@ -107,12 +106,12 @@ func (f *configFile) badValue(err error) error {
 	}
 	for i, item := range items.Content {
 		spec := find(item, "spec")
-		if spec == nil || spec.Kind != yamlnode.MappingNode {
+		if spec == nil || spec.Kind != yaml.MappingNode {
 			continue
 		}
 		for k := 0; k+1 < len(spec.Content); k += 2 {
-			part := yamlnode.Node{Kind: yamlnode.MappingNode, Content: spec.Content[k : k+2]}
-			content, encodeErr := yamlnode.Marshal(&part)
+			part := yaml.Node{Kind: yaml.MappingNode, Content: spec.Content[k : k+2]}
+			content, encodeErr := yaml.Marshal(&part)
 			if bad := decodeStrict(content, new(v1alpha1.RegistrySpec)); encodeErr == nil && bad != nil {
 				return fmt.Errorf("%s:%d: items[%d].spec.%s: %w", f.path, spec.Content[k].Line, i, spec.Content[k].Value, bad)
 			}
@@ -213,18 +212,18 @@ func (f *configFile) position(path string) string {
 
 // find is the part of node called name, a key or "[index]"; nil if there is
 // none. The line of a value is taken from its key.
-func find(node *yamlnode.Node, name string) *yamlnode.Node {
+func find(node *yaml.Node, name string) *yaml.Node {
 	switch node.Kind {
-	case yamlnode.DocumentNode:
+	case yaml.DocumentNode:
 		return find(node.Content[0], name)
-	case yamlnode.AliasNode:
+	case yaml.AliasNode:
 		return find(node.Alias, name)
-	case yamlnode.SequenceNode:
+	case yaml.SequenceNode:
 		index, err := strconv.Atoi(strings.Trim(name, "[]"))
 		if err == nil && index >= 0 && index < len(node.Content) {
 			return node.Content[index]
 		}
-	case yamlnode.MappingNode:
+	case yaml.MappingNode:
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			if key := node.Content[i]; key.Value == name {
 				value := *node.Content[i+1]
@@ -232,7 +231,7 @@ func find(node *yamlnode.Node, name string) *yamlnode.Node {
 				return &value
 			}
 		}
-	case yamlnode.ScalarNode: // has no parts
+	case yaml.ScalarNode: // has no parts
 	}
 	return nil
 }

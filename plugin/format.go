@@ -8,7 +8,6 @@ import (
 	"text/template"
 
 	"github.com/docker/cli/templates"
-	"sigs.k8s.io/yaml"
 )
 
 // outputFormat is how a result is printed: as text, which is up to the
@@ -70,7 +69,7 @@ func (f *outputFormat) write(w io.Writer, result any) error {
 		}
 		out.WriteByte('\n')
 	case f.name == formatYAML:
-		encoded, err := yaml.Marshal(result)
+		encoded, err := toYAML(result)
 		if err != nil {
 			return err
 		}

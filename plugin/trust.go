@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -247,7 +247,11 @@ func parseCertificates(content []byte) ([]*x509.Certificate, error) {
 		Kind string            `json:"kind"`
 		Data map[string][]byte `json:"data"`
 	}
-	if err := yaml.Unmarshal(content, &secret); err != nil || secret.Kind != "Secret" {
+	encoded, err := yamlToJSON(content)
+	if err == nil {
+		err = json.Unmarshal(encoded, &secret)
+	}
+	if err != nil || secret.Kind != "Secret" {
 		return nil, fmt.Errorf("neither a Kubernetes secret, nor PEM: %w", pemErr)
 	}
 	if ca, found := secret.Data["ca.crt"]; found {

@@ -27,7 +27,7 @@ import (
 func pluginDir(tb testing.TB) string {
 	tb.Helper()
 	dir := tb.TempDir()
-	cmd := exec.CommandContext(tb.Context(), "go", "build", "-trimpath", "-ldflags=-s -w -X main.version=1.2.3", "-o", dir, "../cmd/docker-gitea")
+	cmd := exec.CommandContext(tb.Context(), "go", "build", "-trimpath", "-tags=nethttpomithttp2", "-ldflags=-s -w -X main.version=1.2.3", "-o", dir, "../cmd/docker-gitea")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("go build: %v: %s", err, out)
@@ -36,6 +36,18 @@ func pluginDir(tb testing.TB) string {
 		tb.Fatal(err)
 	}
 	return dir
+}
+
+// TestPluginSize keeps the plugin small: docker starts it at every call.
+func TestPluginSize(t *testing.T) {
+	const limit = 15_000_000
+	info, err := os.Stat(filepath.Join(pluginDir(t), "docker-gitea"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > limit {
+		t.Errorf("the plugin has %d bytes, want at most %d", info.Size(), limit)
+	}
 }
 
 // pluginKey is under which a script's registry is kept in its values.

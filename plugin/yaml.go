@@ -1,0 +1,39 @@
+package plugin
+
+import (
+	"encoding/json"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// yamlToJSON converts a document for decoders that know only JSON and its
+// struct tags. A key that is there twice is an error.
+func yamlToJSON(content []byte) ([]byte, error) {
+	var document any
+	if err := yaml.Unmarshal(content, &document); err != nil {
+		return nil, err
+	}
+	return json.Marshal(document)
+}
+
+// toYAML encodes v by its JSON tags, in the order of its fields.
+func toYAML(v any) ([]byte, error) {
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var node yaml.Node
+	if err := yaml.Unmarshal(encoded, &node); err != nil { // JSON is YAML
+		return nil, err
+	}
+	inBlocks(&node)
+	return yaml.Marshal(&node)
+}
+
+// inBlocks takes away the braces and quotes of JSON.
+func inBlocks(node *yaml.Node) {
+	node.Style = 0
+	for _, part := range node.Content {
+		inBlocks(part)
+	}
+}
