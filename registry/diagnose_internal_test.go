@@ -84,6 +84,7 @@ func TestDiagnoses(t *testing.T) {
 		"no route to the host":                                                  os.NewSyscallError("connect", syscall.EHOSTUNREACH),
 		"silence in both directions":                                            fmt.Errorf("%w: %w", ErrStalled, os.ErrDeadlineExceeded),
 		"the limit of `--timeout`":                                              fmt.Errorf("%w after 1s", context.DeadlineExceeded),
+		"a connection that broke off, and again when tried again":               &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)},
 		"404 at `/v2/`, not from a registry":                                    ofKind(http.StatusNotFound, ErrNotRegistry, ""),
 		"a page or a redirection at `/v2/`":                                     ofKind(http.StatusOK, ErrNotRegistry, ""),
 		"the realm has http, and the registry https":                            ofKind(http.StatusUnauthorized, ErrRealm, "http://git.example.com/v2/token"),

@@ -85,6 +85,11 @@ var diagnoses = []diagnosis{
 		"the limit of `--timeout`", isTimeout,
 		"the time limit was reached", "allow more with --timeout; what arrived is not sent again",
 	},
+	{
+		"a connection that broke off, and again when tried again", func(f failure) bool { return f.answer.Status == 0 && isNetwork(f.error) },
+		"the connection to the registry broke off each time: the server or a proxy went away, or the network did",
+		"try again once the server is up; what arrived is not sent again; docker gitea check says what is wrong on the way",
+	},
 
 	// Whether there is a registry.
 	{

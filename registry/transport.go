@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -268,8 +269,11 @@ func isNetwork(err error) bool {
 		network net.Error
 		name    *net.DNSError
 		number  syscall.Errno
+		file    *fs.PathError
 	)
 	switch {
+	case errors.As(err, &file):
+		return false // its number would pass for a network's
 	case errors.As(err, &name) && name.IsNotFound:
 		return false // a name that does not exist will not come to
 	case errors.Is(err, ErrStalled), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
@@ -284,6 +288,7 @@ func isNetwork(err error) bool {
 	// net/http does not export these.
 	text := err.Error()
 	return strings.Contains(text, "http: server closed idle connection") || strings.Contains(text, "malformed HTTP") ||
+		strings.Contains(text, "transport connection broken") || // within a header
 		strings.Contains(text, "http: ContentLength=")
 }
 
