@@ -22,6 +22,10 @@ test: build servers ## run every test: units and scripts with -race, then agains
 	go test -race ./...
 	go test -tags e2e -count 1 -timeout 20m ./test/...
 
+.PHONY: test-faults
+test-faults: servers ## cut pushes at 200 positions for each kind of source, and print what became of them
+	go test -tags e2e -count 1 -v -run '^TestFaults' ./test/
+
 .PHONY: test-unit
 test-unit: ## run the tests that need no servers, quickly
 	go test ./...
