@@ -57,6 +57,10 @@ fuzz: ## fuzz every parser for FUZZTIME
 		done; \
 	done
 
+.PHONY: bench
+bench: servers ## compare with other programs that push; writes docs/performance.md
+	go run ./test/cmd/bench -o docs/performance.md
+
 .PHONY: demo
 demo: build ## show a push with a scripted registry; GITEA=1 takes a real Gitea
 	go run ./test/cmd/demo $(if $(GITEA),-gitea)

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/test/servers"
+)
+
+// measure is what one run took.
+type measure struct {
+	wall, cpu time.Duration
+	peak      int64 // bytes of memory
+	sent      int64 // bytes of request bodies
+	requests  int
+}
+
+func (m measure) String() string {
+	return fmt.Sprintf("%.2f s, cpu %.2f s, %d MiB, %d bytes in %d requests", m.wall.Seconds(), m.cpu.Seconds(), m.peak>>20, m.sent, m.requests)
+}
+
+// target is a new registry, and what a program needs to know to push there.
+type target struct {
+	gitea   *servers.Gitea
+	dir     string // HOME
+	env     []string
+	host    string
+	counter *counter // nil unless counting
+	close   func() error
+}
+
+func newTarget(ctx context.Context, roundTrip time.Duration, counting bool) (t *target, err error) {
+	t = &target{close: func() error { return nil }}
+	if t.gitea, err = servers.StartGitea(ctx, servers.GiteaOptions{}); err != nil {
+		return nil, err
+	}
+	started := t
+	defer func() {
+		if err != nil {
+			started.stop()
+		}
+	}()
+	for _, org := range []string{"bench", "other"} {
+		if err := t.gitea.CreateOrg(ctx, org); err != nil {
+			return nil, err
+		}
+	}
+	if t.dir, err = os.MkdirTemp("", "bench-home-"); err != nil {
+		return nil, err
+	}
+	server := *t.gitea.Server
+	switch {
+	case counting:
+		if t.counter, err = startCounter(ctx, &server); err != nil {
+			return nil, err
+		}
+		t.close = t.counter.close
+	case roundTrip > 0:
+		d, err := startDelay(ctx, &server, roundTrip)
+		if err != nil {
+			return nil, err
+		}
+		t.close = d.close
+	}
+	t.host = server.Host
+	t.env, err = server.Env(t.dir, servers.AdminUser, servers.AdminPassword)
+	return t, err
+}
+
+func (t *target) stop() {
+	if err := errors.Join(t.close(), t.gitea.Stop(), os.RemoveAll(t.dir)); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: stop:", err)
+	}
+}
+
+// push runs a program. Its peak is at least that of this one, which therefore
+// keeps nothing large in memory.
+func (t *target) push(ctx context.Context, tool tool, s subject, name string) (measure, error) {
+	args := tool.args(s, t.host+"/"+name)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = append(t.env, "HOME="+t.dir, "XDG_RUNTIME_DIR="+filepath.Join(t.dir, "run"), "DOCKER_HOST="+s.host)
+	start := time.Now()
+	out, err := cmd.CombinedOutput()
+	m := measure{wall: time.Since(start)}
+	if err != nil {
+		return m, fmt.Errorf("%w: %s", err, out)
+	}
+	m.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		m.peak = usage.Maxrss << 10
+	}
+	return m, nil
+}

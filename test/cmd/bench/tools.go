@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"slices"
+
+	"github.com/docker-gitea/docker-gitea/test/servers"
+)
+
+// tool is a program that pushes.
+type tool struct {
+	name string
+	// args is the command for a push of subject to ref.
+	args func(s subject, ref string) []string
+	// daemon says that the work is done by the docker daemon, so that the
+	// program's own processor time and memory say little.
+	daemon bool
+}
+
+// subject is an image as the programs find it.
+type subject struct {
+	// archive is the path of what `docker save` wrote, layout that of an OCI
+	// layout in which the image has the tag "latest".
+	archive, layout string
+	// tag is its name in the docker daemon at host.
+	tag, host string
+}
+
+// tools are the programs by what they push from. Ours is the first of each.
+type tools struct {
+	archive, zstd, layout, daemon []tool
+	// containerd is daemon without those that a current engine refuses.
+	containerd []tool
+}
+
+func findTools(ctx context.Context, dir string) (tools, error) {
+	ours, err := build(ctx, dir)
+	if err != nil {
+		return tools{}, err
+	}
+	path := map[string]string{}
+	for _, name := range []string{"crane", "regctl", "oras", "docker"} {
+		if path[name], err = servers.Program(name); err != nil {
+			return tools{}, err
+		}
+	}
+	if path["skopeo"], err = exec.LookPath("skopeo"); err != nil {
+		return tools{}, fmt.Errorf("find skopeo: %w", err)
+	}
+	push := func(name string, source func(subject) string, options ...string) tool {
+		return tool{name: name, args: func(s subject, ref string) []string {
+			return append(append([]string{ours, "gitea", "push", "--quiet"}, options...), source(s), ref)
+		}}
+	}
+	skopeo := func(source func(subject) []string, options ...string) tool {
+		return tool{name: "skopeo", args: func(s subject, ref string) []string {
+			args := append([]string{path["skopeo"], "copy", "--quiet", "--insecure-policy"}, options...)
+			return append(append(args, source(s)...), "docker://"+ref)
+		}}
+	}
+	archive := func(s subject) string { return s.archive }
+	layout := func(s subject) string { return s.layout }
+	tag := func(s subject) string { return s.tag }
+	crane := func(source func(subject) string) tool {
+		return tool{name: "crane", args: func(s subject, ref string) []string {
+			return []string{path["crane"], "push", source(s), ref}
+		}}
+	}
+	fromArchive := func(s subject) []string { return []string{"docker-archive:" + s.archive} }
+	viaDaemon := []tool{
+		push("docker gitea push", tag),
+		push("docker gitea push --via daemon", tag, "--via", "daemon"),
+		{name: "docker push", daemon: true, args: func(s subject, ref string) []string {
+			return []string{"sh", "-c", `"$1" tag "$2" "$3" && exec "$1" push --quiet "$3"`, "sh", path["docker"], s.tag, ref}
+		}},
+	}
+	return tools{
+		archive: []tool{
+			push("docker gitea push", archive), skopeo(fromArchive), crane(archive),
+			{name: "regctl", args: func(s subject, ref string) []string {
+				return []string{path["regctl"], "image", "import", ref, s.archive}
+			}},
+		},
+		zstd: []tool{
+			push("docker gitea push", archive, "--compression", "zstd"),
+			skopeo(fromArchive, "--dest-compress-format", "zstd"),
+		},
+		layout: []tool{
+			push("docker gitea push", layout), crane(layout),
+			skopeo(func(s subject) []string { return []string{"oci:" + s.layout + ":latest"} }),
+			{name: "regctl", args: func(s subject, ref string) []string {
+				return []string{path["regctl"], "image", "copy", "ocidir://" + s.layout + ":latest", ref}
+			}},
+			{name: "oras", args: func(s subject, ref string) []string {
+				return []string{path["oras"], "cp", "--no-tty", "--to-plain-http=false", "--from-oci-layout", s.layout + ":latest", ref}
+			}},
+		},
+		daemon:     append(slices.Clone(viaDaemon), skopeo(func(s subject) []string { return []string{"--src-daemon-host", s.host, "docker-daemon:" + s.tag} })),
+		containerd: viaDaemon,
+	}, nil
+}
