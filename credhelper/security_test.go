@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 )
 
 // S1: oras-go's CVE-2026-48978. Discovery that leads elsewhere is not
@@ -542,4 +543,32 @@ func testSources(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return sources.String()
+}
+
+// A certificate that `docker gitea trust` has pinned is accepted here as well,
+// and no other is.
+func TestPinnedCertificateIsAccepted(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	g, m := newFakeGitea(t, ""), newHome(t)
+	g.tokens["the-token"] = "all"
+	other, err := registrytest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	strange, err := registry.ParseCertificates(other.PEM())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		pin  []*x509.Certificate
+		want int
+	}{{strange, exitError}, {[]*x509.Certificate{g.Certificate()}, 0}} {
+		if err := registry.SavePin(g.host, tc.pin); err != nil {
+			t.Fatal(err)
+		}
+		if out := m.run(t, "the-token", "login", "--with-token", g.host); out.code != tc.want {
+			t.Errorf("got %d %q, want %d", out.code, out.stderr, tc.want)
+		}
+	}
 }

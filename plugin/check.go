@@ -73,7 +73,7 @@ func (a *app) check(ctx context.Context, flags *pflag.FlagSet, target string, as
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	checks = append(checks, a.checkDocker(ctx, host, c, config)...)
+	checks = append(checks, a.checkDocker(ctx, host, config, checks)...)
 	if err := printChecks(a.Stdout, host, checks, asJSON); err != nil {
 		return err
 	}
@@ -102,11 +102,12 @@ func checkTarget(target string) (host, repository string, plainHTTP bool, err er
 }
 
 // checkDocker tells what docker's own configuration means for host: where its
-// credential comes from, and whether the certificate is one that it accepts.
-func (a *app) checkDocker(ctx context.Context, host string, c connection, config *dockerconfig.Config) []registry.Check {
+// credential comes from, and whether the certificate is one that it accepts,
+// if there is one by the checks before.
+func (a *app) checkDocker(ctx context.Context, host string, config *dockerconfig.Config, before []registry.Check) []registry.Check {
 	const name = "docker"
 	detail := "logins are kept by " + config.Store(host)
-	if c.plainHTTP {
+	if !slices.ContainsFunc(before, func(c registry.Check) bool { return c.Name == "certificate" }) {
 		return []registry.Check{{Name: name, Outcome: registry.OutcomeOK, Detail: detail}}
 	}
 	docker, err := registry.New(registry.RegistryConfig{URL: "https://" + host, CertDirs: registry.DockerCertDirs(config.Dir)},

@@ -59,6 +59,9 @@ func failureOf(checks []Check) error {
 	return nil
 }
 
+// checkedName is the repository of a check that is given an owner alone.
+const checkedName = "docker-gitea-check"
+
 // Health implements [RegistryClient]: the first of the checks that fails, as
 // far as they concern no owner. Without a credential, the registry's asking
 // for one counts as good health.
@@ -73,6 +76,14 @@ func (c *Client) Health(ctx context.Context) error {
 // push to, as "owner" or "owner/name"; empty leaves the last checks out. An
 // upload is begun and taken back; nothing is left on the server.
 func (c *Client) Check(ctx context.Context, repository string) []Check {
+	p := &purpose{} // without retries: what fails is told at once
+	if repository != "" {
+		if !strings.Contains(repository, "/") {
+			repository += "/" + checkedName
+		}
+		p.scope = "repository:" + repository + ":pull,push"
+	}
+	ctx = context.WithValue(ctx, purposeKey{}, p)
 	e := &examination{client: c, repository: repository}
 	return e.run(ctx, e.names, e.reach, e.clock, e.proxy, e.realm, e.server, e.login, e.scope, e.owner, e.limit)
 }
@@ -100,20 +111,12 @@ func (e *examination) run(ctx context.Context, steps ...func(context.Context) []
 	return checks
 }
 
-// checkedName is the repository of a check that is given an owner alone.
-const checkedName = "docker-gitea-check"
-
 func (e *examination) names(context.Context) []Check {
-	if e.repository == "" {
+	fault := nameFault(e.repository)
+	if e.repository == "" || fault == "" {
 		return nil
 	}
-	if !strings.Contains(e.repository, "/") {
-		e.repository += "/" + checkedName
-	}
-	if fault := nameFault(e.repository); fault != "" {
-		return []Check{Failed("owner", &NameError{Input: e.repository, Fault: fault, Suggestion: correctName(e.repository)})}
-	}
-	return nil
+	return []Check{Failed("owner", &NameError{Input: e.repository, Fault: fault, Suggestion: correctName(e.repository)})}
 }
 
 // reach asks /v2/ without a credential, and sees how far that comes.
@@ -249,7 +252,6 @@ func (e *examination) owner(ctx context.Context) []Check {
 	if e.repository == "" {
 		return nil
 	}
-	ctx = context.WithValue(ctx, purposeKey{}, &purpose{scope: "repository:" + e.repository + ":pull,push", retries: DefaultRetries})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.stack.endpoint.url("/v2/"+e.repository+"/blobs/uploads/"), nil)
 	if err != nil {
 		return []Check{Failed("owner", err)}

@@ -110,6 +110,7 @@ func TestCheckBehindNginx(t *testing.T) {
 		{"another ROOT_URL", servers.NginxOptions{Upstream: legacy.URL, MaxBody: "0"}, "the registry names https://git.example.com/v2/token as its token service"},
 		{"a path, and /v2/ passed on", servers.NginxOptions{Upstream: underPath.URL, MaxBody: "0", Port: port}, ""},
 		{"packages switched off", servers.NginxOptions{Upstream: off.URL}, "registry failed: there is no container registry at /v2/"},
+		{"/v2/ not passed on", servers.NginxOptions{Upstream: plain.URL, Directives: "if ($http_user_agent = docker-gitea) { return 404; }"}, "registry failed: there is no container registry at /v2/"},
 		{"a sign-in in front", servers.NginxOptions{Upstream: plain.URL, Directives: "if ($http_user_agent = docker-gitea) { return 302 /sso/login; }"}, "registry failed: what answers at /v2/ is a page for browsers"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
