@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/template"
 
-	"github.com/docker/cli/templates"
+	template "github.com/DataDog/datadog-agent/pkg/template/text"
 )
 
 // outputFormat is how a result is printed: as text, which is up to the
-// command, as JSON, as YAML, or by a template in docker's manner. The zero
-// value is text.
+// command, as JSON, as YAML, or by a template in docker's manner. Templates
+// name fields; they cannot call methods, so that the linker need not keep
+// every method in the program. The zero value is text.
 type outputFormat struct {
 	name     string
 	template *template.Template
@@ -27,6 +27,20 @@ const (
 
 const formatUsage = `Format of the result ("text", "json", "yaml", or a Go template)`
 
+// templateFunctions are those of docker's own templates
+// (docker/cli, templates/templates.go) that go with the values here.
+var templateFunctions = map[string]any{
+	"json": func(v any) (string, error) {
+		var out strings.Builder
+		err := encodeJSON(&out, v)
+		return strings.TrimSpace(out.String()), err
+	},
+	"join":  func(list []string, separator string) string { return strings.Join(list, separator) },
+	"split": strings.Split,
+	"lower": strings.ToLower,
+	"upper": strings.ToUpper,
+}
+
 // Set implements [pflag.Value].
 func (f *outputFormat) Set(s string) error {
 	switch s {
@@ -37,7 +51,7 @@ func (f *outputFormat) Set(s string) error {
 	if !strings.Contains(s, "{{") {
 		return fmt.Errorf(`format %q is none of text, json, yaml and a template such as "{{.Status.Digest}}"`, s)
 	}
-	parsed, err := templates.Parse(s)
+	parsed, err := template.New("").Funcs(templateFunctions).Parse(s)
 	if err != nil {
 		return err
 	}
@@ -76,12 +90,17 @@ func (f *outputFormat) write(w io.Writer, result any) error {
 		out.WriteString("---\n")
 		out.Write(encoded)
 	default:
-		encoder := json.NewEncoder(&out)
-		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(result); err != nil {
+		if err := encodeJSON(&out, result); err != nil {
 			return err
 		}
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// encodeJSON writes v on a line.
+func encodeJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
 }

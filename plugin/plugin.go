@@ -7,7 +7,8 @@
 //   - plugin.go: [Main] answers Docker's question for metadata at once, and
 //     otherwise runs a command and turns its error into an exit code.
 //   - invocation.go: in which of its forms the program was called; root.go
-//     builds the commands for it, with docker's own global options.
+//     builds the commands for it, with docker's own global options; help.go
+//     says how they are used.
 //   - socket.go: how docker tells a plugin to stop.
 //   - settings.go: the options; layers.go finds the values of each on the
 //     command line, in the environment and in the configuration file, which is

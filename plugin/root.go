@@ -68,8 +68,8 @@ func (a *app) newCommand(form form, args []string) *cobra.Command {
 	root.SilenceUsage = true
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.SetUsageTemplate(usageTemplate)
-	root.SetHelpTemplate(helpTemplate)
+	root.SetUsageFunc(showUsage)
+	root.SetHelpFunc(showHelp)
 	a.globals.register(root.PersistentFlags())
 	hideInDocker(root, form)
 	return root
@@ -132,35 +132,3 @@ func newHooksCommand() *cobra.Command {
 		},
 	}
 }
-
-// The templates follow docker's own help.
-const (
-	usageTemplate = `Usage:  {{.UseLine}}
-{{- if .HasAvailableSubCommands}}
-
-Commands:
-{{- range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
-
-Run '{{.CommandPath}} COMMAND --help' for more information on a command.
-{{- end}}
-{{- if .HasAvailableLocalFlags}}
-
-Options:
-{{.LocalNonPersistentFlags.FlagUsages | trimTrailingWhitespaces}}
-{{- end}}
-{{- if and .HasPersistentFlags .PersistentFlags.HasAvailableFlags}}
-
-Docker options:
-{{.PersistentFlags.FlagUsages | trimTrailingWhitespaces}}
-{{- end}}
-{{- if .HasExample}}
-
-Examples:
-{{.Example}}
-{{- end}}
-`
-	helpTemplate = `{{with or .Long .Short}}{{. | trimTrailingWhitespaces}}
-
-{{end}}{{.UsageString}}`
-)
