@@ -2,7 +2,6 @@ package image
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -67,7 +66,7 @@ func planRaw(c contents, config digest.Digest, opts Options) (*plan, error) {
 			return newBundle(c, item, opts)
 		}
 	}
-	return nil, fault(nil, archiveFile, "does not name the config %s, as %s does", config, indexFile)
+	return nil, fault(ErrInvalid, archiveFile, "does not name the config %s, as %s does", config, indexFile)
 }
 
 func parseArchive(c contents) ([]archiveItem, error) {
@@ -76,10 +75,7 @@ func parseArchive(c contents) ([]archiveItem, error) {
 		return nil, err
 	}
 	var items []archiveItem
-	if err := json.Unmarshal(data, &items); err != nil {
-		return nil, fault(nil, archiveFile, "is no valid JSON for the manifest of a docker archive").because(err)
-	}
-	return items, nil
+	return items, decode(archiveFile, "the manifest of a docker archive", data, &items)
 }
 
 // isRaw reports the manifest of an image with a layer that is a plain tar.
@@ -99,7 +95,7 @@ func (n *node) isRaw() bool {
 func newBundle(c contents, item archiveItem, opts Options) (*plan, error) {
 	configName, err := cleanName(item.Config)
 	if err != nil {
-		return nil, fault(nil, archiveFile, "names the config %q: %v", clip(item.Config), err)
+		return nil, fault(ErrUnsafe, archiveFile, "names the config %q: %v", clip(item.Config), err)
 	}
 	data, err := document(c, configName)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -113,7 +109,7 @@ func newBundle(c contents, item archiveItem, opts Options) (*plan, error) {
 		return nil, err
 	}
 	if len(item.Layers) != len(conf.RootFS.DiffIDs) {
-		return nil, fault(nil, archiveFile, "names %d layers, but the config %s has %d", len(item.Layers), printable(configName), len(conf.RootFS.DiffIDs))
+		return nil, fault(ErrInvalid, archiveFile, "names %d layers, but the config %s has %d", len(item.Layers), printable(configName), len(conf.RootFS.DiffIDs))
 	}
 	if err := matchPlatform(opts.Platform, conf.Platform); err != nil {
 		return nil, err
@@ -158,7 +154,7 @@ func newLayer(c contents, name string, diffID digest.Digest, external map[digest
 	l := layer{diffID: diffID}
 	cleaned, err := cleanName(name)
 	if err != nil {
-		return l, fault(nil, archiveFile, "names the layer %q: %v", clip(name), err)
+		return l, fault(ErrUnsafe, archiveFile, "names the layer %q: %v", clip(name), err)
 	}
 	f, err := c.find(cleaned)
 	desc, described := external[diffID]
@@ -172,7 +168,7 @@ func newLayer(c contents, name string, diffID digest.Digest, external map[digest
 	case err != nil:
 		return l, err
 	case f.encoding == EncodingOpaque:
-		return l, fault(nil, f.name, "is neither a tar nor compressed with gzip or zstd, so it is no layer")
+		return l, fault(ErrInvalid, f.name, "is neither a tar nor compressed with gzip or zstd, so it is no layer")
 	}
 	l.part = &part{file: f, desc: ocispec.Descriptor{Digest: digestOf(f.name)}}
 	if f.encoding == EncodingTar {

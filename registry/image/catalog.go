@@ -11,13 +11,29 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxEntries bounds the table of contents of a tar. An image has a few files
-// for each layer, of which there are at most 127; a whole file system that
-// somebody took for an image has far more.
-const maxEntries = 1 << 16
+// What bounds the table of contents of a tar. An image has a few files for each
+// layer, of which there are at most 127; a whole file system that somebody took
+// for an image has far more.
+const (
+	maxEntries = 1 << 16
+	// maxNames is for all names and links together, in bytes.
+	maxNames = 16 << 20
+	// maxHeader is for what describes one file, in bytes: extended headers may
+	// follow each other without end.
+	maxHeader = 1 << 20
+	// maxFile is the size of a file.
+	maxFile = 1 << 40
+)
 
-// catalog is the table of contents of a tar, by clean names.
-type catalog map[string]*entry
+// catalog is the table of contents of a tar.
+type catalog struct {
+	// entries are the files and links, by clean names.
+	entries map[string]*entry
+	// headers counts all that there were, and names their bytes.
+	headers, names int
+}
+
+func newCatalog() *catalog { return &catalog{entries: map[string]*entry{}} }
 
 // entry is one file or link of a tar.
 type entry struct {
@@ -34,33 +50,41 @@ type entry struct {
 
 // add enters the header of a file or link, and gives the entry of a regular
 // file. It refuses what could be read in two ways.
-func (c catalog) add(header *tar.Header) (string, *entry, error) {
+func (c *catalog) add(header *tar.Header) (string, *entry, error) {
+	c.headers++
+	c.names += len(header.Name) + len(header.Linkname)
+	if c.headers > maxEntries || c.names > maxNames {
+		return "", nil, fault(ErrLimit, "", "more than %d files, or than %d MiB of names, are no image archive", maxEntries, maxNames>>20)
+	}
 	if header.Typeflag == tar.TypeDir || header.Typeflag == tar.TypeXGlobalHeader {
 		return "", nil, nil
 	}
 	name, err := cleanName(header.Name)
 	switch {
 	case err != nil:
-		return "", nil, fault(nil, header.Name, "%v", err)
-	case c[name] != nil:
-		return "", nil, fault(nil, name, "is in the archive twice")
-	case len(c) == maxEntries:
-		return "", nil, fault(ErrNotImage, "", "more than %d files are no image archive", maxEntries)
+		return "", nil, fault(ErrUnsafe, header.Name, "%v", err)
+	case c.entries[name] != nil:
+		return "", nil, fault(ErrUnsafe, name, "is in the archive twice")
+	case header.Size > maxFile:
+		return "", nil, fault(ErrLimit, name, "%d bytes long, as no layer is", header.Size)
 	}
 	e := &entry{size: header.Size}
 	switch header.Typeflag {
 	case tar.TypeSymlink, tar.TypeLink:
 		e.link = linkTarget(name, header)
-		c[name] = e
+		c.entries[name] = e
 		return name, nil, nil
-	case tar.TypeReg:
+	case tar.TypeReg, tar.TypeGNUSparse:
 		if sparse(header) {
-			return "", nil, fault(nil, name, "is stored as a sparse file; pack the archive without --sparse")
+			return "", nil, fault(ErrInvalid, name, "is stored as a sparse file; pack the archive without --sparse")
 		}
-		c[name] = e
+		c.entries[name] = e
 		return name, e, nil
 	}
-	return "", nil, fault(ErrNotImage, name, "is a %s, which no image archive has", typeOf(header.FileInfo().Mode()))
+	if mode := header.FileInfo().Mode(); mode.Type() != 0 {
+		return "", nil, fault(ErrNotImage, name, "is a %s, which no image archive has", typeOf(mode))
+	}
+	return "", nil, fault(ErrNotImage, name, "is of the type %q, which no image archive has", header.Typeflag)
 }
 
 // linkTarget is the name in the archive that a link means, in the form "../x"
@@ -87,8 +111,8 @@ func sparse(header *tar.Header) bool {
 // lookup finds a regular file, through one link where need be. Archives link a
 // layer to another layer and never further: a second link is refused, and with
 // it every loop.
-func (c catalog) lookup(name string) (string, *entry, error) {
-	e := c[name]
+func (c *catalog) lookup(name string) (string, *entry, error) {
+	e := c.entries[name]
 	if e == nil {
 		return "", nil, fs.ErrNotExist
 	}
@@ -96,14 +120,14 @@ func (c catalog) lookup(name string) (string, *entry, error) {
 		return name, e, nil
 	}
 	if _, err := cleanName(e.link); err != nil {
-		return "", nil, fault(nil, name, "links to %q: %v", clip(e.link), err)
+		return "", nil, fault(ErrUnsafe, name, "links to %q: %v", clip(e.link), err)
 	}
-	target := c[e.link]
+	target := c.entries[e.link]
 	switch {
 	case target == nil:
 		return "", nil, fault(ErrMissing, name, "links to %q, which is not in the archive", clip(e.link))
 	case target.link != "":
-		return "", nil, fault(nil, name, "links to %q, which is a link itself", clip(e.link))
+		return "", nil, fault(ErrUnsafe, name, "links to %q, which is a link itself", clip(e.link))
 	}
 	return e.link, target, nil
 }
@@ -111,7 +135,7 @@ func (c catalog) lookup(name string) (string, *entry, error) {
 // archive is a tar at rest: its files are read where they lie, many at a time.
 type archive struct {
 	r       io.ReaderAt
-	catalog catalog
+	catalog *catalog
 }
 
 func (a archive) find(name string) (file, error) {
@@ -127,7 +151,7 @@ func (a archive) find(name string) (file, error) {
 }
 
 func (a archive) open(name string) (io.ReadCloser, error) {
-	e := a.catalog[name]
+	e := a.catalog.entries[name]
 	if e == nil {
 		return nil, fs.ErrNotExist
 	}
@@ -141,12 +165,16 @@ func (a archive) section(e *entry) *io.SectionReader {
 // scan reads the headers of a tar of the given size, and nothing else. It
 // reports whether the tar has its end, two blocks of zeros, which some writers
 // leave out.
-func scan(r io.ReaderAt, size int64) (c catalog, whole bool, err error) {
+func scan(r io.ReaderAt, size int64) (c *catalog, whole bool, err error) {
 	section := io.NewSectionReader(r, 0, size)
-	headers := tar.NewReader(section)
-	c = catalog{}
+	input := &counter{r: section}
+	headers := tar.NewReader(struct {
+		io.Reader
+		io.Seeker
+	}{input, section})
+	c = newCatalog()
 	for end := int64(0); ; {
-		header, err := headers.Next()
+		header, err := input.header(headers)
 		if errors.Is(err, io.EOF) {
 			return c, size >= padded(end)+blockSize, nil
 		}
@@ -170,6 +198,31 @@ func scan(r io.ReaderAt, size int64) (c catalog, whole bool, err error) {
 	}
 }
 
+// counter counts the bytes read, and bounds those of a header.
+type counter struct {
+	r io.Reader
+	n int64
+	// most is what n may come to while a header is read; 0 is no bound.
+	most int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	if c.most > 0 && c.n >= c.most {
+		return 0, fault(ErrLimit, "", "a header of more than %d KiB is in no image archive", maxHeader>>10)
+	}
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// header reads the next header of t, which reads from c, and to which nothing
+// is left of the file before but what it can seek over.
+func (c *counter) header(t *tar.Reader) (*tar.Header, error) {
+	c.most = c.n + maxHeader
+	defer func() { c.most = 0 }()
+	return t.Next()
+}
+
 // blockSize is that of a tar; files are padded to it.
 const blockSize = 512
 
@@ -184,7 +237,7 @@ func unreadable(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fault(ErrTruncated, "", "the archive ends in the middle of a file")
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
-		return fault(nil, "", "needs a zstd window of more than %d MiB; compress it again without --long or --ultra", maxWindow>>20)
+		return fault(ErrLimit, "", "needs a zstd window of more than %d MiB; compress it again without --long or --ultra", maxWindow>>20)
 	case errors.Is(err, tar.ErrHeader):
 		return fault(ErrNotImage, "", "the archive is damaged: a tar header is not valid")
 	}

@@ -284,3 +284,39 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	*c += countingWriter(len(p))
 	return len(p), nil
 }
+
+func FuzzParseCompression(f *testing.F) {
+	for _, seed := range []string{"", "gzip", "zstd:3", "none", "gzip:10", "zstd:-1", "none:1", "gzip:", ":", "gzip:00000000000000000009"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := image.ParseCompression(text)
+		if err != nil {
+			if strings.ContainsFunc(err.Error(), unprintable) {
+				t.Errorf("got %q, which a terminal would obey", err)
+			}
+			return
+		}
+		if again, err := image.ParseCompression(c.String()); err != nil || again.String() != c.String() {
+			t.Errorf("%q is %v, then %v (%v)", text, c, again, err)
+		}
+	})
+}
+
+// FuzzDecompress takes anything for compressed bytes.
+func FuzzDecompress(f *testing.F) {
+	f.Add("gzip", gzipped(f, []byte("text")))
+	f.Add("zstd", zstandard(f, []byte("text")))
+	f.Add("zstd", []byte{0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 0})
+	f.Add("none", []byte("text"))
+	f.Fuzz(func(t *testing.T, algorithm string, data []byte) {
+		r, err := image.Compression{Algorithm: algorithm}.NewReader(io.NopCloser(bytes.NewReader(data)))
+		if err != nil {
+			return
+		}
+		_, _ = io.CopyN(io.Discard, r, 8<<20) // what is wrong with it is no matter
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

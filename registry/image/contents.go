@@ -1,6 +1,7 @@
 package image
 
 import (
+	_ "crypto/sha512" // a digest that layouts may use; package digest knows only what is linked
 	"errors"
 	"fmt"
 	"io"
@@ -46,7 +47,7 @@ func document(c contents, name string) ([]byte, error) {
 		return nil, err
 	}
 	if f.size > maxDocument {
-		return nil, fault(nil, name, "%d bytes are too many for metadata, %d are allowed", f.size, maxDocument)
+		return nil, fault(ErrLimit, name, "%d bytes are too many for metadata, %d are allowed", f.size, maxDocument)
 	}
 	r, err := c.open(f.name)
 	if err != nil {
@@ -109,9 +110,9 @@ func (d directory) find(name string) (file, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return file{}, err
 	case err != nil:
-		return file{}, fault(nil, name, "cannot be used").because(err)
+		return file{}, fault(ErrUnsafe, name, "cannot be used").because(err)
 	case !info.Mode().IsRegular():
-		return file{}, fault(nil, name, "is a %s, not a regular file", typeOf(info.Mode()))
+		return file{}, fault(ErrInvalid, name, "is a %s, not a regular file", typeOf(info.Mode()))
 	}
 	r, err := d.open(name)
 	if err != nil {

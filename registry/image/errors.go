@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	digest "github.com/opencontainers/go-digest"
 )
@@ -25,6 +26,13 @@ var (
 	ErrDigest = errors.New("digest or size differs")
 	// ErrTruncated: the source ends too early.
 	ErrTruncated = errors.New("source truncated")
+	// ErrInvalid: a document or a file is not what its place asks for.
+	ErrInvalid = errors.New("malformed")
+	// ErrUnsafe: a path or a link leads out of the source, or what it holds
+	// could be read in two ways.
+	ErrUnsafe = errors.New("unsafe")
+	// ErrLimit: there is more of something than any image has.
+	ErrLimit = errors.New("over a limit")
 )
 
 // Error is a source that cannot be pushed: the file in it, and its fault.
@@ -52,7 +60,7 @@ func (e *Error) Error() string {
 	}
 	b.WriteString(e.Fault)
 	if e.Err != nil {
-		fmt.Fprintf(&b, ": %v", e.Err)
+		b.WriteString(": " + printable(e.Err.Error()))
 	}
 	return b.String()
 }
@@ -78,24 +86,24 @@ func named(err error, source string) error {
 	return err
 }
 
-const maxName = 200
+const maxText = 200
 
-// printable makes a name from outside fit for a message: bounded, and quoted
+// printable makes a text from outside fit for a message: bounded, and quoted
 // if it holds anything that a terminal might obey (CWE-150).
-func printable(name string) string {
-	name = clip(name)
-	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
-		return quoted
+func printable(text string) string {
+	text = clip(text)
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(text)
 	}
-	return name
+	return text
 }
 
 // clip bounds a text from outside.
 func clip(s string) string {
-	if len(s) <= maxName {
+	if len(s) <= maxText {
 		return s
 	}
-	return strings.ToValidUTF8(s[:maxName], "") + "…"
+	return strings.ToValidUTF8(s[:maxText], "") + "…"
 }
 
 // because adds the cause.

@@ -19,7 +19,7 @@
 //     bundle of layers for which a manifest is made (bundle.go).
 //   - names.go, platform.go and select.go choose among several images.
 //   - manifest.go reads and makes the documents themselves; pure, like the
-//     choosing.
+//     choosing. json.go refuses documents that could be read in two ways.
 //   - blob.go compares what is read with its digest.
 //   - compress.go has the compressors, whose output never depends on the
 //     number of processors; decode.go takes back what they did.

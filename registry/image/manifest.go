@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"strings"
 
 	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -71,8 +72,8 @@ type body struct {
 // things is refused (CVE-2021-41190).
 func parseBody(name, mediaType string, data []byte) (*body, error) {
 	var b body
-	if err := json.Unmarshal(data, &b); err != nil {
-		return nil, fault(nil, name, "is no valid JSON for a manifest").because(err)
+	if err := decode(name, "a manifest", data, &b); err != nil {
+		return nil, err
 	}
 	isIndex, isManifest := b.Manifests != nil, b.Config != nil || b.Layers != nil || b.Blobs != nil
 	b.MediaType = cmp.Or(b.MediaType, mediaType)
@@ -83,13 +84,16 @@ func parseBody(name, mediaType string, data []byte) (*body, error) {
 	}
 	switch {
 	case b.SchemaVersion != 2 && b.MediaType != mediaTypeArtifact:
-		return nil, fault(nil, name, "has schema version %d; only 2 is supported", b.SchemaVersion)
+		return nil, fault(ErrInvalid, name, "has schema version %d; only 2 is supported", b.SchemaVersion)
 	case mediaType != "" && b.MediaType != mediaType:
-		return nil, fault(nil, name, "says it is %q, but is named as %q", clip(b.MediaType), clip(mediaType))
+		return nil, fault(ErrInvalid, name, "says it is %q, but is named as %q", clip(b.MediaType), clip(mediaType))
 	case isIndex && isManifest:
-		return nil, fault(nil, name, "is both a manifest and an index")
+		return nil, fault(ErrInvalid, name, "is both a manifest and an index")
 	case isManifest && kindOf(b.MediaType) == kindIndex, isIndex && kindOf(b.MediaType) == kindManifest:
-		return nil, fault(nil, name, "is not the %q that it is called", clip(b.MediaType))
+		return nil, fault(ErrInvalid, name, "is not the %q that it is called", clip(b.MediaType))
+	}
+	if !printableASCII(b.MediaType) {
+		return nil, fault(ErrInvalid, name, "is of the type %q, which is no media type", clip(b.MediaType))
 	}
 	for _, desc := range b.references() {
 		if _, err := blobName(desc.Digest, name); err != nil {
@@ -98,8 +102,17 @@ func parseBody(name, mediaType string, data []byte) (*body, error) {
 		if desc.Size < 0 {
 			return nil, fault(ErrDigest, name, "gives %s a size of %d bytes", desc.Digest, desc.Size)
 		}
+		if !printableASCII(desc.MediaType) {
+			return nil, fault(ErrInvalid, name, "gives %s the type %q, which is no media type", desc.Digest, clip(desc.MediaType))
+		}
 	}
 	return &b, nil
+}
+
+// printableASCII reports whether a media type can be the value of a header,
+// which the empty one is too.
+func printableASCII(mediaType string) bool {
+	return !strings.ContainsFunc(mediaType, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // ParseManifest reads a manifest or an index that came from elsewhere, such as
@@ -146,11 +159,11 @@ type config struct {
 // parseConfig reads the config of an image that has no manifest yet.
 func parseConfig(name string, data []byte) (*config, error) {
 	var c config
-	if err := json.Unmarshal(data, &c); err != nil {
-		return nil, fault(nil, name, "is no valid JSON for the config of an image").because(err)
+	if err := decode(name, "the config of an image", data, &c); err != nil {
+		return nil, err
 	}
 	if c.RootFS.Type != "layers" {
-		return nil, fault(nil, name, "is not the config of an image: its rootfs is of type %q, not \"layers\"", clip(c.RootFS.Type))
+		return nil, fault(ErrInvalid, name, "is not the config of an image: its rootfs is of type %q, not \"layers\"", clip(c.RootFS.Type))
 	}
 	for _, id := range c.RootFS.DiffIDs {
 		if _, err := blobName(id, name); err != nil {

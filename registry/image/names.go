@@ -38,11 +38,11 @@ func namesOf(desc ocispec.Descriptor) []string {
 // the only one.
 func choose(file string, candidates []candidate, name string) (int, error) {
 	var found []int
+	seen := map[string]bool{}
 	for i, c := range candidates {
-		if name == "" || c.id == name || slices.ContainsFunc(c.names, func(n string) bool { return sameName(n, name) }) {
-			if !slices.ContainsFunc(found, func(j int) bool { return candidates[j].id == c.id }) {
-				found = append(found, i)
-			}
+		if !seen[c.id] && (name == "" || c.id == name || slices.ContainsFunc(c.names, func(n string) bool { return sameName(n, name) })) {
+			seen[c.id] = true
+			found = append(found, i)
 		}
 	}
 	switch {
@@ -70,13 +70,15 @@ func sameName(a, b string) bool {
 // its digest.
 func listNames(candidates []candidate) string {
 	var names []string
+	seen := map[string]bool{}
 	for _, c := range candidates {
 		name := c.id
 		if len(c.names) > 0 {
 			name = c.names[0]
 		}
-		if name = printable(name); !slices.Contains(names, name) {
-			names = append(names, name)
+		if !seen[name] {
+			seen[name] = true
+			names = append(names, printable(name))
 		}
 	}
 	return list(names)

@@ -2,7 +2,6 @@ package image
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -121,8 +120,8 @@ func checkLayout(c contents) error {
 		return err
 	}
 	var marker ocispec.ImageLayout
-	if err := json.Unmarshal(data, &marker); err != nil {
-		return fault(ErrNotImage, layoutFile, "is no valid JSON").because(err)
+	if err := decode(layoutFile, "an OCI layout", data, &marker); err != nil {
+		return err
 	}
 	if !strings.HasPrefix(marker.Version, "1.") {
 		return fault(ErrNotImage, layoutFile, "has layout version %q; only 1.0.0 is supported", clip(marker.Version))
@@ -143,7 +142,7 @@ func chooseRoot(c contents, name string) (*tree, error) {
 		return nil, err
 	}
 	if kindOf(index.MediaType) != kindIndex {
-		return nil, fault(nil, indexFile, "is of type %q, not an index", clip(index.MediaType))
+		return nil, fault(ErrInvalid, indexFile, "is of type %q, not an index", clip(index.MediaType))
 	}
 	t := newTree(c)
 	if name == "" && isImage(index.Manifests) {

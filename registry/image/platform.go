@@ -18,7 +18,7 @@ var platformPattern = regexp.MustCompile(`^([a-z0-9_]{1,32})(?:\(([a-z0-9_.-]{1,
 func parsePlatform(s string) (ocispec.Platform, error) {
 	m := platformPattern.FindStringSubmatch(strings.ToLower(s))
 	if m == nil {
-		return ocispec.Platform{}, fault(nil, "", "platform %q is not of the form os/arch or os/arch/variant", clip(s))
+		return ocispec.Platform{}, fault(ErrInvalid, "", "platform %q is not of the form os/arch or os/arch/variant", clip(s))
 	}
 	return normalize(ocispec.Platform{OS: m[1], OSVersion: m[2], Architecture: m[3], Variant: m[4]}), nil
 }

@@ -3,6 +3,7 @@ package image
 import (
 	"fmt"
 
+	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -14,7 +15,19 @@ func (t *tree) platform(n *node) ocispec.Platform {
 	if n.body == nil || n.body.Config == nil {
 		return ocispec.Platform{}
 	}
-	name, err := blobName(n.body.Config.Digest, n.name())
+	config := n.body.Config.Digest
+	p, known := t.platforms[config]
+	if !known {
+		p = t.configPlatform(config, n.name())
+		t.platforms[config] = p
+	}
+	return p
+}
+
+// configPlatform is the platform in a config, zero where it cannot be had: an
+// artifact has none.
+func (t *tree) configPlatform(config digest.Digest, in string) ocispec.Platform {
+	name, err := blobName(config, in)
 	if err != nil {
 		return ocispec.Platform{}
 	}
@@ -24,7 +37,7 @@ func (t *tree) platform(n *node) ocispec.Platform {
 	}
 	c, err := parseConfig(name, data)
 	if err != nil {
-		return ocispec.Platform{} // An artifact has no platform.
+		return ocispec.Platform{}
 	}
 	return c.Platform
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -426,9 +427,7 @@ func FuzzManifest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, mediaType string, data []byte) {
 		m, err := image.ParseManifest(mediaType, data)
 		if err != nil {
-			if _, ok := errors.AsType[*image.Error](err); !ok {
-				t.Errorf("got %v, want an *image.Error", err)
-			}
+			known(t, err)
 			return
 		}
 		if m.Descriptor.MediaType == "" || !json.Valid(m.Data) {
@@ -476,6 +475,35 @@ func FuzzArchive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) { same(t, data, nil) })
 }
 
+// FuzzDockerArchive puts anything in the place of the documents of a docker
+// archive.
+func FuzzDockerArchive(f *testing.F) {
+	entries := legacy(f, layerTar(f, "a"), layerTar(f, "b"))
+	config, manifest := len(entries)-3, len(entries)-2
+	f.Add(entries[manifest].data, entries[config].data, "", "")
+	f.Add(entries[manifest].data, entries[config].data, "app:1", "linux/arm64")
+	f.Add([]byte(`[{"Config":"../a","Layers":["/b"]}]`), []byte(`{"rootfs":{"type":"layers","diff_ids":["sha256:../c"]}}`), "docker.io/library/app:1", "")
+	f.Add([]byte(`[{"RepoTags":["\u001b[2J"]},{"Config":"b","config":"c"}]`), []byte(`{}`), "b", "windows(10.0)/amd64")
+	f.Fuzz(func(t *testing.T, manifestData, configData []byte, name, platform string) {
+		entries := slices.Clone(entries)
+		entries[manifest].data, entries[config].data = manifestData, configData
+		same(t, pack(t, entries...), &image.Options{Name: name, Platform: platform})
+	})
+}
+
+// known checks that err is one of ours, and fit for a terminal.
+func known(t *testing.T, err error) {
+	t.Helper()
+	if _, ok := errors.AsType[*image.Error](err); !ok {
+		t.Errorf("got %v, want an *image.Error", err)
+	}
+	if strings.ContainsFunc(err.Error(), unprintable) {
+		t.Errorf("got %q, which a terminal would obey", err)
+	}
+}
+
+func unprintable(r rune) bool { return !strconv.IsPrint(r) }
+
 // same pushes data as a file and as a stream.
 func same(t *testing.T, data []byte, o *image.Options) {
 	t.Helper()
@@ -485,8 +513,13 @@ func same(t *testing.T, data []byte, o *image.Options) {
 		return image.Read(bytes.NewReader(data), "standard input", o)
 	}, o)
 	for _, err := range []error{errFile, errStream} {
-		if _, ok := errors.AsType[*image.Error](err); !ok && err != nil {
-			t.Errorf("got %v, want an *image.Error", err)
+		if err != nil {
+			known(t, err)
+		}
+	}
+	for _, p := range []*pushed{fromFile, fromStream} {
+		if p != nil && strings.ContainsFunc(strings.Join(p.image.Notices, ""), unprintable) {
+			t.Errorf("got the notices %q, which a terminal would obey", p.image.Notices)
 		}
 	}
 	if errFile == nil && errStream == nil && !slices.Equal(manifestDigests(fromFile), manifestDigests(fromStream)) {

@@ -18,7 +18,7 @@ type stream struct {
 	opts    Options
 	input   *counter
 	tar     *tar.Reader
-	catalog catalog
+	catalog *catalog
 	// kept is the number of bytes of the documents in memory, and last the
 	// place in the input where the latest file ends.
 	kept, last int64
@@ -31,19 +31,7 @@ type stream struct {
 
 func newStream(r io.Reader, name string, opts Options) *stream {
 	input := &counter{r: r}
-	return &stream{name: name, opts: opts, input: input, tar: tar.NewReader(input), catalog: catalog{}}
-}
-
-// counter counts the bytes read.
-type counter struct {
-	r io.Reader
-	n int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
+	return &stream{name: name, opts: opts, input: input, tar: tar.NewReader(input), catalog: newCatalog()}
 }
 
 func (s *stream) next(ctx context.Context) (*Blob, error) {
@@ -80,7 +68,7 @@ func (s *stream) skip(ctx context.Context) error {
 
 // pass reads one entry, and gives the blob that it may be.
 func (s *stream) pass() (*Blob, error) {
-	header, err := s.tar.Next()
+	header, err := s.input.header(s.tar)
 	if errors.Is(err, io.EOF) {
 		return nil, s.end()
 	}
@@ -195,12 +183,12 @@ func (s *stream) find(name string) (file, error) {
 
 // open implements [contents] for what was kept.
 func (s *stream) open(name string) (io.ReadCloser, error) {
-	e := s.catalog[name]
+	e := s.catalog.entries[name]
 	if e == nil {
 		return nil, fs.ErrNotExist
 	}
 	if e.data == nil {
-		return nil, fault(nil, name, "is no JSON, or too much to be kept of a stream")
+		return nil, fault(ErrLimit, name, "is no JSON, or too much to be kept of a stream")
 	}
 	return io.NopCloser(bytes.NewReader(e.data)), nil
 }
@@ -216,7 +204,7 @@ func (s *stream) finish(sent map[string]Sent) (*Image, error) {
 		return nil, err
 	}
 	for _, p := range s.plan.parts {
-		e := s.catalog[p.name]
+		e := s.catalog.entries[p.name]
 		switch {
 		case e == nil || e.data != nil:
 			image.Blobs = append(image.Blobs, p.blob(s, s.name))

@@ -19,6 +19,8 @@ type tree struct {
 	// not there is nil.
 	nodes map[digest.Digest]*node
 	blobs map[digest.Digest]*part
+	// platforms are those of the configs that have been read.
+	platforms map[digest.Digest]ocispec.Platform
 	// size is the number of bytes of all manifests.
 	size int64
 }
@@ -44,7 +46,7 @@ const (
 )
 
 func newTree(c contents) *tree {
-	return &tree{contents: c, nodes: map[digest.Digest]*node{}, blobs: map[digest.Digest]*part{}}
+	return &tree{contents: c, nodes: map[digest.Digest]*node{}, blobs: map[digest.Digest]*part{}, platforms: map[digest.Digest]ocispec.Platform{}}
 }
 
 // load reads the manifest that desc names, and those below it.
@@ -77,10 +79,10 @@ func (t *tree) load(desc ocispec.Descriptor, in string, depth int) (*node, error
 // add takes a manifest or an index into the tree.
 func (t *tree) add(desc ocispec.Descriptor, name string, data []byte, depth int) (*node, error) {
 	if t.size += int64(len(data)); t.size > maxDocuments {
-		return nil, fault(nil, name, "the manifests of the image are over %d bytes", maxDocuments)
+		return nil, fault(ErrLimit, name, "the manifests of the image are over %d bytes", maxDocuments)
 	}
 	if depth > maxDepth {
-		return nil, fault(nil, name, "indexes are nested deeper than %d", maxDepth)
+		return nil, fault(ErrLimit, name, "indexes are nested deeper than %d", maxDepth)
 	}
 	b, err := parseBody(name, desc.MediaType, data)
 	if err != nil {
