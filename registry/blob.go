@@ -38,7 +38,7 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 		p.lasting[blob.Name] = blob
 		p.mu.Unlock()
 	}
-	p.emit(Event{Name: blob.Name, ID: shortID(blob, image.Sent{}), Status: StatusWaiting})
+	p.waiting(blob)
 	if blob.Compress {
 		if known, err := p.knownLayer(ctx, blob); known || err != nil {
 			return err
@@ -62,6 +62,7 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 // it overlap.
 func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
 	s := newSpool(spoolMemory)
+	s.rawSize = blob.Size
 	var c content = s
 	if blob.Digest != "" && !blob.Compress {
 		s.hash = nil // its reader compares the digest
@@ -111,7 +112,7 @@ func (p *push) fill(ctx context.Context, blob *image.Blob, open func() (io.ReadC
 		return fmt.Errorf("%w: %w", errSource, err)
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	source := &contextReader{ctx: ctx, r: r}
+	source := &contextReader{ctx: ctx, r: r, read: &s.raw}
 	if !blob.Compress {
 		_, err = io.Copy(s, source)
 		return err
@@ -128,11 +129,12 @@ func (p *push) fill(ctx context.Context, blob *image.Blob, open func() (io.ReadC
 	return w.Close()
 }
 
-// contextReader ends with the error of its context, and marks failures as
-// those of the source.
+// contextReader ends with the error of its context, marks failures as those of
+// the source, and counts.
 type contextReader struct {
-	ctx context.Context //nolint:containedctx // it lives for one copy
-	r   io.Reader
+	ctx  context.Context //nolint:containedctx // it lives for one copy
+	r    io.Reader
+	read *atomic.Int64
 }
 
 func (c *contextReader) Read(p []byte) (int, error) {
@@ -140,6 +142,7 @@ func (c *contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.r.Read(p)
+	c.read.Add(int64(n))
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("%w: %w", errSource, err)
 	}
@@ -151,7 +154,7 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (Status
 	known, size, ok := c.complete()
 	if !ok {
 		// Short content is better sent in one request, with its digest.
-		if _, err := c.wait(ctx, spoolMemory+1); err != nil {
+		if err := p.await(ctx, blob, c, spoolMemory+1); err != nil {
 			return "", err
 		}
 		known, size, ok = c.complete()
@@ -160,7 +163,7 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (Status
 		size = -1
 	}
 	if p.opts.DryRun {
-		return p.wouldSend(ctx, c)
+		return p.wouldSend(ctx, blob, c)
 	}
 	chunk, noSingle := p.limits()
 	t := &transfer{push: p, blob: blob, content: c}
@@ -180,6 +183,26 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (Status
 		return StatusExists, nil
 	}
 	return StatusPushed, nil
+}
+
+// awaitStep is how much is awaited between two events.
+const awaitStep = 256 << 10
+
+// await waits for n bytes of the content, or all that there are, and tells how
+// far a layer is compressed by then.
+func (p *push) await(ctx context.Context, blob *image.Blob, c content, n int64) error {
+	for want := min(awaitStep, n); ; want = min(want+awaitStep, n) {
+		available, err := c.wait(ctx, want)
+		if err != nil {
+			return err
+		}
+		if s, ok := c.(*spool); ok && blob.Compress {
+			p.emit(Event{Name: blob.Name, ID: shortID(blob, image.Sent{}), Status: StatusCompressing, Current: s.raw.Load(), Total: blob.Size})
+		}
+		if available < want || want == n {
+			return nil
+		}
+	}
 }
 
 // limits are what is known of the registry by now.
@@ -223,8 +246,11 @@ func (t *transfer) retrying(u upload, wait time.Duration) {
 }
 
 func (t *transfer) event(status Status, e Event) {
-	d, size, _ := t.content.complete()
+	d, size, known := t.content.complete()
 	e.Name, e.Status, e.Total = t.blob.Name, status, size
+	if s, ok := t.content.(*spool); ok && !known && s.estimate() > 0 {
+		e.Total, e.Estimated = max(s.estimate(), e.Current), true
+	}
 	e.ID = shortID(t.blob, image.Sent{Digest: d})
 	t.push.emit(e)
 }

@@ -197,8 +197,8 @@ func (p *push) stat(ctx context.Context, kind string, d digest.Digest) (size int
 }
 
 // wouldSend is what a dry run does in place of sending.
-func (p *push) wouldSend(ctx context.Context, c content) (Status, error) {
-	if _, err := c.wait(ctx, 1<<62); err != nil {
+func (p *push) wouldSend(ctx context.Context, blob *image.Blob, c content) (Status, error) {
+	if err := p.await(ctx, blob, c, 1<<62); err != nil {
 		return "", err
 	}
 	d, _, _ := c.complete()

@@ -42,9 +42,13 @@ type Event struct {
 	ID string
 	// Status is the state entered or, when it repeats, continued.
 	Status Status
-	// Current and Total are bytes, as sent on the wire. Total is 0 while it
-	// is unknown. Current goes back only after StatusRetrying.
+	// Current and Total are bytes: while StatusCompressing, of the layer as the
+	// source has it, and otherwise as sent on the wire. Total is 0 while it is
+	// unknown.
 	Current, Total int64
+	// Estimated says that Total is a guess, made of what has been compressed so
+	// far.
+	Estimated bool
 	// Wait is how long a retry waits, and Err why it is needed.
 	Wait time.Duration
 	Err  error

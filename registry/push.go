@@ -74,17 +74,17 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 		sent:    map[string]image.Sent{}, lasting: map[string]*image.Blob{},
 	}
 	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
-	if p.stack, err = c.stack(ctx, opts.Insecure); err != nil {
-		return p.failure(ctx, err)
+	var root image.Manifest
+	if p.stack, err = c.stack(ctx, opts.Insecure); err == nil {
+		root, err = p.run(ctx)
 	}
-	root, err := p.run(ctx)
 	if err != nil {
-		return p.failure(ctx, err)
+		err = p.failure(ctx, err)
 	}
 	if opts.Result != nil {
-		*opts.Result = p.result(root, time.Since(start))
+		*opts.Result = p.result(root, err == nil, time.Since(start))
 	}
-	return nil
+	return err
 }
 
 // destination parses imageRef and compares its host with the client's.
@@ -205,6 +205,9 @@ func (p *push) content(ctx context.Context, source *image.Source) (image.Manifes
 // at a time as there are jobs. A blob that can be read only once has to be
 // read before the source goes on; sending it may take longer.
 func (p *push) sendBlobs(ctx context.Context, source *image.Source) error {
+	for _, blob := range source.Left() {
+		p.waiting(blob)
+	}
 	group, inner := errgroup.WithContext(ctx)
 	for {
 		if err := p.gate.acquire(inner); err != nil {
@@ -247,20 +250,32 @@ func (p *push) sendRest(ctx context.Context, img *image.Image) error {
 	return group.Wait()
 }
 
-// result tells what was done.
-func (p *push) result(root image.Manifest, took time.Duration) Result {
+// result tells what was done. Without success the tags do not all point at
+// root.
+func (p *push) result(root image.Manifest, success bool, took time.Duration) Result {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := Result{
-		Reference: p.ref.Familiar(),
-		MediaType: root.Descriptor.MediaType, Digest: root.Descriptor.Digest, Size: root.Descriptor.Size,
-		Blobs: p.blobs, BytesSent: p.bytesSent.Load(), Requests: int(p.purpose.requests.Load()), Retries: int(p.retries.Load()),
+		Reference: p.ref.Familiar(), Blobs: p.blobs, BytesSent: p.bytesSent.Load(), Requests: int(p.purpose.requests.Load()), Retries: int(p.retries.Load()),
 		Duration: took, DryRun: p.opts.DryRun,
 	}
+	if !success {
+		return r
+	}
+	r.MediaType, r.Digest, r.Size = root.Descriptor.MediaType, root.Descriptor.Digest, root.Descriptor.Size
 	for _, tag := range p.tags {
 		r.Tags = append(r.Tags, strings.ToLower(tag))
 	}
 	return r
+}
+
+// waiting tells of a blob that is still to come.
+func (p *push) waiting(blob *image.Blob) {
+	e := Event{Name: blob.Name, ID: shortID(blob, image.Sent{}), Status: StatusWaiting, Total: blob.Size}
+	if blob.Compress {
+		e.Total = 0 // it will be less
+	}
+	p.emit(e)
 }
 
 // done records what became of a blob.

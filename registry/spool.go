@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	digest "github.com/opencontainers/go-digest"
 )
@@ -18,6 +19,9 @@ import (
 type spool struct {
 	limit int64  // bytes in memory
 	dir   string // of the temporary file; empty means the system's
+
+	raw     atomic.Int64 // bytes read of the source; as many are compressed, or nearly so
+	rawSize int64        // how many there will be, 0 where that is unknown
 
 	hash   digest.Digester // nil when the digest is known before
 	diffID digest.Digest   // of the raw bytes, set by who compressed them before finish
@@ -112,6 +116,18 @@ func (s *spool) complete() (digest.Digest, int64, bool) {
 		return "", 0, false
 	}
 	return s.hash.Digest(), s.size, true
+}
+
+// estimate is how many bytes there will be, if the rest of the source
+// compresses as what has been read of it; 0 where nothing can be said.
+func (s *spool) estimate() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	raw := s.raw.Load()
+	if raw == 0 || s.rawSize == 0 {
+		return 0
+	}
+	return int64(float64(s.size) / float64(raw) * float64(max(raw, s.rawSize)))
 }
 
 // wait blocks until n bytes are there or writing has ended; it returns how

@@ -159,7 +159,8 @@ type PushOptions struct {
 	Source *image.Source `json:"-"`
 	// Progress receives what happens. Nil discards it.
 	Progress ProgressFunc `json:"-"`
-	// Result, when not nil, is filled in by a push that succeeds.
+	// Result, when not nil, is filled in by a push that was begun: after a
+	// failure, as far as it came.
 	Result *Result `json:"-"`
 }
 
@@ -187,9 +188,11 @@ func (o PushOptions) Validate() error {
 type Result struct {
 	// Reference is the destination, with host, without a tag.
 	Reference string `json:"reference"`
-	// Tags point at the image now, as the registry stores them.
+	// Tags point at the image now, as the registry stores them. There are none
+	// after a failure.
 	Tags []string `json:"tags,omitempty"`
-	// MediaType, Digest and Size (in bytes) describe the manifest or index.
+	// MediaType, Digest and Size (in bytes) describe the manifest or index;
+	// they are zero after a failure.
 	MediaType string        `json:"mediaType"`
 	Digest    digest.Digest `json:"digest"`
 	Size      int64         `json:"size"`

@@ -39,6 +39,20 @@ func (s *Source) Next(ctx context.Context) (*Blob, error) {
 	return b, named(err, s.name)
 }
 
+// Left gives the blobs that Next has still to give, as far as they are known:
+// all of a source at rest, none of a stream.
+func (s *Source) Left() []*Blob {
+	a, ok := s.reader.(*atRest)
+	if !ok {
+		return nil
+	}
+	var blobs []*Blob
+	for _, p := range a.left {
+		blobs = append(blobs, p.blob(a.contents, a.name))
+	}
+	return blobs
+}
+
 // Finish gives the manifests. sent says, by [Blob.Name], what became of the
 // blobs that Next gave. It is called after Next has returned [io.EOF].
 //
