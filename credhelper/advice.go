@@ -3,8 +3,6 @@ package credhelper
 import (
 	"errors"
 	"fmt"
-	"strings"
-	"unicode"
 )
 
 // advised is an error with a hint: what the user can do about it.
@@ -35,14 +33,3 @@ func (h *helper) printHint(err error) {
 
 // loginHint is the way out of a login that no longer works.
 func loginHint(host string) string { return "run: " + program + " login " + host }
-
-// printable keeps what a server wrote, as the names in its certificate, from
-// steering the terminal (CWE-150).
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || unicode.IsGraphic(r) {
-			return r
-		}
-		return -1
-	}, text)
-}

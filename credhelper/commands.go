@@ -36,7 +36,7 @@ func (h *helper) execute(ctx context.Context) int {
 	}
 	h.log.DebugContext(ctx, "command failed", slog.Any("error", err))
 	if !errors.Is(err, errReported) {
-		fmt.Fprintf(h.Stderr, "%s: %s\n", program, printable(err.Error()))
+		fmt.Fprintf(h.Stderr, "%s: %s\n", program, registry.Printable(err.Error()))
 	}
 	h.printHint(err)
 	if _, ok := errors.AsType[usageError](err); ok {

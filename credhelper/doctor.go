@@ -10,6 +10,8 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
+
+	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 func (h *helper) doctorCommand() *cobra.Command {
@@ -68,7 +70,7 @@ func (h *helper) doctor(ctx context.Context, host string) error {
 				}
 				broken = broken || !f.harmless
 			}
-			fmt.Fprintf(h.Stdout, "%-4s  %s: %s\n", mark, examination.name, printable(text))
+			fmt.Fprintf(h.Stdout, "%-4s  %s: %s\n", mark, examination.name, registry.Printable(text))
 			if f.advice != "" {
 				fmt.Fprintf(h.Stdout, "      hint: %s\n", f.advice)
 			}

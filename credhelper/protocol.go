@@ -38,7 +38,7 @@ func (h *helper) serve(ctx context.Context, verb string) int {
 		return exitOK
 	}
 	h.log.DebugContext(ctx, "request refused", slog.String("verb", verb), slog.Any("error", err))
-	fmt.Fprintln(h.Stdout, printable(strings.Join(strings.Fields(err.Error()), " ")))
+	fmt.Fprintln(h.Stdout, registry.Printable(strings.Join(strings.Fields(err.Error()), " ")))
 	h.printHint(err)
 	return exitError
 }

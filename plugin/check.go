@@ -142,10 +142,10 @@ func printChecks(w io.Writer, host string, checks []registry.Check, asJSON bool)
 	}
 	var b strings.Builder
 	for _, c := range checks {
-		fmt.Fprintf(&b, "%s %-12s  %s\n", marks[c.Outcome], c.Name, printable(c.Detail))
+		fmt.Fprintf(&b, "%s %-12s  %s\n", marks[c.Outcome], c.Name, registry.Printable(c.Detail))
 		for _, line := range []struct{ label, text string }{{"cause", c.Cause}, {"hint", c.Hint}} {
 			if line.text != "" {
-				fmt.Fprintf(&b, "    %s: %s\n", line.label, printable(line.text))
+				fmt.Fprintf(&b, "    %s: %s\n", line.label, registry.Printable(line.text))
 			}
 		}
 	}

@@ -122,7 +122,7 @@ func printSettings(w io.Writer, all []setting) error {
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	_, _ = fmt.Fprintln(table, "OPTION\tVALUE\tFROM")
 	for _, s := range all {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", s.Option, printable(s.Value), s.From)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", s.Option, registry.Printable(s.Value), s.From)
 	}
 	return table.Flush()
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"unicode"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -82,7 +81,7 @@ func (a *app) fail(ctx context.Context, command string, err error) int {
 // complain prints the lines of a text, if there are any, behind a label.
 func (a *app) complain(label, text string) {
 	for line := range strings.Lines(text) {
-		_, _ = fmt.Fprintf(a.Stderr, "%s: %s\n", label, printable(line))
+		_, _ = fmt.Fprintf(a.Stderr, "%s: %s\n", label, registry.Printable(line))
 	}
 }
 
@@ -121,17 +120,4 @@ func diagnose(err error) registry.Diagnosis {
 		return registry.Diagnosis{Hint: advised.Hint()}
 	}
 	return registry.Diagnose(err)
-}
-
-// printable keeps what others wrote from steering the terminal (CWE-150).
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n', r == '\t':
-			return ' '
-		case !unicode.IsGraphic(r), unicode.Is(unicode.Bidi_Control, r):
-			return -1
-		}
-		return r
-	}, strings.TrimSpace(s))
 }

@@ -182,7 +182,7 @@ func describeCertificate(w io.Writer, title string, c *x509.Certificate) {
 		{"SHA-256", registry.Fingerprint(c)},
 	} {
 		if line[1] != "" {
-			_, _ = fmt.Fprintf(w, "  %-8s %s\n", line[0], printable(line[1]))
+			_, _ = fmt.Fprintf(w, "  %-8s %s\n", line[0], registry.Printable(line[1]))
 		}
 	}
 }
@@ -273,7 +273,7 @@ func (a *app) listPins() error {
 	_, _ = fmt.Fprintln(w, "HOST\tUNTIL\tSUBJECT\tSHA-256")
 	for _, pin := range pins {
 		for _, c := range pin.Certificates {
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", pin.Host, c.NotAfter.UTC().Format(time.DateOnly), printable(c.Subject.String()), registry.Fingerprint(c))
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", pin.Host, c.NotAfter.UTC().Format(time.DateOnly), registry.Printable(c.Subject.String()), registry.Fingerprint(c))
 		}
 	}
 	return w.Flush()

@@ -192,20 +192,23 @@ func temporary(err error) bool {
 
 const maxText = 300
 
-// clean makes text from a server fit for a terminal: no control characters,
-// no direction marks (CWE-150), a bounded length.
-func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
+// Printable keeps what others wrote from steering a terminal (CWE-150): it is
+// one line, without control characters and direction marks.
+func Printable(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n', r == '\t', r == '\r':
 			return ' '
-		case !unicode.IsGraphic(r), unicode.Is(unicode.Bidi_Control, r):
+		case !unicode.IsGraphic(r): // nor is a direction mark
 			return -1
 		}
 		return r
-	}, s)
-	return clip(strings.Join(strings.Fields(s), " "))
+	}, s))
 }
+
+// clean is [Printable] text from a server, of a bounded length and with single
+// spaces.
+func clean(s string) string { return clip(strings.Join(strings.Fields(Printable(s)), " ")) }
 
 func clip(s string) string {
 	if len(s) <= maxText {

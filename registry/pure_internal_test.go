@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	digest "github.com/opencontainers/go-digest"
@@ -223,6 +224,17 @@ func TestClean(t *testing.T) {
 	if got := clean(strings.Repeat("é", 1000)); len(got) > maxText+4 {
 		t.Errorf("got %d bytes", len(got))
 	}
+}
+
+func FuzzPrintable(f *testing.F) {
+	f.Add("a\x1b]0;x\x07\x1b[2J\u202eb\r\n\tc\x80\xff")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, got := range []string{Printable(s), clean(s)} {
+			if Printable(got) != got || strings.ContainsFunc(got, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
+				t.Errorf("%q became %q", s, got)
+			}
+		}
+	})
 }
 
 func TestSecretsDoNotPrint(t *testing.T) {
