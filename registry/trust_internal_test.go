@@ -1,0 +1,69 @@
+package registry
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// FuzzParseCertificates takes anything for a PEM file, and for a pin that was
+// kept: both accept the same.
+func FuzzParseCertificates(f *testing.F) {
+	f.Add([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
+	f.Add([]byte("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"))
+	f.Add(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Headers: map[string]string{"a": "b"}, Bytes: []byte("x")}))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, content []byte) {
+		all, err := ParseCertificates(content)
+		if (err == nil) != (len(all) > 0) {
+			t.Errorf("got %d certificates, %v", len(all), err)
+		}
+		if len(all) > 0 {
+			Authority(all)
+			_ = describe(all[0]) + dates(all[0]) + names(all[0])
+		}
+		if err := os.WriteFile(filepath.Join(dir, pinnedFile), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		kept, err := readPin(dir)
+		if len(kept) != len(all) || (err == nil) != (len(all) > 0) {
+			t.Errorf("got %d certificates of the pin, not %d, %v", len(kept), len(all), err)
+		}
+	})
+}
+
+// FuzzPinDir takes anything for a host: its directory is one of its own, right
+// below that of all pins.
+func FuzzPinDir(f *testing.F) {
+	for _, seed := range []string{"git.example.com:3000", "[::1]:8443", "..", "../..", "a/../..", ".", `..\a`, "https://a", "a%2f..", "a\x00"} {
+		f.Add(seed)
+	}
+	f.Setenv("XDG_CONFIG_HOME", f.TempDir())
+	f.Fuzz(func(t *testing.T, host string) {
+		dir, err := pinDir(host)
+		if err != nil {
+			return
+		}
+		if filepath.Dir(dir) != TrustDir() || !filepath.IsLocal(filepath.Base(dir)) || filepath.Base(dir) == "." {
+			t.Errorf("%q has its pin in %q", host, dir)
+		}
+	})
+}
+
+// FuzzCertificateText takes anything for the certificate that a server shows:
+// what is said of it is fit for a terminal.
+func FuzzCertificateText(f *testing.F) {
+	f.Add("git.example.com", "Our authority", "a.example.com")
+	f.Add("\x1b]0;evil\a", "\u202e", "\x00\n")
+	f.Fuzz(func(t *testing.T, subject, issuer, name string) {
+		c := &x509.Certificate{DNSNames: []string{name, subject}}
+		c.Subject.CommonName, c.Issuer.CommonName = subject, issuer
+		for _, text := range []string{describe(c), names(c), dates(c)} {
+			if text != Printable(text) {
+				t.Errorf("got %q, which a terminal would obey", text)
+			}
+		}
+	})
+}
