@@ -252,6 +252,38 @@ func (a *authorizer) fetch(ctx context.Context, c challenge, credential AuthConf
 	return a.read(resp.Body)
 }
 
+// introduce gets a token without having been asked for one, or learns from the
+// refusal how the registry wants to be asked. An anonymous client only asks.
+func (a *authorizer) introduce(ctx context.Context) error {
+	address := a.endpoint.url("/v2/token")
+	if a.anonymous() {
+		address = a.endpoint.url("/v2/")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := a.base.RoundTrip(withAuthorization(req, basic(a.current())))
+	if err != nil {
+		return err
+	}
+	defer drain(resp)
+	if resp.StatusCode == http.StatusOK && !a.anonymous() {
+		t, err := a.read(resp.Body)
+		if err != nil {
+			return err
+		}
+		// What Gitea and Forgejo ask for (routers/api/packages/container/container.go).
+		asked := challenge{scheme: "bearer", params: map[string]string{"realm": address, "service": "container_registry", "scope": "*"}}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.challenge, a.tokens[a.key(asked, "")] = asked, t
+		return nil
+	}
+	a.learn(resp.Header, "")
+	return nil
+}
+
 // realm is the address of the token service. A realm on another host, port or
 // scheme is what Gitea shows when ROOT_URL, Host or X-Forwarded-Proto are off
 // behind a proxy: its own /v2/token serves as well.

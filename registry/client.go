@@ -118,21 +118,24 @@ func (c *Client) stack(ctx context.Context, insecure bool) (*stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	var answer http.Header
-	if !e.chosen && e.loopback() {
-		if e, answer, err = discoverScheme(ctx, base, e); err != nil {
-			return nil, err
-		}
+	s = c.assemble(e, base, c.currentCredential())
+	if err := s.greet(ctx); err != nil {
+		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if known := c.stacks[insecure]; known != nil {
 		return known, nil
 	}
-	c.endpoint = e
-	c.stacks[insecure] = c.assemble(e, base, c.credential)
-	c.stacks[insecure].auth.learn(answer, "")
-	return c.stacks[insecure], nil
+	c.endpoint = s.endpoint
+	c.stacks[insecure] = s
+	return s, nil
+}
+
+func (c *Client) currentCredential() AuthConfig {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.credential
 }
 
 // transport is the lowest layers, which know nothing of credentials.
@@ -179,24 +182,23 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// discoverScheme finds out whether a loopback address without a scheme speaks
-// TLS, as Docker does: TLS first. The header of the answer, where there is one,
-// tells how to be let in.
-func discoverScheme(ctx context.Context, base http.RoundTripper, e endpoint) (endpoint, http.Header, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url("/v2/"), nil)
-	if err != nil {
-		return e, nil, err
+// greet is the first request, which finds out two things at once. A credential
+// is taken straight to where Gitea and Forgejo have their token service; any
+// other registry tells, then or in the answer to the request proper, how it
+// lets one in. And a loopback address without a scheme speaks TLS or not: TLS
+// is tried first, as Docker does. What else goes wrong shows again, with its
+// cause, in the request proper.
+func (s *stack) greet(ctx context.Context) error {
+	probe := !s.endpoint.chosen && s.endpoint.loopback()
+	if s.auth.anonymous() && !probe {
+		return nil
 	}
-	resp, err := base.RoundTrip(req)
-	switch {
-	case err == nil:
-		drain(resp)
-		return e, resp.Header, nil
-	case speaksPlainHTTP(err):
-		e.scheme = "http"
+	err := s.auth.introduce(ctx)
+	if probe && err != nil && speaksPlainHTTP(err) {
+		s.endpoint.scheme = "http"
+		s.auth.endpoint = s.endpoint
 	}
-	// Any other failure shows again, with its cause, in the request proper.
-	return e, nil, ctx.Err()
+	return ctx.Err()
 }
 
 // ping asks /v2/, the endpoint that tells whether there is a registry and

@@ -258,6 +258,22 @@ func TestTokenIsFetchedOnce(t *testing.T) {
 	}
 }
 
+// A password or token goes straight to Gitea's token service, so that no
+// request is made only to be refused.
+func TestFirstRequestGetsTheToken(t *testing.T) {
+	t.Parallel()
+	s := start(t, bearer(own, func() string { return "t1" }))
+	c := s.client(t, secretAuth)
+	layers := [][]byte{{1}, {2}, {3}}
+	var result registry.Result
+	if err := push(t, c, writeLayout(t, layers...), registry.PushOptions{Result: &result}); err != nil {
+		t.Fatal(err)
+	}
+	if most := len(layers) + 4; result.Requests > most {
+		t.Errorf("got %d requests, want at most %d", result.Requests, most)
+	}
+}
+
 func TestTokenRefusedInTheMiddleIsReplacedAndTheBodySentAgain(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -296,7 +312,14 @@ func TestRealmOnAnotherHostSeesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, bearer(func(*http.Request) string { return realm }, func() string { return "t1" }))
+			auth := bearer(func(*http.Request) string { return realm }, func() string { return "t1" })
+			s := start(t, func(w http.ResponseWriter, req *http.Request) bool {
+				if req.URL.Path == "/v2/token" && req.URL.Query().Get("service") == "" {
+					w.WriteHeader(http.StatusNotFound) // what comes unasked is not answered here
+					return true
+				}
+				return auth(w, req)
+			})
 			var notes []string
 			opts := registry.PushOptions{Progress: func(e registry.Event) {
 				if e.Note != "" {
