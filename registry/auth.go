@@ -253,22 +253,22 @@ func (a *authorizer) fetch(ctx context.Context, c challenge, credential AuthConf
 }
 
 // introduce gets a token without having been asked for one, or learns from the
-// refusal how the registry wants to be asked. An anonymous client only asks.
-func (a *authorizer) introduce(ctx context.Context) error {
+// refusal how the registry wants to be asked. Without a credential it only asks.
+func (a *authorizer) introduce(ctx context.Context, credential AuthConfig) error {
 	address := a.endpoint.url("/v2/token")
-	if a.anonymous() {
+	if credential.IsZero() {
 		address = a.endpoint.url("/v2/")
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
 	}
-	resp, err := a.base.RoundTrip(withAuthorization(req, basic(a.current())))
+	resp, err := a.base.RoundTrip(withAuthorization(req, basic(credential)))
 	if err != nil {
 		return err
 	}
 	defer drain(resp)
-	if resp.StatusCode == http.StatusOK && !a.anonymous() {
+	if resp.StatusCode == http.StatusOK && !credential.IsZero() {
 		t, err := a.read(resp.Body)
 		if err != nil {
 			return err

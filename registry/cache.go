@@ -16,8 +16,8 @@ import (
 )
 
 // Cache remembers what compressing a layer gave and which manifest an image
-// became, so that an unchanged image is pushed without reading it, and how
-// large a body a host accepts. It is a directory of small files, safe to be
+// became, so that an unchanged image is pushed without reading it, what a tag
+// was pointed at, and how large a body a host accepts. It is a directory of small files, safe to be
 // used by several processes at once and to be deleted at any time. What it
 // says is a hint: the registry is asked before it is relied on.
 type Cache struct{ dir string }
@@ -73,6 +73,22 @@ func (c *Cache) host(host string) hostEntry {
 
 func (c *Cache) keepHost(host string, e hostEntry) error {
 	return c.write(e, "hosts", digest.FromString(host).Encoded())
+}
+
+// tagEntry is what a tag was made to point at.
+type tagEntry struct {
+	Digest digest.Digest `json:"digest"`
+}
+
+// tagged is the manifest that the last push of a full reference gave it.
+func (c *Cache) tagged(reference string) digest.Digest {
+	var e tagEntry
+	_ = c.read(&e, "tags", digest.FromString(reference).Encoded()) // absent is as good as empty
+	return e.Digest
+}
+
+func (c *Cache) keepTagged(reference string, d digest.Digest) error {
+	return c.write(tagEntry{d}, "tags", digest.FromString(reference).Encoded())
 }
 
 // loopbackEntry is where a daemon was let push to.

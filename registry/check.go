@@ -122,7 +122,7 @@ func (e *examination) names(context.Context) []Check {
 // reach asks /v2/ without a credential, and sees how far that comes.
 func (e *examination) reach(ctx context.Context) []Check {
 	var err error
-	if e.stack, err = e.client.stack(ctx, false); err != nil {
+	if e.stack, err = e.client.stack(ctx, false, AuthConfig{}); err != nil {
 		return []Check{Failed("settings", err)}
 	}
 	t := &trace{}

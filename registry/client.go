@@ -72,7 +72,7 @@ func (c *Client) Authenticate(ctx context.Context, config AuthConfig) error {
 	if err := config.Validate(); err != nil {
 		return err
 	}
-	s, err := c.stack(ctx, false)
+	s, err := c.stack(ctx, false, AuthConfig{})
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (c *Client) Authenticate(ctx context.Context, config AuthConfig) error {
 // Identity asks the registry whom it takes the client for. Registries other
 // than Gitea and Forgejo do not tell; the zero Identity is then returned.
 func (c *Client) Identity(ctx context.Context) (Identity, error) {
-	s, err := c.stack(ctx, false)
+	s, err := c.stack(ctx, false, AuthConfig{})
 	if err != nil {
 		return Identity{}, err
 	}
@@ -106,10 +106,12 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 }
 
 // stack returns the layers for a request, building them at their first use.
-func (c *Client) stack(ctx context.Context, insecure bool) (*stack, error) {
+// The credential may go to the registry with the request that this takes;
+// those who only look give none.
+func (c *Client) stack(ctx context.Context, insecure bool, credential AuthConfig) (*stack, error) {
 	insecure = insecure || c.config.Insecure
 	c.mu.Lock()
-	s, e := c.stacks[insecure], c.endpoint
+	s, e, own := c.stacks[insecure], c.endpoint, c.credential
 	c.mu.Unlock()
 	if s != nil {
 		return s, nil
@@ -118,8 +120,8 @@ func (c *Client) stack(ctx context.Context, insecure bool) (*stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	s = c.assemble(e, base, c.currentCredential())
-	if err := s.greet(ctx); err != nil {
+	s = c.assemble(e, base, own)
+	if err := s.greet(ctx, credential); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
@@ -132,7 +134,8 @@ func (c *Client) stack(ctx context.Context, insecure bool) (*stack, error) {
 	return s, nil
 }
 
-func (c *Client) currentCredential() AuthConfig {
+// authConfig is the credential in use.
+func (c *Client) authConfig() AuthConfig {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.credential
@@ -188,12 +191,12 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 // lets one in. And a loopback address without a scheme speaks TLS or not: TLS
 // is tried first, as Docker does. What else goes wrong shows again, with its
 // cause, in the request proper.
-func (s *stack) greet(ctx context.Context) error {
+func (s *stack) greet(ctx context.Context, credential AuthConfig) error {
 	probe := !s.endpoint.chosen && s.endpoint.loopback()
-	if s.auth.anonymous() && !probe {
+	if credential.IsZero() && !probe {
 		return nil
 	}
-	err := s.auth.introduce(ctx)
+	err := s.auth.introduce(ctx, credential)
 	if probe && err != nil && speaksPlainHTTP(err) {
 		s.endpoint.scheme = "http"
 		s.auth.endpoint = s.endpoint

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -23,11 +24,11 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 	if p.opts.ImageID == "" || p.opts.DryRun {
 		return root, false, nil
 	}
-	root, err = p.knownManifest(ctx)
+	root, tags, err := p.knownManifest(ctx)
 	if err != nil {
 		return image.Manifest{}, false, p.permanent(ctx, err)
 	}
-	if err := p.putTags(ctx, root); err != nil {
+	if err := p.putTags(ctx, root, tags); err != nil {
 		return image.Manifest{}, false, p.permanent(ctx, err)
 	}
 	p.mu.Lock()
@@ -42,22 +43,55 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 }
 
 // knownManifest is the manifest that the image became, when the registry has
-// what it names. The containerd store and layouts know an image by the digest
-// of its manifest, others by that of its config.
-func (p *push) knownManifest(ctx context.Context) (image.Manifest, error) {
+// what it names, and the tags that do not point at it yet. The containerd store
+// and layouts know an image by the digest of its manifest, others by that of
+// its config.
+func (p *push) knownManifest(ctx context.Context) (image.Manifest, []string, error) {
 	entry, found := p.client.opts.Cache.image(p.opts.ImageID, p.opts.Compression, p.opts.Platform)
 	if !found {
-		return p.getManifest(ctx, p.opts.ImageID)
+		root, err := p.getManifest(ctx, p.opts.ImageID)
+		if err == nil {
+			p.remember(ctx, root)
+		}
+		return root, p.tags, err
 	}
 	root, err := image.ParseManifest(entry.MediaType, entry.Manifest)
 	if err != nil {
-		return root, err
+		return root, nil, err
+	}
+	tags, err := p.moved(ctx, root)
+	if err != nil || len(tags) == 0 {
+		return root, nil, err
 	}
 	exists, err := p.exists(ctx, "manifests", root.Descriptor.Digest)
 	if err != nil || exists {
-		return root, err
+		return root, tags, err
 	}
-	return root, p.mountAll(ctx, root)
+	return root, tags, p.mountAll(ctx, root)
+}
+
+// moved leaves out the tags that point at root already. Only those are looked
+// at that an earlier push pointed there: of others it would be one request more.
+func (p *push) moved(ctx context.Context, root image.Manifest) ([]string, error) {
+	var moved []string
+	for _, tag := range p.tags {
+		if p.client.opts.Cache.tagged(p.tagged(tag)) == root.Descriptor.Digest {
+			found, err := p.stat(ctx, "manifests", tag)
+			if err != nil {
+				return nil, err
+			}
+			if found.Digest == root.Descriptor.Digest {
+				continue
+			}
+		}
+		moved = append(moved, tag)
+	}
+	return moved, nil
+}
+
+// tagged is what the cache knows a tag by.
+func (p *push) tagged(tag string) string {
+	return joinReference(p.client.Host(), p.ref.Repository, strings.ToLower(tag))
 }
 
 // permanent keeps of the failures of a shortcut those that the long way would
@@ -100,7 +134,7 @@ func isIndex(mediaType string) bool {
 
 // remember keeps the manifest of an image for the next push.
 func (p *push) remember(ctx context.Context, root image.Manifest) {
-	if p.opts.ImageID == "" || p.opts.DryRun || root.Descriptor.Digest == p.opts.ImageID {
+	if p.opts.ImageID == "" || p.opts.DryRun {
 		return
 	}
 	entry := imageEntry{MediaType: root.Descriptor.MediaType, Manifest: root.Data}
@@ -171,29 +205,32 @@ func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
 
 // exists asks whether a blob or manifest is in the repository.
 func (p *push) exists(ctx context.Context, kind string, d digest.Digest) (bool, error) {
-	_, found, err := p.stat(ctx, kind, d)
-	return found, err
+	found, err := p.stat(ctx, kind, d.String())
+	return found.Digest != "", err
 }
 
-// stat asks for the size of a blob or manifest of the repository.
-func (p *push) stat(ctx context.Context, kind string, d digest.Digest) (size int64, found bool, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, p.address(kind, d.String()), nil)
+// stat asks for digest and size of a blob or manifest of the repository, which
+// are zero where it is not there.
+func (p *push) stat(ctx context.Context, kind, name string) (ocispec.Descriptor, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, p.address(kind, name), nil)
 	if err != nil {
-		return 0, false, err
+		return ocispec.Descriptor{}, err
 	}
 	acceptManifests(req)
 	resp, err := p.stack.http.Do(req)
 	if err != nil {
-		return 0, false, fmt.Errorf("find %s: %w", d, unwrapURL(err))
+		return ocispec.Descriptor{}, fmt.Errorf("find %s: %w", name, unwrapURL(err))
 	}
 	defer drain(resp)
 	switch resp.StatusCode {
 	case http.StatusOK:
-		return resp.ContentLength, true, nil
+		// What was asked for by its digest is that, whether the header says so or not.
+		d := digest.Digest(cmp.Or(resp.Header.Get("Docker-Content-Digest"), name))
+		return ocispec.Descriptor{Digest: d, Size: resp.ContentLength}, nil
 	case http.StatusNotFound:
-		return 0, false, nil
+		return ocispec.Descriptor{}, nil
 	}
-	return 0, false, responseError("find "+d.String(), req, resp)
+	return ocispec.Descriptor{}, responseError("find "+name, req, resp)
 }
 
 // wouldSend is what a dry run does in place of sending.

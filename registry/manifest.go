@@ -30,14 +30,17 @@ func (p *push) putManifests(ctx context.Context, img *image.Image) error {
 			return err
 		}
 	}
-	return p.putTags(ctx, img.Root)
+	return p.putTags(ctx, img.Root, p.tags)
 }
 
-// putTags points every tag at root.
-func (p *push) putTags(ctx context.Context, root image.Manifest) error {
-	for _, tag := range p.tags {
+// putTags points tags at root.
+func (p *push) putTags(ctx context.Context, root image.Manifest, tags []string) error {
+	for _, tag := range tags {
 		if err := p.putManifest(ctx, root, tag); err != nil {
 			return err
+		}
+		if err := p.client.opts.Cache.keepTagged(p.tagged(tag), root.Descriptor.Digest); err != nil {
+			p.debug(ctx, "remember tag", err)
 		}
 	}
 	if notice := p.stack.auth.takeNotice(); notice != "" {

@@ -75,7 +75,7 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 	}
 	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
 	var root image.Manifest
-	if p.stack, err = c.stack(ctx, opts.Insecure); err == nil {
+	if p.stack, err = c.stack(ctx, opts.Insecure, c.authConfig()); err == nil {
 		root, err = p.run(ctx)
 	}
 	if err != nil {

@@ -89,20 +89,27 @@ func saved(t *testing.T, modern bool, layer []byte) ([]byte, digest.Digest) {
 
 // layout is a tar of an OCI layout with one raw layer, and the digest of its
 // manifest.
-func layout(t *testing.T, layer []byte) ([]byte, digest.Digest) {
+func layout(t *testing.T, layers ...[]byte) ([]byte, digest.Digest) {
 	t.Helper()
 	describe := func(mediaType string, data []byte) ocispec.Descriptor {
 		return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
 	}
 	config := []byte("{}")
+	name := func(data []byte) string { return "blobs/sha256/" + digest.FromBytes(data).Encoded() }
+	var described []ocispec.Descriptor
+	var entries []entry
+	for _, layer := range layers {
+		described = append(described, describe(ocispec.MediaTypeImageLayer, layer))
+		entries = append(entries, entry{name(layer), layer})
+	}
 	manifest := encode(t, ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-		Config: describe(ocispec.MediaTypeImageConfig, config), Layers: []ocispec.Descriptor{describe(ocispec.MediaTypeImageLayer, layer)},
+		Config: describe(ocispec.MediaTypeImageConfig, config), Layers: described,
 	})
 	index := encode(t, ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, Manifests: []ocispec.Descriptor{describe(ocispec.MediaTypeImageManifest, manifest)}})
-	name := func(data []byte) string { return "blobs/sha256/" + digest.FromBytes(data).Encoded() }
-	return pack(t, entry{name(layer), layer}, entry{name(config), config}, entry{name(manifest), manifest},
-		entry{"index.json", index}, entry{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)}), digest.FromBytes(manifest)
+	entries = append(entries, entry{name(config), config}, entry{name(manifest), manifest},
+		entry{"index.json", index}, entry{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)})
+	return pack(t, entries...), digest.FromBytes(manifest)
 }
 
 // save gives an archive as a daemon would.

@@ -17,6 +17,7 @@ import (
 	"sync"
 
 	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
@@ -267,16 +268,16 @@ func (r *relay) statBlob(w http.ResponseWriter, req *http.Request) {
 		refuse(w, http.StatusBadRequest, "DIGEST_INVALID", "no digest")
 		return
 	}
-	size, found, err := r.find(req.Context(), d)
+	found, err := r.find(req.Context(), d)
 	switch {
 	case err != nil:
 		r.fail(w, err)
-	case !found:
+	case found.Digest == "":
 		w.WriteHeader(http.StatusNotFound)
 	default:
-		r.exists(d, size)
+		r.exists(d, found.Size)
 		w.Header().Set("Content-Type", "application/octet-stream")
-		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+		w.Header().Set("Content-Length", strconv.FormatInt(found.Size, 10))
 		w.Header().Set("Docker-Content-Digest", d.String())
 	}
 }
@@ -284,15 +285,15 @@ func (r *relay) statBlob(w http.ResponseWriter, req *http.Request) {
 // find looks in the destination and, for a layer that another one may have,
 // there. (An upload whose digest is known looks by itself; a layer that moby
 // compresses once more has none.)
-func (r *relay) find(ctx context.Context, d digest.Digest) (size int64, found bool, err error) {
-	size, found, err = r.push.stat(ctx, "blobs", d)
-	if err != nil || found || !r.sentBefore[d] {
-		return size, found, err
+func (r *relay) find(ctx context.Context, d digest.Digest) (ocispec.Descriptor, error) {
+	found, err := r.push.stat(ctx, "blobs", d.String())
+	if err != nil || found.Digest != "" || !r.sentBefore[d] {
+		return found, err
 	}
 	if mounted, err := r.push.mount(ctx, d); err != nil || !mounted {
-		return 0, false, err
+		return ocispec.Descriptor{}, err
 	}
-	return r.push.stat(ctx, "blobs", d)
+	return r.push.stat(ctx, "blobs", d.String())
 }
 
 // exists tells, once, of a blob that need not be sent.
@@ -441,7 +442,7 @@ func (r *relay) putManifest(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if reference == LoopbackTag {
-		err = r.push.putTags(req.Context(), m)
+		err = r.push.putTags(req.Context(), m, r.push.tags)
 	} else {
 		err = r.push.putManifest(req.Context(), m, reference)
 	}

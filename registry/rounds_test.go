@@ -1,0 +1,89 @@
+package registry_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+)
+
+// process pushes an archive as a new process would, and counts the round trips
+// that it takes: two for a connection with TLS, and one for each request, since
+// on one connection there is one after the other.
+func process(t *testing.T, srv *registrytest.Server, cache *registry.Cache, archive []byte, name string) (result registry.Result, rounds int) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "image.tar")
+	if err := os.WriteFile(path, archive, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source, err := image.Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	transport, err := registry.NewTransport(srv.Config(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer transport.CloseIdleConnections()
+	var connections atomic.Int64
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		connections.Add(1)
+		return dial(ctx, network, address)
+	}
+	c, err := registry.New(srv.Config(), &registry.Options{Transport: transport, Cache: cache})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Push(t.Context(), name, registry.PushOptions{Source: source, Result: &result}); err != nil {
+		t.Fatal(err)
+	}
+	return result, 2*int(connections.Load()) + result.Requests
+}
+
+func TestRoundTrips(t *testing.T) {
+	t.Parallel()
+	const layers = 60
+	srv := registrytest.Start(t, registrytest.Config{})
+	var content [][]byte
+	for i := range layers {
+		content = append(content, noise(t, byte(i), 100))
+	}
+	archive, _ := layout(t, content...)
+	cache := registry.NewCache(t.TempDir())
+	if first, _ := process(t, srv, cache, archive, "alice/app:1"); first.Requests > layers+4 {
+		t.Errorf("the first push took %d requests, want at most %d", first.Requests, layers+4)
+	}
+	if again, rounds := process(t, srv, cache, archive, "alice/app:1"); rounds > 4 || again.BytesSent > 0 {
+		t.Errorf("nothing changed: %d round trips, want at most 4; %d bytes sent", rounds, again.BytesSent)
+	}
+	for name, c := range map[string]*registry.Cache{"another tag": cache, "nothing cached": nil} {
+		if again, _ := process(t, srv, c, archive, "alice/app:2"); again.Requests > 3 || again.BytesSent > 0 {
+			t.Errorf("%s: %d requests, want at most 3; %d bytes sent", name, again.Requests, again.BytesSent)
+		}
+	}
+}
+
+// A tag that somebody else has moved meanwhile is moved back.
+func TestTagThatWasMoved(t *testing.T) {
+	t.Parallel()
+	srv := registrytest.Start(t, registrytest.Config{})
+	cache := registry.NewCache(t.TempDir())
+	ours, want := layout(t, noise(t, 1, 100))
+	theirs, _ := layout(t, noise(t, 2, 100))
+	process(t, srv, cache, ours, "alice/app:1")
+	process(t, srv, nil, theirs, "alice/app:1")
+	process(t, srv, cache, ours, "alice/app:1")
+	if data, _, _ := srv.Registry.Manifest("alice/app", "1"); digest.FromBytes(data) != want {
+		t.Errorf("the tag is %s, want %s", digest.FromBytes(data), want)
+	}
+}
