@@ -170,7 +170,7 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (Status
 	u, err := drive(ctx, begin(known, size, chunk, p.purpose.retries, noSingle), t.attempt, p.client.opts.Backoff, t.retrying)
 	p.learn(ctx, u)
 	if err != nil {
-		if u.location != "" {
+		if u.location != "" && u.step != stepDone {
 			t.cleanUp(ctx, u)
 		}
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -266,6 +266,8 @@ func (t *transfer) attempt(ctx context.Context, u upload) outcome {
 		if u.digest != "" && u.size >= 0 {
 			query.Set("mount", u.digest.String())
 		}
+		ctx, cancel := lingering(ctx)
+		defer cancel()
 		return t.request(ctx, u, http.MethodPost, t.start(query))
 	case stepStream:
 		return t.send(ctx, u, http.MethodPatch, u.location, 0, -1)
@@ -327,7 +329,13 @@ func (t *transfer) chunk(ctx context.Context, u upload) outcome {
 // send performs a request with length bytes of the content from offset as its
 // body; -1 is all that there will be.
 func (t *transfer) send(ctx context.Context, u upload, method, address string, offset, length int64) outcome {
-	ctx, cancel := context.WithCancel(ctx)
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	limited := context.WithCancel
+	if u.step == stepSingle { // a registry that does not know it begins a session
+		limited = lingering
+	}
+	ctx, cancel := limited(ctx)
 	defer cancel()
 	if length == 0 {
 		return t.request(ctx, u, method, address)
@@ -339,7 +347,7 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 		if u.size >= 0 && offset+length == u.size {
 			limit = -1 // to the end, where the source verifies itself
 		}
-		return newBody(t.content.reader(ctx, offset), limit, func(n int) {
+		return newBody(reading, t.content.reader(reading, offset), limit, func(n int) {
 			read.Add(int64(n))
 			t.event(StatusPushing, Event{Current: offset + read.Load()})
 		})
@@ -367,6 +375,7 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	}
 	o := t.perform(u, req)
 	cancel()
+	stop()
 	for _, b := range bodies {
 		<-b.released
 	}
@@ -374,6 +383,18 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	o.body = max(length, o.sent)
 	t.push.bytesSent.Add(o.sent)
 	return t.known(o)
+}
+
+// lingering is a context that outlives ctx for a while. A request that begins
+// an upload session has it: without the answer nobody would know which session
+// to remove.
+func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(cleanupTimeout, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
+	}
 }
 
 // request performs a request without a body.

@@ -528,30 +528,64 @@ func TestChunks(t *testing.T) {
 	}
 }
 
+// A push that is cancelled removes its upload session, also one of whose
+// beginning it had not heard yet.
 func TestCancelledPushLeavesNoSession(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	s := start(t, func(_ http.ResponseWriter, req *http.Request) bool {
-		if req.Method == http.MethodPatch {
+	for _, tc := range []struct {
+		name string
+		opts registry.PushOptions
+		hook func(s *server, w http.ResponseWriter, req *http.Request, cancel func()) bool
+	}{
+		{"in a chunk", registry.PushOptions{ChunkSize: 1 << 20}, func(_ *server, _ http.ResponseWriter, req *http.Request, cancel func()) bool {
+			if req.Method == http.MethodPatch {
+				cancel()
+				_, _ = io.Copy(io.Discard, req.Body)
+			}
+			return req.Method == http.MethodPatch
+		}},
+		{"while a session begins", registry.PushOptions{ChunkSize: 1 << 20}, func(_ *server, _ http.ResponseWriter, req *http.Request, cancel func()) bool {
+			if req.Method == http.MethodPost && !req.URL.Query().Has("digest") {
+				cancel()
+			}
+			return false
+		}},
+		{"while an upload in one request becomes a session", registry.PushOptions{}, func(s *server, w http.ResponseWriter, req *http.Request, cancel func()) bool {
+			if req.Method != http.MethodPost {
+				return false
+			}
 			cancel()
-			_, _ = io.Copy(io.Discard, req.Body)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			session := fmt.Sprint("s", len(s.seen))
+			s.sessions[session] = nil
+			w.Header().Set("Location", "/v2/me/app/blobs/uploads/"+session)
+			w.WriteHeader(http.StatusAccepted)
 			return true
-		}
-		return false
-	})
-	source, err := image.Open(writeLayout(t, make([]byte, 3<<20)), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer source.Close()
-	err = s.client(t, registry.AuthConfig{}).Push(ctx, "me/app:1", registry.PushOptions{Source: source, ChunkSize: 1 << 20})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.sessions) > 0 {
-		t.Errorf("%d sessions are left", len(s.sessions))
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var s *server
+			s = start(t, func(w http.ResponseWriter, req *http.Request) bool { return tc.hook(s, w, req, cancel) })
+			source, err := image.Open(writeLayout(t, make([]byte, 3<<20)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer source.Close()
+			tc.opts.Source = source
+			err = s.client(t, registry.AuthConfig{}).Push(ctx, "me/app:1", tc.opts)
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if len(s.sessions) > 0 {
+				t.Errorf("%d sessions are left", len(s.sessions))
+			}
+		})
 	}
 }
 

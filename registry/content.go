@@ -134,14 +134,15 @@ func (e *expected) complete() (digest.Digest, int64, bool) { return e.digest, e.
 // freed. net/http closes every body, but not always before RoundTrip returns.
 type body struct {
 	io.Reader
+	ctx      context.Context //nolint:containedctx // of the push, which may end before the request
 	source   io.Closer
 	read     func(n int)
 	once     sync.Once
 	released chan struct{}
 }
 
-func newBody(source io.ReadCloser, limit int64, read func(n int)) *body {
-	b := &body{Reader: source, source: source, read: read, released: make(chan struct{})}
+func newBody(ctx context.Context, source io.ReadCloser, limit int64, read func(n int)) *body {
+	b := &body{Reader: source, ctx: ctx, source: source, read: read, released: make(chan struct{})}
 	if limit >= 0 {
 		b.Reader = io.LimitReader(source, limit)
 	}
@@ -149,6 +150,9 @@ func newBody(source io.ReadCloser, limit int64, read func(n int)) *body {
 }
 
 func (b *body) Read(p []byte) (int, error) {
+	if err := b.ctx.Err(); err != nil {
+		return 0, err
+	}
 	n, err := b.Reader.Read(p)
 	b.read(n)
 	return n, err

@@ -233,6 +233,11 @@ var diagnoses = []diagnosis{
 		"the index names manifests that the source does not hold, and Gitea takes no index without its children", "push the one that is there with --platform OS/ARCH, or build all of them",
 	},
 	{
+		"404 `MANIFEST_UNKNOWN`", is(ErrManifestUnknown),
+		"the registry does not have a manifest that it had a moment ago: it was deleted meanwhile, or several servers do not share their storage",
+		"push again; if it happens again, look at the server's log and its storage of packages",
+	},
+	{
 		"400 `SIZE_INVALID`", func(f failure) bool { return f.is(ErrManifestInvalid) && f.answer.Code == codeSizeInvalid },
 		"the manifest gives another size for a blob than the registry has", "build the image again",
 	},
@@ -255,7 +260,7 @@ var diagnoses = []diagnosis{
 		"the registry loses uploads: several servers do not share the directory for them, or it is cleaned", "on the server, have one client stay at one instance, and look at APP_TEMP_PATH",
 	},
 	{
-		"400 or 416 `BLOB_UPLOAD_INVALID`", func(f failure) bool { return f.answer.Code == codeBlobUploadInvalid },
+		"400, 404 or 416 `BLOB_UPLOAD_INVALID`", func(f failure) bool { return f.answer.Code == codeBlobUploadInvalid },
 		"the registry does not take the parts of an upload as they were sent: a proxy changes the header Content-Range", "push without --chunk-size, or look at the proxies in between",
 	},
 	{

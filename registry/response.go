@@ -108,6 +108,10 @@ func classify(e *Error, denied, emptyFromRegistry bool) error {
 		return ErrBlobUnknown
 	case codeBlobUploadUnknown:
 		return ErrUploadUnknown
+	case codeBlobUploadInvalid:
+		if e.Status == http.StatusNotFound {
+			return nil // distribution's answer to a part that does not fit
+		}
 	case codeDigestInvalid:
 		return ErrDigestMismatch
 	case codeManifestUnknown:

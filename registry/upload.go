@@ -289,7 +289,9 @@ func (u upload) failed(o outcome) upload {
 		return u.restart()
 	case o.status == http.StatusRequestedRangeNotSatisfiable:
 		return u.to(stepQuery)
-	case o.status == http.StatusBadRequest && u.location != "" && u.resumed:
+	case u.resumed && (o.status == http.StatusBadRequest || o.status == http.StatusNotFound):
+		// It cannot go on where it said. Distribution answers with
+		// BLOB_UPLOAD_INVALID, which is a 404 there.
 		return u.to(stepAbandon)
 	case o.status == 0 && !temporary(o.err), o.status != 0 && !temporaryStatus(o.status):
 		return u.to(stepFailed)
@@ -406,6 +408,9 @@ func drive(ctx context.Context, u upload, do attempt, delay func(n int) time.Dur
 		}
 		o := do(ctx, u)
 		if err := ctx.Err(); err != nil {
+			if o.err == nil {
+				u = u.next(o) // it may have begun a session
+			}
 			return u, err
 		}
 		if u = u.next(o); u.step == stepFailed && u.err == nil {
