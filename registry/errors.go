@@ -31,6 +31,10 @@ var (
 	ErrBlobUnknown = errors.New("blob unknown")
 	// ErrManifestUnknown: the registry has no such manifest.
 	ErrManifestUnknown = errors.New("manifest unknown")
+	// ErrRepositoryUnknown: the registry has no such image.
+	ErrRepositoryUnknown = errors.New("repository unknown")
+	// ErrUnsupported: the registry does not do this at all.
+	ErrUnsupported = errors.New("not supported by the registry")
 	// ErrManifestInvalid: the registry refuses the manifest.
 	ErrManifestInvalid = errors.New("manifest invalid")
 	// ErrUploadUnknown: the registry has lost an upload session.

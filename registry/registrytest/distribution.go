@@ -73,6 +73,9 @@ func (c *call) granted(e endpoint) bool {
 	if e.write {
 		wanted = "push"
 	}
+	if c.req.Method == http.MethodDelete && e.pattern == manifestPattern {
+		wanted = "delete"
+	}
 	switch {
 	case c.config().Auth == AuthNone:
 		return true

@@ -1,0 +1,289 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// maxListing bounds one page of a list.
+const maxListing = 8 << 20
+
+// Repositories are the names of all repositories that the registry shows to
+// the client, "owner/name". Registries may refuse to tell.
+func (c *Client) Repositories(ctx context.Context) ([]string, error) {
+	var all []string
+	err := c.pages(ctx, "list repositories", "/v2/_catalog?n=100", "registry:catalog:*", func(body io.Reader) (int, error) {
+		var page struct {
+			Repositories []string `json:"repositories"`
+		}
+		err := json.NewDecoder(body).Decode(&page)
+		all = append(all, matching(listedName, page.Repositories)...)
+		return len(page.Repositories), err
+	})
+	return all, err
+}
+
+// Tags are the tags of a repository, as the registry sorts them.
+//
+// Errors: [ErrRepositoryUnknown].
+func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) {
+	var all []string
+	err := c.pages(ctx, "list tags", "/v2/"+repository+"/tags/list?n=100", pullScope(repository), func(body io.Reader) (int, error) {
+		var page struct {
+			Tags []string `json:"tags"`
+		}
+		err := json.NewDecoder(body).Decode(&page)
+		all = append(all, matching(tagPattern, page.Tags)...)
+		return len(page.Tags), err
+	})
+	return all, err
+}
+
+// listedName is what every repository's name matches, by any registry's rules.
+var listedName = regexp.MustCompile(`^[a-z0-9][a-z0-9._/-]*$`)
+
+// matching leaves out what a list of names has no business to hold: names end
+// up in addresses, and on terminals.
+func matching(pattern *regexp.Regexp, names []string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return !pattern.MatchString(name) })
+}
+
+// Manifest reads the manifest or index that a tag or a digest of a repository
+// is. Gitea counts it as a download.
+//
+// Errors: [ErrManifestUnknown], [ErrDigestMismatch].
+func (c *Client) Manifest(ctx context.Context, repository, reference string) (image.Manifest, error) {
+	resp, err := c.browse(ctx, "get manifest", http.MethodGet, "/v2/"+repository+"/manifests/"+reference, pullScope(repository))
+	if err != nil {
+		return image.Manifest{}, err
+	}
+	defer drain(resp)
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
+	if err != nil {
+		return image.Manifest{}, fmt.Errorf("get manifest: %w", err)
+	}
+	found, err := image.ParseManifest(resp.Header.Get("Content-Type"), data)
+	if err == nil && strings.Contains(reference, ":") && found.Descriptor.Digest.String() != reference {
+		return image.Manifest{}, fmt.Errorf("get manifest %s: %w", reference, ErrDigestMismatch)
+	}
+	return found, err
+}
+
+// ManifestDigest asks for the digest of what a tag or a digest of a repository
+// is, and for no more.
+//
+// Errors: [ErrManifestUnknown].
+func (c *Client) ManifestDigest(ctx context.Context, repository, reference string) (digest.Digest, error) {
+	resp, err := c.browse(ctx, "find manifest", http.MethodHead, "/v2/"+repository+"/manifests/"+reference, pullScope(repository))
+	if err != nil {
+		return "", err
+	}
+	defer drain(resp)
+	found, err := digest.Parse(resp.Header.Get("Docker-Content-Digest"))
+	if err != nil {
+		return "", fmt.Errorf("find manifest: the registry gives no digest: %w", err)
+	}
+	return found, nil
+}
+
+// DeleteManifest removes a tag, or by its digest a manifest with every tag that
+// it has.
+//
+// Errors: [ErrManifestUnknown], [ErrDenied], [ErrUnsupported].
+func (c *Client) DeleteManifest(ctx context.Context, repository, reference string) error {
+	resp, err := c.browse(ctx, "delete manifest", http.MethodDelete, "/v2/"+repository+"/manifests/"+reference,
+		"repository:"+repository+":pull,delete")
+	if err != nil {
+		return err
+	}
+	drain(resp)
+	return nil
+}
+
+// maxConfig is more than any config of an image, in bytes.
+const maxConfig = 8 << 20
+
+// Config reads the config of an image: a small blob.
+func (c *Client) Config(ctx context.Context, repository string, d digest.Digest) ([]byte, error) {
+	resp, err := c.browse(ctx, "get config", http.MethodGet, "/v2/"+repository+"/blobs/"+d.String(), pullScope(repository))
+	if err != nil {
+		return nil, err
+	}
+	defer drain(resp)
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxConfig))
+	if err == nil && digest.FromBytes(data) != d {
+		err = ErrDigestMismatch
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get config %s: %w", d, err)
+	}
+	return data, nil
+}
+
+// Ask sends a request to another API of the registry's server, such as Gitea's
+// own, with the client's credential. path is the escaped path, with its query.
+// The caller closes the body of the answer, whatever its status. Redirects to
+// another origin are followed without the credential.
+func (c *Client) Ask(ctx context.Context, method, path string) (*http.Response, error) {
+	s, err := c.stack(ctx, false, AuthConfig{})
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, s.endpoint.url(path), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	client := http.Client{Transport: &retrier{base: introducer{s.auth}, backoff: c.opts.Backoff}, CheckRedirect: checkRedirect}
+	resp, err := client.Do(req)
+	return resp, unwrapURL(err)
+}
+
+// introducer sends the credential itself with requests to the registry's own
+// origin, and nothing with others: only the registry knows its tokens.
+type introducer struct{ *authorizer }
+
+func (i introducer) RoundTrip(req *http.Request) (*http.Response, error) {
+	header := ""
+	if i.own(req.URL) {
+		header = basic(i.current())
+	}
+	return i.base.RoundTrip(withAuthorization(req, header))
+}
+
+// TokenRealm is the path of the token service that the registry names, on
+// whatever host; empty where it names none. Forgejo's begins with the path
+// that its pages are under.
+func (c *Client) TokenRealm(ctx context.Context) string {
+	s, err := c.stack(ctx, false, AuthConfig{})
+	if err != nil {
+		return ""
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoint.url("/v2/"), nil)
+	if err != nil {
+		return ""
+	}
+	resp, err := s.auth.base.RoundTrip(req)
+	if err != nil {
+		return ""
+	}
+	defer drain(resp)
+	for _, c := range parseChallenges(resp.Header.Values("WWW-Authenticate")) {
+		if u, err := url.Parse(c.params["realm"]); err == nil && c.scheme == "bearer" {
+			return u.EscapedPath()
+		}
+	}
+	return ""
+}
+
+// Origin is "https://HOST" or "http://HOST", which of them is found out first
+// if need be.
+func (c *Client) Origin(ctx context.Context) (string, error) {
+	s, err := c.stack(ctx, false, AuthConfig{})
+	if err != nil {
+		return "", err
+	}
+	return s.endpoint.url(""), nil
+}
+
+func pullScope(repository string) string { return "repository:" + repository + ":pull" }
+
+// browse sends a request without a body. The caller closes the body of a
+// successful answer; any other is an [*Error].
+func (c *Client) browse(ctx context.Context, op, method, path, scope string) (*http.Response, error) {
+	s, err := c.stack(ctx, false, c.authConfig())
+	if err != nil {
+		return nil, err
+	}
+	ctx = context.WithValue(ctx, purposeKey{}, &purpose{scope: scope, retries: DefaultRetries})
+	req, err := http.NewRequestWithContext(ctx, method, s.endpoint.url(path), nil)
+	if err != nil {
+		return nil, err
+	}
+	if strings.Contains(path, "/manifests/") {
+		acceptManifests(req)
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, unwrapURL(err))
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer drain(resp)
+	answer := responseError(op, req, resp)
+	answer.kind = browsingKind(answer, path)
+	return nil, s.identify(ctx, answer)
+}
+
+// browsingKind makes more of an answer than [classify] can, which is to judge
+// pushes alone.
+func browsingKind(e *Error, path string) error {
+	switch {
+	case e.Status == http.StatusMethodNotAllowed, e.Code == "UNSUPPORTED",
+		e.Method == http.MethodDelete && e.Code == codeDigestInvalid: // distribution 2.8, of a tag
+		return ErrUnsupported
+	case e.Status != http.StatusNotFound:
+		return e.kind
+	case e.Code == "NAME_UNKNOWN":
+		return ErrRepositoryUnknown
+	case e.Method == http.MethodHead && strings.Contains(path, "/manifests/"):
+		return ErrManifestUnknown // the answer has no body
+	}
+	return e.kind
+}
+
+// pages reads a list page by page, as the Link header leads on. Gitea links to
+// a next page even from the last one, so that an empty page is the end too.
+func (c *Client) pages(ctx context.Context, op, path, scope string, read func(io.Reader) (int, error)) error {
+	for path != "" {
+		resp, err := c.browse(ctx, op, http.MethodGet, path, scope)
+		if err != nil {
+			return err
+		}
+		n, err := read(io.LimitReader(resp.Body, maxListing))
+		drain(resp)
+		if err != nil {
+			return fmt.Errorf("%s: malformed answer: %w", op, err)
+		}
+		next := NextPage(resp)
+		if n == 0 || next == path {
+			return nil
+		}
+		path = next
+	}
+	return nil
+}
+
+var nextLink = regexp.MustCompile(`<([^>]*)>\s*;\s*rel="?next"?`)
+
+// NextPage is the path, with its query, of the page that the Link header of an
+// answer calls the next (RFC 8288); empty where there is none. Whatever host
+// the link names, it is of the registry's own: behind a proxy a server may not
+// know its name.
+func NextPage(resp *http.Response) string {
+	for _, header := range resp.Header.Values("Link") {
+		match := nextLink.FindStringSubmatch(header)
+		if match == nil {
+			continue
+		}
+		u, err := url.Parse(match[1])
+		if err != nil {
+			return ""
+		}
+		next := resp.Request.URL.ResolveReference(u)
+		return next.RequestURI()
+	}
+	return ""
+}
