@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/pflag"
+
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
@@ -24,6 +26,25 @@ func (a *app) newClient(ctx context.Context, host string, c connection, config *
 		StallTimeout:   c.stallTimeout,
 		Cache:          cache(),
 	})
+}
+
+// connect makes the client for host from the options of a command, which are
+// those of [connection].
+func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r remote) (*registry.Client, error) {
+	config, err := a.dockerConfig()
+	if err != nil {
+		return nil, err
+	}
+	l, err := a.layers(flags, config.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var c connection
+	if _, err := l.resolve(&c, r.host); err != nil {
+		return nil, err
+	}
+	c.plainHTTP = c.plainHTTP || r.plainHTTP
+	return a.newClient(ctx, r.host, c, config, nil)
 }
 
 // registryConfig says where host is and how to be trusted by it. dir is

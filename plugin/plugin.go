@@ -20,13 +20,15 @@
 //     prints what became of it; via.go decides how an image leaves a daemon.
 //   - check.go: the check command: what is right and wrong on the way to a
 //     registry.
+//   - ls.go, rm.go, open.go and link.go: what a registry holds, named by
+//     remote.go; table.go prints it.
 //   - trust.go: the certificates that are pinned for registries.
 //   - failure.go: errors for people: message, hint, exit code.
 //   - shellinit.go, completion.go, version.go: the small commands.
 //
 // Beside it, package dockerconfig reads what docker keeps on this machine,
-// package daemon takes images out of a Docker Engine, and package progress
-// draws.
+// package daemon takes images out of a Docker Engine, package giteaapi speaks
+// Gitea's REST API, and package progress draws.
 package plugin
 
 import (

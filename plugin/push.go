@@ -108,7 +108,7 @@ func planPush(l layers, args []string, defaultHost string, isLayout func(string)
 		if _, err := l.resolve(&s, t.host); err != nil {
 			return plan, err
 		}
-		if err := s.check(plan.source); err != nil {
+		if err := errors.Join(s.check(plan.source), checkLink(t.remote(), s.link)); err != nil {
 			return plan, err
 		}
 		plan.settings[t.host] = s
@@ -295,6 +295,7 @@ func (p *pusher) one(ctx context.Context, t target, options registry.PushOptions
 		return pushError{err}
 	}
 	display.Done()
+	p.linkPushed(ctx, client, t)
 	return printResult(p.Stdout, p.Stderr, result, p.plan.general.quiet)
 }
 

@@ -66,6 +66,7 @@ type settings struct {
 	dryRun      bool
 	progress    progressMode
 	via         via
+	link        string
 }
 
 // register declares the options with their defaults. This is the one place
@@ -88,6 +89,7 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.dryRun, "dry-run", false, "Say what would be sent, and send nothing")
 	s.via = viaAuto
 	flags.Var(&s.via, "via", `How an image leaves the docker daemon ("auto", "export", "daemon")`)
+	flags.StringVar(&s.link, "link", "", `Link the image to this repository of its owner afterwards ("auto": find it)`)
 	s.progress = progressMode(progress.ModeAuto)
 	flags.Var(&s.progress, "progress", `How to show progress ("auto", "tty", "plain", "quiet")`)
 }

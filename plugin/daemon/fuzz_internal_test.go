@@ -70,7 +70,8 @@ func FuzzContext(f *testing.F) {
 		}
 		endpoint, err := fromContext(config, name)
 		if err != nil {
-			if _, known := errors.AsType[*ContextError](err); !known {
+			var known *ContextError
+			if !errors.As(err, &known) {
 				t.Errorf("got %v, want a *ContextError", err)
 			}
 			return

@@ -1,0 +1,154 @@
+// Package giteaapi speaks the few calls of the REST API of Gitea and Forgejo
+// that concern container packages: listing them, and linking them to
+// repositories. What the registry API can do as well (tags, manifests,
+// deleting) is in package registry; so are the connection and the credential.
+// Gitea's own Go SDK covers hundreds of calls and needs a connection of its
+// own, for which these six would pay.
+//
+// giteaapi.go finds the API and sends requests, packages.go has the calls.
+package giteaapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// Client is the API of one server. It is safe for concurrent use.
+type Client struct {
+	server *registry.Client
+	// root is the path that Gitea's pages are under, without a slash at its end.
+	root string
+}
+
+// ErrNone says that the server has no API of Gitea, or not where it was looked
+// for.
+var ErrNone = errors.New("no API of Gitea or Forgejo")
+
+// usualRoots are the paths under which people put Gitea.
+var usualRoots = []string{"/gitea", "/git", "/forgejo", "/code"}
+
+// Find looks for the API of a registry's server. The registry is always at the
+// root of its host, but the API is below the path of ROOT_URL: that is looked
+// for at the root, where the realm of the token service begins (Forgejo's has
+// the path), and at the usual places.
+//
+// Errors: [ErrNone], and those of the connection.
+func Find(ctx context.Context, server *registry.Client) (*Client, error) {
+	c := &Client{server: server}
+	if found, err := c.here(ctx); err != nil || found {
+		return c, err
+	}
+	roots := usualRoots
+	if path, ok := strings.CutSuffix(server.TokenRealm(ctx), "/v2/token"); ok && path != "" {
+		roots = slices.Concat([]string{path}, roots)
+	}
+	for _, c.root = range roots {
+		if found, err := c.here(ctx); err != nil || found {
+			return c, err
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", server.Host(), ErrNone)
+}
+
+// Root is the path that the pages are under; empty where they are at the root.
+func (c *Client) Root() string { return c.root }
+
+// here reports whether the API is below root. Where anonymous visitors see
+// nothing, its refusal is in the API's own form.
+//
+// Source: Gitea 1.26 routers/api/v1/api.go, "/version".
+func (c *Client) here(ctx context.Context) (bool, error) {
+	var version struct {
+		Version string `json:"version"`
+	}
+	_, err := c.call(ctx, "ask for the version", http.MethodGet, "/version", &version)
+	answer, isAnswer := errors.AsType[*Error](err)
+	switch {
+	case err == nil:
+		return version.Version != "", nil
+	case isAnswer:
+		return answer.Message != "" && (answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden), nil
+	case errors.Is(err, errMalformed), errors.Is(err, registry.ErrRedirected):
+		return false, nil
+	}
+	return false, err
+}
+
+// Error is an answer of the API that is no success.
+type Error struct {
+	// Op is what was being done: "link the package".
+	Op     string
+	Status int
+	// Message is the server's own text. It may hold anything.
+	Message string
+}
+
+// Error reads "link the package: 404 Not Found: …".
+func (e *Error) Error() string {
+	text := fmt.Sprintf("%s: %d %s", e.Op, e.Status, http.StatusText(e.Status))
+	if e.Message != "" {
+		text += fmt.Sprintf(": %.300q", e.Message)
+	}
+	return text
+}
+
+// Is tells a credential that is refused ([registry.ErrUnauthorized]) from one
+// that may not do this ([registry.ErrDenied]).
+func (e *Error) Is(target error) bool {
+	switch e.Status {
+	case http.StatusUnauthorized:
+		return target == registry.ErrUnauthorized
+	case http.StatusForbidden:
+		return target == registry.ErrDenied
+	}
+	return false
+}
+
+// NotFound reports an answer of 404.
+func NotFound(err error) bool {
+	answer, ok := errors.AsType[*Error](err)
+	return ok && answer.Status == http.StatusNotFound
+}
+
+// maxBody bounds every answer. A page of packages repeats owner, repository
+// and creator in full for each.
+const maxBody = 16 << 20
+
+// errMalformed: what answers is not the API.
+var errMalformed = errors.New("the answer is not of Gitea's API")
+
+// call sends a request to a path below /api/v1 and decodes the answer into
+// out, unless that is nil. more tells that a list goes on.
+func (c *Client) call(ctx context.Context, op, method, path string, out any) (more bool, err error) {
+	resp, err := c.server.Ask(ctx, method, c.root+"/api/v1"+path)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", op, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", op, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		var refusal struct {
+			Message string `json:"message"`
+		}
+		_ = json.Unmarshal(body, &refusal) // a page for browsers has nothing to say
+		return false, &Error{Op: op, Status: resp.StatusCode, Message: refusal.Message}
+	}
+	if out == nil {
+		return false, nil
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return false, fmt.Errorf("%s: %w", op, errMalformed)
+	}
+	return registry.NextPage(resp) != "", nil
+}

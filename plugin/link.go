@@ -1,0 +1,365 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"slices"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+func (a *app) newLinkCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "link [OPTIONS] HOST/OWNER/NAME OWNER/REPOSITORY|auto",
+		Short: "Link an image to the repository that it is built from",
+		Long: `Link an image to the repository that it is built from: its page in Gitea then
+shows the one and the repository's page the other. Both have the same owner.
+
+"auto" takes the repository from the image's label or annotation
+org.opencontainers.image.source, or else from the git remotes of the current
+directory.`,
+		Example: `  docker gitea link git.example.com/me/app me/shop`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return usageError{errors.New("an image HOST/OWNER/NAME and a repository are needed")}
+			}
+			return nil
+		},
+		DisableFlagsInUseLine: true,
+		RunE: func(command *cobra.Command, args []string) error {
+			return a.linkCommand(command.Context(), command.Flags(), args[0], args[1])
+		},
+	}
+	new(connection).register(command.Flags())
+	return command
+}
+
+func (a *app) newUnlinkCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:     "unlink [OPTIONS] HOST/OWNER/NAME",
+		Short:   "Take the link of an image to its repository away",
+		Example: `  docker gitea unlink git.example.com/me/app`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{errors.New("one HOST/OWNER/NAME is needed")}
+			}
+			return nil
+		},
+		DisableFlagsInUseLine: true,
+		RunE: func(command *cobra.Command, args []string) error {
+			return a.unlinkCommand(command.Context(), command.Flags(), args[0])
+		},
+	}
+	new(connection).register(command.Flags())
+	return command
+}
+
+func (a *app) linkCommand(ctx context.Context, flags *pflag.FlagSet, arg, repository string) error {
+	images, err := a.parseImages([]string{arg})
+	if err != nil {
+		return err
+	}
+	r := images[0]
+	if err := checkLink(r, repository); err != nil {
+		return err
+	}
+	client, err := a.connect(ctx, flags, r)
+	if err != nil {
+		return err
+	}
+	done, err := link(ctx, client, r, repository)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.Stdout, "%s: %s\n", r.familiar(), done)
+	return err
+}
+
+func (a *app) unlinkCommand(ctx context.Context, flags *pflag.FlagSet, arg string) error {
+	images, err := a.parseImages([]string{arg})
+	if err != nil {
+		return err
+	}
+	r := images[0]
+	client, err := a.connect(ctx, flags, r)
+	if err != nil {
+		return err
+	}
+	api, err := giteaapi.Find(ctx, client)
+	if err != nil {
+		return noAPI(err)
+	}
+	done := "no longer linked"
+	err = api.Unlink(ctx, r.owner, r.name)
+	if hasStatus(err, http.StatusBadRequest) {
+		done, err = "not linked", nil
+	}
+	if err != nil {
+		return linkFailure(ctx, api, r, "", err)
+	}
+	_, err = fmt.Fprintf(a.Stdout, "%s: %s\n", r.familiar(), done)
+	return err
+}
+
+// linkAuto stands for the repository that the image or the current directory
+// names.
+const linkAuto = "auto"
+
+// checkLink refuses what Gitea would. A repository without an owner is of the
+// image's; none at all is no link.
+func checkLink(r remote, repository string) error {
+	owner, name := splitRepository(r, repository)
+	switch {
+	case repository == "", repository == linkAuto:
+		return nil
+	case name == "" || strings.Contains(name, "/"):
+		return usageError{fmt.Errorf("%q is no OWNER/REPOSITORY", repository)}
+	case !strings.EqualFold(owner, r.owner):
+		return usageError{withHint(fmt.Errorf("%s cannot be linked to %s: they have different owners", r.familiar(), repository),
+			"Gitea links an image only to a repository of its own owner")}
+	}
+	return nil
+}
+
+func splitRepository(r remote, repository string) (owner, name string) {
+	owner, name, found := strings.Cut(repository, "/")
+	if !found {
+		return r.owner, repository
+	}
+	return owner, name
+}
+
+// link links an image to a repository, or to the one that is found by
+// [linkAuto], and says what it did.
+func link(ctx context.Context, client *registry.Client, r remote, repository string) (done string, err error) {
+	api, err := giteaapi.Find(ctx, client)
+	if err != nil {
+		return "", noAPI(err)
+	}
+	if repository == linkAuto {
+		if repository, err = findRepository(ctx, client, r); err != nil {
+			return "", err
+		}
+	}
+	owner, name := splitRepository(r, repository)
+	repository = owner + "/" + name
+	err = api.Link(ctx, r.owner, r.name, name)
+	switch {
+	case err == nil:
+		return "linked to " + repository, nil
+	case hasStatus(err, http.StatusBadRequest):
+		return linkedAlready(ctx, api, r, repository, err)
+	}
+	return "", linkFailure(ctx, api, r, repository, err)
+}
+
+// linkPushed does what --link asks for. That it fails is a warning: the image
+// is where it should be.
+func (p *pusher) linkPushed(ctx context.Context, client *registry.Client, t target) {
+	s := p.plan.settings[t.host]
+	if s.link == "" || s.dryRun {
+		return
+	}
+	done, err := link(ctx, client, t.remote(), s.link)
+	switch {
+	case err != nil:
+		p.complain("warning", "pushed, but not linked: "+err.Error())
+		p.complain("hint", diagnose(err).Hint)
+	case !s.quiet:
+		_, _ = fmt.Fprintf(p.Stderr, "%s: %s\n", t.familiar(), done)
+	}
+}
+
+// remote is the target with the first of its tags.
+func (t target) remote() remote {
+	owner, name, _ := strings.Cut(t.repository, "/")
+	r := remote{host: t.host, owner: owner, name: name}
+	if len(t.tags) > 0 {
+		r.reference = t.tags[0]
+	}
+	return r
+}
+
+// linkedAlready is all well if the image is linked to that repository.
+func linkedAlready(ctx context.Context, api *giteaapi.Client, r remote, repository string, err error) (string, error) {
+	versions, listErr := api.Versions(ctx, r.owner, r.name)
+	if listErr != nil {
+		return "", errors.Join(err, listErr)
+	}
+	linked := "a repository that you may not see"
+	for _, v := range versions {
+		if v.Linked() != "" {
+			linked = registry.Printable(v.Linked())
+		}
+	}
+	if strings.EqualFold(linked, repository) {
+		return "linked to " + linked + " already", nil
+	}
+	return "", withHint(fmt.Errorf("%s is linked already, to %s", r.familiar(), linked), "docker gitea unlink "+r.familiar())
+}
+
+// linkFailure says what the API's answer means.
+//
+// Source: Gitea 1.26 routers/api/v1/packages/package.go, LinkPackage.
+func linkFailure(ctx context.Context, api *giteaapi.Client, r remote, repository string, err error) error {
+	switch {
+	case giteaapi.NotFound(err):
+		versions, listErr := api.Versions(ctx, r.owner, r.name)
+		if listErr == nil && len(versions) > 0 && repository != "" {
+			return withHint(fmt.Errorf("there is no repository %s: %w", repository, err), "is it spelled right, and may you see it?")
+		}
+		return withHint(fmt.Errorf("there is no image %s: %w", r.familiar(), err), "docker gitea ls "+r.host+"/"+r.owner)
+	case errors.Is(err, registry.ErrUnauthorized):
+		return withHint(err, "docker login "+r.host)
+	case errors.Is(err, registry.ErrDenied):
+		return withHint(err, "a token needs the scope write:package, and you the right to write the packages of the repository")
+	}
+	return err
+}
+
+func hasStatus(err error, status int) bool {
+	answer, ok := errors.AsType[*giteaapi.Error](err)
+	return ok && answer.Status == status
+}
+
+// sourceLabel is the label of an image, or the annotation of its manifest, with
+// the address of what it is built from (OCI image specification, annotations).
+const sourceLabel = "org.opencontainers.image.source"
+
+// findRepository is the repository that an image belongs to: the one that the
+// image itself names, or one that the current directory is a clone of. What
+// is on another host or has another owner is passed by: images inherit the
+// labels of what they are built on.
+func findRepository(ctx context.Context, client *registry.Client, r remote) (string, error) {
+	label, err := sourceOf(ctx, client, r)
+	if err != nil {
+		return "", err
+	}
+	for _, address := range append([]string{label}, gitRemotes(ctx)...) {
+		if repository := repositoryOf(address, r); repository != "" {
+			return repository, nil
+		}
+	}
+	return "", withHint(fmt.Errorf("neither the label %s nor a git remote of this directory names a repository of %s on %s", sourceLabel, r.owner, r.host),
+		"name it: OWNER/REPOSITORY")
+}
+
+// sourceOf is the address of its source that an image names, or nothing. Of an
+// index it is that of the first image.
+func sourceOf(ctx context.Context, client *registry.Client, r remote) (string, error) {
+	reference := r.reference
+	if reference == "" {
+		tags, err := client.Tags(ctx, r.repository())
+		if err != nil || len(tags) == 0 {
+			return "", err
+		}
+		reference = tags[len(tags)-1]
+	}
+	for range 2 { // an index, and one of its images
+		m, err := client.Manifest(ctx, r.repository(), reference)
+		if err != nil {
+			return "", imageFailure(r, err)
+		}
+		var document struct {
+			Annotations map[string]string `json:"annotations"`
+		}
+		if err := json.Unmarshal(m.Data, &document); err != nil {
+			return "", err
+		}
+		if source := document.Annotations[sourceLabel]; source != "" {
+			return source, nil
+		}
+		first := firstReference(m)
+		if !isManifest(first.MediaType) {
+			return labelOf(ctx, client, r, first)
+		}
+		reference = first.Digest.String()
+	}
+	return "", nil
+}
+
+// firstReference is the first image of an index, or the config of an image.
+func firstReference(m image.Manifest) ocispec.Descriptor {
+	for _, d := range m.References {
+		if d.Platform == nil || d.Platform.OS != "unknown" {
+			return d
+		}
+	}
+	return ocispec.Descriptor{}
+}
+
+// labelOf is the label in an image's config.
+func labelOf(ctx context.Context, client *registry.Client, r remote, config ocispec.Descriptor) (string, error) {
+	if config.Digest == "" {
+		return "", nil
+	}
+	data, err := client.Config(ctx, r.repository(), config.Digest)
+	if err != nil {
+		return "", err
+	}
+	var document struct {
+		Config struct {
+			Labels map[string]string `json:"Labels"` //nolint:tagliatelle // docker's spelling
+		} `json:"config"`
+	}
+	if json.Unmarshal(data, &document) != nil {
+		return "", nil //nolint:nilerr // the config of something that is no image has no labels
+	}
+	return document.Config.Labels[sourceLabel], nil
+}
+
+// gitRemotes are the addresses of the remotes of the repository that the
+// current directory is in, origin's first; none where there is no such, or no
+// git.
+func gitRemotes(ctx context.Context) []string {
+	out, err := exec.CommandContext(ctx, "git", "config", "--get-regexp", `^remote\..*\.url$`).Output()
+	if err != nil {
+		return nil
+	}
+	var addresses []string
+	for line := range strings.Lines(string(out)) {
+		name, address, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if name == "remote.origin.url" {
+			addresses = slices.Insert(addresses, 0, address)
+			continue
+		}
+		addresses = append(addresses, address)
+	}
+	return addresses
+}
+
+// repositoryOf is the "owner/repository" that an address leads to, if it is on
+// the registry's host and of the image's owner: https://HOST[:PORT]/…/O/R[.git],
+// ssh://git@HOST/O/R.git or git@HOST:O/R.git. Ports differ between git and the
+// registry.
+func repositoryOf(address string, r remote) string {
+	if !strings.Contains(address, "://") {
+		userHost, path, _ := strings.Cut(address, ":")
+		address = "ssh://" + userHost + "/" + strings.TrimPrefix(path, "/")
+	}
+	u, err := url.Parse(address)
+	if err != nil || !strings.EqualFold(u.Hostname(), (&url.URL{Host: r.host}).Hostname()) {
+		return ""
+	}
+	parts := strings.Split(strings.Trim(strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), ".git"), "/"), "/")
+	if len(parts) < 2 {
+		return ""
+	}
+	repository := strings.Join(parts[len(parts)-2:], "/")
+	if checkLink(r, repository) != nil {
+		return ""
+	}
+	return repository
+}

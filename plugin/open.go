@@ -1,0 +1,116 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os/exec"
+	"runtime"
+
+	"github.com/cli/browser"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
+)
+
+func (a *app) newOpenCommand() *cobra.Command {
+	var printOnly bool
+	command := &cobra.Command{
+		Use:   "open [OPTIONS] HOST[/OWNER[/NAME[:TAG]]]",
+		Short: "Open the page of an image in the browser",
+		Long: `Open the page of an image, or of all packages of an owner, in the browser.
+
+Where there is no browser to be seen, over SSH or without a display, its
+address is printed instead.`,
+		Example: `  docker gitea open git.example.com/me/app
+  docker gitea open --print git.example.com/me`,
+		Args:                  oneRemote,
+		DisableFlagsInUseLine: true,
+		RunE: func(command *cobra.Command, args []string) error {
+			return a.open(command.Context(), command.Flags(), args[0], printOnly)
+		},
+	}
+	new(connection).register(command.Flags())
+	command.Flags().BoolVar(&printOnly, "print", false, "Print the address of the page, and open nothing")
+	return command
+}
+
+func oneRemote(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{errors.New("one HOST[/OWNER[/NAME[:TAG]]] is needed")}
+	}
+	return nil
+}
+
+func (a *app) open(ctx context.Context, flags *pflag.FlagSet, arg string, printOnly bool) error {
+	defaultHost, err := a.defaultHost()
+	if err != nil {
+		return err
+	}
+	r, err := parseRemote(arg, defaultHost)
+	if err != nil {
+		return err
+	}
+	client, err := a.connect(ctx, flags, r)
+	if err != nil {
+		return err
+	}
+	api, err := giteaapi.Find(ctx, client)
+	if err != nil {
+		return noAPI(err)
+	}
+	origin, err := client.Origin(ctx)
+	if err != nil {
+		return err
+	}
+	page := origin + api.Root() + pagePath(r)
+	if printOnly || !a.hasBrowser() {
+		_, err := fmt.Fprintln(a.Stdout, page)
+		return err
+	}
+	_, _ = fmt.Fprintf(a.Stderr, "Opening %s in the browser\n", page)
+	browser.Stdout, browser.Stderr = a.Stderr, a.Stderr
+	if err := browser.OpenURL(page); err != nil {
+		return withHint(fmt.Errorf("open the browser: %w", err), "--print prints the address")
+	}
+	return nil
+}
+
+// pagePath is the path of a page below Gitea's root.
+//
+// Source: Gitea 1.26 models/packages/descriptor.go, VersionWebLink.
+func pagePath(r remote) string {
+	switch {
+	case r.owner == "":
+		return "/"
+	case r.name == "":
+		return "/" + url.PathEscape(r.owner) + "/-/packages?type=container"
+	}
+	path := "/" + url.PathEscape(r.owner) + "/-/packages/container/" + url.PathEscape(r.name)
+	if r.reference != "" {
+		path += "/" + url.PathEscape(r.reference)
+	}
+	return path
+}
+
+// noAPI says of a server without Gitea's API what can be done about it.
+func noAPI(err error) error {
+	if errors.Is(err, giteaapi.ErrNone) {
+		return withHint(err, "is it a Gitea or Forgejo? its API was looked for at the root of the host and at the usual paths; docker gitea check shows more")
+	}
+	return err
+}
+
+// hasBrowser reports whether a browser started here would be seen by the user.
+func (a *app) hasBrowser() bool {
+	switch {
+	case a.Getenv("SSH_CONNECTION") != "", a.Getenv("SSH_TTY") != "":
+		return false
+	case runtime.GOOS == "windows", runtime.GOOS == "darwin", a.Getenv("DISPLAY") != "", a.Getenv("WAYLAND_DISPLAY") != "":
+		return true
+	}
+	_, err := exec.LookPath("wslview") // WSL opens Windows' own
+	return err == nil
+}

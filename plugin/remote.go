@@ -1,0 +1,120 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// remote is what a command looks at on a registry: all of it, what an owner
+// has, an image, or one version of an image.
+type remote struct {
+	host      string
+	plainHTTP bool
+	// owner and name are empty where all of them are meant.
+	owner, name string
+	// reference is a tag or a digest, or empty.
+	reference string
+}
+
+// parseRemote reads [HOST/][OWNER[/NAME[:TAG|@DIGEST]]], with or without a
+// scheme. Without a host it is on defaultHost.
+func parseRemote(arg, defaultHost string) (remote, error) {
+	var r remote
+	rest := arg
+	if scheme, after, found := strings.Cut(arg, "://"); found {
+		rest, r.plainHTTP = after, scheme == "http"
+	}
+	first, after, _ := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
+	if strings.ContainsAny(first, ".:") || first == "localhost" {
+		rest = after
+	} else if first = defaultHost; first == "" {
+		return r, usageError{withHint(fmt.Errorf("%q names no registry", arg), fmt.Sprintf("write HOST/%s, or set DOCKER_GITEA_HOST", arg))}
+	}
+	var err error
+	if r.host, err = registry.NormalizeHost(first); err != nil {
+		return r, usageError{err}
+	}
+	rest = strings.TrimSuffix(rest, "/")
+	if !strings.Contains(rest, "/") {
+		r.owner = strings.ToLower(rest)
+		return r, r.checkOwner()
+	}
+	return r, r.parseImage(rest)
+}
+
+// checkOwner refuses what no owner can be called.
+func (r *remote) checkOwner() error {
+	if r.owner == "" {
+		return nil
+	}
+	_, err := registry.ParseReference(r.owner + "/image")
+	if fault, ok := errors.AsType[*registry.NameError](err); ok {
+		return &registry.NameError{Input: r.owner, Fault: fault.Fault}
+	}
+	return err
+}
+
+// parseImage reads OWNER/NAME[:TAG][@DIGEST]. A digest counts more than a tag
+// beside it, as it does for docker.
+func (r *remote) parseImage(s string) error {
+	name, after, digested := strings.Cut(s, "@")
+	ref, err := registry.ParseReference(name)
+	if err != nil {
+		return err
+	}
+	r.owner, r.name = ref.Owner(), ref.Name()
+	switch {
+	case digested:
+		if _, err := digest.Parse(after); err != nil {
+			return usageError{fmt.Errorf("%q: %w", s, err)}
+		}
+		r.reference = after
+	case hasTag(name):
+		r.reference = ref.Tag
+	}
+	return nil
+}
+
+// parseImages reads arguments that are to be images.
+func (a *app) parseImages(args []string) ([]remote, error) {
+	defaultHost, err := a.defaultHost()
+	if err != nil {
+		return nil, err
+	}
+	var all []remote
+	for _, arg := range args {
+		r, err := parseRemote(arg, defaultHost)
+		if err == nil && r.name == "" {
+			err = usageError{fmt.Errorf("%q names no image: HOST/OWNER/NAME is needed", arg)}
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// repository is "owner/name".
+func (r remote) repository() string { return r.owner + "/" + r.name }
+
+// byDigest reports whether the version is named by its digest.
+func (r remote) byDigest() bool { return strings.Contains(r.reference, ":") }
+
+// familiar is the image with its host and without its version.
+func (r remote) familiar() string { return r.host + "/" + r.repository() }
+
+func (r remote) String() string {
+	switch {
+	case r.reference == "":
+		return r.familiar()
+	case r.byDigest():
+		return r.familiar() + "@" + r.reference
+	}
+	return r.familiar() + ":" + r.reference
+}

@@ -1,0 +1,175 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	digest "github.com/opencontainers/go-digest"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+func (a *app) newRemoveCommand() *cobra.Command {
+	var force bool
+	command := &cobra.Command{
+		Use:   "rm [OPTIONS] HOST/OWNER/NAME:TAG|@DIGEST...",
+		Short: "Delete tags, or images with all of their tags",
+		Long: `Delete tags from a registry, or by its digest an image with all of its tags.
+
+It shows what would go, and asks. What a tag was the last to name is deleted
+by Gitea itself when it cleans up.`,
+		Example: `  docker gitea rm git.example.com/me/app:1.1 git.example.com/me/app:1.2
+
+  # In a script
+  docker gitea rm --force git.example.com/me/app:pr-17`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{errors.New("a HOST/OWNER/NAME:TAG is needed")}
+			}
+			return nil
+		},
+		DisableFlagsInUseLine: true,
+		RunE: func(command *cobra.Command, args []string) error {
+			return a.remove(command.Context(), command.Flags(), args, force)
+		},
+	}
+	new(connection).register(command.Flags())
+	command.Flags().BoolVarP(&force, "force", "y", false, "Delete without a question")
+	return command
+}
+
+// doomed is one thing to delete.
+type doomed struct {
+	remote
+	client *registry.Client
+	digest digest.Digest
+	// tags are those that a digest takes with it.
+	tags []string
+}
+
+func (d doomed) String() string {
+	switch {
+	case !d.byDigest():
+		return fmt.Sprintf("%s (%s)", d.remote, d.digest)
+	case len(d.tags) == 0:
+		return d.remote.String() + ", which has no tag"
+	}
+	return fmt.Sprintf("%s with all of its tags: %s", d.remote, strings.Join(d.tags, ", "))
+}
+
+// remove finds everything before it deletes anything, so that a mistyped name
+// stops the rest.
+func (a *app) remove(ctx context.Context, flags *pflag.FlagSet, args []string, force bool) error {
+	remotes, err := a.parseImages(args)
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(remotes, func(r remote) bool { return r.reference == "" }); i >= 0 {
+		return usageError{withHint(fmt.Errorf("%s has neither tag nor digest", remotes[i]), "docker gitea ls "+remotes[i].familiar())}
+	}
+	clients := map[string]*registry.Client{}
+	var all []doomed
+	for _, r := range remotes {
+		if clients[r.host] == nil {
+			if clients[r.host], err = a.connect(ctx, flags, r); err != nil {
+				return err
+			}
+		}
+		found, err := lookUp(ctx, clients[r.host], r)
+		if err != nil {
+			return imageFailure(r, err)
+		}
+		all = append(all, found)
+	}
+	if !force {
+		if err := a.confirmRemoval(ctx, all); err != nil {
+			return err
+		}
+	}
+	return a.removeAll(ctx, all)
+}
+
+// lookUp finds what is to be deleted.
+func lookUp(ctx context.Context, client *registry.Client, r remote) (doomed, error) {
+	d := doomed{remote: r, client: client}
+	var err error
+	if d.digest, err = client.ManifestDigest(ctx, r.repository(), r.reference); err != nil || !r.byDigest() {
+		return d, err
+	}
+	d.tags, err = tagsOf(ctx, client, r.repository(), d.digest)
+	return d, err
+}
+
+// tagsOf are the tags of a repository that are the manifest of a digest.
+func tagsOf(ctx context.Context, client *registry.Client, repository string, wanted digest.Digest) ([]string, error) {
+	tags, err := client.Tags(ctx, repository)
+	if err != nil {
+		return nil, err
+	}
+	digests := make([]digest.Digest, len(tags))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(lookups)
+	for i, tag := range tags {
+		group.Go(func() (err error) {
+			digests[i], err = client.ManifestDigest(ctx, repository, tag)
+			if errors.Is(err, registry.ErrManifestUnknown) { // deleted meanwhile
+				return nil
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var found []string
+	for i, tag := range tags {
+		if digests[i] == wanted {
+			found = append(found, tag)
+		}
+	}
+	return found, nil
+}
+
+func (a *app) confirmRemoval(ctx context.Context, all []doomed) error {
+	_, _ = fmt.Fprintln(a.Stderr, "This deletes")
+	for _, d := range all {
+		_, _ = fmt.Fprintf(a.Stderr, "  %s\n", d)
+	}
+	err := a.confirm(ctx, "Delete? [y/N] ", "--force deletes without a question")
+	if errors.Is(err, errNo) {
+		return errors.New("nothing was deleted")
+	}
+	return err
+}
+
+// removeAll deletes one after another, and goes on after a failure.
+func (a *app) removeAll(ctx context.Context, all []doomed) error {
+	var errs []error
+	for _, d := range all {
+		if err := d.client.DeleteManifest(ctx, d.repository(), d.reference); err != nil {
+			errs = append(errs, removalFailure(d, err))
+			continue
+		}
+		if _, err := fmt.Fprintf(a.Stdout, "Deleted: %s\n", d.remote); err != nil {
+			return err
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func removalFailure(d doomed, err error) error {
+	if !errors.Is(err, registry.ErrUnsupported) {
+		return imageFailure(d.remote, err)
+	}
+	hint := "the registry does not delete at all; the distribution registry does with REGISTRY_STORAGE_DELETE_ENABLED=true"
+	if !d.byDigest() {
+		hint = fmt.Sprintf("many registries delete by digest alone, with all tags that it has: docker gitea rm %s@%s", d.familiar(), d.digest)
+	}
+	return withHint(fmt.Errorf("%s: %w", d.remote, err), hint)
+}

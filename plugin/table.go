@@ -1,0 +1,50 @@
+package plugin
+
+import (
+	"io"
+	"os"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+	"golang.org/x/term"
+)
+
+// columnGap is between the columns of a table.
+const columnGap = 3
+
+// printTable writes rows, the first of which has the titles, in columns. Where
+// w is a terminal that is too narrow, the first column is shortened.
+func printTable(w io.Writer, rows [][]string) error {
+	widths := make([]int, len(rows[0]))
+	total := -columnGap
+	for i := range widths {
+		for _, row := range rows {
+			widths[i] = max(widths[i], runewidth.StringWidth(row[i]))
+		}
+		total += widths[i] + columnGap
+	}
+	if over := total - terminalWidth(w); over > 0 {
+		widths[0] = max(widths[0]-over, min(widths[0], 8))
+	}
+	var out strings.Builder
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			line.WriteString(runewidth.FillRight(runewidth.Truncate(cell, widths[i], "…"), widths[i]+columnGap))
+		}
+		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// terminalWidth is that of the terminal w, or more than any line where w is
+// something else.
+func terminalWidth(w io.Writer) int {
+	if file, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 1 << 20
+}
