@@ -6,6 +6,20 @@ FUZZTIME ?= 10s
 # The share of statements in registry/ that its tests must run, in percent.
 COVER    ?= 85
 
+# Where install puts things: for everybody as root or with PREFIX, for this
+# user otherwise. DESTDIR goes before all of it, for packagers.
+SYSTEM := $(or $(PREFIX),$(filter 0,$(shell id -u)))
+ifneq ($(SYSTEM),)
+PREFIX    ?= /usr/local
+PLUGINDIR ?= $(PREFIX)/libexec/docker/cli-plugins
+BINDIR    ?= $(PREFIX)/bin
+SHAREDIR  ?= $(PREFIX)/share
+else
+PLUGINDIR ?= $(or $(DOCKER_CONFIG),$(HOME)/.docker)/cli-plugins
+BINDIR    ?= $(HOME)/.local/bin
+SHAREDIR  ?= $(or $(XDG_DATA_HOME),$(HOME)/.local/share)
+endif
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -16,6 +30,41 @@ help: ## show this list
 build: ## build docker-gitea and docker-credential-gitea into bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -tags "$(TAGS)" -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/...
+
+.PHONY: share
+share: ## write manual pages and completions into bin/share
+	@rm -rf bin/share
+	go run ./test/cmd/dist -version "$(VERSION)" share bin/share
+
+# Under sudo nothing is built: root may have no Go, and should not need it.
+.PHONY: install
+install: $(if $(SUDO_UID),,build share) ## install for this user; as root or with PREFIX for everybody; DESTDIR
+	@test -x bin/docker-gitea && test -d bin/share || { echo "run \`make build share\` first"; exit 1; }
+	install -d "$(DESTDIR)$(PLUGINDIR)" "$(DESTDIR)$(BINDIR)"
+	install bin/docker-gitea "$(DESTDIR)$(PLUGINDIR)/docker-gitea"
+	ln -sf "$(PLUGINDIR)/docker-gitea" "$(DESTDIR)$(BINDIR)/docker-gitea"
+	ln -sf "$(PLUGINDIR)/docker-gitea" "$(DESTDIR)$(BINDIR)/docker-gitea-push"
+	install bin/docker-credential-gitea "$(DESTDIR)$(BINDIR)/docker-credential-gitea"
+	@cd bin/share && find . -type f ! -path './powershell/*' | while read -r file; do \
+		install -d "$(DESTDIR)$(SHAREDIR)/$${file%/*}" && install -m 644 "$$file" "$(DESTDIR)$(SHAREDIR)/$$file" || exit 1; \
+	done
+	@case ":$$PATH:" in *":$(BINDIR):"*) ;; *) echo "$(BINDIR) is not on PATH; docker looks for docker-credential-gitea there" ;; esac
+
+.PHONY: uninstall
+uninstall: ## remove what install installed, with the same variables
+	rm -f "$(DESTDIR)$(PLUGINDIR)/docker-gitea" "$(DESTDIR)$(BINDIR)/docker-gitea" \
+		"$(DESTDIR)$(BINDIR)/docker-gitea-push" "$(DESTDIR)$(BINDIR)/docker-credential-gitea"
+	@for name in docker-gitea docker-credential-gitea; do \
+		rm -f "$(DESTDIR)$(SHAREDIR)"/man/man1/$$name.1 "$(DESTDIR)$(SHAREDIR)"/man/man1/$$name-*.1 \
+			"$(DESTDIR)$(SHAREDIR)"/bash-completion/completions/$$name \
+			"$(DESTDIR)$(SHAREDIR)"/zsh/site-functions/_$$name \
+			"$(DESTDIR)$(SHAREDIR)"/fish/vendor_completions.d/$$name.fish; \
+	done
+
+.PHONY: dist
+dist: ## make archives and packages for every platform, or PLATFORMS="linux/amd64 …", in dist/
+	$(SERVERS) build nfpm cyclonedx-gomod
+	go run ./test/cmd/dist -version "$(VERSION)" $(PLATFORMS)
 
 .PHONY: test
 test: build servers ## run every test: units and scripts with -race, then against real servers
@@ -31,8 +80,10 @@ test-unit: ## run the tests that need no servers, quickly
 	go test ./...
 
 .PHONY: lint
-lint: ## check style and formatting
+lint: ## check style and formatting, and that everything is right for other systems too
 	$$($(SERVERS) path golangci-lint) run --build-tags e2e ./...
+	GOOS=darwin go vet ./...
+	GOOS=windows go vet ./...
 
 .PHONY: generate
 generate: ## write generated code, schemas and tables again
@@ -40,6 +91,7 @@ generate: ## write generated code, schemas and tables again
 		output:object:dir=registry/v1alpha1 output:crd:dir=registry/v1alpha1/crd
 	go test ./registry/v1alpha1 -run TestSchemas -update
 	go test ./plugin -run TestOptionsAreDocumented -update
+	go run ./test/cmd/notice >NOTICE.new && mv NOTICE.new NOTICE
 
 .PHONY: cover
 cover: ## print how much of registry/ its tests cover; fail below COVER percent

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -23,45 +24,52 @@ import (
 // trustSettings are the options of the trust command.
 type trustSettings struct {
 	fingerprint string
-	caFile      string
-	list        bool
+	list, json  bool
 }
 
 func (a *app) newTrustCommand() *cobra.Command {
 	var s trustSettings
 	command := &cobra.Command{
-		Use:   "trust [OPTIONS] HOST",
+		Use:   "trust [OPTIONS] HOST [FILE]",
 		Short: "Pin the certificate of a registry",
 		Long: `Pin the certificate of a registry, for that host and port alone.
 
 It shows the server's certificate and the authority that signed it, and pins
 the authority, or the certificate itself where it has none, once you say that
-the SHA-256 is the right one. From then on no other is accepted there, by
-docker-gitea and docker-credential-gitea; docker itself is not concerned.`,
+the SHA-256 is the right one. With a FILE, it pins what is in that without a
+connection: PEM, or a Kubernetes secret in YAML or JSON; "-" is standard input.
+From then on no other is accepted there, by docker-gitea and
+docker-credential-gitea; docker itself is not concerned.`,
 		Example: `  docker gitea trust git.example.com
   docker gitea trust --fingerprint 74abd95d…e12fb3 git.example.com
 
   # The authority of idpbuilder
   kubectl get secret -n default idpbuilder-cert -o yaml |
-    docker gitea trust --ca-file - gitea.cnoe.localtest.me:8443`,
+    docker gitea trust gitea.cnoe.localtest.me:8443 -`,
 		DisableFlagsInUseLine: true,
 		Args: func(_ *cobra.Command, args []string) error {
-			if !s.list && len(args) != 1 || s.list && len(args) != 0 {
+			switch {
+			case s.list && (len(args) != 0 || s.fingerprint != ""):
+				return usageError{errors.New("--list stands alone")}
+			case s.json && !s.list:
+				return usageError{errors.New("--json goes with --list")}
+			case !s.list && len(args) != 1 && len(args) != 2:
 				return usageError{errors.New("one HOST is needed, or --list")}
+			case len(args) == 2 && s.fingerprint != "":
+				return usageError{errors.New("--fingerprint and a FILE exclude each other")}
 			}
 			return nil
 		},
 		RunE: func(command *cobra.Command, args []string) error {
 			if s.list {
-				return a.listPins()
+				return a.listPins(s.json)
 			}
-			return a.trust(command.Context(), s, args[0])
+			return a.trust(command.Context(), s.fingerprint, args)
 		},
 	}
 	command.Flags().StringVar(&s.fingerprint, "fingerprint", "", "Pin without a question what has this SHA-256")
-	command.Flags().StringVar(&s.caFile, "ca-file", "", `Pin what is in this PEM file or Kubernetes secret ("-": standard input)`)
 	command.Flags().BoolVar(&s.list, "list", false, "List what is pinned")
-	command.MarkFlagsMutuallyExclusive("fingerprint", "ca-file", "list")
+	command.Flags().BoolVar(&s.json, "json", false, "List as JSON")
 	return command
 }
 
@@ -93,19 +101,20 @@ func (a *app) newUntrustCommand() *cobra.Command {
 	}
 }
 
-// trust pins what the options name, or what the server shows.
-func (a *app) trust(ctx context.Context, s trustSettings, address string) error {
-	host, err := registry.NormalizeHost(address)
+// trust pins for the host in args what is in the file there, or what the
+// server shows.
+func (a *app) trust(ctx context.Context, fingerprint string, args []string) error {
+	host, err := registry.NormalizeHost(args[0])
 	if err != nil {
 		return usageError{err}
 	}
-	wanted, err := parseFingerprint(s.fingerprint)
+	wanted, err := parseFingerprint(fingerprint)
 	if err != nil {
 		return err
 	}
 	var certificates []*x509.Certificate
-	if s.caFile != "" {
-		certificates, err = a.givenCertificates(ctx, s.caFile)
+	if len(args) == 2 {
+		certificates, err = a.givenCertificates(ctx, args[1])
 	} else {
 		certificates, err = a.shownCertificate(ctx, host, wanted)
 	}
@@ -158,10 +167,11 @@ func (a *app) shownCertificate(ctx context.Context, host, wanted string) ([]*x50
 			host, registry.Fingerprint(chain[0]), registry.Fingerprint(authority))
 	}
 	describeCertificate(a.Stderr, host+" shows the certificate", chain[0])
-	if authority != chain[0] {
-		describeCertificate(a.Stderr, "signed by the authority", authority)
+	for i := 1; i <= slices.Index(chain, authority); i++ {
+		describeCertificate(a.Stderr, "signed by the authority", chain[i])
 	}
-	if err := a.confirm(ctx, fmt.Sprintf("Pin SHA-256 %s…%s for %s? Compare it with what the server's owner says. [y/N] ",
+	_, _ = fmt.Fprintln(a.Stderr, "Compare the last SHA-256 with what the server's owner says.")
+	if err := a.confirm(ctx, fmt.Sprintf("Pin %s…%s for %s? [y/N] ",
 		registry.Fingerprint(authority)[:8], registry.Fingerprint(authority)[56:], host),
 		"if this is the right one: --fingerprint "+registry.Fingerprint(authority)); errors.Is(err, errNo) {
 		return nil, errors.New("nothing was pinned")
@@ -173,14 +183,10 @@ func (a *app) shownCertificate(ctx context.Context, host, wanted string) ([]*x50
 
 func describeCertificate(w io.Writer, title string, c *x509.Certificate) {
 	_, _ = fmt.Fprintln(w, title)
-	names := strings.Join(c.DNSNames, ", ")
-	for _, ip := range c.IPAddresses {
-		names = strings.TrimPrefix(names+", "+ip.String(), ", ")
-	}
 	for _, line := range [][2]string{
 		{"subject", c.Subject.String()},
 		{"issuer", c.Issuer.String()},
-		{"names", names},
+		{"names", strings.Join(certificateNames(c), ", ")},
 		{"valid", c.NotBefore.UTC().Format(time.DateOnly) + " to " + c.NotAfter.UTC().Format(time.DateOnly)},
 		{"SHA-256", registry.Fingerprint(c)},
 	} {
@@ -188,6 +194,14 @@ func describeCertificate(w io.Writer, title string, c *x509.Certificate) {
 			_, _ = fmt.Fprintf(w, "  %-8s %s\n", line[0], registry.Printable(line[1]))
 		}
 	}
+}
+
+func certificateNames(c *x509.Certificate) []string {
+	names := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	return names
 }
 
 // errNo: the user did not say yes.
@@ -251,12 +265,16 @@ func parseCertificates(content []byte) ([]*x509.Certificate, error) {
 		return certificates, nil
 	}
 	var secret struct {
-		Kind string            `json:"kind"`
-		Data map[string][]byte `json:"data"`
+		Kind  string            `json:"kind"`
+		Data  map[string][]byte `json:"data"`
+		Items []any             `json:"items"`
 	}
 	encoded, err := yamlToJSON(content)
 	if err == nil {
 		err = json.Unmarshal(encoded, &secret)
+	}
+	if err == nil && secret.Kind == "List" {
+		return nil, fmt.Errorf("a list of %d Kubernetes objects: give the one secret", len(secret.Items))
 	}
 	if err != nil || secret.Kind != "Secret" {
 		return nil, fmt.Errorf("neither a Kubernetes secret, nor PEM: %w", pemErr)
@@ -271,17 +289,40 @@ func parseCertificates(content []byte) ([]*x509.Certificate, error) {
 	return []*x509.Certificate{registry.Authority(chain)}, nil
 }
 
-func (a *app) listPins() error {
+// pinnedCertificate is a certificate in the list of pins, as JSON has it.
+type pinnedCertificate struct {
+	Host      string    `json:"host"`
+	Subject   string    `json:"subject"`
+	Issuer    string    `json:"issuer"`
+	Names     []string  `json:"names,omitempty"`
+	NotBefore time.Time `json:"notBefore"`
+	NotAfter  time.Time `json:"notAfter"`
+	SHA256    string    `json:"sha256"`
+}
+
+func (a *app) listPins(asJSON bool) error {
 	pins, err := registry.Pins()
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(a.Stdout, 0, 0, 3, ' ', 0)
-	_, _ = fmt.Fprintln(w, "HOST\tUNTIL\tSUBJECT\tSHA-256")
+	list := []pinnedCertificate{}
 	for _, pin := range pins {
 		for _, c := range pin.Certificates {
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", pin.Host, c.NotAfter.UTC().Format(time.DateOnly), registry.Printable(c.Subject.String()), registry.Fingerprint(c))
+			list = append(list, pinnedCertificate{
+				pin.Host, c.Subject.String(), c.Issuer.String(), certificateNames(c),
+				c.NotBefore.UTC(), c.NotAfter.UTC(), registry.Fingerprint(c),
+			})
 		}
+	}
+	if asJSON {
+		encoder := json.NewEncoder(a.Stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(list)
+	}
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 3, ' ', 0)
+	_, _ = fmt.Fprintln(w, "HOST\tUNTIL\tSUBJECT\tSHA-256")
+	for _, c := range list {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Host, c.NotAfter.Format(time.DateOnly), registry.Printable(c.Subject), c.SHA256)
 	}
 	return w.Flush()
 }

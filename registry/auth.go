@@ -82,8 +82,11 @@ func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // own reports whether u is of the registry's own origin.
-func (a *authorizer) own(u *url.URL) bool {
-	return u.Scheme == a.endpoint.scheme && canonicalHost(u) == a.endpoint.host
+func (a *authorizer) own(u *url.URL) bool { return a.endpoint.owns(u) }
+
+// owns reports whether u is of the same origin as e.
+func (e endpoint) owns(u *url.URL) bool {
+	return u.Scheme == e.scheme && canonicalHost(u) == e.host
 }
 
 func canonicalHost(u *url.URL) string {

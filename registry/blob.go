@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,6 +93,7 @@ func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, open func() (i
 	}
 	if blob.Compress {
 		p.keepLayer(ctx, sent)
+		p.keepName(ctx, blob)
 	}
 	p.done(blob, sent, status)
 	return nil
@@ -153,8 +155,13 @@ func (c *contextReader) Read(p []byte) (int, error) {
 func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (Status, error) {
 	known, size, ok := c.complete()
 	if !ok {
-		// Short content is better sent in one request, with its digest.
-		if err := p.await(ctx, blob, c, spoolMemory+1); err != nil {
+		// Short content is better sent in one request, with its digest; so is
+		// what the registry may have already.
+		enough := int64(spoolMemory + 1)
+		if p.client.opts.Cache.named(p.client.Host(), p.ref.Repository, blob.Name) {
+			enough = 1 << 62
+		}
+		if err := p.await(ctx, blob, c, enough); err != nil {
 			return "", err
 		}
 		known, size, ok = c.complete()
@@ -166,13 +173,23 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (Status
 		return p.wouldSend(ctx, blob, c)
 	}
 	chunk, noSingle := p.limits()
-	t := &transfer{push: p, blob: blob, content: c}
-	u, err := drive(ctx, begin(known, size, chunk, p.purpose.retries, noSingle), t.attempt, p.client.opts.Backoff, t.retrying)
+	t := &transfer{push: p, blob: blob, content: c, session: p.session(blob, known, size)}
+	defer t.session.release()
+	u := begin(known, size, chunk, p.purpose.retries, noSingle)
+	if e, ok := t.session.known(p.stack.endpoint); ok {
+		u = u.resume(e.Location, e.Offset)
+	}
+	u, err := drive(ctx, u, t.attempt, p.client.opts.Backoff, t.retrying)
 	p.learn(ctx, u)
-	if err != nil {
-		if u.location != "" && u.step != stepDone {
-			t.cleanUp(ctx, u)
+	if u.step == stepDone && !u.present {
+		u.location = "" // the session has become the blob
+	}
+	if u.location == "" || !t.leave(ctx, u, err) {
+		if forgetErr := t.session.forget(); forgetErr != nil {
+			p.debug(ctx, "forget upload session", forgetErr)
 		}
+	}
+	if err != nil {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			return "", err
 		}
@@ -205,29 +222,39 @@ func (p *push) await(ctx context.Context, blob *image.Blob, c content, n int64) 
 	}
 }
 
+// session is that of a blob whose digest is known, or else the diff ID of
+// which, with the kind of compression, decides the digest.
+func (p *push) session(blob *image.Blob, known digest.Digest, size int64) *session {
+	content := known.String()
+	if content == "" && blob.Digest != "" {
+		content = blob.Digest.String() + " " + p.opts.Compression.String()
+	}
+	return p.client.opts.Cache.session(p.client.Host(), p.ref.Repository, content, size)
+}
+
 // limits are what is known of the registry by now.
 func (p *push) limits() (chunk int64, noSingle bool) {
 	p.client.mu.Lock()
 	defer p.client.mu.Unlock()
-	chunk = p.opts.ChunkSize
-	if chunk == 0 || p.client.chunk > 0 && p.client.chunk < chunk {
-		chunk = p.client.chunk
-	}
-	return chunk, p.client.noSingle
+	return cmp.Or(p.opts.ChunkSize, p.client.chunk), p.client.noSingle
 }
 
 // learn keeps what an upload found out, for the next ones.
 func (p *push) learn(ctx context.Context, u upload) {
 	p.client.mu.Lock()
 	p.client.noSingle = p.client.noSingle || u.noSingle
-	found := u.step == stepDone && u.chunk > 0 && u.chunk != p.opts.ChunkSize && u.chunk != p.client.chunk
+	found := u.step == stepDone && u.limited && u.chunk != p.client.chunk
 	if found {
 		p.client.chunk = u.chunk
 	}
 	p.client.mu.Unlock()
 	if found {
-		p.note("something in front of the registry refuses large requests; sending chunks of at most %d MiB", u.chunk>>20)
-		if err := p.client.opts.Cache.keepHost(p.client.Host(), hostEntry{Chunk: u.chunk}); err != nil {
+		d := Diagnose(u.refusal)
+		if d.Cause == "" {
+			d = Diagnosis{"something in front of the registry ends large requests", "look for its limit on request bodies, and its timeouts"}
+		}
+		p.note("%s; sending parts of at most %d MiB (%s)", d.Cause, u.chunk>>20, d.Hint)
+		if err := p.client.opts.Cache.keepHost(p.client.Host(), u.chunk); err != nil {
 			p.debug(ctx, "remember the chunk size", err)
 		}
 	}
@@ -238,6 +265,7 @@ type transfer struct {
 	push    *push
 	blob    *image.Blob
 	content content
+	session *session
 }
 
 func (t *transfer) retrying(u upload, wait time.Duration) {
@@ -257,6 +285,11 @@ func (t *transfer) event(status Status, e Event) {
 
 // attempt is one step of the upload machine: one request.
 func (t *transfer) attempt(ctx context.Context, u upload) outcome {
+	if u.location != "" && u.step != stepAbandon {
+		if err := t.session.keep(t.push.stack.endpoint, u); err != nil {
+			t.push.debug(ctx, "remember upload session", err)
+		}
+	}
 	switch u.step {
 	case stepSingle:
 		address := t.start(url.Values{"mount": {u.digest.String()}, "digest": {u.digest.String()}})
@@ -447,14 +480,28 @@ func (t *transfer) perform(u upload, req *http.Request) outcome {
 	return o
 }
 
-// cleanUp removes the session of an upload that has failed or was cancelled.
-func (t *transfer) cleanUp(ctx context.Context, u upload) {
+// leave decides about the session of an upload that ended with err, or turned
+// out not to be needed, and reports whether it is still there for another
+// process. One that holds nothing, or that nobody would find, is removed.
+func (t *transfer) leave(ctx context.Context, u upload, err error) bool {
+	_, remembered := t.session.known(t.push.stack.endpoint)
+	if remembered && err != nil && u.offset > 0 && outlasts(ctx, err) {
+		return true
+	}
+	return !t.cleanUp(ctx, u) && remembered
+}
+
+// cleanUp removes the session of an upload that has failed or was cancelled,
+// and reports whether the registry answered.
+func (t *transfer) cleanUp(ctx context.Context, u upload) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	u.step = stepAbandon
-	if o := t.attempt(ctx, u); o.err != nil {
+	o := t.attempt(ctx, u)
+	if o.err != nil {
 		t.push.debug(ctx, "remove upload session", o.err)
 	}
+	return o.status != 0
 }
 
 // heldBytes reads the Range of an upload's answer: "0-1023" is 1024 bytes. It

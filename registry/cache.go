@@ -40,10 +40,16 @@ type imageEntry struct {
 	Manifest  []byte `json:"manifest"`
 }
 
-// hostEntry is what was learned about a host.
+// hostEntry is what was learned about a host: the largest request body that it
+// takes, and when that was found out.
 type hostEntry struct {
-	Chunk int64 `json:"chunk"`
+	Chunk int64     `json:"chunk"`
+	Found time.Time `json:"found"`
 }
+
+// hostMemory is how long a limit is believed. A proxy may be mended, and who
+// refuses a large request says so before it is sent.
+const hostMemory = 7 * 24 * time.Hour
 
 func (c *Cache) layer(diffID digest.Digest, compression image.Compression) (layerEntry, bool) {
 	var e layerEntry
@@ -65,14 +71,17 @@ func (c *Cache) keepImage(id digest.Digest, compression image.Compression, platf
 	return c.write(e, "images", imageKey(id, compression, platform))
 }
 
-func (c *Cache) host(host string) hostEntry {
+// host is the largest request body that host took the last time; 0 is no limit.
+func (c *Cache) host(host string, now time.Time) int64 {
 	var e hostEntry
-	_ = c.read(&e, "hosts", digest.FromString(host).Encoded()) // absent is as good as zero
-	return e
+	if !c.read(&e, "hosts", digest.FromString(host).Encoded()) || now.Sub(e.Found) > hostMemory {
+		return 0
+	}
+	return max(e.Chunk, 0)
 }
 
-func (c *Cache) keepHost(host string, e hostEntry) error {
-	return c.write(e, "hosts", digest.FromString(host).Encoded())
+func (c *Cache) keepHost(host string, chunk int64) error {
+	return c.write(hostEntry{Chunk: chunk, Found: time.Now()}, "hosts", digest.FromString(host).Encoded())
 }
 
 // tagEntry is what a tag was made to point at.
@@ -120,6 +129,21 @@ func (c *Cache) Relayed(host string, diffIDs []digest.Digest) int {
 
 func (c *Cache) keepRelayed(host string, diffID digest.Digest) error {
 	return c.write(struct{}{}, "relayed", relayedKey(host, diffID))
+}
+
+// named reports whether a layer of that name in its archive was sent to a
+// repository of host before. Another layer may have the name by now: it is
+// worth waiting for the digest, and no more.
+func (c *Cache) named(host, repository, name string) bool {
+	return c.read(&struct{}{}, "names", namedKey(host, repository, name))
+}
+
+func (c *Cache) keepNamed(host, repository, name string) error {
+	return c.write(struct{}{}, "names", namedKey(host, repository, name))
+}
+
+func namedKey(host, repository, name string) string {
+	return digest.FromString(fmt.Sprintf("%s %s %s", host, repository, name)).Encoded()
 }
 
 func relayedKey(host string, diffID digest.Digest) string {

@@ -3,6 +3,7 @@ package registry
 import (
 	"crypto/x509"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -215,8 +216,21 @@ var diagnoses = []diagnosis{
 		"Cloudflare in front of {host} refuses request bodies of more than 100 MB (in most plans)", "--chunk-size 90MB; or a name for {host} that does not pass through Cloudflare",
 	},
 	{
+		"413 from nginx", tooLargeFor("nginx", "openresty"),
+		"a request body was larger than {server} in front of {host} allows", "on the proxy, client_max_body_size 0; until then, --chunk-size sends smaller requests",
+	},
+	{
+		"413 from Caddy", tooLargeFor("caddy"),
+		"a request body was larger than {server} in front of {host} allows", "on the proxy, raise max_size of request_body; until then, --chunk-size sends smaller requests",
+	},
+	{
+		"413 from Apache", tooLargeFor("apache"),
+		"a request body was larger than {server} in front of {host} allows", "on the proxy, LimitRequestBody 0; until then, --chunk-size sends smaller requests",
+	},
+	{
 		"413", is(ErrTooLarge),
-		"a request body was larger than {server} in front of the registry allows", "set client_max_body_size 0 (nginx) or the like; --chunk-size sends smaller requests",
+		"a request body was larger than {server} in front of the registry allows",
+		"raise its limit on request bodies (maxRequestBodyBytes in Traefik, proxy-body-size in an ingress of Kubernetes); until then, --chunk-size sends smaller requests",
 	},
 	{
 		"429", is(ErrRateLimited),
@@ -282,6 +296,14 @@ var diagnoses = []diagnosis{
 		"nothing to push", is(ErrNoSource),
 		"there is neither an image file nor a daemon", "name a tar, a directory, or an image of the daemon",
 	},
+}
+
+// tooLargeFor fits a 413 of one of these servers, whatever their version.
+func tooLargeFor(servers ...string) func(failure) bool {
+	return func(f failure) bool {
+		name := strings.ToLower(f.answer.Server)
+		return f.is(ErrTooLarge) && slices.ContainsFunc(servers, func(s string) bool { return strings.HasPrefix(name, s) })
+	}
 }
 
 func is(kind error) func(failure) bool { return func(f failure) bool { return f.is(kind) } }

@@ -21,8 +21,8 @@
 //   - push.go: one push from its start to its end; blob.go: one blob, driven by
 //     the state machine in upload.go, which does no I/O; content.go and
 //     spool.go: what can be sent again; manifest.go: manifests and tags;
-//     known.go and cache.go: what need not be sent at all; relay.go: a daemon's
-//     own push, passed on
+//     known.go and cache.go: what need not be sent at all; session.go: where
+//     another process goes on; relay.go: a daemon's own push, passed on
 //   - response.go: the one place that knows what an answer means; diagnose.go
 //     and its table in diagnoses.go: what to say about it
 //   - browse.go: what the registry holds, read and deleted; and the way to the

@@ -174,6 +174,17 @@ func (p *push) keepLayer(ctx context.Context, sent image.Sent) {
 	}
 }
 
+// keepName notes that the registry got a layer whose name tells nothing of its
+// content, but which engines before 25.0 give to one layer alone.
+func (p *push) keepName(ctx context.Context, blob *image.Blob) {
+	if blob.Digest != "" {
+		return
+	}
+	if err := p.client.opts.Cache.keepNamed(p.client.Host(), p.ref.Repository, blob.Name); err != nil {
+		p.debug(ctx, "remember layer", err)
+	}
+}
+
 // mount asks the registry for a blob that it may hold for another package and
 // reports whether it is in the repository now. (Gitea 1.26 needs no "from";
 // other registries then answer with an upload session, which is removed.)

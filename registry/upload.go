@@ -56,6 +56,10 @@ type upload struct {
 	// noSingle: the registry does not know uploads in one request.
 	noSingle bool
 
+	// looked: the registry was asked whether it has the blob, which a single
+	// request does by itself. looking: stepVerify is that question.
+	looked, looking bool
+
 	// location is the session's address; empty without one.
 	location string
 	// offset is how many bytes the session is known to hold.
@@ -72,6 +76,10 @@ type upload struct {
 	mismatches int
 	// lastCut is where the connection was cut the last time.
 	lastCut int64
+	// limited: something refuses large requests. refusal is its answer, where
+	// it gave one.
+	limited bool
+	refusal error
 	// wait is how long to wait before the step: the server's wish, or -1 for
 	// the client's backoff.
 	wait time.Duration
@@ -109,8 +117,16 @@ const minChunkSize = 1 << 20
 // begin is the first state of a blob. size is -1 when it is not known yet.
 func begin(d digest.Digest, size, chunk int64, retries int, noSingle bool) upload {
 	u := upload{digest: d, size: size, chunk: chunk, retries: retries, noSingle: noSingle}
-	u.step = u.first()
-	return u
+	if noSingle {
+		return u.look(stepStart)
+	}
+	return u.to(u.first())
+}
+
+// resume makes u begin with a session that another process left behind.
+func (u upload) resume(location string, offset int64) upload {
+	u.location, u.offset = location, offset
+	return u.to(stepQuery)
 }
 
 // first is the step with which a new try begins.
@@ -119,6 +135,17 @@ func (u upload) first() step {
 		return stepSingle
 	}
 	return stepStart
+}
+
+// look asks whether the registry has the blob, once, before it is sent by
+// another way than a single request. (Gitea answers ?mount= with that; others
+// want to be told from where.)
+func (u upload) look(otherwise step) upload {
+	if u.looked || u.size < 0 {
+		return u.to(otherwise)
+	}
+	u.looked, u.looking = true, true
+	return u.to(stepVerify)
 }
 
 func (u upload) fits(size int64) bool { return u.chunk == 0 || size <= u.chunk }
@@ -179,7 +206,7 @@ func (u upload) afterStart(o outcome) upload {
 		if u.chunk > 0 {
 			u.chunk = max(u.chunk, o.minChunk)
 		}
-		return u.to(u.send())
+		return u.look(u.send())
 	}
 	return u.failed(o)
 }
@@ -187,6 +214,8 @@ func (u upload) afterStart(o outcome) upload {
 // send is the step that brings the session nearer to its end.
 func (u upload) send() step {
 	switch {
+	case u.size >= 0 && u.offset > u.size:
+		return stepAbandon // it is not this content's
 	case u.size >= 0 && (u.offset == u.size || u.offset == 0 && u.fits(u.size)):
 		return stepCommit
 	case u.chunk > 0 || u.offset > 0:
@@ -223,10 +252,13 @@ func (u upload) afterCommit(o outcome) upload {
 }
 
 func (u upload) afterQuery(o outcome) upload {
-	if o.status != http.StatusNoContent && o.status != http.StatusAccepted && o.status != http.StatusOK {
-		if errors.Is(o.err, ErrUploadUnknown) || o.status == http.StatusNotFound {
-			return u.restart()
-		}
+	switch {
+	case o.status == http.StatusNoContent, o.status == http.StatusAccepted, o.status == http.StatusOK:
+	case errors.Is(o.err, ErrUploadUnknown), o.status == http.StatusNotFound:
+		return u.restart()
+	case o.status != http.StatusInternalServerError && temporary(o.err):
+		return u.failed(o) // nothing is known of the session yet
+	default:
 		return u.to(stepAbandon)
 	}
 	if o.location != "" {
@@ -248,7 +280,14 @@ func (u upload) afterQuery(o outcome) upload {
 func (u upload) afterVerify(o outcome) upload {
 	switch {
 	case o.status == http.StatusOK:
+		u.present = u.present || u.looking
 		return u.to(stepDone)
+	case u.looking && o.status != 0 && !temporaryStatus(o.status):
+		u.looking, u.err = false, nil
+		if u.location == "" {
+			return u.to(stepStart)
+		}
+		return u.to(u.send())
 	case o.status == http.StatusNotFound && u.location != "":
 		return u.to(stepQuery)
 	case o.status == http.StatusNotFound:
@@ -325,11 +364,7 @@ func (u upload) again(o outcome) upload {
 			return u.to(stepVerify)
 		}
 		return u.to(stepQuery)
-	case stepQuery:
-		if u.resumed {
-			return u.to(stepAbandon)
-		}
-	case stepStart, stepVerify, stepAbandon, stepDone, stepFailed:
+	case stepStart, stepQuery, stepVerify, stepAbandon, stepDone, stepFailed:
 	}
 	return u
 }
@@ -344,7 +379,10 @@ func (u upload) tooLarge(o outcome) upload {
 		return u.to(stepFailed)
 	}
 	u = u.shrink(limit)
-	u.failures = 0
+	u.failures, u.limited, u.refusal = 0, true, o.err
+	if u.offset > 0 {
+		return u.to(stepQuery) // what was refused did not harm what is there
+	}
 	return u.anew()
 }
 
@@ -372,15 +410,24 @@ func (u upload) shrink(limit int64) upload {
 	return u
 }
 
-// cutAgain reports whether the connection broke at about the same place as
-// the last time: the sign of a proxy that refuses large bodies by closing.
+// maxCuts is how often a large request may break off before smaller ones are
+// tried, wherever it broke off: a proxy that answers 413 early and closes may
+// be seen only as a connection that fails.
+const maxCuts = 3
+
+// cutAgain reports whether the next requests had better be smaller. Breaking
+// off at about the same place as the last time is the sign of a proxy that
+// refuses large bodies by closing.
 func (u *upload) cutAgain(o outcome) bool {
 	last := u.lastCut
 	u.lastCut = o.sent
-	if u.step != stepSingle && u.step != stepStream && u.step != stepCommit && u.step != stepChunk {
+	if o.body <= minChunkSize || u.chunk == minChunkSize {
 		return false
 	}
-	return last > 2*minChunkSize && o.sent > last-last/16 && o.sent < last+last/16
+	if last > 2*minChunkSize && o.sent > last-last/16 && o.sent < last+last/16 {
+		u.limited = true
+	}
+	return u.limited || u.failures >= maxCuts
 }
 
 // attempt performs u.step; it is the driver's only way to the registry.

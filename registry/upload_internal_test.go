@@ -2,9 +2,9 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,11 +24,22 @@ func TestNext(t *testing.T) {
 	stream := begin("", -1, 0, 3, false)
 	session := func(s step, change func(*upload)) upload {
 		u := begin(testDigest, size, 0, 3, true)
+		u.looked, u.looking = true, false
 		u.step, u.location = s, "https://h/v2/o/n/blobs/uploads/1"
 		if change != nil {
 			change(&u)
 		}
 		return u
+	}
+	resumed := func(change func(*upload)) upload {
+		u := begin(testDigest, size, 10<<20, 3, false).resume("https://h/v2/o/n/blobs/uploads/1", 20<<20)
+		if change != nil {
+			change(&u)
+		}
+		return u
+	}
+	chunked := func(offset int64) func(*upload) {
+		return func(u *upload) { u.chunk, u.offset = 10<<20, offset }
 	}
 	ok := func(status int) outcome { return outcome{status: status, held: -1, size: -1} }
 	cut := outcome{held: -1, size: -1, body: size, sent: size / 2, err: io.ErrUnexpectedEOF}
@@ -42,9 +53,18 @@ func TestNext(t *testing.T) {
 	}{
 		{"a known digest goes in one request", single, ok(http.StatusCreated), stepDone, nil},
 		{"no byte sent: the registry had it", single, ok(http.StatusCreated), stepDone, func(u upload) bool { return u.present }},
-		{"202 to a single request: POST and PUT", single, outcome{status: 202, location: "l", held: -1, size: -1}, stepCommit, func(u upload) bool { return u.noSingle }},
+		{"202 to a single request: POST and PUT", single, outcome{status: 202, location: "l", held: -1, size: -1}, stepVerify, func(u upload) bool { return u.noSingle && u.looking }},
+		{"no single requests: look before a session is made", begin(testDigest, size, 0, 3, true), ok(http.StatusOK), stepDone, func(u upload) bool { return u.present }},
+		{"looked, and it is not there", begin(testDigest, size, 0, 3, true), answer(404, ErrOwnerUnknown), stepStart, func(u upload) bool { return !u.looking && u.err == nil }},
+		{"looked within a session, and it is not there", session(stepVerify, func(u *upload) { u.looking = true }), answer(404, ErrOwnerUnknown), stepCommit, nil},
+		{"looked within a session, and it is there", session(stepVerify, func(u *upload) { u.looking = true }), ok(http.StatusOK), stepDone, func(u upload) bool { return u.present }},
+		{"may not look", session(stepVerify, func(u *upload) { u.looking = true }), answer(403, ErrDenied), stepCommit, nil},
+		{"looking fails for now", session(stepVerify, func(u *upload) { u.looking = true }), answer(503, ErrServer), stepVerify, func(u upload) bool { return u.looking }},
 		{"405 to a single request", single, answer(405, nil), stepStart, func(u upload) bool { return u.noSingle }},
 		{"413 of a proxy: smaller requests", single, func() outcome { o := answer(413, ErrTooLarge); o.body = size; return o }(), stepStart, func(u upload) bool { return u.chunk == 95<<20 && u.failures == 0 }},
+		{"413 to the rest of a session: smaller requests, on with it", session(stepChunk, func(u *upload) { u.offset = 20 << 20 }), func() outcome { o := answer(413, ErrTooLarge); o.body = 80 << 20; return o }(), stepQuery, func(u upload) bool { return u.chunk == 48<<20 && u.limited && u.location != "" }},
+		{"413 to all of a session", session(stepCommit, nil), func() outcome { o := answer(413, ErrTooLarge); o.body = size; return o }(), stepAbandon, func(u upload) bool { return u.chunk == 95<<20 }},
+		{"early 413 seen only as a write error, the third time", func() upload { u := single; u.failures, u.lastCut = 2, 3<<20; return u }(), outcome{held: -1, size: -1, body: size, sent: 1500 << 10, err: syscall.EPIPE}, stepStart, func(u upload) bool { return u.chunk == minChunkSize && !u.limited }},
 		{"413 with the body of a full quota", single, answer(413, ErrQuota), stepFailed, nil},
 		{"413 to the smallest request", single, func() outcome { o := answer(413, ErrTooLarge); o.body = 1000; return o }(), stepFailed, nil},
 		{"403 is final", single, answer(403, ErrQuota), stepFailed, nil},
@@ -54,6 +74,28 @@ func TestNext(t *testing.T) {
 		{"a cut: again", single, cut, stepSingle, func(u upload) bool { return u.wait == backoff }},
 		{"504 after the last byte: look first", single, func() outcome { o := answer(504, ErrServer); o.body, o.sent = size, size; return o }(), stepVerify, nil},
 		{"a source that fails is final", single, outcome{held: -1, size: -1, err: errSource}, stepFailed, nil},
+		{"504 to the final PUT: look first", session(stepCommit, chunked(size)), answer(504, ErrServer), stepVerify, nil},
+		{"504 to a body cut short: ask", session(stepCommit, nil), func() outcome { o := answer(504, ErrServer); o.body, o.sent = size, size/2; return o }(), stepQuery, nil},
+		{"all held after a 504: PUT without a body", session(stepQuery, nil), outcome{status: 204, held: size, size: -1}, stepCommit, func(u upload) bool { return u.offset == size }},
+		{"500 with empty body to a chunk: ask", session(stepChunk, chunked(10<<20)), answer(500, ErrServer), stepQuery, func(u upload) bool { return u.wait == backoff }},
+		{"429: wait, then the same again", single, func() outcome { o := answer(429, ErrRateLimited); o.body = size; return o }(), stepSingle, func(u upload) bool { return u.wait == backoff }},
+		{"503 to the start of a session", session(stepStart, nil), answer(503, ErrServer), stepStart, func(u upload) bool { return u.wait == backoff }},
+		{"401 after the token was renewed is final", session(stepChunk, chunked(10<<20)), answer(401, ErrUnauthorized), stepFailed, nil},
+		{"a source shorter than what the session holds", session(stepChunk, chunked(20<<20)), outcome{status: 202, held: -1, digest: testDigest, size: 15 << 20}, stepAbandon, nil},
+		{"the session of another process: ask", resumed(nil), outcome{status: 204, held: 20 << 20, size: -1}, stepChunk, func(u upload) bool { return u.offset == 20<<20 && u.resumed }},
+		{"another process's, and the registry got more", resumed(nil), outcome{status: 204, held: 25 << 20, size: -1}, stepChunk, func(u upload) bool { return u.offset == 25<<20 }},
+		{"another process's, off by one", resumed(nil), outcome{status: 204, held: 20<<20 + 1, size: -1}, stepChunk, func(u upload) bool { return u.offset == 20<<20 }},
+		{"another process's, and it moved", resumed(nil), outcome{status: 204, held: 20 << 20, location: "l2", size: -1}, stepChunk, func(u upload) bool { return u.location == "l2" }},
+		{"another process's, all there", resumed(nil), outcome{status: 204, held: size, size: -1}, stepCommit, func(u upload) bool { return u.offset == size }},
+		{"another process's, gone", resumed(nil), answer(404, ErrUploadUnknown), stepStart, func(u upload) bool { return u.location == "" && u.offset == 0 }},
+		{"another process's, refused", resumed(nil), answer(400, nil), stepAbandon, nil},
+		{"another process's, 416", resumed(nil), answer(416, nil), stepAbandon, nil},
+		{"another process's, and the server fails", resumed(nil), answer(500, ErrServer), stepAbandon, nil},
+		{"another process's, and the proxy fails: ask again", resumed(nil), answer(502, ErrServer), stepQuery, func(u upload) bool { return u.wait == backoff && u.failures == 1 }},
+		{"another process's, and no answer: ask again", resumed(nil), outcome{held: -1, size: -1, err: io.ErrUnexpectedEOF}, stepQuery, func(u upload) bool { return u.wait == backoff }},
+		{"another process's, nothing there", resumed(nil), ok(http.StatusNoContent), stepAbandon, nil},
+		{"another process's, poisoned", resumed(func(u *upload) { u.step, u.resumed = stepChunk, true }), answer(500, ErrServer), stepQuery, nil},
+		{"another process's, of other content", resumed(func(u *upload) { u.step, u.resumed, u.offset = stepCommit, true, size }), answer(400, ErrDigestMismatch), stepAbandon, nil},
 		{"an unknown digest needs a session", stream, outcome{status: 202, location: "l", held: -1, size: -1}, stepStream, nil},
 		{"a mount", session(stepStart, nil), ok(http.StatusCreated), stepDone, func(u upload) bool { return u.present }},
 		{"a stream that ended", func() upload { u := stream; u.step, u.location = stepStream, "l"; return u }(), outcome{status: 202, held: size, body: size, digest: testDigest, size: size}, stepCommit, func(u upload) bool { return u.offset == size }},
@@ -93,12 +135,15 @@ func TestNext(t *testing.T) {
 
 func TestRetryAfterReachesTheWait(t *testing.T) {
 	t.Parallel()
-	o := answer(503, ErrServer)
-	var e *Error
-	errors.As(o.err, &e)
-	e.RetryAfter = 7 * time.Second
-	if got := begin(testDigest, 1, 0, 3, false).next(o).wait; got != 7*time.Second {
-		t.Errorf("got %v, want 7s", got)
+	date := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+		for _, value := range []string{"7", date.Add(7 * time.Second).Format(http.TimeFormat)} {
+			err := answered("upload blob", status, http.Header{"Retry-After": {value}, "Date": {date.Format(http.TimeFormat)}}, "")
+			got := begin(testDigest, 1, 0, 3, false).next(outcome{status: status, held: -1, size: -1, body: 1, err: err})
+			if got.step != stepSingle || got.wait != 7*time.Second {
+				t.Errorf("%d, %q: got %v after %v, want %v after 7s", status, value, got.step, got.wait, stepSingle)
+			}
+		}
 	}
 }
 

@@ -371,10 +371,10 @@ func TestCredentialHelperTrust(t *testing.T) {
 	if out, err := d.try(t, token, credhelperName, login...); err == nil || !strings.Contains(out, "docker gitea trust "+g.Host) {
 		t.Errorf("before it is trusted: got %v: %s", err, out)
 	}
-	d.run(t, "", plugin, "trust", "--ca-file", g.CAFile, g.Host)
+	d.run(t, "", plugin, "trust", g.Host, g.CAFile)
 	d.run(t, token, credhelperName, login...)
 	d.run(t, "", plugin, "untrust", g.Host)
-	d.run(t, "", plugin, "trust", "--ca-file", other.CAFile, g.Host)
+	d.run(t, "", plugin, "trust", g.Host, other.CAFile)
 	out, err := d.try(t, token, credhelperName, login...)
 	if err == nil || !strings.Contains(out, "has changed: pinned is SHA-256") || !strings.Contains(out, "docker gitea untrust "+g.Host) {
 		t.Errorf("with another one pinned: got %v: %s", err, out)

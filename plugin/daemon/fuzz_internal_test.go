@@ -70,8 +70,7 @@ func FuzzContext(f *testing.F) {
 		}
 		endpoint, err := fromContext(config, name)
 		if err != nil {
-			var known *ContextError
-			if !errors.As(err, &known) {
+			if _, known := errors.AsType[*ContextError](err); !known {
 				t.Errorf("got %v, want a *ContextError", err)
 			}
 			return

@@ -24,7 +24,7 @@ const (
 type Compression struct {
 	// Algorithm is [Gzip], [Zstd] or [None]. Empty means gzip.
 	Algorithm string `json:"algorithm,omitempty"`
-	// Level is 1 (fastest) to 9 for gzip, to 22 for zstd. Zero means 3 for
+	// Level is 1 (fastest) to 9 for gzip, to 22 for zstd. Zero means 6 for
 	// gzip and 1 for zstd.
 	Level int `json:"level,omitempty"`
 }
@@ -57,7 +57,7 @@ func (c Compression) Validate() error {
 	return nil
 }
 
-// String gives algorithm and level, defaults filled in: "gzip:3". Equal
+// String gives algorithm and level, defaults filled in: "gzip:6". Equal
 // strings mean equal output for equal input.
 func (c Compression) String() string {
 	if c.algorithm() == None {
@@ -69,19 +69,16 @@ func (c Compression) String() string {
 func (c Compression) algorithm() string { return cmp.Or(c.Algorithm, Gzip) }
 
 func (c Compression) level() int {
-	return cmp.Or(c.Level, map[string]int{Gzip: 3, Zstd: 1}[c.algorithm()])
+	return cmp.Or(c.Level, map[string]int{Gzip: 6, Zstd: 1}[c.algorithm()])
 }
 
-// What one writer holds at a time. gzip compresses blocks side by side, each
-// with the end of the one before as its dictionary: the size of a block decides
-// the output and has to stay, their number only the memory: at most 12 MiB at
-// the default level. Blocks of 1 MiB were no faster, 0.03 % smaller and held
-// three times as much. zstd holds 4 MiB, and 40 MiB from level 10 on.
+// gzip compresses blocks side by side, each with the end of the one before as
+// its dictionary: the size of a block decides the output and has to stay, their
+// number only the memory: at most 12 MiB at the default level. Blocks of 1 MiB
+// were no faster, 0.03 % smaller and held three times as much.
 const (
-	gzipBlock   = 256 << 10
-	gzipBlocks  = 4
-	zstdWindow  = 1 << 20
-	zstdThreads = 2
+	gzipBlock  = 256 << 10
+	gzipBlocks = 4
 )
 
 // NewWriter returns a writer that compresses to w. The output depends on the
@@ -94,10 +91,7 @@ func (c Compression) NewWriter(w io.Writer) (io.WriteCloser, error) {
 	}
 	switch c.algorithm() {
 	case Zstd:
-		return zstd.NewWriter(w,
-			zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(c.level())),
-			zstd.WithEncoderConcurrency(zstdThreads),
-			zstd.WithWindowSize(zstdWindow))
+		return newFrames(w, zstd.EncoderLevelFromZstd(c.level()))
 	case None:
 		return nopCloser{w}, nil
 	}

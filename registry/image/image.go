@@ -22,7 +22,8 @@
 //     choosing. json.go refuses documents that could be read in two ways.
 //   - blob.go compares what is read with its digest.
 //   - compress.go has the compressors, whose output never depends on the
-//     number of processors; decode.go takes back what they did.
+//     number of processors (frames.go is zstd's); decode.go takes back what
+//     they did.
 //   - errors.go says what is wrong with a source, naming the file and the
 //     fault.
 package image

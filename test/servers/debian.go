@@ -28,6 +28,8 @@ var packages = []struct{ name, program string }{
 	{"chromium", "chromium"},
 	{"chromium-driver", "chromedriver"},
 	{"tmux", "tmux"},
+	{"curl", "curl"},
+	{"rpm", "rpm"},
 }
 
 // systemPath returns PATH with the folders of programs for root.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -29,6 +30,8 @@ const (
 type EngineOptions struct {
 	// Args are further arguments for dockerd.
 	Args []string
+	// HostsFile is what the engine sees in place of /etc/hosts.
+	HostsFile string
 }
 
 // Engine is a running Docker engine without networks, with a data folder and
@@ -77,6 +80,10 @@ func StartEngine(ctx context.Context, store Store, opts EngineOptions) (*Engine,
 		}, args...),
 		env: []string{"PATH=" + path, "HOME=" + dir},
 		dir: dir, mounts: true,
+	}
+	if opts.HostsFile != "" {
+		e.command.args = slices.Concat([]string{"-c", `mount --bind "$0" /etc/hosts && exec "$@"`, opts.HostsFile, daemon}, e.command.args)
+		e.command.path = "/bin/sh"
 	}
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(err, e.Stop())

@@ -88,12 +88,7 @@ func (g *Gitea) setUp(ctx context.Context, static string, opts GiteaOptions) err
 		return fmt.Errorf("write app.ini: %w", err)
 	}
 	if !opts.PlainHTTP {
-		names := opts.Names
-		if names == nil {
-			names = localNames
-		}
-		if _, err := g.Command(ctx, "cert", "--ca", "--ecdsa-curve", "P256",
-			"--host", strings.Join(names, ","), "--out", g.CAFile, "--keyout", g.keyFile()); err != nil {
+		if err := g.makeCertificate(ctx, opts.Names); err != nil {
 			return err
 		}
 	}
@@ -106,6 +101,31 @@ func (g *Gitea) setUp(ctx context.Context, static string, opts GiteaOptions) err
 	}
 	g.adminToken, err = g.CreateToken(ctx, AdminUser, "all")
 	return err
+}
+
+// makeCertificate makes a self-signed certificate, by Gitea's own command.
+func (g *Gitea) makeCertificate(ctx context.Context, names []string) error {
+	if names == nil {
+		names = localNames
+	}
+	_, err := g.Command(ctx, "cert", "--ca", "--ecdsa-curve", "P256",
+		"--host", strings.Join(names, ","), "--out", g.CAFile, "--keyout", g.keyFile())
+	return err
+}
+
+// RenewCertificate restarts the server with another self-signed certificate,
+// as one comes back that makes its certificate when it starts.
+func (g *Gitea) RenewCertificate(ctx context.Context) error {
+	g.Kill()
+	if err := g.makeCertificate(ctx, nil); err != nil {
+		return err
+	}
+	client, err := trusting(g.CAFile)
+	if err != nil {
+		return err
+	}
+	g.client = client
+	return g.Restart(ctx)
 }
 
 func (g *Gitea) keyFile() string { return filepath.Join(g.Dir, "key.pem") }

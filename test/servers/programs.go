@@ -45,6 +45,16 @@ var tools = []tool{
 		flags: []string{"-ldflags=-s -w"},
 	},
 	{
+		name: "nfpm", module: "dist",
+		main: "github.com/goreleaser/nfpm/v2/cmd/nfpm", source: "github.com/goreleaser/nfpm/v2",
+		flags: []string{"-ldflags=-s -w"},
+	},
+	{
+		name: "cyclonedx-gomod", module: "dist",
+		main: "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod", source: "github.com/CycloneDX/cyclonedx-gomod",
+		flags: []string{"-ldflags=-s -w"},
+	},
+	{
 		name: "containerd", module: "engine",
 		main: "github.com/containerd/containerd/v2/cmd/containerd", source: "github.com/containerd/containerd/v2",
 		flags: []string{"-tags=no_systemd,no_btrfs,no_devmapper,no_zfs", "-ldflags=-s -w"},
@@ -109,8 +119,8 @@ func CacheDir() (string, error) {
 }
 
 // Program returns the path of a program: gitea, dockerd, containerd, docker,
-// docker-buildx, docker-credential-pass, crane, regctl, oras, golangci-lint or controller-gen, each as
-// its module under test/tools pins it; or debian-dockerd, debian-docker, docker-registry, nginx,
+// docker-buildx, docker-credential-pass, crane, regctl, oras, golangci-lint, controller-gen, nfpm
+// or cyclonedx-gomod, each as its module under test/tools pins it; or debian-dockerd, debian-docker, docker-registry, nginx,
 // skopeo or any other from a Debian package. One that is not there is a
 // [*MissingError].
 func Program(name string) (string, error) {

@@ -1,0 +1,20 @@
+package plugin
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// Command returns the commands as they hang below docker, for manuals. They
+// are not to be run; [Main] does that.
+func Command() *cobra.Command {
+	a := &app{System: System{
+		Getenv: func(string) string { return "" },
+		Stdout: io.Discard,
+		Stderr: io.Discard,
+	}}
+	root := a.newCommand(formDocker, nil)
+	gitea, _, _ := root.Find([]string{pluginName})
+	return gitea
+}
