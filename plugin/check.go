@@ -8,10 +8,12 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -102,29 +104,76 @@ func checkTarget(target string) (host, repository string, plainHTTP bool, err er
 }
 
 // checkDocker tells what docker's own configuration means for host: where its
-// credential comes from, and whether the certificate is one that it accepts,
-// if there is one by the checks before.
+// login is kept, and whether docker would accept the way that the registry
+// speaks, where the checks before came so far.
 func (a *app) checkDocker(ctx context.Context, host string, config *dockerconfig.Config, before []registry.Check) []registry.Check {
-	const name = "docker"
-	detail := "logins are kept by " + config.Store(host)
-	if !slices.ContainsFunc(before, func(c registry.Check) bool { return c.Name == "certificate" }) {
-		return []registry.Check{{Name: name, Outcome: registry.OutcomeOK, Detail: detail}}
+	insecure, says := a.daemonAccepts(ctx, host, config)
+	check := registry.Check{
+		Name: "docker", Outcome: registry.OutcomeOK,
+		Detail: "logins are kept by " + config.Store(host) + "; " + says,
 	}
+	found := func(name string) bool {
+		return slices.ContainsFunc(before, func(c registry.Check) bool { return c.Name == name && c.Outcome == registry.OutcomeOK })
+	}
+	switch {
+	case insecure:
+	case found("registry") && !found("certificate"):
+		check.Outcome = registry.OutcomeWarning
+		check.Diagnosis = registry.Diagnosis{
+			Cause: "docker push, pull and login speak plain HTTP to those registries alone that are among the daemon's insecure-registries",
+			Hint:  `docker gitea push needs nothing; for the daemon: "insecure-registries": ["` + host + `"] in /etc/docker/daemon.json`,
+		}
+	case slices.ContainsFunc(before, func(c registry.Check) bool { return c.Name == "certificate" }) && a.dockerRefuses(ctx, host, config):
+		check.Outcome = registry.OutcomeWarning
+		check.Diagnosis = registry.Diagnosis{
+			Cause: "docker push, pull and login would refuse the certificate: its authority is not in certs.d, nor known to this machine",
+			Hint:  "docker gitea push needs nothing; for the daemon, put the authority into /etc/docker/certs.d/" + host + "/ca.crt",
+		}
+	}
+	return []registry.Check{check}
+}
+
+// daemonTimeout is for a question that may go unanswered.
+const daemonTimeout = 5 * time.Second
+
+// daemonAccepts reports whether the daemon has host among its
+// insecure-registries, in words too. Without a daemon, which nothing here
+// needs, that is all that is said.
+func (a *app) daemonAccepts(ctx context.Context, host string, config *dockerconfig.Config) (bool, string) {
+	ctx, cancel := context.WithTimeout(ctx, daemonTimeout)
+	defer cancel()
+	info, err := a.daemonInfo(ctx, config)
+	switch {
+	case err != nil:
+		return false, "no daemon answers"
+	case info.Insecure(ctx, host):
+		return true, "the daemon accepts any certificate there, and plain HTTP (insecure-registries)"
+	}
+	return false, "the daemon wants a certificate there (insecure-registries does not have it)"
+}
+
+func (a *app) daemonInfo(ctx context.Context, config *dockerconfig.Config) (daemon.Info, error) {
+	endpoint, err := daemon.Resolve(a.globals.daemon, config, a.Getenv)
+	if err != nil {
+		return daemon.Info{}, err
+	}
+	client, err := daemon.Connect(ctx, endpoint)
+	if err != nil {
+		return daemon.Info{}, err
+	}
+	defer client.Close()
+	return client.Info(ctx)
+}
+
+// dockerRefuses reports whether docker would refuse the certificate of host.
+func (a *app) dockerRefuses(ctx context.Context, host string, config *dockerconfig.Config) bool {
 	docker, err := registry.New(registry.RegistryConfig{URL: "https://" + host, CertDirs: registry.DockerCertDirs(config.Dir)},
 		&registry.Options{Logger: a.logger(), UserAgent: programName + "/" + a.Version})
 	if err != nil {
-		return []registry.Check{registry.Failed(name, err)}
+		return true // a file in certs.d that cannot be used
 	}
-	if _, refused := errors.AsType[*registry.TLSError](docker.Health(ctx)); refused {
-		return []registry.Check{{
-			Name: name, Outcome: registry.OutcomeWarning, Detail: detail,
-			Diagnosis: registry.Diagnosis{
-				Cause: "docker push, pull and login would refuse the certificate, unless the daemon has the host among its insecure-registries",
-				Hint:  "docker gitea push needs nothing; for the daemon, put the authority into /etc/docker/certs.d/" + host + "/ca.crt",
-			},
-		}}
-	}
-	return []registry.Check{{Name: name, Outcome: registry.OutcomeOK, Detail: detail}}
+	_, refused := errors.AsType[*registry.TLSError](docker.Health(ctx))
+	return refused
 }
 
 var marks = map[registry.Outcome]string{registry.OutcomeOK: "✓", registry.OutcomeWarning: "!", registry.OutcomeFailed: "✗"}

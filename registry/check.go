@@ -198,7 +198,12 @@ func (e *examination) server(ctx context.Context) []Check {
 	if version := e.stack.version(ctx); version != "" {
 		return []Check{passed("server", version)}
 	}
-	return []Check{passed("server", "does not tell its version")}
+	for _, c := range parseChallenges(e.answer.Header.Values("WWW-Authenticate")) {
+		if c.params["service"] == "container_registry" {
+			return []Check{passed("server", "Gitea or Forgejo, which does not tell its version")}
+		}
+	}
+	return []Check{passed("server", "neither Gitea nor Forgejo, or one without its API at this place")}
 }
 
 // login gets a token with the credential.

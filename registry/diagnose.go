@@ -165,7 +165,7 @@ func describe(c *x509.Certificate) string {
 	if c == nil {
 		return "unknown"
 	}
-	return fmt.Sprintf("issuer %q, for %s, valid until %s, SHA-256 %s", clean(c.Issuer.String()), names(c), c.NotAfter.UTC().Format(time.DateOnly), Fingerprint(c))
+	return fmt.Sprintf("issuer %q, for %s, valid %s to %s, SHA-256 %s", clean(c.Issuer.String()), names(c), c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly), Fingerprint(c))
 }
 
 // Fingerprint is the SHA-256 of a certificate, in lower-case hexadecimal.

@@ -5,7 +5,8 @@
 //
 // endpoint.go finds the daemon that docker itself would use; client.go
 // connects to it; image.go asks it for images; push.go has it push them;
-// errors.go says what went wrong.
+// insecure.go tells where it does without certificates; errors.go says what
+// went wrong.
 package daemon
 
 import (

@@ -47,6 +47,8 @@ func (e *engine) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		fmt.Fprint(w, images)
 	case path == "/images/app:dev/json", path == "/images/app/json", path == "/images/111111111111/json":
 		fmt.Fprintf(w, `{"Id":%q,"RepoTags":["app:dev","app:latest"]}`, appID)
+	case path == "/info":
+		fmt.Fprint(w, `{"RegistryConfig":{"InsecureRegistryCIDRs":["::1/128","127.0.0.0/8"],"IndexConfigs":{"docker.io":{"Secure":true},"git.example.com:3000":{"Secure":false}}}}`)
 	case path == "/images/get":
 		fmt.Fprint(w, "a tar")
 	case path == "/images/broken/json":
@@ -204,6 +206,20 @@ func TestUnreachableHints(t *testing.T) {
 		err := &daemon.UnreachableError{Endpoint: daemon.Endpoint{Origin: test.origin}, Err: test.cause}
 		if got := err.Hint(); !strings.Contains(got, test.want) {
 			t.Errorf("%s: got %q, want %q", test.origin, got, test.want)
+		}
+	}
+}
+
+func TestInsecure(t *testing.T) {
+	info, err := connect(t, &engine{api: "1.41"}).Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]bool{
+		"docker.io": false, "git.example.com:3000": true, "127.0.0.1:3000": true, "127.0.0.1": true, "[::1]:3000": true, "192.0.2.1:3000": false, "no-such-host.invalid": false,
+	} {
+		if got := info.Insecure(t.Context(), host); got != want {
+			t.Errorf("%s: got %v, want %v", host, got, want)
 		}
 	}
 }

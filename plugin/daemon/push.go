@@ -18,6 +18,7 @@ type Info struct {
 	OperatingSystem string
 	DriverStatus    [][2]string
 	SecurityOptions []string
+	RegistryConfig  registryConfig
 
 	local bool
 }
