@@ -84,9 +84,10 @@ func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
 // own reports whether u is of the registry's own origin.
 func (a *authorizer) own(u *url.URL) bool { return a.endpoint.owns(u) }
 
-// owns reports whether u is of the same origin as e.
+// owns reports whether u is of the same origin as e. A name with a dot at its
+// end may be resolved in another way than the same name without.
 func (e endpoint) owns(u *url.URL) bool {
-	return u.Scheme == e.scheme && canonicalHost(u) == e.host
+	return u.Scheme == e.scheme && !strings.HasSuffix(u.Hostname(), ".") && canonicalHost(u) == e.host
 }
 
 func canonicalHost(u *url.URL) string {
