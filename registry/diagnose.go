@@ -50,6 +50,8 @@ type failure struct {
 	tls  *TLSError
 	cert *x509.Certificate
 	dns  *net.DNSError
+	// proxy is the failure of this machine's proxy; zero when it is none.
+	proxy ProxyError
 }
 
 func takeApart(err error) failure {
@@ -58,6 +60,9 @@ func takeApart(err error) failure {
 		f.answer = *answer
 	}
 	f.tls, _ = errors.AsType[*TLSError](err)
+	if proxy, ok := errors.AsType[*ProxyError](err); ok {
+		f.proxy = *proxy
+	}
 	f.dns, _ = errors.AsType[*net.DNSError](err)
 	if hostname, ok := errors.AsType[x509.HostnameError](err); ok {
 		f.cert = hostname.Certificate
@@ -96,6 +101,9 @@ func (f failure) words() []string {
 		"{host}", orElse(host, "HOST"),
 		"{owner}", orElse(owner, "OWNER"),
 		"{server}", orElse(f.answer.Server, "the server"),
+		"{proxy}", f.proxy.Proxy,
+		"{variable}", f.proxy.Variable,
+		"{status}", strconv.Itoa(f.proxy.Status),
 		"{name}", f.unknownName(),
 		"{who}", f.who(),
 		"{scope}", orElse(f.answer.Identity.Scope, "none"),
@@ -128,7 +136,7 @@ func (f failure) place() (host, path string) {
 	if f.tls != nil {
 		return f.tls.Host, ""
 	}
-	return "", ""
+	return f.proxy.Host, ""
 }
 
 func (f failure) unknownName() string {

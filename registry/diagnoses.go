@@ -53,6 +53,26 @@ var diagnoses = []diagnosis{
 		"check the port; a client certificate is given with --cert FILE --key FILE",
 	},
 	{
+		"407 from the proxy of this machine", func(f failure) bool { return f.proxy.Status == http.StatusProxyAuthRequired },
+		"the proxy {proxy}, which {variable} names, wants a credential, or another than it got",
+		"put it into the variable: {variable}=http://USER:PASSWORD@{proxy} - or go past the proxy with NO_PROXY={host}",
+	},
+	{
+		"another answer of the proxy of this machine", func(f failure) bool { return f.proxy.Status != 0 },
+		"the proxy {proxy}, which {variable} names, does not let through to {host} (it answers {status})",
+		"have it let {host} through, or go past it with NO_PROXY={host}",
+	},
+	{
+		"a proxy of this machine that cannot be reached", func(f failure) bool { return f.proxy.Proxy != "" },
+		"the proxy {proxy}, which {variable} names, cannot be reached",
+		"correct {variable}, or go past the proxy with NO_PROXY={host}",
+	},
+	{
+		"`HTTPS_PROXY` or `HTTP_PROXY` makes no sense", func(f failure) bool { return f.proxy.Variable != "" },
+		"{variable} is set to something that is no address of a proxy",
+		"set it to http://HOST:PORT, or unset it",
+	},
+	{
 		"an unknown host below `localtest.me` or another name for this machine", func(f failure) bool { return f.dns != nil && strings.HasSuffix(f.dns.Name, "localtest.me") },
 		"the name {name} stands for 127.0.0.1, but this machine's resolver does not say so: it is offline, or refuses answers that point to this machine",
 		"add a line to /etc/hosts: 127.0.0.1 and the name",

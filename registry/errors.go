@@ -182,10 +182,15 @@ func (e *TLSError) Unwrap() error { return e.Err }
 // temporary reports whether err may be gone at the next attempt: the network
 // failed, or the server said so.
 func temporary(err error) bool {
-	var answer *Error
+	var (
+		answer *Error
+		proxy  *ProxyError
+	)
 	switch {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, ErrRedirected):
 		return false
+	case errors.As(err, &proxy) && proxy.Status != 0:
+		return temporaryStatus(proxy.Status)
 	case errors.As(err, &answer):
 		return temporaryStatus(answer.Status) && !answer.Is(ErrQuota)
 	case isTLS(err):

@@ -17,7 +17,7 @@
 //     vocabulary, nothing that acts
 //   - reference.go: names and hosts, by Gitea's rules
 //   - client.go: the client; it puts the layers of transport.go together, among
-//     them auth.go (with challenge.go) and tls.go (with trust.go)
+//     them auth.go (with challenge.go), tls.go (with trust.go) and proxy.go
 //   - push.go: one push from its start to its end; blob.go: one blob, driven by
 //     the state machine in upload.go, which does no I/O; content.go and
 //     spool.go: what can be sent again; manifest.go: manifests and tags;

@@ -68,7 +68,8 @@ func NewTransport(config RegistryConfig, opts *Options) (*http.Transport, error)
 	}
 	dialer := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
+		Proxy:                  proxyOf,
+		OnProxyConnectResponse: tunnelRefused,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := dialer.DialContext(ctx, network, address)
 			if err != nil {
@@ -143,6 +144,9 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	purposeOf(ctx).requests.Add(1)
 	start := time.Now()
 	resp, err := m.base.RoundTrip(req)
+	if err = asProxyError(req, resp, err); err != nil {
+		resp = nil
+	}
 	result := ""
 	if err != nil {
 		err = asTLSError(req.URL.Host, err)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/docker/cli/cli/config/configfile"
@@ -202,6 +203,9 @@ func askHelper(ctx context.Context, name, host string, stderr io.Writer) (types.
 		return types.AuthConfig{}, nil
 	case ctx.Err() != nil:
 		return types.AuthConfig{}, ctx.Err()
+	case err != nil && strings.Contains(err.Error(), `"Secret"`):
+		// The library's message has all that the helper printed.
+		return types.AuthConfig{}, &HelperError{Program: program, Host: host, Err: errors.New("it gave a credential and failed")}
 	case err != nil:
 		return types.AuthConfig{}, &HelperError{Program: program, Host: host, Err: err}
 	}
