@@ -61,7 +61,7 @@ func (p *pusher) viaDaemon(ctx context.Context, s settings, found daemon.Image, 
 		return errors.New(fault)
 	}
 	if s.via == viaAuto {
-		known := cache().Relayed(host, diffIDs(found))
+		known := cache().Pushed(host, diffIDs(found))
 		if quicker, err := p.quicker(ctx, info, found, known); err != nil || !quicker {
 			return cmp.Or(err, errExportQuicker)
 		}
@@ -89,12 +89,12 @@ func exportOnly(s settings, info daemon.Info, found daemon.Image) string {
 }
 
 // quicker reports whether a push by the daemon beats its export, with known
-// of the image's layers, from the bottom on, pushed by it before.
+// of the image's layers, from the bottom on, pushed before in whichever way.
 //
 // The containerd store has the layers compressed, exports them slowly and
 // pushes them fast. The classic store compresses a layer that it does not
 // know on one core, three times as slowly as it exports and this program
-// compresses; what it knows costs it nothing, while its export always has
+// compresses; what is known costs nothing, while its export always has
 // everything in it.
 func (p *pusher) quicker(ctx context.Context, info daemon.Info, found daemon.Image, known int) (bool, error) {
 	switch {

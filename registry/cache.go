@@ -115,20 +115,46 @@ func (c *Cache) loopback() (loopbackEntry, bool) {
 
 func (c *Cache) keepLoopback(e loopbackEntry) error { return c.write(e, "hosts", "loopback") }
 
-// Relayed returns how many of an image's layers, from the bottom on, a daemon
-// has pushed to host before by way of [PushOptions.Via]. It need not compress
-// them again.
-func (c *Cache) Relayed(host string, diffIDs []digest.Digest) int {
+// Pushed returns how many of an image's layers, from the bottom on, were pushed
+// to host before, in whichever way. They need not be compressed again.
+func (c *Cache) Pushed(host string, diffIDs []digest.Digest) int {
 	for i, d := range diffIDs {
-		if !c.read(&struct{}{}, "relayed", relayedKey(host, d)) {
+		if !c.read(&struct{}{}, "pushed", pairKey(host, d)) {
 			return i
 		}
 	}
 	return len(diffIDs)
 }
 
-func (c *Cache) keepRelayed(host string, diffID digest.Digest) error {
-	return c.write(struct{}{}, "relayed", relayedKey(host, diffID))
+func (c *Cache) keepPushed(host string, diffID digest.Digest) error {
+	return c.write(struct{}{}, "pushed", pairKey(host, diffID))
+}
+
+// standInEntry is what a digest that a daemon uses at a loopback registry
+// stands for; see standin.go.
+type standInEntry struct {
+	DiffIDs []digest.Digest `json:"diffIDs"`
+}
+
+func (c *Cache) standsFor(repository string, d digest.Digest) []digest.Digest {
+	var e standInEntry
+	_ = c.read(&e, "standins", pairKey(repository, d)) // absent is as good as empty
+	return e.DiffIDs
+}
+
+func (c *Cache) keepStandsFor(repository string, d, diffID digest.Digest) error {
+	e := standInEntry{c.standsFor(repository, d)}
+	if slices.Contains(e.DiffIDs, diffID) {
+		return nil
+	}
+	e.DiffIDs = append(e.DiffIDs, diffID)
+	return errors.Join(c.write(e, "standins", pairKey(repository, d)), c.write(struct{}{}, "taught", pairKey(repository, diffID)))
+}
+
+// taught reports whether the daemon has a digest for a layer at the loopback
+// registry.
+func (c *Cache) taught(repository string, diffID digest.Digest) bool {
+	return c.read(&struct{}{}, "taught", pairKey(repository, diffID))
 }
 
 // named reports whether a layer of that name in its archive was sent to a
@@ -146,8 +172,8 @@ func namedKey(host, repository, name string) string {
 	return digest.FromString(fmt.Sprintf("%s %s %s", host, repository, name)).Encoded()
 }
 
-func relayedKey(host string, diffID digest.Digest) string {
-	return digest.FromString(host + " " + diffID.String()).Encoded()
+func pairKey(name string, d digest.Digest) string {
+	return digest.FromString(name + " " + d.String()).Encoded()
 }
 
 func cacheKey(id digest.Digest, compression image.Compression) string {
@@ -163,7 +189,7 @@ func (c *Cache) read(entry any, kind, key string) bool {
 	if c == nil || c.dir == "" {
 		return false
 	}
-	data, err := os.ReadFile(filepath.Join(c.dir, kind, key))
+	data, err := os.ReadFile(filepath.Join(c.dir, kind, key)) //nolint:gosec // a word of ours and a hash
 	return err == nil && json.Unmarshal(data, entry) == nil
 }
 

@@ -163,13 +163,16 @@ func (p *push) knownLayer(ctx context.Context, blob *image.Blob) (bool, error) {
 	if err != nil || !exists {
 		return false, err
 	}
-	p.done(blob, image.Sent{Digest: entry.Digest, Size: entry.Size, DiffID: blob.Digest}, StatusExists)
+	sent := image.Sent{Digest: entry.Digest, Size: entry.Size, DiffID: blob.Digest}
+	p.keepLayer(ctx, sent)
+	p.done(blob, sent, StatusExists)
 	return true, nil
 }
 
 func (p *push) keepLayer(ctx context.Context, sent image.Sent) {
 	entry := layerEntry{Digest: sent.Digest, Size: sent.Size}
-	if err := p.client.opts.Cache.keepLayer(sent.DiffID, p.opts.Compression, entry); err != nil {
+	cache := p.client.opts.Cache
+	if err := errors.Join(cache.keepLayer(sent.DiffID, p.opts.Compression, entry), cache.keepPushed(p.client.Host(), sent.DiffID)); err != nil {
 		p.debug(ctx, "remember layer", err)
 	}
 }

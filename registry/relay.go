@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -65,11 +66,14 @@ type relay struct {
 	cancel     context.CancelCauseFunc // of the push to this relay
 	sentBefore map[digest.Digest]bool  // to whichever repository; may be mounted
 	running    sync.WaitGroup          // requests
+	standIns   *standIns
 
 	// mu guards the fields below.
 	mu       sync.Mutex
 	closed   bool
 	sessions map[string]image.Sent // what an upload became so far
+	broken   map[string]bool       // uploads that were broken off
+	again    bool                  // one more push is needed
 	told     map[digest.Digest]bool
 	reached  bool
 	root     *image.Manifest
@@ -91,8 +95,9 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	defer cancel(nil)
 	r := &relay{
 		push: p, repository: repository, username: "docker-gitea", password: rand.Text(), cancel: cancel,
-		sessions: map[string]image.Sent{}, told: map[digest.Digest]bool{}, sentBefore: map[digest.Digest]bool{},
+		sessions: map[string]image.Sent{}, broken: map[string]bool{}, told: map[digest.Digest]bool{}, sentBefore: map[digest.Digest]bool{},
 	}
+	r.standIns = newStandIns(inner, r)
 	for _, diffID := range p.opts.DiffIDs {
 		if entry, found := p.client.opts.Cache.layer(diffID, p.opts.Compression); found {
 			r.sentBefore[entry.Digest] = true
@@ -105,10 +110,13 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	err = p.opts.Via(inner, Loopback{
+	to := Loopback{
 		Repository: listener.Addr().String() + "/" + repository, Tag: LoopbackTag,
 		Username: r.username, Password: r.password,
-	})
+	}
+	if err = p.opts.Via(inner, to); err == nil && r.needsMore() {
+		err = p.opts.Via(inner, to)
+	}
 	r.close()
 	// Shutdown would wait for connections that were never used.
 	closeErr := server.Close()
@@ -180,9 +188,6 @@ func (p *push) rememberRelayed(ctx context.Context, root image.Manifest) {
 	for i, diffID := range p.opts.DiffIDs {
 		layer := root.References[i+1]
 		p.keepLayer(ctx, image.Sent{DiffID: diffID, Digest: layer.Digest, Size: layer.Size})
-		if err := p.client.opts.Cache.keepRelayed(p.client.Host(), diffID); err != nil {
-			p.debug(ctx, "remember layer", err)
-		}
 	}
 }
 
@@ -236,6 +241,15 @@ func (r *relay) close() {
 	r.cancel(nil)
 }
 
+// needsMore reports, once, whether the daemon has to push again.
+func (r *relay) needsMore() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	again := r.again
+	r.again = false
+	return again
+}
+
 // refuse answers with an error of the specification ("error codes").
 func refuse(w http.ResponseWriter, status int, code, message string) {
 	type problem struct {
@@ -275,7 +289,7 @@ func (r *relay) statBlob(w http.ResponseWriter, req *http.Request) {
 	case found.Digest == "":
 		w.WriteHeader(http.StatusNotFound)
 	default:
-		r.exists(d, found.Size)
+		r.exists(found.Digest, found.Size)
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Content-Length", strconv.FormatInt(found.Size, 10))
 		w.Header().Set("Docker-Content-Digest", d.String())
@@ -286,6 +300,9 @@ func (r *relay) statBlob(w http.ResponseWriter, req *http.Request) {
 // there. (An upload whose digest is known looks by itself; a layer that moby
 // compresses once more has none.)
 func (r *relay) find(ctx context.Context, d digest.Digest) (ocispec.Descriptor, error) {
+	if found, err := r.standIns.find(d); err != nil || found.Digest != "" {
+		return found, err
+	}
 	found, err := r.push.stat(ctx, "blobs", d.String())
 	if err != nil || found.Digest != "" || !r.sentBefore[d] {
 		return found, err
@@ -344,6 +361,18 @@ func (r *relay) streamUpload(w http.ResponseWriter, req *http.Request) {
 		refuse(w, http.StatusRequestedRangeNotSatisfiable, "BLOB_UPLOAD_INVALID", "an upload is one request")
 		return
 	}
+	if r.standIns.wanted() {
+		data, whole, err := head(req.Body)
+		switch {
+		case err != nil:
+			r.fail(w, fmt.Errorf("%w: %w", errSource, err))
+			return
+		case !whole:
+			r.breakOff(w, req, id)
+			return
+		}
+		req.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), req.Body))
+	}
 	sent, err := r.passOn(req, &image.Blob{Name: id})
 	if err != nil {
 		r.fail(w, err)
@@ -355,13 +384,29 @@ func (r *relay) streamUpload(w http.ResponseWriter, req *http.Request) {
 	r.accepted(w, id, sent.Size)
 }
 
+// breakOff has enough of a layer; see standin.go.
+func (r *relay) breakOff(w http.ResponseWriter, req *http.Request, id string) {
+	r.mu.Lock()
+	r.broken[id] = true
+	r.mu.Unlock()
+	if err := breakOff(w, req, "/v2/"+r.repository+"/blobs/uploads/"+id, id); err != nil {
+		r.push.debug(req.Context(), "break off a layer", err)
+	}
+}
+
 // commitUpload ends a streamed upload, or takes a whole one: containerd knows
 // what it sends.
 func (r *relay) commitUpload(w http.ResponseWriter, req *http.Request) {
 	id := req.PathValue("id")
 	sent, known := r.session(id)
 	d, err := digest.Parse(req.URL.Query().Get("digest"))
+	r.mu.Lock()
+	broken := r.broken[id]
+	r.mu.Unlock()
 	switch {
+	case broken && err == nil:
+		r.standIns.add(d)
+		sent.Digest = d
 	case !known:
 		refuse(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "no such upload")
 		return
@@ -374,6 +419,9 @@ func (r *relay) commitUpload(w http.ResponseWriter, req *http.Request) {
 	if err != nil || d != sent.Digest {
 		refuse(w, http.StatusBadRequest, "DIGEST_INVALID", "the digest is not that of the content")
 		return
+	}
+	if !broken {
+		r.standIns.addWhole(d, sent.Size)
 	}
 	r.mu.Lock()
 	delete(r.sessions, id)
@@ -442,7 +490,7 @@ func (r *relay) putManifest(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if reference == LoopbackTag {
-		err = r.push.putTags(req.Context(), m, r.push.tags)
+		err = r.putRoot(req.Context(), m)
 	} else {
 		err = r.push.putManifest(req.Context(), m, reference)
 	}
@@ -450,12 +498,25 @@ func (r *relay) putManifest(w http.ResponseWriter, req *http.Request) {
 		r.fail(w, err)
 		return
 	}
-	if reference == LoopbackTag {
-		r.mu.Lock()
-		r.root = &m
-		r.mu.Unlock()
-	}
 	w.Header().Set("Location", "/v2/"+r.repository+"/manifests/"+reference)
 	w.Header().Set("Docker-Content-Digest", m.Descriptor.Digest.String())
 	w.WriteHeader(http.StatusCreated)
+}
+
+// putRoot points the tags of the push at the daemon's manifest, or, where that
+// names layers that the registry lacks, has them pushed.
+func (r *relay) putRoot(ctx context.Context, m image.Manifest) error {
+	resolved, again, err := r.standIns.resolve(ctx, m)
+	if err == nil && !again {
+		err = r.push.putTags(ctx, resolved, r.push.tags)
+	}
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.again = again; !again {
+		r.root = &resolved
+	}
+	return nil
 }

@@ -63,3 +63,38 @@ func addLayer(t *testing.T, dir string) {
 	servers.Need(t, err)
 	writeFile(t, path, append(dockerfile, "\nCOPY small /small\n"...))
 }
+
+// TestChangedLayer pushes an image by its export, and then with a small layer
+// more: by itself the push goes through the daemon, which has pushed none of it
+// before, and only the new layer is sent. So it is ever after.
+func TestChangedLayer(t *testing.T) {
+	plugin := filepath.Join(pluginDir(t), "docker-gitea")
+	for _, store := range []servers.Store{servers.Classic, servers.Graph} {
+		t.Run(string(store), func(t *testing.T) {
+			e, g := engine(t, store), gitea(t)
+			name := newUser(t, g)
+			token, err := g.CreateToken(t.Context(), name, "write:package")
+			servers.Need(t, err)
+			env := append(e.Env(), "HOME="+t.TempDir(), "DOCKER_GITEA_HOST="+g.Host, "DOCKER_GITEA_TOKEN="+token, "DOCKER_GITEA_CA_FILE="+g.CAFile)
+			dir := buildContext(t, 42, 20<<20)
+			tag := name + "/app:1"
+			push := func(way string) string {
+				out := run(t, append(env, "PLUGIN="+plugin, "TAG="+tag, "WAY="+way), "bash", "-c", `"$PLUGIN" gitea push --via "$WAY" --progress plain "$TAG" "$DOCKER_GITEA_HOST/$TAG" 2>&1`)
+				assertBlobs(t, pull(t, g.Server, name, servers.AdminPassword, g.Host+"/"+tag), pullWithSkopeo(t, g.Server, name, g.Host+"/"+tag))
+				return out
+			}
+			servers.Need(t, e.Build(t.Context(), tag, dir))
+			t.Log(push("export"))
+			for range 2 {
+				addLayer(t, dir)
+				servers.Need(t, e.Build(t.Context(), tag, dir))
+				out := push("auto")
+				t.Log(out)
+				// The new layer and the config; of those before, none.
+				if n := strings.Count(out, ": Pushed"); n > 2 || !strings.Contains(out, "already exists") || strings.Contains(out, "could not") {
+					t.Errorf("a push with a small layer more: %s", out)
+				}
+			}
+		})
+	}
+}

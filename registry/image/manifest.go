@@ -127,6 +127,21 @@ func ParseManifest(mediaType string, data []byte) (Manifest, error) {
 	return newManifest(b, data), nil
 }
 
+// WithLayers is the manifest of the same image with its layers as they were
+// sent, compressed with gzip. It is the one that an archive with those layers
+// gets.
+func (m Manifest) WithLayers(sent []Sent) (Manifest, error) {
+	if len(m.References) != len(sent)+1 {
+		return Manifest{}, fault(nil, "manifest", "names %d blobs, not %d layers and a config", len(m.References), len(sent))
+	}
+	var layers []ocispec.Descriptor
+	for _, s := range sent {
+		layers = append(layers, ocispec.Descriptor{MediaType: layerTypes[Gzip], Digest: s.Digest, Size: s.Size})
+	}
+	config := m.References[0]
+	return buildManifest(ocispec.Descriptor{Digest: config.Digest, Size: config.Size}, layers)
+}
+
 // references are all descriptors that have to be in a registry first.
 func (b *body) references() []ocispec.Descriptor {
 	var refs []ocispec.Descriptor

@@ -3,6 +3,9 @@
 //
 //	bench [-rounds N] [-only REGEXP] [-o FILE]
 //
+// Each scenario that is finished is put into FILE, in the place of what that
+// says of it; the others stay.
+//
 // Every run of a program has a new, empty Gitea behind TLS and an empty HOME.
 // In each round every program has its turn. After the rounds, each runs once
 // more through a proxy that counts requests and bytes.
@@ -11,7 +14,10 @@
 //   - tools.go knows the programs' command lines
 //   - images.go makes the images out of the Go toolchain's own tree
 //   - run.go runs one program once; proxies.go are what it may push through
-//   - report.go makes medians, ratios and the table
+//   - start.go measures what it takes to start, levels.go what the levels of
+//     compression do
+//   - report.go makes medians, ratios and a table; document.go puts the tables
+//     together
 package main
 
 import (
@@ -25,6 +31,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -60,42 +67,61 @@ func run(ctx context.Context, rounds int, only, output string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, images.stop()) }()
-	var reports []report
+	var failed error
+	names := []string{startName}
+	for _, s := range scenarios(tools) {
+		names = append(names, s.name)
+	}
+	names = append(names, levelsName)
+	finish := func(name, section string) error {
+		fmt.Println(section)
+		if output == "" {
+			return nil
+		}
+		return save(output, map[string]string{name: section}, names, rounds)
+	}
+	if filter.MatchString(startName) {
+		section, err := starts(ctx, tools.ours, dir)
+		if err == nil {
+			err = finish(startName, section)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	for _, s := range scenarios(tools) {
 		if !filter.MatchString(s.name) {
 			continue
 		}
+		begin := time.Now()
 		fmt.Fprintln(os.Stderr, "==", s.name)
 		r, err := s.run(ctx, images, rounds)
+		if err == nil {
+			err = finish(s.name, r.section())
+		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			// The others are worth having all the same.
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", s.name, err))
 		}
-		reports = append(reports, r)
-		if err := r.write(os.Stdout); err != nil {
-			return err
+		if ctx.Err() != nil {
+			break
 		}
-		if output != "" {
-			if err := save(output, reports, rounds); err != nil {
-				return err
-			}
-		}
+		fmt.Fprintln(os.Stderr, "== took", time.Since(begin).Round(time.Second))
 	}
-	return nil
-}
-
-// save writes the document as far as there are reports.
-func save(path string, reports []report, rounds int) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
+	if filter.MatchString(levelsName) && ctx.Err() == nil {
+		section, err := levels(ctx, images)
+		if err == nil {
+			err = finish(levelsName, section)
+		}
+		failed = errors.Join(failed, err)
 	}
-	return errors.Join(writeDocument(file, reports, rounds), file.Close())
+	return failed
 }
 
 // build compiles the plugin as it is released.
 func build(ctx context.Context, dir string) (string, error) {
 	program := filepath.Join(dir, "docker-gitea")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "github.com/docker-gitea/docker-gitea/cmd/docker-gitea")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags=nethttpomithttp2", "-ldflags=-s -w", "-o", program, "github.com/docker-gitea/docker-gitea/cmd/docker-gitea")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr
 	return program, cmd.Run()

@@ -89,16 +89,16 @@ func (b *countedBody) Read(p []byte) (int, error) {
 type delay struct {
 	listener net.Listener
 	upstream string
-	half     time.Duration
+	half     atomic.Int64 // nanoseconds
 }
 
 // startDelay puts a delay in front of s, whose address becomes its own.
-func startDelay(ctx context.Context, s *servers.Server, roundTrip time.Duration) (*delay, error) {
+func startDelay(ctx context.Context, s *servers.Server) (*delay, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "localhost:0")
 	if err != nil {
 		return nil, err
 	}
-	d := &delay{listener: listener, upstream: s.Host, half: roundTrip / 2}
+	d := &delay{listener: listener, upstream: s.Host}
 	s.Host = "localhost:" + portOf(listener)
 	s.URL = "https://" + s.Host
 	go d.serve(ctx)
@@ -119,7 +119,7 @@ func (d *delay) serve(ctx context.Context) {
 
 func (d *delay) pass(ctx context.Context, down net.Conn) {
 	// A connection takes a round trip to be made.
-	<-time.After(2 * d.half)
+	<-time.After(time.Duration(2 * d.half.Load()))
 	up, err := (&net.Dialer{}).DialContext(ctx, "tcp", d.upstream)
 	if err != nil {
 		_ = down.Close()
@@ -145,7 +145,7 @@ func (d *delay) copy(to, from net.Conn) {
 			buffer := make([]byte, 32<<10)
 			n, err := from.Read(buffer)
 			if n > 0 {
-				parts <- part{time.Now().Add(d.half), buffer[:n]}
+				parts <- part{time.Now().Add(time.Duration(d.half.Load())), buffer[:n]}
 			}
 			if err != nil {
 				return

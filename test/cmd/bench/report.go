@@ -3,62 +3,165 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"io"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 )
 
+// expectation is what should come out for ours; zero values expect nothing.
+type expectation struct {
+	// wall and sent are ratios to the best peer, or to the one that is named.
+	wall, sent     float64
+	wallOf, sentOf string
+	requests       int
+	memory         int64
+	nothingSent    bool
+}
+
+func (e expectation) String() string {
+	var parts []string
+	add := func(wanted bool, format string, args ...any) {
+		if wanted {
+			parts = append(parts, fmt.Sprintf(format, args...))
+		}
+	}
+	add(e.wall > 0, "wall ≤ %.2f of %s", e.wall, cmp.Or(e.wallOf, "the best peer"))
+	add(e.sent > 0, "sent ≤ %.2f of %s", e.sent, cmp.Or(e.sentOf, "the best peer"))
+	add(e.requests > 0, "at most %d requests", e.requests)
+	add(e.memory > 0, "memory ≤ %d MiB", e.memory>>20)
+	add(e.nothingSent, "no layer is sent")
+	return strings.Join(parts, ", ")
+}
+
 // report is what came out of a scenario.
 type report struct {
 	scenario scenario
-	results  [][]measure // by tool
+	results  [][]measure // by tool, and round
 	counts   []measure   // by tool, through the counting proxy
 }
 
-func (r report) write(w io.Writer) error {
-	peer := r.bestPeer()
-	_, err := fmt.Fprintf(w, "\n### %s\n\nExpected: %s.\n\n| | wall | ÷ best peer | processor | memory | sent | requests |\n|---|---|---|---|---|---|---|\n", r.scenario.name, r.scenario.expected)
-	for i, t := range r.scenario.tools {
-		if err != nil {
-			return err
+// hopeless reports a tool that is not worth the time of another round: what it
+// takes is shown by those it had.
+func (r report) hopeless(n int) bool {
+	if len(r.results[n]) == 0 || ours(r.scenario.tools[n]) {
+		return false
+	}
+	took := r.wall(n)
+	best := took
+	for i := range r.results {
+		if len(r.results[i]) > 0 {
+			best = min(best, r.wall(i))
 		}
-		wall := median(r.results[i], func(m measure) time.Duration { return m.wall })
+	}
+	return took > 5*best && took > 2*time.Second
+}
+
+func (r report) wall(n int) time.Duration {
+	return median(r.results[n], func(m measure) time.Duration { return m.wall })
+}
+
+func (r report) memory(n int) int64 {
+	return median(r.results[n], func(m measure) int64 { return m.peak })
+}
+
+// section is the part of the document about the scenario.
+func (r report) section() string {
+	var b strings.Builder
+	peer, thin := r.peer(r.scenario.expect.wallOf, r.wall), r.thinnest()
+	fmt.Fprintf(&b, "### %s\n\nExpected: %s.\n\n", r.scenario.name, r.scenario.expect)
+	fmt.Fprintf(&b, "| | wall | ÷ %s | processor | memory | sent | ÷ %s | requests |\n|---|---|---|---|---|---|---|---|\n",
+		r.scenario.tools[peer].name, r.scenario.tools[thin].name)
+	for i, t := range r.scenario.tools {
 		cpu := fmt.Sprintf("%.2f s", median(r.results[i], func(m measure) time.Duration { return m.cpu }).Seconds())
-		memory := fmt.Sprintf("%d MiB", median(r.results[i], func(m measure) int64 { return m.peak })>>20)
+		memory := fmt.Sprintf("%d MiB", r.memory(i)>>20)
 		if t.daemon {
 			cpu, memory = "", "" // another process has them
 		}
-		_, err = fmt.Fprintf(w, "| %s | %.2f s | %s | %s | %s | %.1f MB | %d |\n",
-			t.name, wall.Seconds(), r.ratio(i, peer), cpu, memory, float64(r.counts[i].sent)/1e6, r.counts[i].requests)
+		fmt.Fprintf(&b, "| %s | %.2f s | %.2f | %s | %s | %.1f MB | %s | %d |\n",
+			t.name, r.wall(i).Seconds(), r.ratio(i, peer), cpu, memory, megabytes(r.counts[i].sent), r.sentRatio(i, thin), r.counts[i].requests)
 	}
-	return err
+	if better := r.betterWay(); better >= 0 {
+		fmt.Fprintf(&b, "\nBy itself it takes %.2f of the better of the two ways.\n", r.ratio(0, better))
+	}
+	if missed := r.missed(peer, thin); missed != "" {
+		fmt.Fprintf(&b, "\nMissed: %s. %s\n", missed, r.scenario.limit)
+	}
+	return b.String()
+}
+
+func megabytes(n int64) float64 { return float64(n) / 1e6 }
+
+// missed names what is not as expected.
+func (r report) missed(peer, thin int) string {
+	e := r.scenario.expect
+	var parts []string
+	if ratio := r.ratio(0, peer); e.wall > 0 && ratio > e.wall {
+		parts = append(parts, fmt.Sprintf("wall %.2f", ratio))
+	}
+	if ratio := float64(r.counts[0].sent) / float64(max(r.counts[thin].sent, 1)); e.sent > 0 && ratio > e.sent+0.005 {
+		parts = append(parts, fmt.Sprintf("sent %.2f", ratio))
+	}
+	if e.requests > 0 && r.counts[0].requests > e.requests {
+		parts = append(parts, fmt.Sprintf("%d requests", r.counts[0].requests))
+	}
+	if e.memory > 0 && r.memory(0) > e.memory {
+		parts = append(parts, fmt.Sprintf("%d MiB", r.memory(0)>>20))
+	}
+	if e.nothingSent && r.counts[0].sent > 100_000 { // config and manifest
+		parts = append(parts, fmt.Sprintf("%.1f MB sent", megabytes(r.counts[0].sent)))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // ours reports whether a tool is this project's.
 func ours(t tool) bool { return strings.HasPrefix(t.name, "docker gitea") }
 
-// bestPeer is the quickest of the others.
-func (r report) bestPeer() int {
+// betterWay is the quicker of those of our ways that are asked for, -1 where
+// there are none.
+func (r report) betterWay() int {
 	best := -1
-	wall := func(m measure) time.Duration { return m.wall }
 	for i, t := range r.scenario.tools {
-		if !ours(t) && (best < 0 || median(r.results[i], wall) < median(r.results[best], wall)) {
+		if strings.Contains(t.name, "--via") && (best < 0 || r.wall(i) < r.wall(best)) {
 			best = i
 		}
 	}
 	return best
 }
 
+// peer is the one called name, or the one for whom of is least.
+func (r report) peer(name string, of func(n int) time.Duration) int {
+	best := -1
+	for i, t := range r.scenario.tools {
+		switch {
+		case t.name == name:
+			return i
+		case !ours(t) && (best < 0 || of(i) < of(best)):
+			best = i
+		}
+	}
+	return best
+}
+
+// thinnest is the peer that sends least, or the one that is named.
+func (r report) thinnest() int {
+	return r.peer(r.scenario.expect.sentOf, func(n int) time.Duration { return time.Duration(r.counts[n].sent) })
+}
+
 // ratio compares round by round, since the machine's pace may drift.
-func (r report) ratio(tool, peer int) string {
+func (r report) ratio(tool, peer int) float64 {
 	var ratios []float64
-	for round, m := range r.results[tool] {
-		ratios = append(ratios, m.wall.Seconds()/r.results[peer][round].wall.Seconds())
+	for round := range min(len(r.results[tool]), len(r.results[peer])) {
+		ratios = append(ratios, r.results[tool][round].wall.Seconds()/r.results[peer][round].wall.Seconds())
 	}
 	slices.Sort(ratios)
-	return fmt.Sprintf("%.2f", ratios[len(ratios)/2])
+	return ratios[len(ratios)/2]
+}
+
+func (r report) sentRatio(tool, peer int) string {
+	if r.counts[peer].sent < 100_000 { // configs and manifests alone
+		return ""
+	}
+	return fmt.Sprintf("%.2f", float64(r.counts[tool].sent)/float64(r.counts[peer].sent))
 }
 
 func median[T cmp.Ordered](all []measure, of func(measure) T) T {
@@ -69,44 +172,3 @@ func median[T cmp.Ordered](all []measure, of func(measure) T) T {
 	slices.Sort(values)
 	return values[len(values)/2]
 }
-
-// writeDocument writes docs/performance.md.
-func writeDocument(w io.Writer, reports []report, rounds int) error {
-	_, err := fmt.Fprintf(w, `# Performance
-
-What `+"`make bench`"+` printed, on a machine with %d cores: medians of %d rounds. The
-programs take turns, each with a new and empty Gitea over TLS on the same
-machine. Only ratios are a claim; they are taken round by round, against the
-quickest of the others. Memory is the peak of the program alone, without the
-daemon's. What was sent, and in how many requests, is counted in a run of its
-own. The images are parts of the Go toolchain's tree (%s/%s).
-
-What decides the default of `+"`--compression`"+`: gzip, since every client and every
-runtime reads it; zstd is quicker and smaller where all of them are recent.
-`, runtime.NumCPU(), rounds, runtime.GOOS, runtime.GOARCH)
-	for _, r := range reports {
-		if err == nil {
-			err = r.write(w)
-		}
-	}
-	if err == nil {
-		_, err = io.WriteString(w, limits)
-	}
-	return err
-}
-
-// limits says why some rows are not as expected.
-const limits = `
-## What limits it
-
-- A first push of compressed layers takes about as long as Gitea needs to hash
-  and store them. HTTP/2, leaving out "Expect: 100-continue", and POST and PUT
-  instead of one POST were tried, and were slower or made no difference.
-- In a push by the daemon, every byte passes one more process. With two
-  processors that costs a third on the containerd store.
-- The default levels of gzip and zstd are quicker and a little larger than those
-  of skopeo.
-- The export of Engine 20.10 names no diff IDs. After a change, it is compressed
-  and sent again as a whole, unless the daemon has pushed the image before
-  (` + "`--via daemon`" + `, see [push.md](push.md)).
-`

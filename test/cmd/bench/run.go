@@ -32,6 +32,7 @@ type target struct {
 	env     []string
 	host    string
 	counter *counter // nil unless counting
+	slow    *delay   // nil unless something is delayed
 	close   func() error
 }
 
@@ -62,11 +63,10 @@ func newTarget(ctx context.Context, roundTrip time.Duration, counting bool) (t *
 		}
 		t.close = t.counter.close
 	case roundTrip > 0:
-		d, err := startDelay(ctx, &server, roundTrip)
-		if err != nil {
+		if t.slow, err = startDelay(ctx, &server); err != nil {
 			return nil, err
 		}
-		t.close = d.close
+		t.close = t.slow.close
 	}
 	t.host = server.Host
 	t.env, err = server.Env(t.dir, servers.AdminUser, servers.AdminPassword)
@@ -76,6 +76,13 @@ func newTarget(ctx context.Context, roundTrip time.Duration, counting bool) (t *
 func (t *target) stop() {
 	if err := errors.Join(t.close(), t.gitea.Stop(), os.RemoveAll(t.dir)); err != nil {
 		fmt.Fprintln(os.Stderr, "bench: stop:", err)
+	}
+}
+
+// delay makes what is sent from now on arrive later.
+func (t *target) delay(roundTrip time.Duration) {
+	if t.slow != nil {
+		t.slow.half.Store(int64(roundTrip / 2))
 	}
 }
 

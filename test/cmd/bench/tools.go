@@ -33,7 +33,16 @@ type tools struct {
 	archive, zstd, layout, daemon []tool
 	// containerd is daemon without those that a current engine refuses.
 	containerd []tool
+	// streaming are those that do not take a large layer into memory.
+	streaming []tool
+	ours      string
 }
+
+// The peers that an expectation names.
+const (
+	dockerPush = "docker push"
+	skopeoGzip = "skopeo, gzip"
+)
 
 func findTools(ctx context.Context, dir string) (tools, error) {
 	ours, err := build(ctx, dir)
@@ -71,8 +80,9 @@ func findTools(ctx context.Context, dir string) (tools, error) {
 	fromArchive := func(s subject) []string { return []string{"docker-archive:" + s.archive} }
 	viaDaemon := []tool{
 		push("docker gitea push", tag),
+		push("docker gitea push --via export", tag, "--via", "export"),
 		push("docker gitea push --via daemon", tag, "--via", "daemon"),
-		{name: "docker push", daemon: true, args: func(s subject, ref string) []string {
+		{name: dockerPush, daemon: true, args: func(s subject, ref string) []string {
 			return []string{"sh", "-c", `"$1" tag "$2" "$3" && exec "$1" push --quiet "$3"`, "sh", path["docker"], s.tag, ref}
 		}},
 	}
@@ -86,7 +96,10 @@ func findTools(ctx context.Context, dir string) (tools, error) {
 		zstd: []tool{
 			push("docker gitea push", archive, "--compression", "zstd"),
 			skopeo(fromArchive, "--dest-compress-format", "zstd"),
+			{name: skopeoGzip, args: skopeo(fromArchive).args},
 		},
+		streaming: []tool{push("docker gitea push", archive), push("docker gitea push --compression zstd", archive, "--compression", "zstd"), skopeo(fromArchive), crane(archive)},
+		ours:      ours,
 		layout: []tool{
 			push("docker gitea push", layout), crane(layout),
 			skopeo(func(s subject) []string { return []string{"oci:" + s.layout + ":latest"} }),

@@ -1,0 +1,220 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+
+	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// A classic store does not know what its layers are when compressed. A layer
+// that it has pushed before, it asks for by the digest that it had then; any
+// other it compresses, on one processor, while it sends it, and tells the
+// digest at the end. So a layer that an export took to the registry would be
+// compressed and sent once more when the daemon pushes.
+//
+// It need not be. Where the registry has all but a few of the layers, the relay
+// takes the beginning of each and breaks off: the daemon then names the layer
+// by the digest of what it has sent, which stands in for the real one. Which
+// layer a stand-in is for, its place in the manifest tells; the manifest for
+// the registry is made with the real digests, the same as of an export. Layers
+// that the registry turns out to lack are asked for in a second push, in which
+// the others are found by their stand-ins; so they are in every push to come.
+type standIns struct {
+	relay *relay
+	// known gives the layers that the registry has, by diff ID; it asks once.
+	known func() (map[digest.Digest]ocispec.Descriptor, error)
+
+	// mu guards the fields below.
+	mu sync.Mutex
+	// off: layers are wanted whole.
+	off bool
+	// made are the digests of beginnings, whole those of layers that were sent.
+	made  map[digest.Digest]bool
+	whole map[digest.Digest]int64
+}
+
+// standInHead is how much of a layer is taken. What is not longer is whole.
+const standInHead = 64 << 10
+
+func newStandIns(ctx context.Context, r *relay) *standIns {
+	s := &standIns{relay: r, made: map[digest.Digest]bool{}, whole: map[digest.Digest]int64{}}
+	s.known = sync.OnceValues(func() (map[digest.Digest]ocispec.Descriptor, error) { return s.ask(ctx) })
+	return s
+}
+
+// ask finds out which layers the registry has in the form that the cache knows.
+func (s *standIns) ask(ctx context.Context) (map[digest.Digest]ocispec.Descriptor, error) {
+	p := s.relay.push
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(DefaultJobs)
+	var mu sync.Mutex // guards known
+	known := map[digest.Digest]ocispec.Descriptor{}
+	for _, diffID := range p.opts.DiffIDs {
+		entry, found := p.client.opts.Cache.layer(diffID, p.opts.Compression)
+		if !found {
+			continue
+		}
+		group.Go(func() error {
+			exists, err := p.mount(ctx, entry.Digest)
+			if err != nil || !exists {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			known[diffID] = ocispec.Descriptor{Digest: entry.Digest, Size: entry.Size}
+			return nil
+		})
+	}
+	return known, group.Wait()
+}
+
+// find gives the layer that a digest stands in for, if that is known and the
+// registry has it.
+func (s *standIns) find(d digest.Digest) (ocispec.Descriptor, error) {
+	diffIDs := s.relay.push.client.opts.Cache.standsFor(s.relay.repository, d)
+	if len(diffIDs) == 0 {
+		return ocispec.Descriptor{}, nil
+	}
+	known, err := s.known()
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	for _, diffID := range diffIDs { // several layers may begin alike
+		if _, found := known[diffID]; !found {
+			return ocispec.Descriptor{}, nil
+		}
+	}
+	return known[diffIDs[0]], nil
+}
+
+// wanted reports whether a layer that the daemon begins to send may be one that
+// the registry has.
+func (s *standIns) wanted() bool {
+	s.mu.Lock()
+	off := s.off
+	s.mu.Unlock()
+	if off {
+		return false
+	}
+	known, err := s.known()
+	if err != nil {
+		return false
+	}
+	p := s.relay.push
+	for diffID := range known {
+		if !p.client.opts.Cache.taught(s.relay.repository, diffID) {
+			return true
+		}
+	}
+	return false
+}
+
+// head reads the beginning of a layer, and reports whether that is all.
+func head(body io.Reader) (data []byte, whole bool, err error) {
+	data = make([]byte, standInHead)
+	n, err := io.ReadFull(body, data)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return data[:n], true, nil
+	case err != nil:
+		return nil, false, err
+	}
+	return data, !bytes.HasPrefix(data, []byte{0x1f, 0x8b}), nil // a config is no gzip
+}
+
+// breakOff answers a request of which not everything was read, and lets what
+// still comes go by.
+func breakOff(w http.ResponseWriter, req *http.Request, location, id string) error {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // both sides are done with it
+	stop := context.AfterFunc(req.Context(), func() { _ = conn.Close() })
+	defer stop()
+	resp := &http.Response{
+		StatusCode: http.StatusAccepted, ProtoMajor: 1, ProtoMinor: 1, Close: true, Request: req,
+		Header: http.Header{"Location": {location}, "Docker-Upload-Uuid": {id}, "Range": {"0-0"}},
+	}
+	if err := errors.Join(resp.Write(buffered), buffered.Flush()); err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, conn) // until the daemon hangs up
+	return nil
+}
+
+func (s *standIns) add(d digest.Digest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made[d] = true
+}
+
+func (s *standIns) addWhole(d digest.Digest, size int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.whole[d] = size
+}
+
+// resolve puts the real layers into a manifest of the daemon's. again asks for
+// one more push, with the layers that are lacking.
+func (s *standIns) resolve(ctx context.Context, m image.Manifest) (resolved image.Manifest, again bool, err error) {
+	p := s.relay.push
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	layers := m.References[min(1, len(m.References)):]
+	if len(layers) != len(p.opts.DiffIDs) || !s.uses(layers) {
+		return m, false, nil
+	}
+	if m.References[0].Digest != p.opts.ImageID {
+		return m, false, errOtherImage
+	}
+	known, err := s.known()
+	if err != nil {
+		return m, false, err
+	}
+	var sent []image.Sent
+	for i, layer := range layers {
+		diffID := p.opts.DiffIDs[i]
+		real, found := known[diffID]
+		if size, whole := s.whole[layer.Digest]; whole {
+			real, found = ocispec.Descriptor{Digest: layer.Digest, Size: size}, true
+		}
+		if err := p.client.opts.Cache.keepStandsFor(s.relay.repository, layer.Digest, diffID); err != nil {
+			p.debug(ctx, "remember stand-in", err)
+		}
+		if !found {
+			again = true
+			continue
+		}
+		s.relay.exists(real.Digest, real.Size)
+		sent = append(sent, image.Sent{Digest: real.Digest, Size: real.Size, DiffID: diffID})
+	}
+	if again {
+		s.off = true
+		return m, true, nil
+	}
+	resolved, err = m.WithLayers(sent)
+	return resolved, false, err
+}
+
+// errOtherImage ends a push in which the daemon does not send what was asked for.
+var errOtherImage = errors.New("the daemon pushed another image")
+
+// uses reports whether a layer is named by a stand-in. s.mu is held.
+func (s *standIns) uses(layers []ocispec.Descriptor) bool {
+	for _, layer := range layers {
+		if s.made[layer.Digest] || len(s.relay.push.client.opts.Cache.standsFor(s.relay.repository, layer.Digest)) > 0 {
+			return true
+		}
+	}
+	return false
+}

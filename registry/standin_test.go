@@ -1,0 +1,134 @@
+package registry_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"testing"
+
+	digest "github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+)
+
+// classic pushes as the daemon of a classic store does: it asks for a layer by
+// the digest that it had the last time, else compresses and sends it, and takes
+// the digest of what it could send. It returns which layers it sent.
+type classic struct {
+	layers  [][]byte // compressed
+	digests map[int]digest.Digest
+	config  []byte
+}
+
+func (c *classic) push(ctx context.Context, h *holder) (sent []int, err error) {
+	manifest := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest}
+	manifest.Config = ocispec.Descriptor{Digest: digest.FromBytes(c.config), Size: int64(len(c.config))}
+	for i, layer := range c.layers {
+		known, asked := c.digests[i]
+		if asked {
+			if _, err := h.do(ctx, http.MethodHead, "blobs/"+known.String(), nil, http.StatusOK); err != nil {
+				asked = false
+			}
+		}
+		if !asked {
+			// A layer that is taken whole has its own digest; of one that is
+			// broken off, the daemon has read one that nobody can foresee.
+			known = digest.FromBytes(layer)
+			if err := h.stream(ctx, layer, known, http.StatusCreated); err != nil {
+				return nil, err
+			}
+			c.digests[i] = known
+			sent = append(sent, i)
+		}
+		manifest.Layers = append(manifest.Layers, ocispec.Descriptor{Digest: known, Size: int64(len(layer))})
+	}
+	config := digest.FromBytes(c.config)
+	if _, err := h.do(ctx, http.MethodHead, "blobs/"+config.String(), nil, http.StatusOK); err != nil {
+		if err := h.stream(ctx, c.config, config, http.StatusCreated); err != nil {
+			return nil, err
+		}
+	}
+	data, err := json.Marshal(manifest)
+	if err != nil {
+		return nil, err
+	}
+	_, err = h.do(ctx, http.MethodPut, "manifests/push", data, http.StatusCreated)
+	return sent, err
+}
+
+// An image whose export was pushed has one layer more. The daemon, which has
+// pushed none of it, pushes it: nothing but the new layer is sent.
+func TestStandIns(t *testing.T) {
+	t.Parallel()
+	for name, size := range map[string]int{"a small layer more": 1000, "a large layer more": 1 << 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := registrytest.Start(t, registrytest.Config{})
+			base := pack(t, entry{"base", noise(t, 1, 9<<20)})
+			archive, _ := saved(t, false, base)
+			c := clientOf(t, srv, registry.Options{Save: save(archive), Cache: registry.NewCache(t.TempDir())})
+			if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{Image: "app:1"}); err != nil {
+				t.Fatal(err)
+			}
+			raw := [][]byte{base}
+			daemon := &classic{digests: map[int]digest.Digest{}}
+			for round := range 2 {
+				raw = append(raw, pack(t, entry{"more", noise(t, byte(2+round), size)}))
+				var diffIDs []digest.Digest
+				daemon.layers = nil
+				for _, layer := range raw {
+					diffIDs = append(diffIDs, digest.FromBytes(layer))
+					daemon.layers = append(daemon.layers, gzipped(t, layer))
+				}
+				daemon.config = encode(t, ocispec.Image{RootFS: ocispec.RootFS{Type: "layers", DiffIDs: diffIDs}})
+				var pushes [][]int
+				var result registry.Result
+				opts := registry.PushOptions{
+					ImageID: digest.FromBytes(daemon.config), DiffIDs: diffIDs, Result: &result,
+					Progress: func(e registry.Event) {
+						if e.Note != "" {
+							t.Error(e.Note)
+						}
+					},
+					Via: func(ctx context.Context, to registry.Loopback) error {
+						sent, err := daemon.push(ctx, &holder{to, to.Password})
+						pushes = append(pushes, sent)
+						return err
+					},
+				}
+				if err := c.Push(t.Context(), "alice/app:2", opts); err != nil {
+					t.Fatal(err)
+				}
+				if result.BytesSent > int64(size)+10_000 {
+					t.Errorf("round %d: %d bytes were sent, for a layer of %d", round, result.BytesSent, size)
+				}
+				data, _, _ := srv.Registry.Manifest("alice/app", "2")
+				if digest.FromBytes(data) != result.Digest || len(result.Blobs) != len(raw)+1 {
+					t.Errorf("round %d: got %s, and %+v", round, digest.FromBytes(data), result)
+				}
+				if round == 1 && (len(pushes) != 1 || !slices.Equal(pushes[0], []int{2})) {
+					t.Errorf("with everything but one layer known, the daemon sent %v", pushes)
+				}
+			}
+		})
+	}
+}
+
+func gzipped(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
