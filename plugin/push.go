@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 
 	digest "github.com/opencontainers/go-digest"
@@ -126,9 +127,18 @@ func (p pushPlan) checkHosts() error {
 	return nil
 }
 
+// memoryLimit makes the garbage collector work harder before a push takes more.
+// What it holds at a time is less, whatever the size of the image: at most two
+// layers' blocks that are being compressed, and what is kept of each blob on
+// its way.
+const memoryLimit = 64 << 20
+
 // push runs the command. The pushes go one after another and stop at the
 // first that fails.
 func (a *app) push(ctx context.Context, flags *pflag.FlagSet, args []string) error {
+	if a.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	defaultHost, err := a.defaultHost()
 	if err != nil {
 		return err

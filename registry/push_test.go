@@ -31,7 +31,7 @@ type entry struct {
 	data []byte
 }
 
-func pack(t *testing.T, entries ...entry) []byte {
+func pack(t testing.TB, entries ...entry) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -51,7 +51,7 @@ func pack(t *testing.T, entries ...entry) []byte {
 }
 
 // noise is size bytes that do not compress.
-func noise(t *testing.T, seed byte, size int) []byte {
+func noise(t testing.TB, seed byte, size int) []byte {
 	t.Helper()
 	data := make([]byte, size)
 	if _, err := rand.NewChaCha8([32]byte{seed}).Read(data); err != nil {
@@ -60,7 +60,7 @@ func noise(t *testing.T, seed byte, size int) []byte {
 	return data
 }
 
-func encode(t *testing.T, v any) []byte {
+func encode(t testing.TB, v any) []byte {
 	t.Helper()
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -71,7 +71,7 @@ func encode(t *testing.T, v any) []byte {
 
 // saved is what `docker save` writes of an image with one raw layer, in the
 // layout of Engine 25 and later or in that of earlier ones, and its image ID.
-func saved(t *testing.T, modern bool, layer []byte) ([]byte, digest.Digest) {
+func saved(t testing.TB, modern bool, layer []byte) ([]byte, digest.Digest) {
 	t.Helper()
 	id := digest.FromBytes(layer)
 	config := encode(t, ocispec.Image{
@@ -89,7 +89,7 @@ func saved(t *testing.T, modern bool, layer []byte) ([]byte, digest.Digest) {
 
 // layout is a tar of an OCI layout with one raw layer, and the digest of its
 // manifest.
-func layout(t *testing.T, layers ...[]byte) ([]byte, digest.Digest) {
+func layout(t testing.TB, layers ...[]byte) ([]byte, digest.Digest) {
 	t.Helper()
 	describe := func(mediaType string, data []byte) ocispec.Descriptor {
 		return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}

@@ -78,8 +78,11 @@ func (s *standIns) ask(ctx context.Context) (map[digest.Digest]ocispec.Descripto
 }
 
 // find gives the layer that a digest stands in for, if that is known and the
-// registry has it.
+// registry has it. A daemon also asks for what it has just sent.
 func (s *standIns) find(d digest.Digest) (ocispec.Descriptor, error) {
+	if s.fresh(d) {
+		return ocispec.Descriptor{Digest: d, Size: standInHead}, nil
+	}
 	diffIDs := s.relay.push.client.opts.Cache.standsFor(s.relay.repository, d)
 	if len(diffIDs) == 0 {
 		return ocispec.Descriptor{}, nil
@@ -94,6 +97,13 @@ func (s *standIns) find(d digest.Digest) (ocispec.Descriptor, error) {
 		}
 	}
 	return known[diffIDs[0]], nil
+}
+
+// fresh reports a stand-in of which the manifest has not told yet what it is for.
+func (s *standIns) fresh(d digest.Digest) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.made[d] && !s.off
 }
 
 // wanted reports whether a layer that the daemon begins to send may be one that
@@ -185,7 +195,7 @@ func (s *standIns) resolve(ctx context.Context, m image.Manifest) (resolved imag
 	for i, layer := range layers {
 		diffID := p.opts.DiffIDs[i]
 		real, found := known[diffID]
-		if size, whole := s.whole[layer.Digest]; whole {
+		if size, whole := s.whole[layer.Digest]; whole && !found {
 			real, found = ocispec.Descriptor{Digest: layer.Digest, Size: size}, true
 		}
 		if err := p.client.opts.Cache.keepStandsFor(s.relay.repository, layer.Digest, diffID); err != nil {

@@ -43,6 +43,9 @@ func (c *classic) push(ctx context.Context, h *holder) (sent []int, err error) {
 			if err := h.stream(ctx, layer, known, http.StatusCreated); err != nil {
 				return nil, err
 			}
+			if _, err := h.do(ctx, http.MethodHead, "blobs/"+known.String(), nil, http.StatusOK); err != nil {
+				return nil, err
+			}
 			c.digests[i] = known
 			sent = append(sent, i)
 		}

@@ -26,6 +26,7 @@ type frames struct {
 	encoder *zstd.Encoder
 	block   []byte           // raw, to be filled
 	free    chan []byte      // blocks to be used again
+	spare   chan []byte      // frames that were written, likewise
 	queue   chan chan []byte // frames, in order
 	written chan error       // of the goroutine that writes
 	failed  atomic.Bool      // writing has
@@ -43,7 +44,10 @@ func newFrames(w io.Writer, level zstd.EncoderLevel) (*frames, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &frames{encoder: encoder, free: make(chan []byte, threads+1), queue: make(chan chan []byte, threads-1), written: make(chan error, 1)}
+	f := &frames{
+		encoder: encoder, free: make(chan []byte, threads+1), spare: make(chan []byte, threads+1),
+		queue: make(chan chan []byte, threads-1), written: make(chan error, 1),
+	}
 	go f.writeTo(w)
 	return f, nil
 }
@@ -56,7 +60,7 @@ func (f *frames) Write(p []byte) (int, error) {
 			return taken, io.ErrShortWrite
 		}
 		if f.block == nil {
-			f.block = f.emptyBlock()
+			f.block = reuse(f.free, zstdFrame)
 		}
 		n := min(len(p), zstdFrame-len(f.block))
 		f.block = append(f.block, p[:n]...)
@@ -68,12 +72,21 @@ func (f *frames) Write(p []byte) (int, error) {
 	return taken, nil
 }
 
-func (f *frames) emptyBlock() []byte {
+// reuse takes a buffer that is not needed any more, or makes one.
+func reuse(from chan []byte, capacity int) []byte {
 	select {
-	case block := <-f.free:
-		return block[:0]
+	case buffer := <-from:
+		return buffer[:0]
 	default:
-		return make([]byte, 0, zstdFrame)
+		return make([]byte, 0, capacity)
+	}
+}
+
+// release gives a buffer to those to be used again, unless there are enough.
+func release(to chan []byte, buffer []byte) {
+	select {
+	case to <- buffer:
+	default:
 	}
 }
 
@@ -84,11 +97,8 @@ func (f *frames) flush() {
 	block := f.block
 	f.block, f.begun = nil, true
 	go func() {
-		frame <- f.encoder.EncodeAll(block, nil)
-		select {
-		case f.free <- block:
-		default:
-		}
+		frame <- f.encoder.EncodeAll(block, reuse(f.spare, zstdFrame/2))
+		release(f.free, block)
 	}()
 }
 
@@ -103,6 +113,7 @@ func (f *frames) writeTo(w io.Writer) {
 				f.failed.Store(true)
 			}
 		}
+		release(f.spare, data)
 	}
 	f.written <- failed
 }
