@@ -41,6 +41,7 @@ func optionsTable() string {
 	var s settings
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	s.register(flags)
+	new(reportOptions).register(flags)
 	var b strings.Builder
 	b.WriteString("| option | variable | field | default | |\n|---|---|---|---|---|\n")
 	flags.VisitAll(func(f *pflag.Flag) {

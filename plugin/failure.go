@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -46,6 +47,11 @@ type reportedError struct{ error }
 
 func (e reportedError) Unwrap() error { return e.error }
 
+// jsonError is a failure to be told in JSON, as the progress before it was.
+type jsonError struct{ error }
+
+func (e jsonError) Unwrap() error { return e.error }
+
 // hinted is an error with advice, which is printed on a line of its own.
 type hinted struct {
 	error
@@ -64,18 +70,45 @@ func (a *app) fail(ctx context.Context, command string, err error) int {
 	if _, reported := errors.AsType[reportedError](err); reported {
 		return code
 	}
-	message := err.Error()
-	advice := diagnose(err)
+	why := explain(err)
 	switch {
 	case code == ExitInterrupted:
-		message, advice = "interrupted", registry.Diagnosis{}
-	case code == ExitUsage && advice.Hint == "":
-		advice.Hint = command + " --help"
+		why = explanation{message: "interrupted"}
+	case code == ExitUsage && why.hint == "":
+		why.hint = command + " --help"
 	}
-	a.complain(command, message)
-	a.complain("cause", advice.Cause)
-	a.complain("hint", advice.Hint)
+	if _, asJSON := errors.AsType[jsonError](err); asJSON {
+		progress.Failed(a.Stderr, why.message, why.cause, why.hint)
+		return code
+	}
+	a.complain(command, why.message)
+	a.complain("cause", why.cause)
+	a.complain("hint", why.hint)
 	return code
+}
+
+// explanation is a failure in words: what happened, why, and what to do. The
+// last two are empty where there is nothing to add.
+type explanation struct{ message, cause, hint string }
+
+func explain(err error) explanation {
+	if err == nil {
+		return explanation{}
+	}
+	advice := diagnose(err)
+	return explanation{message: err.Error(), cause: advice.Cause, hint: advice.Hint}
+}
+
+// String is the explanation as it appears on a terminal, without the name of
+// the command.
+func (e explanation) String() string {
+	lines := []string{registry.Printable(e.message)}
+	for _, part := range [][2]string{{"cause", e.cause}, {"hint", e.hint}} {
+		if part[1] != "" {
+			lines = append(lines, part[0]+": "+registry.Printable(part[1]))
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // complain prints the lines of a text, if there are any, behind a label.

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
+	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
@@ -167,18 +168,20 @@ func link(ctx context.Context, client *registry.Client, r remote, repository str
 
 // linkPushed does what --link asks for. That it fails is a warning: the image
 // is where it should be.
-func (p *pusher) linkPushed(ctx context.Context, client *registry.Client, t target) {
+func (p *pusher) linkPushed(ctx context.Context, client *registry.Client, t target, display progress.Display) {
 	s := p.plan.settings[t.host]
 	if s.link == "" || s.dryRun {
 		return
 	}
 	done, err := link(ctx, client, t.remote(), s.link)
 	switch {
+	case err != nil && s.mode() == progress.ModeJSON:
+		display.Event(registry.Event{Note: "warning: pushed, but not linked: " + explain(err).String()})
 	case err != nil:
 		p.complain("warning", "pushed, but not linked: "+err.Error())
 		p.complain("hint", diagnose(err).Hint)
-	case !s.quiet:
-		_, _ = fmt.Fprintf(p.Stderr, "%s: %s\n", t.familiar(), done)
+	default:
+		display.Event(registry.Event{Note: t.familiar() + ": " + done})
 	}
 }
 

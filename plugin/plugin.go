@@ -16,8 +16,8 @@
 //     in the formats of format.go.
 //   - client.go: the registry's client, made of these settings.
 //   - push.go: the push command. It parses source.go and destination.go, asks
-//     credential.go, and hands the image to the registry's client; result.go
-//     prints what became of it; via.go decides how an image leaves a daemon.
+//     credential.go, and hands the image to the registry's client; report.go
+//     makes a report of what became of it, which result.go prints; via.go decides how an image leaves a daemon.
 //   - check.go: the check command: what is right and wrong on the way to a
 //     registry.
 //   - ls.go, rm.go, open.go and link.go: what a registry holds, named by

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	digest "github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ import (
 )
 
 func (a *app) newPushCommand() *cobra.Command {
+	var reports reportOptions
 	command := &cobra.Command{
 		Use:   "push [OPTIONS] SOURCE [DESTINATION...]",
 		Short: "Push an image to a Gitea or Forgejo registry",
@@ -55,10 +57,11 @@ that has such a name, write docker-daemon:NAME.`,
 			return nil
 		},
 		RunE: func(command *cobra.Command, args []string) error {
-			return a.push(command.Context(), command.Flags(), args)
+			return a.push(command.Context(), command.Flags(), reports, args)
 		},
 	}
 	new(settings).register(command.Flags())
+	reports.register(command.Flags())
 	return command
 }
 
@@ -134,8 +137,8 @@ func (p pushPlan) checkHosts() error {
 const memoryLimit = 64 << 20
 
 // push runs the command. The pushes go one after another and stop at the
-// first that fails.
-func (a *app) push(ctx context.Context, flags *pflag.FlagSet, args []string) error {
+// first that fails; there is a report of each all the same.
+func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOptions, args []string) error {
 	if a.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
@@ -155,14 +158,24 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, args []string) err
 	if err != nil {
 		return err
 	}
-	p := pusher{app: a, plan: plan, config: config}
-	switch {
-	case plan.source.kind == sourceDaemon:
-		return p.fromDaemon(ctx)
-	case plan.source.kind == sourceStdin && isTerminal(a.Stdin):
+	if plan.source.kind == sourceStdin && isTerminal(a.Stdin) {
 		return usageError{errors.New("standard input is a terminal, not an image")}
 	}
-	return p.fromArchive(ctx)
+	if err := reports.prepare(); err != nil {
+		return err
+	}
+	p := pusher{app: a, plan: plan, config: config, words: reports.format.isText()}
+	if plan.source.kind == sourceDaemon {
+		err = p.fromDaemon(ctx)
+	} else {
+		err = p.fromArchive(ctx)
+	}
+	several := len(plan.targets) > 1 || plan.general.allTags
+	err = errors.Join(err, reports.write(a.Stdout, plan.reports(p.begun, err, time.Now()), several))
+	if err != nil && plan.general.mode() == progress.ModeJSON {
+		return jsonError{err}
+	}
+	return err
 }
 
 // pusher is one run of the push command.
@@ -170,6 +183,10 @@ type pusher struct {
 	*app
 	plan   pushPlan
 	config *dockerconfig.Config
+	// words: the result of each push is printed in words.
+	words bool
+	// begun are the pushes so far.
+	begun []outcome
 	// clients are those built so far, by host.
 	clients map[string]*registry.Client
 	daemon  *daemon.Client
@@ -284,29 +301,49 @@ func (p *pusher) meantPath(err error) error {
 
 // one pushes to one repository and prints the result.
 func (p *pusher) one(ctx context.Context, t target, options registry.PushOptions) error {
+	o := outcome{target: t, began: time.Now()}
+	o.result, o.err = p.perform(ctx, t, options)
+	o.end = time.Now()
+	p.begun = append(p.begun, o)
+	if o.err != nil || !p.words {
+		return o.err
+	}
+	return printResult(p.Stdout, o.result, p.plan.general.quiet)
+}
+
+// perform pushes to one repository and shows how that goes.
+func (p *pusher) perform(ctx context.Context, t target, options registry.PushOptions) (result registry.Result, err error) {
 	client, err := p.client(ctx, t.host)
 	if err != nil {
-		return err
+		return result, err
 	}
-	mode := p.plan.settings[t.host].mode()
-	display := progress.New(mode, p.Stderr, isTerminal(p.Stderr) && p.Getenv("TERM") != "dumb")
+	display := p.display(t)
 	defer display.Done()
-	if mode != progress.ModeQuiet {
-		_, _ = fmt.Fprintf(p.Stderr, "The push refers to repository [%s]\n", t.familiar())
-		for _, notice := range p.plan.notices {
-			_, _ = fmt.Fprintln(p.Stderr, notice)
-		}
+	display.Event(registry.Event{Note: fmt.Sprintf("The push refers to repository [%s]", t.familiar())})
+	for _, notice := range p.plan.notices {
+		display.Event(registry.Event{Note: notice})
 	}
-	var result registry.Result
 	options.Tags = t.tags[1:]
 	options.Progress = display.Event
 	options.Result = &result
 	if err := client.Push(ctx, t.familiar()+":"+t.tags[0], options); err != nil {
-		return pushError{err}
+		return result, pushError{err}
 	}
 	display.Done()
-	p.linkPushed(ctx, client, t)
-	return printResult(p.Stdout, p.Stderr, result, p.plan.general.quiet)
+	p.linkPushed(ctx, client, t, display)
+	if result.DryRun {
+		display.Event(registry.Event{Note: dryRunSummary(result)})
+	}
+	return result, nil
+}
+
+func (p *pusher) display(t target) progress.Display {
+	return progress.New(p.plan.settings[t.host].mode(), progress.Screen{
+		Writer:     p.Stderr,
+		Terminal:   isTerminal(p.Stderr) && p.Getenv("TERM") != "dumb",
+		Color:      p.Getenv("NO_COLOR") == "",
+		Repository: t.familiar(),
+	})
 }
 
 // client returns the client for host.

@@ -1,22 +1,113 @@
 package plugin
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/moby/sys/atomicwriter"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
-// printResult writes what a push amounts to: on stdout one line per tag, in
-// docker push's words, or with quiet the pinned reference of each tag.
-func printResult(stdout, stderr io.Writer, r registry.Result, quiet bool) error {
-	if r.DryRun && !quiet {
-		_, _ = fmt.Fprintln(stderr, dryRunSummary(r))
+// reportOptions say in which forms a push is reported, and where.
+type reportOptions struct {
+	format       outputFormat
+	metadataFile string
+	digestFile   string
+}
+
+func (r *reportOptions) register(flags *pflag.FlagSet) {
+	flags.Var(&r.format, "format", formatUsage)
+	flags.StringVar(&r.metadataFile, "metadata-file", "", "Write the report to this file, as JSON")
+	flags.StringVar(&r.digestFile, "digest-file", "", "Write the digest of what was pushed to this file")
+}
+
+// prepare removes the files of an earlier push, so that nobody takes them for
+// those of this one, and finds out what cannot be written before the push.
+func (r *reportOptions) prepare() error {
+	for _, path := range []string{r.metadataFile, r.digestFile} {
+		if path == "" {
+			continue
+		}
+		if _, err := os.Stat(filepath.Dir(path)); err != nil {
+			return usageError{fmt.Errorf("write %s: %w", path, err)}
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return usageError{err}
+		}
 	}
+	return nil
+}
+
+// write puts the reports where the options say. asList makes a list of them
+// even if there is only one.
+func (r *reportOptions) write(stdout io.Writer, reports []v1alpha1.Push, asList bool) error {
+	var document any = v1alpha1.PushList{TypeMeta: typeMeta(v1alpha1.KindPushList), Items: reports}
+	if !asList {
+		document = reports[0]
+	}
+	return errors.Join(r.print(stdout, document, reports), r.writeMetadata(document), r.writeDigests(reports))
+}
+
+// print applies a template to each report.
+func (r *reportOptions) print(stdout io.Writer, document any, reports []v1alpha1.Push) error {
+	switch {
+	case r.format.isText():
+		return nil
+	case r.format.template == nil:
+		return r.format.write(stdout, document)
+	}
+	for _, report := range reports {
+		if err := r.format.write(stdout, report); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reportOptions) writeMetadata(document any) error {
+	if r.metadataFile == "" {
+		return nil
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(document); err != nil {
+		return err
+	}
+	return atomicwriter.WriteFile(r.metadataFile, out.Bytes(), 0o644)
+}
+
+// writeDigests writes one digest a line, and after the last none: most often
+// there is one. What was not pushed has none.
+func (r *reportOptions) writeDigests(reports []v1alpha1.Push) error {
+	var digests []string
+	for _, report := range reports {
+		if !report.Spec.DryRun && report.Status.Digest != "" {
+			digests = append(digests, report.Status.Digest)
+		}
+	}
+	if r.digestFile == "" || len(digests) == 0 {
+		return nil
+	}
+	return atomicwriter.WriteFile(r.digestFile, []byte(strings.Join(digests, "\n")), 0o644)
+}
+
+// printResult writes what a push amounts to: one line per tag, in docker
+// push's words, or with quiet the pinned reference of each tag.
+func printResult(stdout io.Writer, r registry.Result, quiet bool) error {
 	for _, tag := range r.Tags {
 		if _, err := fmt.Fprintln(stdout, resultLine(r, tag, quiet)); err != nil {
 			return err

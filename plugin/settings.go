@@ -91,12 +91,13 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.Var(&s.via, "via", `How an image leaves the docker daemon ("auto", "export", "daemon")`)
 	flags.StringVar(&s.link, "link", "", `Link the image to this repository of its owner afterwards ("auto": find it)`)
 	s.progress = progressMode(progress.ModeAuto)
-	flags.Var(&s.progress, "progress", `How to show progress ("auto", "tty", "plain", "quiet")`)
+	flags.Var(&s.progress, "progress", `How to show progress ("auto", "tty", "plain", "json", "quiet")`)
 }
 
 // perCall are the options that belong to one call, and are set nowhere else.
 var perCall = map[string]bool{
 	"tag": true, "all-tags": true, "image": true, "password-stdin": true, "dry-run": true, "json": true, "help": true,
+	"format": true, "metadata-file": true, "digest-file": true,
 }
 
 // fields are the fields of a registry in the configuration file that set an

@@ -28,6 +28,14 @@ type source struct {
 	name string
 }
 
+// String is how the source can be written as an argument.
+func (s source) String() string {
+	if s.kind == sourceDaemon && looksLikePath(s.name) {
+		return daemonPrefix + s.name
+	}
+	return s.name
+}
+
 // daemonPrefix says that an image of the daemon is meant, whatever there is
 // on the disk. It is skopeo's word; "docker:" would be the image docker.
 const daemonPrefix = "docker-daemon:"

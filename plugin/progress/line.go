@@ -21,12 +21,12 @@ func statusText(e registry.Event) string {
 		text += " in " + wait.String()
 	}
 	if e.Err != nil {
-		text += ": " + e.Err.Error()
+		text += ": " + strings.Join(strings.Fields(e.Err.Error()), " ")
 	}
 	return text
 }
 
-// bytesText is what has been sent, and of how much, with a space in front.
+// bytesText is what has been done, and of how much, with a space in front.
 func bytesText(e registry.Event) string {
 	switch {
 	case e.Current <= 0:
@@ -34,7 +34,15 @@ func bytesText(e registry.Event) string {
 	case e.Total <= 0:
 		return " " + size(e.Current)
 	}
-	return fmt.Sprintf(" %s/%s", size(min(e.Current, e.Total)), size(e.Total))
+	return fmt.Sprintf(" %s/%s", size(min(e.Current, e.Total)), about(e.Estimated)+size(e.Total))
+}
+
+// about marks what is estimated.
+func about(estimated bool) string {
+	if estimated {
+		return "~"
+	}
+	return ""
 }
 
 func size(n int64) string { return strings.ReplaceAll(humanize.Bytes(uint64(max(n, 0))), " ", "") }
@@ -45,19 +53,23 @@ const (
 )
 
 // line is the state of a blob in at most width columns: the bar gives way
-// first, then the end of the text.
-func line(e registry.Event, rate float64, width int) string {
+// first, then the rate, then the end of the text.
+func (b *blob) line(now time.Time, width int) string {
+	e := b.event
 	text := e.ID + ": " + statusText(e)
-	if e.Status != registry.StatusPushing && e.Status != registry.StatusCompressing {
+	if !b.moving() {
 		return runewidth.Truncate(text, width, "…")
 	}
 	counts := bytesText(e)
-	if rate > 0 && e.Current > 0 {
-		counts += fmt.Sprintf(" %s/s", size(int64(rate)))
+	if rate := b.rate(now); rate > 0 {
+		rated := counts + fmt.Sprintf(" %s/s", size(int64(rate)))
+		if runewidth.StringWidth(text+rated) <= width {
+			counts = rated
+		}
 	}
 	room := min(width-runewidth.StringWidth(text)-runewidth.StringWidth(counts)-1, maxBar+2)
 	if e.Total > 0 && room >= minBar+2 {
-		text += " " + bar(float64(e.Current)/float64(e.Total), room)
+		text += " " + bar(b.done, room)
 	}
 	return runewidth.Truncate(text+counts, width, "…")
 }
@@ -75,20 +87,59 @@ func bar(fraction float64, width int) string {
 // total is the last line: how far the push is, at what rate, and how long it
 // will take at that rate.
 type total struct {
-	blobs, finished int
-	current, total  int64
+	blobs, waiting, finished int
+	// current and total are bytes on the wire, estimated if some of them are.
+	current, total int64
+	estimated      bool
+	// moving: something is being sent.
+	moving bool
 	// rate is in bytes per second.
 	rate float64
 }
 
-func (t total) line(width int) string {
-	text := fmt.Sprintf("%d of %d done", t.finished, t.blobs)
+// add counts a blob. What the registry has need not travel; what is still
+// being compressed does not travel yet.
+func (t *total) add(e registry.Event) {
+	t.blobs++
+	switch {
+	case e.Status == registry.StatusWaiting:
+		t.waiting++
+	case e.Status.Final():
+		t.finished++
+	}
+	switch e.Status {
+	case registry.StatusExists, registry.StatusMounted, registry.StatusSkipped:
+		return
+	case registry.StatusCompressing:
+		e.Current, e.Estimated = 0, true
+	case registry.StatusPushing:
+		t.moving = true
+	default:
+	}
+	t.current += e.Current
+	t.total += max(e.Total, e.Current)
+	t.estimated = t.estimated || e.Estimated
+}
+
+// line has what fits into width columns, the most important first.
+func (t *total) line(width int) string {
+	var parts []string
 	if t.total > 0 {
-		text += fmt.Sprintf(", %s of %s", size(t.current), size(t.total))
+		parts = append(parts, fmt.Sprintf("%s of %s", size(t.current), about(t.estimated)+size(t.total)))
 	}
-	if t.rate > 0 && t.current < t.total {
+	if t.moving && t.rate > 0 && t.current < t.total {
 		left := time.Duration(float64(t.total-t.current) / t.rate * float64(time.Second))
-		text += fmt.Sprintf(", %s/s, %s left", size(int64(t.rate)), left.Round(time.Second))
+		parts = append(parts, about(t.estimated)+max(left.Round(time.Second), time.Second).String()+" left", size(int64(t.rate))+"/s")
 	}
-	return runewidth.Truncate(text, width, "…")
+	if t.waiting > 0 {
+		parts = append(parts, fmt.Sprintf("%d waiting", t.waiting))
+	}
+	text := runewidth.Truncate(fmt.Sprintf("%d of %d done", t.finished, t.blobs), width, "…")
+	for _, part := range parts {
+		if runewidth.StringWidth(text+", "+part) > width {
+			break
+		}
+		text += ", " + part
+	}
+	return text
 }

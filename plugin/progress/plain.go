@@ -2,7 +2,6 @@ package progress
 
 import (
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -14,14 +13,19 @@ const reminder = 10 * time.Second
 // plain writes one line when a blob is done, one for every retry, and one
 // every now and then while a blob takes long.
 type plain struct {
-	w   io.Writer
-	now func() time.Time
-	// last is when each unfinished blob was mentioned.
-	last map[string]time.Time
+	screen Screen
+	now    func() time.Time
+	blobs  map[string]*mentioned
 }
 
-func newPlain(w io.Writer, now func() time.Time) *plain {
-	return &plain{w: w, now: now, last: map[string]time.Time{}}
+// mentioned is a blob, and when it was mentioned last.
+type mentioned struct {
+	blob
+	last time.Time
+}
+
+func newPlain(screen Screen, now func() time.Time) *plain {
+	return &plain{screen: screen, now: now, blobs: map[string]*mentioned{}}
 }
 
 func (p *plain) Event(e registry.Event) {
@@ -30,23 +34,24 @@ func (p *plain) Event(e registry.Event) {
 		return
 	}
 	now := p.now()
-	last, mentioned := p.last[e.Name]
-	switch {
-	case e.Status.Final():
-		delete(p.last, e.Name)
-		p.print(e.ID + ": " + statusText(e))
-	case e.Status == registry.StatusRetrying:
-		p.last[e.Name] = now
-		p.print(e.ID + ": " + statusText(e))
-	case !mentioned:
-		p.last[e.Name] = now
-	case now.Sub(last) >= reminder:
-		p.last[e.Name] = now
-		p.print(e.ID + ": " + statusText(e) + bytesText(e))
+	b, known := p.blobs[e.Name]
+	if !known || b.event.Status == registry.StatusWaiting {
+		b = &mentioned{last: now}
+		p.blobs[e.Name] = b
 	}
+	b.update(e, now)
+	switch {
+	case e.Status.Final(), e.Status == registry.StatusRetrying:
+		p.print(e.ID + ": " + statusText(e))
+	case b.moving() && now.Sub(b.last) >= reminder:
+		p.print(e.ID + ": " + statusText(e) + bytesText(b.event))
+	default:
+		return
+	}
+	b.last = now
 }
 
 func (p *plain) Done() {}
 
 // print ignores errors: a push does not fail because nobody reads on.
-func (p *plain) print(line string) { _, _ = fmt.Fprintln(p.w, line) }
+func (p *plain) print(line string) { _, _ = fmt.Fprintln(p.screen, line) }

@@ -1,7 +1,8 @@
 // Package progress shows the events of a push: as lines that are redrawn in
-// place on a terminal (terminal.go), as one plain line per blob elsewhere
-// (plain.go), or not at all. line.go turns the state of a blob into text; it
-// is pure.
+// place on a terminal (terminal.go, with console.go below it), as one plain
+// line per blob elsewhere (plain.go), as JSON for programs (json.go), or not at
+// all. blob.go keeps the state of a blob, line.go turns it into text; both are
+// pure.
 package progress
 
 import (
@@ -21,36 +22,49 @@ const (
 	ModeAuto  Mode = "auto"
 	ModeTTY   Mode = "tty"
 	ModePlain Mode = "plain"
+	ModeJSON  Mode = "json"
 	ModeQuiet Mode = "quiet"
 )
 
 // ParseMode returns the mode called s.
 func ParseMode(s string) (Mode, error) {
 	switch mode := Mode(s); mode {
-	case ModeAuto, ModeTTY, ModePlain, ModeQuiet:
+	case ModeAuto, ModeTTY, ModePlain, ModeJSON, ModeQuiet:
 		return mode, nil
 	}
-	return "", fmt.Errorf("progress %q is none of auto, tty, plain and quiet", s)
+	return "", fmt.Errorf("progress %q is none of auto, tty, plain, json and quiet", s)
+}
+
+// Screen is where progress is shown.
+type Screen struct {
+	io.Writer
+	// Terminal says that it is one on which the cursor can be moved, Color
+	// that colours are welcome there.
+	Terminal, Color bool
+	// Repository is where the push goes.
+	Repository string
 }
 
 // Display shows the events of one push.
 type Display interface {
 	// Event has the signature of [registry.ProgressFunc].
 	Event(registry.Event)
-	// Done leaves the last state on the screen and releases the terminal. No
-	// event may follow. It may be called more than once.
+	// Done leaves the last state on the screen and releases the terminal. Only
+	// notes may follow. It may be called more than once.
 	Done()
 }
 
-// New returns the display of a mode, writing to w. isTerminal says what w is.
-func New(mode Mode, w io.Writer, isTerminal bool) Display {
+// New returns the display of a mode.
+func New(mode Mode, screen Screen) Display {
 	switch {
 	case mode == ModeQuiet:
 		return quiet{}
-	case mode == ModeTTY, mode == ModeAuto && isTerminal:
-		return newTerminal(w)
+	case mode == ModeJSON:
+		return newJSON(screen, time.Now)
+	case mode == ModeTTY, mode == ModeAuto && screen.Terminal:
+		return newTerminal(screen)
 	}
-	return newPlain(w, time.Now)
+	return newPlain(screen, time.Now)
 }
 
 type quiet struct{}
@@ -58,3 +72,15 @@ type quiet struct{}
 func (quiet) Event(registry.Event) {}
 
 func (quiet) Done() {}
+
+// Name is a state as programs know it, in JSON and in reports: one word.
+func Name(s registry.Status) string {
+	switch s {
+	case registry.StatusExists:
+		return "Exists"
+	case registry.StatusSkipped:
+		return "WouldPush"
+	default:
+		return string(s)
+	}
+}

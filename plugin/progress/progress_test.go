@@ -1,13 +1,18 @@
 package progress
 
 import (
+	"encoding/json"
 	"errors"
+	"flag"
+	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/mattn/go-runewidth"
 	"go.uber.org/goleak"
 
@@ -19,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestPlain(t *testing.T) {
 	var out strings.Builder
 	clock := time.Unix(0, 0)
-	p := newPlain(&out, func() time.Time { return clock })
+	p := newPlain(Screen{Writer: &out}, func() time.Time { return clock })
 	for _, step := range []struct {
 		after time.Duration
 		event registry.Event
@@ -27,7 +32,7 @@ func TestPlain(t *testing.T) {
 		{0, registry.Event{Name: "a", ID: "aaaaaaaaaaaa", Status: registry.StatusWaiting}},
 		{0, registry.Event{Name: "b", ID: "bbbbbbbbbbbb", Status: registry.StatusExists}},
 		{time.Second, registry.Event{Name: "a", ID: "aaaaaaaaaaaa", Status: registry.StatusPushing, Current: 1e6, Total: 9e7}},
-		{10 * time.Second, registry.Event{Name: "a", ID: "aaaaaaaaaaaa", Status: registry.StatusPushing, Current: 3e7, Total: 9e7}},
+		{10 * time.Second, registry.Event{Name: "a", ID: "aaaaaaaaaaaa", Status: registry.StatusPushing, Current: 3e7, Total: 9e7, Estimated: true}},
 		{time.Second, registry.Event{Name: "a", ID: "aaaaaaaaaaaa", Status: registry.StatusRetrying, Wait: 2 * time.Second, Err: errors.New("connection reset")}},
 		{0, registry.Event{Note: "the registry stores the tag \"V1\" as \"v1\""}},
 		{time.Second, registry.Event{Name: "a", ID: "aaaaaaaaaaaa", Status: registry.StatusPushed}},
@@ -37,7 +42,7 @@ func TestPlain(t *testing.T) {
 	}
 	p.Done()
 	want := `bbbbbbbbbbbb: Layer already exists
-aaaaaaaaaaaa: Pushing 30MB/90MB
+aaaaaaaaaaaa: Pushing 30MB/~90MB
 aaaaaaaaaaaa: Retrying in 2s: connection reset
 the registry stores the tag "V1" as "v1"
 aaaaaaaaaaaa: Pushed
@@ -50,6 +55,7 @@ aaaaaaaaaaaa: Pushed
 func TestLine(t *testing.T) {
 	pushing := registry.Event{ID: "0123456789ab", Status: registry.StatusPushing, Current: 45e6, Total: 9e7}
 	unknown := registry.Event{ID: "0123456789ab", Status: registry.StatusCompressing, Current: 45e6}
+	estimated := registry.Event{ID: "0123456789ab", Status: registry.StatusPushing, Current: 45e6, Total: 9e7, Estimated: true}
 	over := registry.Event{ID: "0123456789ab", Status: registry.StatusPushing, Current: 95e6, Total: 9e7}
 	failed := registry.Event{ID: "0123456789ab", Status: registry.StatusRetrying, Err: errors.New("連線被重設")}
 	for _, test := range []struct {
@@ -62,14 +68,23 @@ func TestLine(t *testing.T) {
 		{"wide", pushing, 2e6, 120, "0123456789ab: Pushing [=========================>                        ] 45MB/90MB 2.0MB/s"},
 		{"80 columns", pushing, 2e6, 80, "0123456789ab: Pushing [===================>                  ] 45MB/90MB 2.0MB/s"},
 		{"40 columns", pushing, 2e6, 40, "0123456789ab: Pushing 45MB/90MB 2.0MB/s"},
+		{"30 columns", pushing, 2e6, 32, "0123456789ab: Pushing 45MB/90MB"},
 		{"20 columns", pushing, 2e6, 20, "0123456789ab: Pushi…"},
 		{"unknown size", unknown, 0, 80, "0123456789ab: Compressing 45MB"},
-		{"more than all", over, 0, 60, "0123456789ab: Pushing [==========================] 90MB/90MB"},
+		{"estimated size", estimated, 0, 60, "0123456789ab: Pushing [============>            ] 45MB/~90MB"},
+		{"more than all", over, 0, 60, "0123456789ab: Pushing [==========================] 95MB/95MB"},
 		{"wide characters", failed, 0, 30, "0123456789ab: Retrying: 連線…"},
 		{"pushed", registry.Event{ID: "0123456789ab", Status: registry.StatusPushed, Current: 1, Total: 1}, 0, 80, "0123456789ab: Pushed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := line(test.event, test.rate, test.width)
+			var b blob
+			b.update(registry.Event{ID: test.event.ID, Status: test.event.Status}, time.Unix(0, 0))
+			b.update(test.event, time.Unix(0, 0))
+			now := time.Unix(0, 0)
+			if test.rate > 0 {
+				now = now.Add(time.Duration(float64(test.event.Current) / test.rate * float64(time.Second)))
+			}
+			got := b.line(now, test.width)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -87,9 +102,11 @@ func TestTotalLine(t *testing.T) {
 		want  string
 	}{
 		{total{blobs: 3}, 80, "0 of 3 done"},
-		{total{blobs: 3, finished: 1, current: 1e7, total: 3e7, rate: 1e6}, 80, "1 of 3 done, 10MB of 30MB, 1.0MB/s, 20s left"},
+		{total{blobs: 60, waiting: 55, finished: 1, current: 1e7, total: 3e7, estimated: true, moving: true, rate: 1e6}, 80, "1 of 60 done, 10MB of ~30MB, ~20s left, 1.0MB/s, 55 waiting"},
+		{total{blobs: 3, finished: 1, current: 1e7, total: 3e7, rate: 1e6}, 80, "1 of 3 done, 10MB of 30MB"}, // all wait for a retry
+		{total{blobs: 3, finished: 1, current: 1e7, total: 3e7, moving: true, rate: 1e6}, 80, "1 of 3 done, 10MB of 30MB, 20s left, 1.0MB/s"},
 		{total{blobs: 3, finished: 3, current: 3e7, total: 3e7, rate: 1e6}, 80, "3 of 3 done, 30MB of 30MB"},
-		{total{blobs: 3, finished: 1, current: 1e7, total: 3e7, rate: 1e6}, 20, "1 of 3 done, 10MB o…"},
+		{total{blobs: 3, finished: 1, current: 1e7, total: 3e7, moving: true, rate: 1e6}, 20, "1 of 3 done"},
 	} {
 		if got := test.total.line(test.width); got != test.want {
 			t.Errorf("got %q, want %q", got, test.want)
@@ -100,7 +117,7 @@ func TestTotalLine(t *testing.T) {
 // The screen keeps a line of each blob and of each note, once, and no total.
 func TestTerminalLeavesFinalLines(t *testing.T) {
 	var out strings.Builder
-	display := New(ModeTTY, &out, false)
+	display := New(ModeTTY, Screen{Writer: &out})
 	display.Event(registry.Event{Name: "a", ID: "aaaaaaaaaaaa", Status: registry.StatusWaiting, Total: 100})
 	display.Event(registry.Event{Name: "a", ID: "aaaaaaaaaaaa", Status: registry.StatusPushing, Current: 50, Total: 100})
 	display.Event(registry.Event{Note: "a note"})
@@ -122,7 +139,7 @@ func TestTerminalLeavesFinalLines(t *testing.T) {
 // lastScreen replays what was written: a cursor that goes up erases.
 func lastScreen(written string) string {
 	var lines []string
-	for i, part := range strings.Split(written, "\x1b[") {
+	for i, part := range strings.Split(strings.ReplaceAll(written, "\r", ""), "\x1b[") {
 		if i > 0 {
 			var up int
 			for part[0] >= '0' && part[0] <= '9' {
@@ -148,12 +165,14 @@ func TestModes(t *testing.T) {
 		{"auto", false, &plain{}},
 		{"plain", true, &plain{}},
 		{"quiet", true, quiet{}},
+		{"json", true, &jsonLines{}},
 	} {
 		mode, err := ParseMode(test.mode)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := New(mode, io.Discard, test.terminal); !sameType(got, test.want) {
+		got := New(mode, Screen{Writer: io.Discard, Terminal: test.terminal})
+		if fmt.Sprintf("%T", got) != fmt.Sprintf("%T", test.want) {
 			t.Errorf("%s: got %T, want %T", test.mode, got, test.want)
 		}
 	}
@@ -162,14 +181,168 @@ func TestModes(t *testing.T) {
 	}
 }
 
-func sameType(a, b any) bool {
-	switch a.(type) {
-	case *plain:
-		_, ok := b.(*plain)
-		return ok
-	case quiet:
-		_, ok := b.(quiet)
-		return ok
+// Nothing goes back within a state, and a new try begins anew.
+func TestBlobNeverGoesBack(t *testing.T) {
+	var b blob
+	for i, step := range []struct {
+		event registry.Event
+		want  float64
+	}{
+		{registry.Event{Status: registry.StatusPushing, Current: 50, Total: 100, Estimated: true}, 0.5},
+		{registry.Event{Status: registry.StatusPushing, Current: 60, Total: 200, Estimated: true}, 0.5},
+		{registry.Event{Status: registry.StatusPushing, Current: 10, Total: 100}, 0.6},
+		{registry.Event{Status: registry.StatusPushing, Current: 120, Total: 100}, 1},
+		{registry.Event{Status: registry.StatusRetrying, Total: 100}, 0},
+		{registry.Event{Status: registry.StatusPushing, Current: 10, Total: 100}, 0.1},
+	} {
+		before := b.event
+		b.update(step.event, time.Unix(int64(i), 0))
+		if b.done != step.want {
+			t.Errorf("step %d: got %v, want %v", i, b.done, step.want)
+		}
+		if b.event.Status == before.Status && b.event.Current < before.Current {
+			t.Errorf("step %d: went back from %d to %d", i, before.Current, b.event.Current)
+		}
 	}
-	return false
+}
+
+// What the registry has, and what waits, is not on its way.
+func TestTotalCounts(t *testing.T) {
+	var got total
+	for _, e := range []registry.Event{
+		{Status: registry.StatusWaiting, Total: 100, Estimated: true},
+		{Status: registry.StatusCompressing, Current: 50, Total: 100},
+		{Status: registry.StatusPushing, Current: 10, Total: 40},
+		{Status: registry.StatusPushed, Current: 20, Total: 20},
+		{Status: registry.StatusExists, Current: 1000, Total: 1000},
+		{Status: registry.StatusMounted, Current: 1000, Total: 1000},
+	} {
+		got.add(e)
+	}
+	if want := (total{blobs: 6, waiting: 1, finished: 3, current: 30, total: 260, estimated: true, moving: true}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	var out strings.Builder
+	clock := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	j := newJSON(Screen{Writer: &out, Repository: "git.example.com/me/app"}, func() time.Time { return clock })
+	event := func(status registry.Status, current, total int64) registry.Event {
+		return registry.Event{Name: "blobs/sha256/aa", ID: "aaaaaaaaaaaa", Status: status, Current: current, Total: total}
+	}
+	retry := event(registry.StatusRetrying, 0, 90)
+	retry.Wait, retry.Err = 1500*time.Millisecond, errors.New("connection \"reset\"\nby <peer>")
+	guess := event(registry.StatusPushing, 10, 80)
+	guess.Estimated = true
+	for _, step := range []struct {
+		after time.Duration
+		event registry.Event
+	}{
+		{0, registry.Event{Note: "The push refers to repository [git.example.com/me/app]"}},
+		{0, event(registry.StatusWaiting, 0, 90)},
+		{0, event(registry.StatusWaiting, 0, 90)}, // once
+		{0, event(registry.StatusCompressing, 50, 100)},
+		{0, guess},
+		{time.Second / 2, event(registry.StatusPushing, 20, 90)}, // too soon
+		{time.Second / 2, event(registry.StatusPushing, 30, 90)},
+		{0, retry},
+		{0, retry}, // each of them
+		{0, event(registry.StatusPushed, 90, 90)},
+		{0, event(registry.StatusExists, 7, 7)},
+	} {
+		clock = clock.Add(step.after)
+		j.Event(step.event)
+	}
+	j.Done()
+	golden(t, "testdata/progress.jsonl", out.String())
+	Failed(&out, "it broke", "", "mend it")
+	schema := schemaOf(t)
+	for line := range strings.Lines(out.String()) {
+		if err := validate(t, schema, line); err != nil {
+			t.Errorf("%s%v", line, err)
+		}
+	}
+	if err := validate(t, schema, `{"time":"2026-01-02T03:04:05Z","layer":"a","id":"a","status":"Layer already exists"}`); err == nil {
+		t.Error("the schema accepts a status that there is not")
+	}
+}
+
+// schemaOf is the schema that is published.
+func schemaOf(t *testing.T) *jsonschema.Resolved {
+	t.Helper()
+	content, err := os.ReadFile("../../docs/progress.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema jsonschema.Schema
+	if err := json.Unmarshal(content, &schema); err != nil {
+		t.Fatal(err)
+	}
+	resolved, err := schema.Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resolved
+}
+
+// validate compares a line with the schema, which must name all of its fields.
+func validate(t *testing.T, schema *jsonschema.Resolved, line string) error {
+	t.Helper()
+	var object map[string]any
+	if err := json.Unmarshal([]byte(line), &object); err != nil {
+		t.Fatal(err)
+	}
+	for field := range object {
+		if schema.Schema().Properties[field] == nil {
+			t.Errorf("the schema has no field %q", field)
+		}
+	}
+	return schema.Validate(object)
+}
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("run with -update if that is right:\n%s", diff)
+	}
+}
+
+// A window that has become narrower has broken the lines: there are more to
+// erase than were written.
+func TestConsoleCountsBrokenLines(t *testing.T) {
+	var out strings.Builder
+	width := 80
+	c := &consoleWriter{out: &out, size: func() (int, int) { return width, 24 }}
+	draw := func(text string, lines int) string {
+		t.Helper()
+		out.Reset()
+		_, _ = c.Write([]byte(text))
+		if err := c.Flush(lines); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	colored := "\x1b[33m" + strings.Repeat("連", 35) + "\x1b[0m\n"
+	if got, want := draw("a note\nshort\n"+colored, 2), "a note\nshort\n"+colored; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	width = 30 // 70 columns take three rows, and "short" takes one
+	if got, want := draw("short\n", 1), "\r\x1b[4A\x1b[Jshort\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := draw("", 0), "\r\x1b[1A\x1b[J"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

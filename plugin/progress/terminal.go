@@ -12,79 +12,83 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
-// terminal redraws one line per blob and a total below them. mpb moves the
-// cursor and knows the size of the window; the text of each line is ours.
-// Finished blobs scroll up and stay, so that any number of them fits.
+// terminal redraws one line per blob that is on its way, and a total below
+// them. mpb keeps the lines and the time; the text of each is ours. Finished
+// blobs scroll up and stay, and those that wait are only counted, so that any
+// number of them fits.
 type terminal struct {
-	screen *mpb.Progress
-	now    func() time.Time
-	start  time.Time
+	Screen
+	mpb *mpb.Progress
+	now func() time.Time
 
-	// mu guards the fields below, which the screen's goroutines read.
+	// mu guards the fields below, which mpb's goroutines read.
 	mu     sync.Mutex
 	blobs  map[string]*blobLine
 	totals *mpb.Bar
-	done   bool
+	// start is when the first byte was sent.
+	start time.Time
+	done  bool
 }
 
-// blobLine is one line on the screen.
+// blobLine is a blob on the screen; bar is nil while it waits.
 type blobLine struct {
-	event registry.Event
-	bar   *mpb.Bar
-	// since and from are where the present upload of the blob began.
-	since time.Time
-	from  int64
+	blob
+	bar *mpb.Bar
 }
 
 // totalPriority keeps the total below every blob.
 const totalPriority = 1 << 30
 
-func newTerminal(w io.Writer) *terminal {
-	t := &terminal{
-		screen: mpb.New(mpb.WithOutput(w), mpb.ForceTTY(), mpb.WithAutoRefresh(), mpb.PopCompletedMode()),
+func newTerminal(screen Screen) *terminal {
+	return &terminal{
+		Screen: screen,
+		mpb:    mpb.New(console(screen.Writer), mpb.WithAutoRefresh(), mpb.PopCompletedMode()),
 		now:    time.Now,
 		blobs:  map[string]*blobLine{},
 	}
-	t.start = t.now()
-	return t
 }
 
 func (t *terminal) Event(e registry.Event) {
 	if e.Note != "" {
-		_, _ = io.WriteString(t.screen, e.Note+"\n")
+		t.note(e.Note + "\n")
 		return
 	}
 	t.mu.Lock()
-	known, found := t.blobs[e.Name]
+	b, found := t.blobs[e.Name]
 	if !found {
-		known = &blobLine{}
-		t.blobs[e.Name] = known
+		b = &blobLine{}
+		t.blobs[e.Name] = b
 	}
-	t.update(known, e)
+	b.update(e, t.now())
+	if t.start.IsZero() && e.Status == registry.StatusPushing {
+		t.start = t.now()
+	}
 	totals := t.totals
 	t.mu.Unlock()
 
-	// The screen calls back for the text, so mu is free here.
+	// mpb calls back for the text, so mu is free here.
 	if totals == nil {
 		totals = t.addLine(totalPriority, t.totalText)
 		t.mu.Lock()
 		t.totals = totals
 		t.mu.Unlock()
 	}
-	if known.bar == nil && e.Status != registry.StatusWaiting {
-		known.bar = t.addLine(0, func(width int) string { return t.blobText(known, width) })
+	if b.bar == nil && e.Status != registry.StatusWaiting {
+		b.bar = t.addLine(0, func(width int) string { return t.blobText(b, width) })
 	}
 	if e.Status.Final() {
-		known.bar.SetTotal(-1, true)
+		b.bar.SetTotal(-1, true)
 	}
 }
 
-// update takes over an event; a blob that begins to be sent starts its clock.
-func (t *terminal) update(known *blobLine, e registry.Event) {
-	if e.Status == registry.StatusPushing && (known.event.Status != registry.StatusPushing || e.Current < known.event.Current) {
-		known.since, known.from = t.now(), e.Current
+// note writes above the lines, which mpb does at the next redrawing, or where
+// there are no lines, at once.
+func (t *terminal) note(line string) {
+	if t.totals == nil || t.done {
+		_, _ = io.WriteString(t.Writer, line)
+		return
 	}
-	known.event = e
+	_, _ = io.WriteString(t.mpb, line)
 }
 
 func (t *terminal) addLine(priority int, text func(width int) string) *mpb.Bar {
@@ -93,38 +97,28 @@ func (t *terminal) addLine(priority int, text func(width int) string) *mpb.Bar {
 	if priority != 0 {
 		options = append(options, mpb.BarPriority(priority), mpb.BarRemoveOnComplete(), mpb.BarNoPop())
 	}
-	return t.screen.New(0, mpb.NopStyle(), options...)
+	return t.mpb.New(0, mpb.NopStyle(), options...)
 }
 
 func (t *terminal) blobText(b *blobLine, width int) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return line(b.event, rate(b.event.Current-b.from, t.now().Sub(b.since)), width)
+	text := b.line(t.now(), width)
+	if t.Color && b.event.Status == registry.StatusRetrying {
+		return "\x1b[33m" + text + "\x1b[0m"
+	}
+	return text
 }
 
 func (t *terminal) totalText(width int) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	sum := total{blobs: len(t.blobs)}
+	var sum total
 	for _, b := range t.blobs {
-		if b.event.Status.Final() {
-			sum.finished++
-		}
-		if b.event.Status != registry.StatusExists && b.event.Status != registry.StatusMounted {
-			sum.current += min(b.event.Current, max(b.event.Total, b.event.Current))
-			sum.total += max(b.event.Total, b.event.Current)
-		}
+		sum.add(b.event)
 	}
 	sum.rate = rate(sum.current, t.now().Sub(t.start))
 	return sum.line(width)
-}
-
-// rate is in bytes per second; none is known in the first second.
-func rate(n int64, d time.Duration) float64 {
-	if d < time.Second || n <= 0 {
-		return 0
-	}
-	return float64(n) / d.Seconds()
 }
 
 // Done ends the lines of blobs that were not finished where they are.
@@ -141,5 +135,5 @@ func (t *terminal) Done() {
 	if t.totals != nil {
 		t.totals.Abort(true)
 	}
-	t.screen.Wait()
+	t.mpb.Wait()
 }

@@ -1,0 +1,177 @@
+package plugin
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
+)
+
+// conditionsOf are the conditions in short: "Reachable=True/Answered".
+func conditionsOf(report v1alpha1.Push) string {
+	var all []string
+	for _, c := range report.Status.Conditions {
+		all = append(all, fmt.Sprintf("%s=%s/%s", c.Type, c.Status, c.Reason))
+	}
+	return strings.Join(all, " ")
+}
+
+func TestConditions(t *testing.T) {
+	sent := registry.Result{Blobs: []registry.BlobResult{{Size: 1, Status: registry.StatusPushed}}}
+	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	for _, test := range []struct {
+		name   string
+		result registry.Result
+		err    error
+		dryRun bool
+		want   string
+	}{
+		{name: "success", want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=True/Pushed Ready=True/Pushed"},
+		{name: "dry run", dryRun: true, want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=False/DryRun Ready=False/DryRun"},
+		{name: "nobody listens", err: refused, want: "Reachable=False/Unreachable Pushed=False/Unreachable Ready=False/Unreachable"},
+		{
+			name: "certificate", err: &registry.TLSError{Err: x509.UnknownAuthorityError{}},
+			want: "Reachable=False/CertificateRefused Pushed=False/CertificateRefused Ready=False/CertificateRefused",
+		},
+		{
+			name: "no registry", err: registry.ErrNotRegistry,
+			want: "Reachable=False/NotARegistry Pushed=False/NotARegistry Ready=False/NotARegistry",
+		},
+		{
+			name: "no credential", err: errors.Join(registry.ErrUnauthorized, registry.ErrDenied, &registry.Error{Status: 401}),
+			want: "Reachable=True/Answered Authenticated=False/Unauthorized Pushed=False/Unauthorized Ready=False/Unauthorized",
+		},
+		{
+			name: "no right", err: errors.Join(registry.ErrDenied, &registry.Error{Status: 403}),
+			want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=False/Denied Ready=False/Denied",
+		},
+		{
+			name: "failed in the end", result: sent, err: registry.ErrServer,
+			want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=False/ServerError Ready=False/ServerError",
+		},
+		{name: "too slow", err: context.DeadlineExceeded, want: "Pushed=False/TimedOut Ready=False/TimedOut"},
+		{name: "no source", err: os.ErrNotExist, want: "Pushed=False/Failed Ready=False/Failed"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := newReport("app", settings{dryRun: test.dryRun}, outcome{result: test.result, err: test.err})
+			if diff := cmp.Diff(test.want, conditionsOf(got)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestReportCountsBytes(t *testing.T) {
+	begin := time.Unix(1000, 0)
+	got := newReport("app", settings{jobs: 4}, outcome{
+		target: target{host: "git.example.com", repository: "me/app", tags: []string{"V1"}},
+		began:  begin, end: begin.Add(1500 * time.Millisecond),
+		result: registry.Result{
+			Reference: "git.example.com/me/app", Tags: []string{"v1"}, Digest: "sha256:ab", Size: 7, BytesSent: 12, Retries: 2, Requests: 9,
+			Blobs: []registry.BlobResult{
+				{Digest: "sha256:01", Size: 10, Status: registry.StatusPushed},
+				{Digest: "sha256:02", Size: 20, Status: registry.StatusExists},
+				{Digest: "sha256:03", Size: 40, Status: registry.StatusMounted},
+			},
+		},
+	})
+	want := v1alpha1.PushStatus{
+		Conditions: got.Status.Conditions, References: []string{"git.example.com/me/app:v1@sha256:ab"}, Digest: "sha256:ab", Size: 7,
+		Blobs: []v1alpha1.BlobStatus{
+			{Digest: "sha256:01", Size: 10, Status: "Pushed"}, {Digest: "sha256:02", Size: 20, Status: "Exists"}, {Digest: "sha256:03", Size: 40, Status: "Mounted"},
+		},
+		BytesSent: 12, BytesReused: 20, BytesMounted: 40, Requests: 9, Retries: 2,
+		StartTime: got.Status.StartTime, CompletionTime: got.Status.CompletionTime, Duration: got.Status.Duration,
+	}
+	if diff := cmp.Diff(want, got.Status); diff != "" {
+		t.Error(diff)
+	}
+	if got.Status.Duration.Duration != 1500*time.Millisecond || !got.Status.StartTime.Time.Equal(begin) {
+		t.Errorf("got %v from %v", got.Status.Duration, got.Status.StartTime)
+	}
+}
+
+// The message of a condition is what the terminal shows: what happened, why,
+// and what to do.
+func TestConditionMessage(t *testing.T) {
+	got := newReport("app", settings{}, outcome{err: withHint(errors.New("it broke\x1b[2J"), "mend it")})
+	if want := "it broke[2J\nhint: mend it"; got.Status.Conditions[0].Message != want {
+		t.Errorf("got %q, want %q", got.Status.Conditions[0].Message, want)
+	}
+}
+
+// There is a report for every destination, whatever came before it.
+func TestReportsOfSeveral(t *testing.T) {
+	one, two, three := target{host: "h", repository: "me/one"}, target{host: "h", repository: "me/two"}, target{host: "h", repository: "me/three"}
+	plan := pushPlan{destinations: destinations{targets: []target{one, two, three}}}
+	for _, test := range []struct {
+		name  string
+		begun []outcome
+		err   error
+		want  string
+	}{
+		{"success", []outcome{{target: one}, {target: two}, {target: three}}, nil, strings.TrimSuffix(strings.Repeat("Pushed, ", 3), ", ")},
+		{"second fails", []outcome{{target: one}, {target: two, err: registry.ErrServer}}, registry.ErrServer, "Pushed, ServerError, NotAttempted"},
+		{"before the second", []outcome{{target: one}}, os.ErrNotExist, "Pushed, Failed, NotAttempted"},
+		{"before all", nil, os.ErrNotExist, "Failed, NotAttempted, NotAttempted"},
+		{"several of one destination", []outcome{{target: one}, {target: one, err: registry.ErrServer}}, registry.ErrServer, "Pushed, ServerError, NotAttempted, NotAttempted"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got []string
+			for _, report := range plan.reports(test.begun, test.err, time.Unix(1, 0)) {
+				conditions := report.Status.Conditions
+				got = append(got, conditions[len(conditions)-1].Reason)
+			}
+			if diff := cmp.Diff(test.want, strings.Join(got, ", ")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Reports are what the published schema says.
+func TestReportsFitTheirSchema(t *testing.T) {
+	content, err := os.ReadFile("../registry/v1alpha1/schema/push.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema jsonschema.Schema
+	if err := json.Unmarshal(content, &schema); err != nil {
+		t.Fatal(err)
+	}
+	resolved, err := schema.Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []outcome{
+		{end: time.Unix(2, 0), err: registry.ErrDenied},
+		{began: time.Unix(1, 0), end: time.Unix(2, 0), result: registry.Result{
+			Tags: []string{"1"}, Digest: "sha256:ab",
+			Blobs: []registry.BlobResult{{Status: registry.StatusExists}, {Status: registry.StatusMounted}, {Status: registry.StatusPushed}, {Status: registry.StatusSkipped}},
+		}},
+	} {
+		encoded, err := json.Marshal(newReport("app", settings{timeout: time.Minute, compression: "gzip"}, o))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var object map[string]any
+		if err := json.Unmarshal(encoded, &object); err != nil {
+			t.Fatal(err)
+		}
+		if err := resolved.Validate(object); err != nil {
+			t.Errorf("%v\n%s", err, encoded)
+		}
+	}
+}
