@@ -21,6 +21,8 @@ type Account struct {
 	Name string
 	// SecurityKey: the account has one, so that its password is never enough.
 	SecurityKey bool
+	// Barred: the account is not activated, or forbidden to sign in.
+	Barred bool
 }
 
 // account asks the server whose the credential is.
@@ -32,7 +34,11 @@ func (s *stack) account(ctx context.Context) Account {
 		Message string `json:"message"`
 	}
 	status := s.askAPI(ctx, "/api/v1/user", basic(s.auth.current()), &answer)
-	return Account{Status: status, Name: clean(answer.Login), SecurityKey: strings.Contains(answer.Message, "WebAuthn")}
+	return Account{
+		Status: status, Name: clean(answer.Login),
+		SecurityKey: strings.Contains(answer.Message, "WebAuthn"),
+		Barred:      strings.Contains(answer.Message, "not activated") || strings.Contains(answer.Message, "prohibited from signing in"),
+	}
 }
 
 // version asks the server what it is: "Gitea 1.26.0", or nothing.

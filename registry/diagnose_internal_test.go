@@ -96,6 +96,7 @@ func TestDiagnoses(t *testing.T) {
 		"the clocks of this machine and the server differ":                      fmt.Errorf("%w: the server's is 1h ahead", ErrClock),
 		"401, and no credential was given":                                      denied401(Identity{Anonymous: true}, Account{}),
 		"401, and the account has a security key":                               unauthorized(Account{Status: http.StatusUnauthorized, SecurityKey: true}),
+		"401, and the account may not sign in":                                  denied401(user, Account{Status: http.StatusForbidden, Barred: true}),
 		"401, and the API knows the token":                                      unauthorized(Account{Status: http.StatusForbidden}),
 		"401, also from the API":                                                unauthorized(Account{Status: http.StatusUnauthorized}),
 		"401":                                                                   unauthorized(Account{}),

@@ -151,6 +151,10 @@ var diagnoses = []diagnosis{
 		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and docker login {host} with it as the password",
 	},
 	{
+		"401, and the account may not sign in", func(f failure) bool { return (f.is(ErrUnauthorized) || f.is(ErrDenied)) && f.answer.Account.Barred },
+		"the account is not activated, or forbidden to sign in", "ask an administrator of {host}",
+	},
+	{
 		"401, and the API knows the token", func(f failure) bool {
 			return f.is(ErrUnauthorized) && (f.answer.Account.Status == http.StatusOK || f.answer.Account.Status == http.StatusForbidden)
 		},
@@ -161,7 +165,7 @@ var diagnoses = []diagnosis{
 		"401, also from the API", func(f failure) bool {
 			return f.is(ErrUnauthorized) && f.answer.Account.Status == http.StatusUnauthorized
 		},
-		"the server refuses the credential: the password is wrong, the token was revoked, or the account has two-factor authentication, with which only a token works",
+		"the server refuses the credential: the password is wrong, the token was revoked, the account may not sign in, or it has two-factor authentication, with which only a token works",
 		"docker login {host}, with a personal access token of the scope write:package as the password",
 	},
 	{
@@ -195,7 +199,7 @@ var diagnoses = []diagnosis{
 	},
 	{
 		"401 `reqPackageAccess` under one's own name", func(f failure) bool { return f.is(ErrDenied) && strings.EqualFold(f.answer.Account.Name, ownerIn(f)) },
-		"the account {who} may not write packages of its own: it is inactive, or forbidden to log in", "ask an administrator of {host}",
+		"the account {who} may not write packages of its own: it is inactive, or forbidden to sign in", "ask an administrator of {host}",
 	},
 	{
 		"401 `reqPackageAccess`", is(ErrDenied),

@@ -3,6 +3,8 @@
 package test
 
 import (
+	"crypto/pbkdf2"
+	"crypto/sha256"
 	"fmt"
 	"net"
 	"net/http"
@@ -27,9 +29,14 @@ func outcomes(t *testing.T, checks []client.Check) string {
 	return b.String()
 }
 
-// noSessions fails when an upload was left on the server.
+// noSessions fails when a package or an upload was left on the server.
 func noSessions(t *testing.T, g *servers.Gitea, owner string) {
 	t.Helper()
+	uploads, err := g.SQL(t.Context(), "SELECT id, bytes_received FROM package_blob_upload")
+	servers.Need(t, err)
+	if uploads != "" {
+		t.Errorf("the check left uploads: %s", uploads)
+	}
 	var packages []any
 	servers.Need(t, g.API(t.Context(), http.MethodGet, "/packages/"+owner, nil, &packages))
 	if len(packages) != 0 {
@@ -38,10 +45,21 @@ func noSessions(t *testing.T, g *servers.Gitea, owner string) {
 }
 
 func TestCheck(t *testing.T) {
-	g := gitea(t)
+	g, err := servers.StartGitea(t.Context(), servers.GiteaOptions{})
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, g.Stop) })
 	name, other := newUser(t, g), newUser(t, g)
 	org := "org" + other
 	servers.Need(t, g.CreateOrg(t.Context(), org))
+	private := newUser(t, g)
+	edit(t, g, private, map[string]any{"visibility": "private"})
+	barred, inactive := newUser(t, g), newUser(t, g)
+	barredToken, err := g.CreateToken(t.Context(), barred, "write:package", "read:user")
+	servers.Need(t, err)
+	inactiveToken, err := g.CreateToken(t.Context(), inactive, "write:package", "read:user")
+	servers.Need(t, err)
+	edit(t, g, barred, map[string]any{"prohibit_login": true})
+	edit(t, g, inactive, map[string]any{"active": false})
 	token := func(scopes ...string) client.AuthConfig {
 		value, err := g.CreateToken(t.Context(), name, scopes...)
 		servers.Need(t, err)
@@ -66,6 +84,14 @@ func TestCheck(t *testing.T) {
 		{"an organisation without a team", userAuth(name), org, "owner failed: " + name + " may not push to " + org},
 		{"no such owner", userAuth(name), "nobody-of-that-name", "owner failed: " + g.Host + " has no user or organisation nobody-of-that-name"},
 		{"upper case", userAuth(name), name + "/App", "owner failed"},
+		{"two separators", userAuth(name), name + "/my--app", "owner failed"},
+		{"a private owner, by a token for public things", token("write:package", "public-only"), private, "the token is for public things alone, and " + private + " is private"},
+		{"a private owner", userAuth(name), private, "owner failed: " + name + " may not push to " + private},
+		{"an account that may not log in", client.AuthConfig{Token: barredToken}, barred, "failed: the account is not activated, or forbidden to sign in"},
+		{"an inactive account", client.AuthConfig{Token: inactiveToken}, inactive, "failed: the account is not activated, or forbidden to sign in"},
+		{"the password of an account that may not log in", userAuth(barred), barred, "login failed: the server refuses the credential: the password is wrong, the token was revoked, the account may not sign in"},
+		{"a security key", securityKey(t, g), "", "login failed: the account has a security key"},
+		{"the token of a job", jobToken(t, g), name, "or belongs to a job of Gitea Actions"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := outcomes(t, newClient(t, g.Server, tc.auth, nil).Check(t.Context(), tc.repository))
@@ -75,6 +101,36 @@ func TestCheck(t *testing.T) {
 		})
 	}
 	noSessions(t, g, name)
+}
+
+// edit changes a user as the administrator does.
+func edit(t *testing.T, g *servers.Gitea, name string, changes map[string]any) {
+	t.Helper()
+	changes["login_name"], changes["source_id"] = name, 0
+	servers.Need(t, g.API(t.Context(), http.MethodPatch, "/admin/users/"+name, changes, nil))
+}
+
+// securityKey is the password of a new user who has one.
+func securityKey(t *testing.T, g *servers.Gitea) client.AuthConfig {
+	t.Helper()
+	name := newUser(t, g)
+	_, err := g.SQL(t.Context(), fmt.Sprintf(
+		"INSERT INTO webauthn_credential (name, lower_name, user_id) SELECT 'key', 'key', id FROM user WHERE lower_name = '%s'", name))
+	servers.Need(t, err)
+	return userAuth(name)
+}
+
+// jobToken is what a job of Gitea Actions that runs is given.
+func jobToken(t *testing.T, g *servers.Gitea) client.AuthConfig {
+	t.Helper()
+	const token, salt = "0123456789abcdef0123456789abcdef01234567", "salt"
+	// Gitea 1.26 models/auth/twofactor.go, HashToken.
+	hash, err := pbkdf2.Key(sha256.New, token, []byte(salt), 10_000, 50)
+	servers.Need(t, err)
+	_, err = g.SQL(t.Context(), fmt.Sprintf(
+		"INSERT INTO action_task (status, token_hash, token_salt, token_last_eight) VALUES (6, '%x', '%s', '%s')", hash, salt, token[32:]))
+	servers.Need(t, err)
+	return client.AuthConfig{Token: token}
 }
 
 // TestCheckBehindNginx has the settings of nginx and Gitea that people get
@@ -160,6 +216,9 @@ func TestFailuresAreExplained(t *testing.T) {
 	small, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Settings: map[string]string{"packages.LIMIT_SIZE_CONTAINER": "1 MiB"}})
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, small.Stop) })
+	little, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Settings: map[string]string{"packages.LIMIT_TOTAL_OWNER_SIZE": "1 MiB"}})
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, little.Stop) })
 	few, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Settings: map[string]string{"packages.LIMIT_TOTAL_OWNER_COUNT": "0"}})
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, few.Stop) })
@@ -173,6 +232,7 @@ func TestFailuresAreExplained(t *testing.T) {
 		want  string
 	}{
 		{"a large layer", small, newUser(t, small), "a limit on the size of a layer"},
+		{"much in all", little, newUser(t, little), "or of all packages of "},
 		{"many packages", few, newUser(t, few), "a limit on the number of packages"},
 		{"a former name", g, former, "the server leads elsewhere"},
 		{"another's name", g, newUser(t, g), "it is another user, or an organisation"},

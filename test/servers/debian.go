@@ -28,6 +28,7 @@ var packages = []struct{ name, program string }{
 	{"chromium", "chromium"},
 	{"chromium-driver", "chromedriver"},
 	{"tmux", "tmux"},
+	{"sqlite3", "sqlite3"}, // to look into Gitea's database
 	{"curl", "curl"},
 	{"rpm", "rpm"},
 }

@@ -214,6 +214,20 @@ func (g *Gitea) Command(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
+// SQL runs a statement on the database, for what neither the API nor a command
+// tells or does, and returns what it prints.
+func (g *Gitea) SQL(ctx context.Context, statement string) (string, error) {
+	sqlite, err := systemProgram("sqlite3")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.CommandContext(ctx, sqlite, "-cmd", ".timeout 10000", filepath.Join(g.Dir, "gitea.db"), statement).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %s", statement, err, out)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
 // CreateUser makes a user who can log in with the password.
 func (g *Gitea) CreateUser(ctx context.Context, name, password string) error {
 	return g.API(ctx, http.MethodPost, "/admin/users", map[string]any{
