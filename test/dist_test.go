@@ -16,15 +16,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // inProject runs a command in the top directory, and returns what it prints.
-func inProject(t *testing.T, env []string, name string, args ...string) string {
+func inProject(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir, cmd.Env = "..", append(os.Environ(), env...)
+	cmd.Dir = ".."
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
@@ -32,17 +30,18 @@ func inProject(t *testing.T, env []string, name string, args ...string) string {
 	return string(out)
 }
 
-// A release of two platforms is the same twice, and has what it should have.
+// A release has what it should have, and what is built twice is the same.
 func TestDist(t *testing.T) {
 	program(t, "nfpm")
 	program(t, "cyclonedx-gomod")
 	first, second := t.TempDir(), t.TempDir()
-	for _, dir := range []string{first, second} {
-		inProject(t, nil, "go", "run", "./test/cmd/dist", "-o", dir, "-version", "v1.2.3", "linux/amd64", "windows/amd64")
-	}
+	inProject(t, "go", "run", "./test/cmd/dist", "-o", first, "-version", "v1.2.3", "linux/amd64", "windows/amd64")
+	inProject(t, "go", "run", "./test/cmd/dist", "-o", second, "-version", "v1.2.3", "linux/amd64")
 	sums := readText(t, filepath.Join(first, "SHA256SUMS"))
-	if diff := cmp.Diff(sums, readText(t, filepath.Join(second, "SHA256SUMS"))); diff != "" {
-		t.Errorf("the second build differs:\n%s", diff)
+	for line := range strings.Lines(readText(t, filepath.Join(second, "SHA256SUMS"))) {
+		if !strings.Contains(sums, line) {
+			t.Errorf("the second build differs: %s is not in\n%s", line, sums)
+		}
 	}
 	check := exec.CommandContext(t.Context(), "sha256sum", "-c", "SHA256SUMS")
 	check.Dir = first
@@ -152,10 +151,10 @@ func unzip(t *testing.T, file string) map[string][]byte {
 func aside(t *testing.T, script string, args ...string) string {
 	t.Helper()
 	const layers = `set -e
-mount -t tmpfs tmpfs "$SCRATCH"
+mount -t tmpfs scratch "$SCRATCH"
 for name in usr var etc; do
 	mkdir -p "$SCRATCH/$name/upper" "$SCRATCH/$name/work"
-	mount -t overlay overlay -o "lowerdir=/$name,upperdir=$SCRATCH/$name/upper,workdir=$SCRATCH/$name/work" "/$name"
+	mount -t overlay "over-$name" -o "lowerdir=/$name,upperdir=$SCRATCH/$name/upper,workdir=$SCRATCH/$name/work" "/$name"
 done
 `
 	cmd := exec.CommandContext(t.Context(), "sh", append([]string{"-c", layers + script, "sh"}, args...)...)
@@ -202,7 +201,7 @@ fi
 
 func checkRPM(t *testing.T, dir string) {
 	t.Helper()
-	files := inProject(t, nil, program(t, "rpm"), "-qpl", filepath.Join(dir, "docker-gitea-1.2.3-1.x86_64.rpm"))
+	files := inProject(t, program(t, "rpm"), "-qpl", filepath.Join(dir, "docker-gitea-1.2.3-1.x86_64.rpm"))
 	for _, want := range []string{
 		"/usr/libexec/docker/cli-plugins/docker-gitea", "/usr/bin/docker-credential-gitea", "/usr/bin/docker-gitea-push",
 		"/usr/share/man/man1/docker-gitea-push.1", "/usr/share/zsh/site-functions/_docker-gitea",
@@ -232,14 +231,14 @@ func TestMakeInstall(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dest := t.TempDir()
 			args := append(c.args, "HOME=/home", "DESTDIR="+dest, "DOCKER_CONFIG=", "XDG_DATA_HOME=")
-			inProject(t, nil, "make", append([]string{"install"}, args...)...)
+			inProject(t, "make", append([]string{"install"}, args...)...)
 			installed := filesBelow(t, dest)
 			for _, want := range c.want {
 				if !slices.Contains(installed, want) {
 					t.Errorf("%s is missing in %q", want, installed)
 				}
 			}
-			inProject(t, nil, "make", append([]string{"uninstall"}, args...)...)
+			inProject(t, "make", append([]string{"uninstall"}, args...)...)
 			if left := filesBelow(t, dest); len(left) > 0 {
 				t.Errorf("make uninstall leaves %q", left)
 			}

@@ -77,6 +77,7 @@ type reader struct {
 //
 //	uninstalled   this project's programs are not there, nor the image app:dev
 //	untrusted     the machine does not know the authority of Gitea's certificate
+//	proxied       the page itself starts a proxy at ADDRESS, before GITEA_URL
 func newReader(t *testing.T, options []string, programs string) *reader {
 	t.Helper()
 	dir := t.TempDir()
@@ -91,27 +92,35 @@ func newReader(t *testing.T, options []string, programs string) *reader {
 	servers.Need(t, err)
 	t.Cleanup(func() { g.Stop() })
 	for _, port := range docPorts {
+		if slices.Contains(options, "proxied") {
+			break
+		}
 		forward(t, net.JoinHostPort(address, port), g.Host)
 	}
-	e, err := servers.StartEngine(t.Context(), servers.Containerd, servers.EngineOptions{HostsFile: hosts})
+	var trust []string
+	if !slices.Contains(options, "untrusted") {
+		trust = []string{"SSL_CERT_FILE=" + g.CAFile, "CURL_CA_BUNDLE=" + g.CAFile}
+	}
+	e, err := servers.StartEngine(t.Context(), servers.Containerd, servers.EngineOptions{HostsFile: hosts, Env: trust})
 	servers.Need(t, err)
 	t.Cleanup(func() { e.Stop() })
 
 	r := &reader{home: filepath.Join(dir, "me"), values: doctest.Values{}}
-	servers.Need(t, g.CreateUser(t.Context(), "me", servers.AdminPassword))
+	for _, name := range []string{"me", "giteaAdmin"} {
+		servers.Need(t, g.CreateUser(t.Context(), name, servers.AdminPassword))
+	}
 	r.token, err = g.CreateToken(t.Context(), "me", "write:package", "read:user", "read:repository")
 	servers.Need(t, err)
 	d := &desk{home: r.home, env: []string{
 		"PATH=" + machine(t, dir, g),
 		"HOME=" + r.home,
 		"DOCKER_HOST=" + e.Host(),
+		// For setups alone.
+		"GITEA_DIR=" + g.Dir, "GITEA_URL=" + g.URL, "ADDRESS=" + address,
 		"DISPLAY=:0", // for the browser
 		"TERM=xterm",
 	}}
-	if !slices.Contains(options, "untrusted") {
-		d.env = append(d.env, "SSL_CERT_FILE="+g.CAFile, "CURL_CA_BUNDLE="+g.CAFile)
-	}
-	d.env = append(d.env, toBuild(t, dir)...)
+	d.env = slices.Concat(d.env, trust, toBuild(t, dir))
 	d.startKeyring(t)
 	r.sit(t, dir, d.env)
 	if !slices.Contains(options, "uninstalled") {
@@ -135,7 +144,7 @@ func toBuild(t *testing.T, dir string) []string {
 	cache, err := servers.CacheDir()
 	servers.Need(t, err)
 	repository := filepath.Join(dir, "project.git")
-	inProject(t, nil, "sh", "-ec", `git init -q --bare -b main "$0"
+	inProject(t, "sh", "-ec", `git init -q --bare -b main "$0"
 git -C "$0" config receive.shallowUpdate true
 commit=$(git stash create)
 git push -q "$0" "${commit:-HEAD}:refs/heads/main"`, repository)
@@ -147,7 +156,7 @@ git push -q "$0" "${commit:-HEAD}:refs/heads/main"`, repository)
 		"GIT_CONFIG_VALUE_0=https://github.com/docker-gitea/docker-gitea",
 	}
 	for _, name := range []string{"GOMODCACHE", "GOCACHE", "GOPROXY"} {
-		env = append(env, name+"="+strings.TrimSpace(inProject(t, nil, "go", "env", name)))
+		env = append(env, name+"="+strings.TrimSpace(inProject(t, "go", "env", name)))
 	}
 	return env
 }
@@ -178,7 +187,7 @@ func machine(t *testing.T, dir string, g *servers.Gitea) string {
 	browser := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 		address := strings.Replace(req.URL.Query().Get("address"), "https://"+docHosts[0], g.URL, 1)
 		location := visitor(t, "me", g.URL, g.CAFile).consent(t, address)
-		if resp, err := http.Get(location); err == nil { //nolint:noctx,gosec // as a browser does
+		if resp, err := http.Get(location); err == nil {
 			resp.Body.Close()
 		}
 	}))
@@ -194,7 +203,7 @@ func machine(t *testing.T, dir string, g *servers.Gitea) string {
 
 func writeScript(t *testing.T, file, text string) {
 	t.Helper()
-	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -309,7 +318,7 @@ exit [lindex [wait] 3]
 // forward passes on what is sent to an address until the test ends.
 func forward(t *testing.T, from, to string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", from) //nolint:noctx // until it is closed
+	listener, err := net.Listen("tcp", from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,14 +336,14 @@ func forward(t *testing.T, from, to string) {
 
 func passOn(client net.Conn, to string) {
 	defer client.Close()
-	server, err := net.Dial("tcp", to) //nolint:noctx // as above
+	server, err := net.Dial("tcp", to)
 	if err != nil {
 		return
 	}
 	defer server.Close()
 	go func() {
 		_, _ = io.Copy(server, client)
-		_ = server.(*net.TCPConn).CloseWrite() //nolint:errcheck // it is one
+		_ = server.(*net.TCPConn).CloseWrite()
 	}()
 	_, _ = io.Copy(client, server)
 }

@@ -3,6 +3,8 @@ package doctest_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,4 +116,49 @@ func TestEveryPageParses(t *testing.T) {
 			t.Errorf("%s: %v", filepath.Base(file), err)
 		}
 	}
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^():#]*)(?:#([^():]*))?\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	noSlug  = regexp.MustCompile(`[^\p{L}\d _-]`)
+)
+
+// Links lead to files and headings that are there.
+func TestLinks(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, err := filepath.Glob("../../*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range slices.Concat(pages, top, []string{"../README.md"}) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range link.FindAllStringSubmatch(string(text), -1) {
+			target := file
+			if found[1] != "" {
+				target = filepath.Join(filepath.Dir(file), found[1])
+			}
+			if !leads(target, found[2]) {
+				t.Errorf("%s: %s leads nowhere", filepath.Base(file), found[0][1:])
+			}
+		}
+	}
+}
+
+// leads reports whether there is the file, with the heading if one is named.
+func leads(file, anchor string) bool {
+	if anchor == "" {
+		_, err := os.Stat(file)
+		return err == nil
+	}
+	text, err := os.ReadFile(file)
+	return err == nil && slices.ContainsFunc(heading.FindAllStringSubmatch(string(text), -1), func(found []string) bool {
+		return strings.ReplaceAll(noSlug.ReplaceAllString(strings.ToLower(found[1]), ""), " ", "-") == anchor
+	})
 }

@@ -19,6 +19,7 @@ var vary = []string{
 	`\bsize: \d+`,
 	`\b127\.\d+\.\d+\.\d+(?::\d+)?\b`,
 	`\b\d+(?:\.\d+)? ?(?:ns|µs|ms|s|B|kB|MB|GB|KiB|MiB|GiB|bytes|seconds?|minutes?|hours?|days?)\b`,
+	`\b(?:now|\d+ [a-z]+ ago)\b`,
 	anything,
 }
 

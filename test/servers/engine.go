@@ -32,6 +32,8 @@ type EngineOptions struct {
 	Args []string
 	// HostsFile is what the engine sees in place of /etc/hosts.
 	HostsFile string
+	// Env is added to the engine's environment.
+	Env []string
 }
 
 // Engine is a running Docker engine without networks, with a data folder and
@@ -78,7 +80,7 @@ func StartEngine(ctx context.Context, store Store, opts EngineOptions) (*Engine,
 			"--config-file", filepath.Join(dir, "daemon.json"),
 			"--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
 		}, args...),
-		env: []string{"PATH=" + path, "HOME=" + dir},
+		env: append([]string{"PATH=" + path, "HOME=" + dir}, opts.Env...),
 		dir: dir, mounts: true,
 	}
 	if opts.HostsFile != "" {

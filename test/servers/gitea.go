@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -236,13 +237,22 @@ func (g *Gitea) CreateUser(ctx context.Context, name, password string) error {
 	}, nil)
 }
 
+var accessToken = regexp.MustCompile(`(?m)^[0-9a-f]{40}$`)
+
 // CreateToken makes a personal access token of the user,
 // with scopes such as "write:package".
 func (g *Gitea) CreateToken(ctx context.Context, name string, scopes ...string) (string, error) {
 	out, err := g.Command(ctx, "admin", "user", "generate-access-token", "--raw",
 		"--username", name, "--token-name", rand.Text(), "--scopes", strings.Join(scopes, ","))
-	// Before the token stands a warning when Gitea runs as root.
-	return out[strings.LastIndexByte(out, '\n')+1:], err
+	if err != nil {
+		return "", err
+	}
+	// Around the token stand warnings: that Gitea runs as root, that a query was slow.
+	token := accessToken.FindString(out)
+	if token == "" {
+		return "", fmt.Errorf("make access token: gitea prints %q", out)
+	}
+	return token, nil
 }
 
 // CreateOrg makes a public organization that belongs to AdminUser.

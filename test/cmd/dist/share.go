@@ -30,7 +30,7 @@ func (r *release) share(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(man, 0o755); err != nil {
 		return err
 	}
-	for _, command := range []*cobra.Command{plugin.Command(), credhelper.Command()} {
+	for _, command := range []*cobra.Command{plugin.Command(), credhelper.Command()} { //nolint:contextcheck // they are not run
 		command.InitDefaultCompletionCmd()
 		command.DisableAutoGenTag = true
 		header := &doc.GenManHeader{Section: "1", Date: &r.date, Source: "docker-gitea " + r.version, Manual: "docker-gitea"}
@@ -47,7 +47,7 @@ func (r *release) share(ctx context.Context, dir string) error {
 			if err != nil {
 				return err
 			}
-			if err := os.WriteFile(filepath.Join(dir, c.dir, fmt.Sprintf(c.name, program)), text, 0o644); err != nil { //nolint:gosec // for all
+			if err := os.WriteFile(filepath.Join(dir, c.dir, fmt.Sprintf(c.name, program)), text, 0o644); err != nil {
 				return err
 			}
 		}

@@ -148,14 +148,14 @@ func withoutApache(text, ours string) string {
 	if terms != ours {
 		return text
 	}
-	short := "Licensed under the Apache License, version 2.0, which is in LICENSE."
+	short := []string{"Licensed under the Apache License, version 2.0, which is in LICENSE."}
 	for line := range strings.Lines(tail) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "Copyright") && !strings.Contains(line, "yyyy") {
-			short += "\n" + line
+			short = append(short, line)
 		}
 	}
-	return short
+	return strings.Join(short, "\n")
 }
 
 func (l licenses) print(w io.Writer, terms string) {
