@@ -105,7 +105,7 @@ fuzz: ## fuzz every parser for FUZZTIME
 	@set -e; for package in $$(go list ./...); do \
 		names=$$(go test -list '^Fuzz' $$package); \
 		for target in $$(echo "$$names" | grep '^Fuzz' || true); do \
-			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzzminimizetime 20x -fuzztime $(FUZZTIME) $$package; \
 		done; \
 	done
 
