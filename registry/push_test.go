@@ -31,50 +31,50 @@ type entry struct {
 	data []byte
 }
 
-func pack(t testing.TB, entries ...entry) []byte {
-	t.Helper()
+func pack(tb testing.TB, entries ...entry) []byte {
+	tb.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, e := range entries {
 		header := &tar.Header{Name: e.name, Mode: 0o644, Size: int64(len(e.data))}
 		if err := w.WriteHeader(header); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if _, err := w.Write(e.data); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b.Bytes()
 }
 
 // noise is size bytes that do not compress.
-func noise(t testing.TB, seed byte, size int) []byte {
-	t.Helper()
+func noise(tb testing.TB, seed byte, size int) []byte {
+	tb.Helper()
 	data := make([]byte, size)
 	if _, err := rand.NewChaCha8([32]byte{seed}).Read(data); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
 
-func encode(t testing.TB, v any) []byte {
-	t.Helper()
+func encode(tb testing.TB, v any) []byte {
+	tb.Helper()
 	data, err := json.Marshal(v)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
 
 // saved is what `docker save` writes of an image with one raw layer, in the
 // layout of Engine 25 and later or in that of earlier ones, and its image ID.
-func saved(t testing.TB, modern bool, layer []byte) ([]byte, digest.Digest) {
-	t.Helper()
+func saved(tb testing.TB, modern bool, layer []byte) ([]byte, digest.Digest) {
+	tb.Helper()
 	id := digest.FromBytes(layer)
-	config := encode(t, ocispec.Image{
+	config := encode(tb, ocispec.Image{
 		Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"},
 		RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{id}},
 	})
@@ -83,14 +83,14 @@ func saved(t testing.TB, modern bool, layer []byte) ([]byte, digest.Digest) {
 	if modern {
 		layerName, configName = "blobs/sha256/"+id.Encoded(), "blobs/sha256/"+configID.Encoded()
 	}
-	manifest := encode(t, []map[string]any{{"Config": configName, "RepoTags": []string{"app:1"}, "Layers": []string{layerName}}})
-	return pack(t, entry{layerName, layer}, entry{configName, config}, entry{"manifest.json", manifest}), configID
+	manifest := encode(tb, []map[string]any{{"Config": configName, "RepoTags": []string{"app:1"}, "Layers": []string{layerName}}})
+	return pack(tb, entry{layerName, layer}, entry{configName, config}, entry{"manifest.json", manifest}), configID
 }
 
 // layout is a tar of an OCI layout with one raw layer, and the digest of its
 // manifest.
-func layout(t testing.TB, layers ...[]byte) ([]byte, digest.Digest) {
-	t.Helper()
+func layout(tb testing.TB, layers ...[]byte) ([]byte, digest.Digest) {
+	tb.Helper()
 	describe := func(mediaType string, data []byte) ocispec.Descriptor {
 		return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
 	}
@@ -102,14 +102,14 @@ func layout(t testing.TB, layers ...[]byte) ([]byte, digest.Digest) {
 		described = append(described, describe(ocispec.MediaTypeImageLayer, layer))
 		entries = append(entries, entry{name(layer), layer})
 	}
-	manifest := encode(t, ocispec.Manifest{
+	manifest := encode(tb, ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
 		Config: describe(ocispec.MediaTypeImageConfig, config), Layers: described,
 	})
-	index := encode(t, ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, Manifests: []ocispec.Descriptor{describe(ocispec.MediaTypeImageManifest, manifest)}})
+	index := encode(tb, ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, Manifests: []ocispec.Descriptor{describe(ocispec.MediaTypeImageManifest, manifest)}})
 	entries = append(entries, entry{name(config), config}, entry{name(manifest), manifest},
 		entry{"index.json", index}, entry{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)})
-	return pack(t, entries...), digest.FromBytes(manifest)
+	return pack(tb, entries...), digest.FromBytes(manifest)
 }
 
 // save gives an archive as a daemon would.
