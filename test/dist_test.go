@@ -172,20 +172,20 @@ func checkDeb(t *testing.T, dir string) {
 	t.Helper()
 	deb := filepath.Join(dir, "docker-gitea_1.2.3_amd64.deb")
 	out := aside(t, `
-dpkg -i "$1"
+dpkg --no-triggers -i "$1"
 "$2" gitea version
 "$2" info --format '{{range .ClientInfo.Plugins}}{{.Path}} {{.Version}} {{.Err}}
 {{end}}' 2>/dev/null | grep docker-gitea || true
 docker-credential-gitea version
-docker-gitea-push --help | head -1
+docker-gitea-push --help | grep Usage
 zcat -f /usr/share/man/man1/docker-gitea-push.1 | head -2
-dpkg -r docker-gitea
+dpkg --no-triggers -r docker-gitea
 if ls -d /usr/bin/docker*gitea* /usr/libexec/docker/cli-plugins/docker-gitea /usr/share/man/man1/docker*gitea* 2>/dev/null; then
 	echo "left behind"
 fi
 `, deb, program(t, "docker"))
 	for _, want := range []string{
-		"/usr/libexec/docker/cli-plugins/docker-gitea v1.2.3",
+		"/usr/libexec/docker/cli-plugins/docker-gitea 1.2.3",
 		"docker-credential-gitea (github.com/docker-gitea/docker-gitea) 1.2.3",
 		"Usage:  docker-gitea-push",
 		`.TH "DOCKER-GITEA-PUSH" "1"`,

@@ -175,7 +175,7 @@ func released(t *testing.T) string {
 // returns the PATH. The browser of the user me agrees to everything.
 func machine(t *testing.T, dir string, g *servers.Gitea) string {
 	t.Helper()
-	for _, name := range []string{"me/.docker/cli-plugins", "bin", "usr-local/bin", "usr-local/lib", "usr-local/share"} {
+	for _, name := range []string{"me/.docker/cli-plugins", "bin", "usr-local"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -194,11 +194,11 @@ func machine(t *testing.T, dir string, g *servers.Gitea) string {
 	t.Cleanup(browser.Close)
 	writeScript(t, filepath.Join(dir, "bin/xdg-open"), `curl -sG --data-urlencode "address=$1" `+browser.URL+` >/dev/null 2>&1 &`)
 
-	path := []string{filepath.Join(dir, "me/.local/bin"), "/usr/local/bin", filepath.Join(dir, "bin")}
+	path := []string{filepath.Join(dir, "me/.local/bin"), filepath.Join(dir, "bin")}
 	for _, name := range []string{"docker", "crane", "regctl", "oras", "skopeo"} {
 		path = append(path, filepath.Dir(program(t, name)))
 	}
-	return strings.Join(append(path, os.Getenv("PATH")), ":")
+	return strings.Join(append(path, "/usr/local/bin", os.Getenv("PATH")), ":")
 }
 
 func writeScript(t *testing.T, file, text string) {
@@ -209,14 +209,16 @@ func writeScript(t *testing.T, file, text string) {
 }
 
 // sit starts the shell: one for the whole page, so that directories and
-// variables stay as the reader leaves them. It sees a /etc/hosts and empty
-// folders below /usr/local that nobody else sees.
+// variables stay as the reader leaves them. Nobody else sees its /etc/hosts, and
+// what it writes below /usr/local.
 func (r *reader) sit(t *testing.T, dir string, env []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), pagePatience)
 	t.Cleanup(cancel)
 	shell := exec.CommandContext(ctx, "/bin/sh", "-ec", `mount --bind "$0/hosts" /etc/hosts
-for name in bin lib share; do mount --bind "$0/usr-local/$name" /usr/local/$name; done
+mount -t tmpfs scratch "$0/usr-local"
+mkdir "$0/usr-local/upper" "$0/usr-local/work"
+mount -t overlay over-usr-local -o "lowerdir=/usr/local,upperdir=$0/usr-local/upper,workdir=$0/usr-local/work" /usr/local
 exec bash --norc`, dir)
 	shell.Env, shell.Dir = env, r.home
 	shell.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
