@@ -29,7 +29,7 @@ var packages = []struct{ name, program string }{
 	{"chromium-driver", "chromedriver"},
 	{"tmux", "tmux"},
 	{"sqlite3", "sqlite3"}, // to look into Gitea's database
-	{"jq", "jq"}, // in the documentation
+	{"jq", "jq"},           // in the documentation
 	{"curl", "curl"},
 	{"rpm", "rpm"},
 }
