@@ -526,7 +526,7 @@ func heldBytes(header string) int64 {
 // but never from TLS to plain HTTP.
 func resolveLocation(base *url.URL, location string) (string, error) {
 	u, err := base.Parse(location)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Hostname() == "" {
 		return "", fmt.Errorf("%w: malformed location %q", ErrRedirected, clean(location))
 	}
 	if u.Hostname() == base.Hostname() && strings.HasPrefix(u.Path, "/v2/") {

@@ -244,10 +244,14 @@ func browsingKind(e *Error, path string) error {
 	return e.kind
 }
 
+// maxPages bounds a list whose next page is always there. Gitea's pages hold
+// 100 names where nobody asks for more.
+const maxPages = 1000
+
 // pages reads a list page by page, as the Link header leads on. Gitea links to
 // a next page even from the last one, so that an empty page is the end too.
 func (c *Client) pages(ctx context.Context, op, path, scope string, read func(io.Reader) (int, error)) error {
-	for path != "" {
+	for range maxPages {
 		resp, err := c.browse(ctx, op, http.MethodGet, path, scope)
 		if err != nil {
 			return err
@@ -258,12 +262,12 @@ func (c *Client) pages(ctx context.Context, op, path, scope string, read func(io
 			return fmt.Errorf("%s: malformed answer: %w", op, err)
 		}
 		next := NextPage(resp)
-		if n == 0 || next == path {
+		if n == 0 || next == "" || next == path {
 			return nil
 		}
 		path = next
 	}
-	return nil
+	return fmt.Errorf("%s: the list does not end after %d pages", op, maxPages)
 }
 
 var nextLink = regexp.MustCompile(`<([^>]*)>\s*;\s*rel="?next"?`)
@@ -283,7 +287,10 @@ func NextPage(resp *http.Response) string {
 			return ""
 		}
 		next := resp.Request.URL.ResolveReference(u)
-		return next.RequestURI()
+		if next.Opaque != "" || !strings.HasPrefix(next.EscapedPath(), "/") {
+			return "" // as it is, it would become a part of the host
+		}
+		return (&url.URL{Path: next.Path, RawPath: next.RawPath, RawQuery: next.RawQuery}).RequestURI()
 	}
 	return ""
 }

@@ -93,7 +93,7 @@ func (e *elsewhere) client(t *testing.T, srv *registrytest.Server) *registry.Cli
 	t.Helper()
 	places := map[string]string{origin + ":443": srv.Host}
 	transport := &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // the other origins have no certificates of their names
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the other origins have no certificates of their names
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			place := places[address]
 			if _, port, _ := net.SplitHostPort(address); place == "" && (port == "80" || port == "8080") {
@@ -128,6 +128,7 @@ var origins = map[string]string{
 	"punycode":        "https://xn--gt-wlc.example.com",
 	"trailing dot":    "https://git.example.com.",
 	"no scheme":       "//evil.example.net",
+	"opaque":          "x:@evil.example.net",
 	"backslashes":     `https:\\evil.example.net`,
 	"an address":      "https://192.0.2.1",
 }
@@ -140,6 +141,7 @@ func everything(t *testing.T, c *registry.Client, dir string) {
 	_ = c.Health(ctx)
 	_, _ = c.Identity(ctx)
 	_ = c.Check(ctx, "alice/app")
+	_, _ = c.Repositories(ctx)
 	for _, chunk := range []int64{1 << 20, 0} { // the second finds what the first sent
 		source, err := image.Open(dir, nil)
 		if err != nil {
@@ -148,6 +150,8 @@ func everything(t *testing.T, c *registry.Client, dir string) {
 		_ = c.Push(ctx, "alice/app:1", registry.PushOptions{Source: source, ChunkSize: chunk, Retries: 1})
 		source.Close()
 	}
+	_, _ = c.Tags(ctx, "alice/app")
+	_, _ = c.Manifest(ctx, "alice/app", "1")
 	_ = c.Push(ctx, "alice/app:1", registry.PushOptions{ImageID: digest.FromString("x")})
 }
 
@@ -186,7 +190,9 @@ func TestOtherOriginsLearnNothing(t *testing.T) {
 		{"location of POST", http.MethodPost, "/blobs/uploads/", edit(func(h http.Header, base string) { h.Set("Location", base+"/v2/alice/app/blobs/uploads/1") }), false},
 		{"location of PATCH", http.MethodPatch, "", edit(func(h http.Header, base string) { h.Set("Location", base+"/v2/alice/app/blobs/uploads/1") }), false},
 		{"location of GET", http.MethodGet, "/blobs/uploads/", edit(func(h http.Header, base string) { h.Set("Location", base+"/upload/1?sig=1") }), false},
-		{"link", "", "", edit(func(h http.Header, base string) { h.Set("Link", "<"+base+`/v2/alice/app/tags/list?last=a>; rel="next"`) }), false},
+		{"link", "", "", edit(func(h http.Header, base string) {
+			h.Set("Link", "<"+base+`/v2/alice/app/tags/list?last=a>; rel="next"`)
+		}), false},
 	}
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, kind := range []struct{ name, method, path string }{

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -514,5 +515,86 @@ func TestLostBlobsAreSentAgain(t *testing.T) {
 				t.Errorf("the manifest was sent %d times, want 2", tc.lose-lose)
 			}
 		})
+	}
+}
+
+// A token may end between any two requests of an upload, and the request that
+// meets it is sent again with all of its body.
+func TestTokenThatExpiresWithinABlob(t *testing.T) {
+	t.Parallel()
+	for _, flavor := range []registrytest.Flavor{registrytest.Gitea, registrytest.Forgejo, registrytest.Distribution} {
+		for _, rule := range []registrytest.Rule{
+			{Method: http.MethodPost, Path: "/blobs/"},
+			{Method: http.MethodPatch, Skip: 1},
+			{Method: http.MethodPut, Path: "/blobs/"},
+			{Method: http.MethodPut, Path: "/manifests/"},
+		} {
+			t.Run(fmt.Sprint(flavor, rule.Method, rule.Path), func(t *testing.T) {
+				t.Parallel()
+				srv := registrytest.Start(t, registrytest.Config{Flavor: flavor})
+				rule.Times, rule.Action = 1, srv.Registry.Expire()
+				fault := srv.Registry.Fault(rule)
+				var result registry.Result
+				archive, _ := saved(t, true, layerOf(t, 5<<20))
+				opts := registry.PushOptions{ChunkSize: 1 << 20, Result: &result, Jobs: 1}
+				if err := clientOf(t, srv, registry.Options{Save: save(archive)}).Push(t.Context(), "alice/app:1", opts); err != nil {
+					t.Fatal(err)
+				}
+				if fault.Hits() != 1 || result.Retries != 0 {
+					t.Errorf("%d tokens expired, and %d steps were tried again", fault.Hits(), result.Retries)
+				}
+				if n := srv.Registry.OpenSessions(); n != 0 {
+					t.Errorf("%d sessions are left", n)
+				}
+			})
+		}
+	}
+}
+
+// Gitea on SQLite answers parallel uploads with an empty 500: fewer at a time
+// then, down to one.
+func TestLocksLessenParallelUploads(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	finished, failures, most := 0, 0, 0
+	s := start(t, nil)
+	s.hook = func(w http.ResponseWriter, req *http.Request) bool {
+		if req.Method != http.MethodPost {
+			return false
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if failures < 4 {
+			failures++
+			w.WriteHeader(http.StatusInternalServerError)
+			return true
+		}
+		return false
+	}
+	layers := make([][]byte, 40)
+	for i := range layers {
+		layers[i] = []byte{byte(i), 1}
+	}
+	active := map[string]bool{}
+	progress := func(e registry.Event) { // events come one at a time
+		if e.Name == "" {
+			return
+		}
+		switch {
+		case e.Status.Final():
+			delete(active, e.Name)
+			finished++
+		case e.Status == registry.StatusPushing:
+			active[e.Name] = true
+		}
+		if finished > 10 { // those that were under way when it narrowed are through
+			most = max(most, len(active))
+		}
+	}
+	if err := push(t, s.client(t, registry.AuthConfig{}), writeLayout(t, layers...), registry.PushOptions{Jobs: 8, Progress: progress}); err != nil {
+		t.Fatal(err)
+	}
+	if failures != 4 || most != 1 {
+		t.Errorf("after %d locks, %d layers were under way side by side, want 1", failures, most)
 	}
 }

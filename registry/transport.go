@@ -81,9 +81,10 @@ func NewTransport(config RegistryConfig, opts *Options) (*http.Transport, error)
 		TLSHandshakeTimeout: connect,
 		// Blob uploads wait this long for "100 Continue" before they send the
 		// body all the same, as RFC 9110 section 10.1.1 asks for.
-		ExpectContinueTimeout: 2 * time.Second,
-		MaxIdleConnsPerHost:   16,
-		IdleConnTimeout:       60 * time.Second,
+		ExpectContinueTimeout:  2 * time.Second,
+		MaxIdleConnsPerHost:    16,
+		IdleConnTimeout:        60 * time.Second,
+		MaxResponseHeaderBytes: 1 << 20,
 		// No layer of a registry is ever sent compressed a second time.
 		DisableCompression: true,
 		WriteBufferSize:    64 << 10,
