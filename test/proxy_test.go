@@ -106,24 +106,42 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 		{name: "lower case, without a scheme", env: []string{"https_proxy=PROXY"}, used: true},
 		{name: "plain HTTP", env: []string{"HTTP_PROXY=http://PROXY"}, args: []string{"--plain-http"}, used: true},
 		{name: "a credential", env: []string{"HTTPS_PROXY=http://" + user + "@PROXY"}, setUp: func(p *proxy) { p.credential = user }, used: true},
-		{name: "no credential", env: []string{"HTTPS_PROXY=http://PROXY"}, setUp: func(p *proxy) { p.credential = user }, used: true,
-			want: []string{"407 Proxy Authentication Required", "HTTPS_PROXY=http://USER:PASSWORD@", "NO_PROXY=" + hostBehind}},
-		{name: "a wrong credential", env: []string{"HTTPS_PROXY=http://" + user + "@PROXY"}, setUp: func(p *proxy) { p.credential = "other" }, used: true,
-			want: []string{"407 Proxy Authentication Required", "wants a credential, or another"}},
-		{name: "no credential, plain HTTP", env: []string{"HTTP_PROXY=http://PROXY"}, args: []string{"--plain-http"}, setUp: func(p *proxy) { p.credential = user }, used: true,
-			want: []string{"407 Proxy Authentication Required", "HTTP_PROXY=http://USER:PASSWORD@"}},
-		{name: "refused", env: []string{"HTTPS_PROXY=http://" + user + "@PROXY"}, setUp: func(p *proxy) { p.refuse = 403 }, used: true,
-			want: []string{"of HTTPS_PROXY: 403 Forbidden", "does not let through to " + hostBehind, "NO_PROXY=" + hostBehind}},
-		{name: "unreachable", env: []string{"HTTPS_PROXY=http://" + user + "@127.0.0.1:1"},
-			want: []string{"127.0.0.1:1 of HTTPS_PROXY", "connection refused", "correct HTTPS_PROXY"}},
-		{name: "unreachable, plain HTTP", env: []string{"HTTP_PROXY=http://" + user + "@127.0.0.1:1"}, args: []string{"--plain-http"},
-			want: []string{"127.0.0.1:1 of HTTP_PROXY", "correct HTTP_PROXY"}},
-		{name: "no such name", env: []string{"HTTPS_PROXY=http://" + user + "@proxy.invalid:3128"},
-			want: []string{"proxy.invalid:3128 of HTTPS_PROXY", "correct HTTPS_PROXY"}},
-		{name: "no address", env: []string{"HTTPS_PROXY=http://" + user + "@[bad"},
-			want: []string{"its value is no address of a proxy", "http://HOST:PORT"}},
-		{name: "past the proxy", env: []string{"HTTPS_PROXY=http://PROXY", "NO_PROXY=other.example.com,.behind.invalid"},
-			want: []string{hostBehind, "cause: "}},
+		{
+			name: "no credential", env: []string{"HTTPS_PROXY=http://PROXY"}, setUp: func(p *proxy) { p.credential = user }, used: true,
+			want: []string{"407 Proxy Authentication Required", "HTTPS_PROXY=http://USER:PASSWORD@", "NO_PROXY=" + hostBehind},
+		},
+		{
+			name: "a wrong credential", env: []string{"HTTPS_PROXY=http://" + user + "@PROXY"}, setUp: func(p *proxy) { p.credential = "other" }, used: true,
+			want: []string{"407 Proxy Authentication Required", "wants a credential, or another"},
+		},
+		{
+			name: "no credential, plain HTTP", env: []string{"HTTP_PROXY=http://PROXY"}, args: []string{"--plain-http"}, setUp: func(p *proxy) { p.credential = user }, used: true,
+			want: []string{"407 Proxy Authentication Required", "HTTP_PROXY=http://USER:PASSWORD@"},
+		},
+		{
+			name: "refused", env: []string{"HTTPS_PROXY=http://" + user + "@PROXY"}, setUp: func(p *proxy) { p.refuse = 403 }, used: true,
+			want: []string{"of HTTPS_PROXY: 403 Forbidden", "does not let through to " + hostBehind, "NO_PROXY=" + hostBehind},
+		},
+		{
+			name: "unreachable", env: []string{"HTTPS_PROXY=http://" + user + "@127.0.0.1:1"},
+			want: []string{"127.0.0.1:1 of HTTPS_PROXY", "connection refused", "correct HTTPS_PROXY"},
+		},
+		{
+			name: "unreachable, plain HTTP", env: []string{"HTTP_PROXY=http://" + user + "@127.0.0.1:1"}, args: []string{"--plain-http"},
+			want: []string{"127.0.0.1:1 of HTTP_PROXY", "correct HTTP_PROXY"},
+		},
+		{
+			name: "no such name", env: []string{"HTTPS_PROXY=http://" + user + "@proxy.invalid:3128"},
+			want: []string{"proxy.invalid:3128 of HTTPS_PROXY", "correct HTTPS_PROXY"},
+		},
+		{
+			name: "no address", env: []string{"HTTPS_PROXY=http://" + user + "@[bad"},
+			want: []string{"its value is no address of a proxy", "http://HOST:PORT"},
+		},
+		{
+			name: "past the proxy", env: []string{"HTTPS_PROXY=http://PROXY", "NO_PROXY=other.example.com,.behind.invalid"},
+			want: []string{hostBehind, "cause: "},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
