@@ -213,7 +213,8 @@ func writeScript(t *testing.T, file, text string) {
 // what it writes below /usr/local.
 func (r *reader) sit(t *testing.T, dir string, env []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), pagePatience)
+	// Not cancelled as the test ends: the shell then stops what the page has started.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), pagePatience)
 	t.Cleanup(cancel)
 	shell := exec.CommandContext(ctx, "/bin/sh", "-ec", `mount --bind "$0/hosts" /etc/hosts
 mount -t tmpfs scratch "$0/usr-local"
