@@ -370,6 +370,9 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	}
 	ctx, cancel := limited(ctx)
 	defer cancel()
+	if length >= 0 && length <= expectSize {
+		reading = ctx // it is on its way with the header
+	}
 	if length == 0 {
 		return t.request(ctx, u, method, address)
 	}
@@ -492,16 +495,21 @@ func (t *transfer) leave(ctx context.Context, u upload, err error) bool {
 }
 
 // cleanUp removes the session of an upload that has failed or was cancelled,
-// and reports whether the registry answered.
+// and reports whether the registry answered. It tries again while the registry
+// is still busy with what was broken off: distribution 2.8 then answers 500.
 func (t *transfer) cleanUp(ctx context.Context, u upload) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	u.step = stepAbandon
-	o := t.attempt(ctx, u)
-	if o.err != nil {
-		t.push.debug(ctx, "remove upload session", o.err)
+	for n := 1; ; n++ {
+		o := t.attempt(ctx, u)
+		if o.err != nil {
+			t.push.debug(ctx, "remove upload session", o.err)
+		}
+		if !temporaryStatus(o.status) || n > u.retries || pause(ctx, t.push.client.opts.Backoff(n)) != nil {
+			return o.status != 0
+		}
 	}
-	return o.status != 0
 }
 
 // heldBytes reads the Range of an upload's answer: "0-1023" is 1024 bytes. It

@@ -328,9 +328,11 @@ func (u upload) failed(o outcome) upload {
 		return u.restart()
 	case o.status == http.StatusRequestedRangeNotSatisfiable:
 		return u.to(stepQuery)
-	case u.resumed && (o.status == http.StatusBadRequest || o.status == http.StatusNotFound):
-		// It cannot go on where it said. Distribution answers with
-		// BLOB_UPLOAD_INVALID, which is a 404 there.
+	case u.resumed && o.status == http.StatusBadRequest:
+		return u.to(stepAbandon)
+	case u.location != "" && o.status == http.StatusNotFound:
+		// Whatever the text, the session is of no use. Distribution answers
+		// BLOB_UPLOAD_INVALID when it cannot go on where it said.
 		return u.to(stepAbandon)
 	case o.status == 0 && !temporary(o.err), o.status != 0 && !temporaryStatus(o.status):
 		return u.to(stepFailed)

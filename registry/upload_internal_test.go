@@ -111,6 +111,7 @@ func TestNext(t *testing.T) {
 		{"416 without a range: ask", session(stepChunk, func(u *upload) { u.chunk = 10 }), answer(416, nil), stepQuery, nil},
 		{"400 to a resumed stream", session(stepChunk, func(u *upload) { u.resumed = true }), answer(400, nil), stepAbandon, nil},
 		{"404 to a resumed session, as distribution says that it cannot go on", session(stepChunk, func(u *upload) { u.resumed = true }), answer(404, nil), stepAbandon, nil},
+		{"404 at the end, of a session that nobody knows", session(stepCommit, nil), answer(404, ErrOwnerUnknown), stepAbandon, nil},
 		{"500 at the end: look first", session(stepCommit, nil), answer(500, ErrServer), stepVerify, nil},
 		{"it arrived after all", session(stepVerify, nil), ok(http.StatusOK), stepDone, nil},
 		{"it did not arrive, session there", session(stepVerify, nil), answer(404, ErrOwnerUnknown), stepQuery, nil},
