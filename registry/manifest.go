@@ -54,6 +54,15 @@ func (p *push) putTags(ctx context.Context, root image.Manifest, tags []string) 
 // sent again, and the manifest once more.
 func (p *push) putManifest(ctx context.Context, m image.Manifest, reference string) error {
 	err := p.putOnce(ctx, m, reference)
+	if errors.Is(err, ErrDigestMismatch) {
+		// Once, a body may have been mangled on the way; and distribution gives
+		// this answer while it writes the same manifest for another push.
+		p.retries.Add(1)
+		if err := pause(ctx, p.client.opts.Backoff(1)); err != nil {
+			return err
+		}
+		err = p.putOnce(ctx, m, reference)
+	}
 	switch {
 	case !errors.Is(err, ErrBlobUnknown):
 		return err

@@ -479,6 +479,25 @@ func TestRetriesOfOtherRequests(t *testing.T) {
 	}
 }
 
+// Distribution takes a manifest for a wrong one while it writes the same for
+// another push.
+func TestManifestTakenForAnotherIsSentAgain(t *testing.T) {
+	t.Parallel()
+	for times, want := range map[int]error{1: nil, 2: registry.ErrDigestMismatch} {
+		srv := registrytest.Start(t, registrytest.Config{})
+		srv.Registry.Fault(registrytest.Rule{Method: "PUT", Path: "/manifests/", Times: times, Action: registrytest.ActionFunc(
+			func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, `{"errors":[{"code":"DIGEST_INVALID"}]}`)
+			})})
+		archive, _ := saved(t, true, layerOf(t, 1000))
+		err := clientOf(t, srv, registry.Options{Save: save(archive)}).Push(t.Context(), "alice/app:1", registry.PushOptions{})
+		if !errors.Is(err, want) {
+			t.Errorf("refused %d times: got %v, want %v", times, err, want)
+		}
+	}
+}
+
 // A registry may lose blobs between their upload and the manifest that names
 // them: Gitea's cleaning does.
 func TestLostBlobsAreSentAgain(t *testing.T) {
