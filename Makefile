@@ -72,8 +72,8 @@ test: build servers ## run every test: units and scripts with -race, then agains
 	go test -tags e2e -count 1 -timeout 20m ./test/...
 
 .PHONY: test-faults
-test-faults: servers ## cut pushes at 200 positions for each kind of source, and print what became of them
-	go test -tags e2e -count 1 -v -run '^TestFaults' ./test/
+test-faults: servers ## break pushes at 200 positions for each kind of source; UPDATE=1 writes docs/reliability.md
+	go test -tags e2e -count 1 -v -timeout 20m -parallel 6 -run '^TestFaults$$' ./test/ -positions 100 $(if $(UPDATE),-update)
 
 .PHONY: test-unit
 test-unit: ## run the tests that need no servers, quickly

@@ -3,228 +3,97 @@
 package test
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"net/http"
+	"flag"
+	"os"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"testing"
-	"time"
 
-	digest "github.com/opencontainers/go-digest"
+	"go.uber.org/goleak"
 
-	client "github.com/docker-gitea/docker-gitea/registry"
-	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
-// positions is how many places of a push are cut, for each kind of source.
-const positions = 200
+// positions is how many faults each kind of source meets on its way to each
+// registry.
+var positions = flag.Int("positions", 12, "how many places of a push the fault suite interferes with, for each kind of source and each registry")
 
-// TestFaultsCuts cuts pushes at positions spread evenly over all the bytes that
-// a push exchanges, in both directions. Each either ends well or with an error
-// that has a name; the tag then leads to nothing or to exactly the image; and
-// the same push without a cut ends well.
-func TestFaultsCuts(t *testing.T) {
-	for _, source := range []struct {
-		name string
-		open func(t *testing.T, seed byte) *image.Source
-	}{
-		{"layout", func(t *testing.T, seed byte) *image.Source {
-			t.Helper()
-			return opened(t)(image.Open(layout(t, seed, 40_000), nil))
-		}},
-		{"archive", func(t *testing.T, seed byte) *image.Source {
-			t.Helper()
-			path := filepath.Join(t.TempDir(), "image.tar")
-			writeFile(t, path, dockerArchive(t, seed, 40_000))
-			return opened(t)(image.Open(path, nil))
-		}},
-		{"stream", func(t *testing.T, seed byte) *image.Source {
-			t.Helper()
-			return opened(t)(image.Read(bytes.NewReader(dockerArchive(t, seed, 40_000)), "standard input", nil))
-		}},
-	} {
-		t.Run(source.name, func(t *testing.T) {
-			// A Gitea of its own: it must hold none of the blobs already.
-			g, err := servers.StartGitea(t.Context(), servers.GiteaOptions{PlainHTTP: true})
-			servers.Need(t, err)
-			t.Cleanup(func() { stop(t, g.Stop) })
-			s := sweep{gitea: g, proxy: startCutter(t, g.Host), user: newUser(t, g), open: source.open}
-			s.run(t)
-			t.Logf("%s: %d cuts made, %d pushes survived them, %d ended with a named error, %d damaged tags",
-				source.name, s.made, s.survived, s.named, s.damaged)
-		})
+// TestFaults has pushes meet every fault at positions spread over all that
+// they exchange, kills and interrupts them, kills the server, fills the disk,
+// and has many at once. Whatever happens, a push ends well or with an error
+// that has a cause and a hint; its tag then leads to nothing or to exactly the
+// image; and the same push without the fault ends well. No goroutine and no
+// temporary file is left.
+//
+// The number of upload sessions that are left on the server is counted. Those
+// of which the client never heard cannot be removed by it; of a push that was
+// cancelled none is left.
+func TestFaults(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	plugin := filepath.Join(pluginDir(t), "docker-gitea")
+	for _, store := range stores {
+		engine(t, store) // goes on after this test
 	}
+	started := goleak.IgnoreCurrent()
+	var l ledger
+	t.Run("faults on the way", func(t *testing.T) { sweepSources(t, &l, temporary) })
+	t.Run("client", func(t *testing.T) { strikeClients(t, &l, plugin) })
+	t.Run("Gitea", func(t *testing.T) { strikeGitea(t, &l, plugin) })
+	t.Run("disk", func(t *testing.T) { fillDisk(t, &l, plugin) })
+	t.Run("crowd", func(t *testing.T) { pushSideBySide(t, &l) })
+	goleak.VerifyNone(t, started)
+	if n := filesLeft(t, temporary); n > 0 {
+		t.Errorf("%d temporary files are left", n)
+	}
+	l.publish(t)
 }
 
-// sweep is the pushes of one kind of source, each with its cut.
-type sweep struct {
-	gitea *servers.Gitea
-	proxy *cutter
-	user  string
-	open  func(t *testing.T, seed byte) *image.Source
+// stores are those of the engines that images come from.
+var stores = []servers.Store{servers.Classic, servers.Containerd}
 
-	made, survived, named, damaged int
-}
-
-func (s *sweep) run(t *testing.T) {
+// sweepSources pushes from everywhere to everywhere.
+func sweepSources(t *testing.T, l *ledger, temporary string) {
 	t.Helper()
-	s.proxy.arm(-1, cutReset)
-	if _, err := s.push(t, positions, "clean"); err != nil {
-		t.Fatal(err)
+	subjects := atRest
+	for _, store := range stores {
+		subjects = append(subjects, inDaemon(t, store, *positions+10)...)
 	}
-	total, _ := s.proxy.count()
-	for i := range positions {
-		s.cut(t, byte(i), total*int64(i)/positions, cut(i)%cuts)
-	}
-	if s.made < positions*9/10 {
-		t.Errorf("only %d of %d pushes were cut", s.made, positions)
-	}
-}
-
-// cut makes one push with a cut, and checks what came of it.
-func (s *sweep) cut(t *testing.T, seed byte, at int64, kind cut) {
-	t.Helper()
-	tag := "t" + strconv.Itoa(int(seed))
-	s.proxy.arm(at, kind)
-	result, err := s.push(t, seed, tag)
-	if _, done := s.proxy.count(); done {
-		s.made++
-	}
-	s.proxy.arm(-1, cutReset)
-	held, failed := s.held(t, tag), err
-	switch {
-	case err == nil:
-		s.survived++
-		s.want(t, kind, at, held, result.Digest)
-	case client.Diagnose(err).Cause == "":
-		t.Errorf("%s at %d: no cause is named for %v", kind, at, err)
-	default:
-		s.named++
-	}
-	again, err := s.push(t, seed, tag)
-	if err != nil {
-		t.Errorf("%s at %d: the next push: %v", kind, at, err)
-		return
-	}
-	if failed != nil && held != "" {
-		s.want(t, kind, at, held, again.Digest)
-	}
-	s.want(t, kind, at, s.held(t, tag), again.Digest)
-}
-
-// want compares what a tag leads to with the image's manifest.
-func (s *sweep) want(t *testing.T, kind cut, at int64, held, want digest.Digest) {
-	t.Helper()
-	if held != want {
-		s.damaged++
-		t.Errorf("%s at %d: the tag leads to %q, want %s", kind, at, held, want)
+	for _, subject := range subjects {
+		for _, start := range keepers {
+			t.Run(subject.name, func(t *testing.T) {
+				t.Parallel()
+				k := start(t)
+				s := sweep{subject: subject, keeper: k, ledger: l, entry: entry{situation: subject.name, registry: k.name}}
+				n := max(int(float64(*positions)*subject.share)/2, 1)
+				s.run(t, startCutter(t, k.Host), n)
+				s.run(t, startGateway(t, k.Host, k.challenge), n)
+				s.entry.damaged = k.damaged
+				s.entry.files = namedFiles(t, temporary)
+				l.add(s.entry)
+			})
+		}
 	}
 }
 
-// push makes one push through the proxy, with connections of its own.
-func (s *sweep) push(t *testing.T, seed byte, tag string) (client.Result, error) {
+// filesLeft counts the files of ours in a directory, and those without a name
+// that this process has open.
+func filesLeft(t *testing.T, dir string) int {
 	t.Helper()
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	c, err := client.New(client.RegistryConfig{URL: "http://" + s.proxy.Host, Auth: userAuth(s.user)}, &client.Options{
-		Transport: transport,
-		Backoff:   func(int) time.Duration { return 0 },
-	})
+	n := namedFiles(t, dir)
+	open, err := filepath.Glob("/proc/self/fd/*")
 	servers.Need(t, err)
-	source := s.open(t, seed)
-	var result client.Result
-	err = c.Push(t.Context(), s.user+"/app:"+tag, client.PushOptions{Source: source, Result: &result})
-	return result, errors.Join(err, source.Close())
+	for _, fd := range open {
+		if target, err := os.Readlink(fd); err == nil && strings.HasPrefix(target, filepath.Join(dir, "docker-gitea-")) {
+			n++
+		}
+	}
+	return n
 }
 
-// held asks Gitea itself, without our client, what the tag leads to: every blob
-// of it is read and compared with its digest. Nothing is the empty string.
-func (s *sweep) held(t *testing.T, tag string) digest.Digest {
+func namedFiles(t *testing.T, dir string) int {
 	t.Helper()
-	base := "/v2/" + s.user + "/app/"
-	manifest := s.read(t, base+"manifests/"+tag)
-	if manifest == nil {
-		return ""
-	}
-	s.whole(t, base, manifest)
-	return digest.FromBytes(manifest)
-}
-
-// whole reads all that a manifest or index names.
-func (s *sweep) whole(t *testing.T, base string, manifest []byte) {
-	t.Helper()
-	type descriptor struct{ Digest digest.Digest }
-	named := decode[struct {
-		Config            descriptor
-		Layers, Manifests []descriptor
-	}](t, manifest)
-	for _, d := range named.Manifests {
-		s.whole(t, base, s.verified(t, base+"manifests/", d.Digest))
-	}
-	if named.Config.Digest != "" {
-		s.verified(t, base+"blobs/", named.Config.Digest)
-	}
-	for _, d := range named.Layers {
-		s.verified(t, base+"blobs/", d.Digest)
-	}
-}
-
-func (s *sweep) verified(t *testing.T, base string, d digest.Digest) []byte {
-	t.Helper()
-	data := s.read(t, base+d.String())
-	if got := digest.FromBytes(data); got != d {
-		s.damaged++
-		t.Errorf("%s holds %s", base+d.String(), got)
-	}
-	return data
-}
-
-// read is nil where there is nothing.
-func (s *sweep) read(t *testing.T, path string) []byte {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.gitea.URL+path, http.NoBody)
+	found, err := filepath.Glob(filepath.Join(dir, "docker-gitea-*"))
 	servers.Need(t, err)
-	req.SetBasicAuth(s.user, servers.AdminPassword)
-	resp, err := s.gitea.Client().Do(req)
-	servers.Need(t, err)
-	defer resp.Body.Close()
-	var body bytes.Buffer
-	_, err = body.ReadFrom(resp.Body)
-	servers.Need(t, err)
-	switch resp.StatusCode {
-	case http.StatusOK:
-		return body.Bytes()
-	case http.StatusNotFound:
-	default:
-		t.Errorf("GET %s: %s: %s", path, resp.Status, body.Bytes())
-	}
-	return nil
-}
-
-// opened makes a failure to open a source the test's.
-func opened(t *testing.T) func(*image.Source, error) *image.Source {
-	t.Helper()
-	return func(s *image.Source, err error) *image.Source {
-		t.Helper()
-		servers.Need(t, err)
-		return s
-	}
-}
-
-// dockerArchive is an image of one layer of about size bytes, as `docker save` wrote it before 25.0.
-func dockerArchive(t *testing.T, seed byte, size int) []byte {
-	t.Helper()
-	layer := tarOf(file{"a", content(seed, size)})
-	config, err := json.Marshal(map[string]any{
-		"os": "linux", "architecture": "amd64",
-		"rootfs": map[string]any{"type": "layers", "diff_ids": []digest.Digest{digest.FromBytes(layer)}},
-	})
-	servers.Need(t, err)
-	name := digest.FromBytes(config).Encoded() + ".json"
-	index, err := json.Marshal([]map[string]any{{"Config": name, "Layers": []string{"1/layer.tar"}}})
-	servers.Need(t, err)
-	return tarOf(file{"1/layer.tar", layer}, file{name, config}, file{"manifest.json", index})
+	return len(found)
 }

@@ -1,0 +1,190 @@
+//go:build e2e
+
+package test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"testing"
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+
+	client "github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/test/servers"
+)
+
+// fault is what happens to one push; its text is its name in the tables.
+type fault string
+
+// meddler is a proxy that interferes once with what passes.
+type meddler interface {
+	// address is where clients find it.
+	address() string
+	// place chooses the fault and the position of try i of n, when a whole
+	// push is total positions long.
+	place(i, n int, total int64) (at int64, kind fault)
+	// arm has positions counted from 0, and kind happen at position at.
+	arm(at int64, kind fault)
+	// disarm lets everything pass from now on.
+	disarm()
+	// count says how many positions have passed since then, and whether the
+	// fault has happened.
+	count() (passed int64, done bool)
+}
+
+const (
+	// stallTimeout is that of pushes which stall.
+	stallTimeout = 500 * time.Millisecond
+	// endless is when a push is taken to have no end.
+	endless = time.Minute
+)
+
+// sweep is the pushes of one kind of source to one registry, each of which
+// meets a fault at another position.
+type sweep struct {
+	subject subject
+	keeper  *keeper
+	ledger  *ledger
+	entry   entry
+
+	images int // how many were used
+}
+
+// run makes n pushes through m.
+func (s *sweep) run(t *testing.T, m meddler, n int) {
+	t.Helper()
+	total := s.length(t, m)
+	missed := 0
+	for i := range n {
+		at, kind := m.place(i, n, total)
+		if !s.meet(t, m, at, kind) {
+			missed++
+		}
+	}
+	if missed > n/4 {
+		t.Errorf("%d of %d pushes met no fault", missed, n)
+	}
+}
+
+// length is how many positions a push without a fault has.
+func (s *sweep) length(t *testing.T, m meddler) (total int64) {
+	t.Helper()
+	for range 2 { // what all images have in common is there after the first
+		m.disarm()
+		if _, err := s.push(t.Context(), t, m, s.images, 0); err != nil {
+			t.Fatal(err)
+		}
+		s.images++
+		total, _ = m.count()
+	}
+	return total
+}
+
+// meet makes one push with a fault, and checks what came of it. It is false
+// when there was no fault.
+func (s *sweep) meet(t *testing.T, m meddler, at int64, kind fault) bool {
+	t.Helper()
+	n := s.images
+	s.images++
+	before := s.keeper.sessions(t)
+	m.arm(at, kind)
+	result, err := s.faulty(t, m, n, kind)
+	_, met := m.count()
+	m.disarm()
+	if !met {
+		return false
+	}
+	left := s.keeper.sessions(t) - before
+	if kind == faultCancel && left > 0 {
+		if left = s.keeper.settled(t, before) - before; left > 0 && !s.keeper.stubborn {
+			t.Errorf("%s at %d: %d upload sessions are left", kind, at, left)
+		}
+	}
+	tag, failed := tagOf(n), err
+	held := s.keeper.held(t, tag)
+	switch d := client.Diagnose(err); {
+	case err == nil:
+		s.ledger.met(&s.entry, kind, survived, left)
+		s.want(t, kind, at, held, result.Digest)
+	case kind == faultCancel && errors.Is(err, context.Canceled):
+		s.ledger.met(&s.entry, kind, named, left)
+	case d.Cause == "" || d.Hint == "":
+		t.Errorf("%s at %d: the failure has no name: %v", kind, at, err)
+	default:
+		s.ledger.met(&s.entry, kind, named, left)
+		t.Logf("%s at %d: %v, %d sessions left", kind, at, err, left)
+	}
+	again, err := s.push(t.Context(), t, m, n, 0)
+	if err != nil {
+		t.Errorf("%s at %d: the next push: %v", kind, at, err)
+		return true
+	}
+	if failed != nil && held != "" {
+		s.want(t, kind, at, held, again.Digest)
+	}
+	s.want(t, kind, at, s.keeper.held(t, tag), again.Digest)
+	return true
+}
+
+// want compares what a tag leads to with the image's manifest.
+func (s *sweep) want(t *testing.T, kind fault, at int64, held, want digest.Digest) {
+	t.Helper()
+	if held != want {
+		s.keeper.damaged++
+		t.Errorf("%s at %d: the tag leads to %q, want %s", kind, at, held, want)
+	}
+}
+
+// faulty makes the push that meets a fault.
+func (s *sweep) faulty(t *testing.T, m meddler, n int, kind fault) (client.Result, error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if c, ok := m.(*cutter); ok {
+		c.strike = cancel
+	}
+	stall := time.Duration(0)
+	if kind == faultStall {
+		stall = stallTimeout
+	}
+	return s.push(ctx, t, m, n, stall)
+}
+
+// push makes one push through the proxy, with connections of its own.
+func (s *sweep) push(ctx context.Context, t *testing.T, m meddler, n int, stall time.Duration) (client.Result, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(ctx, endless, errors.New("no end"))
+	defer cancel()
+	o := s.subject.offer(t, n)
+	c := s.keeper.client(t, m.address(), &client.Options{
+		Save: o.save, StallTimeout: stall, Backoff: func(int) time.Duration { return 0 },
+	})
+	defer c.close()
+	var result client.Result
+	o.options.Result = &result
+	err := c.Push(ctx, s.keeper.repository+":"+tagOf(n), o.options)
+	return result, errors.Join(err, o.close())
+}
+
+// tagOf is where image n goes.
+func tagOf(n int) string { return "t" + strconv.Itoa(n) }
+
+// proxied is a client with connections of its own.
+type proxied struct {
+	*client.Client
+	close func()
+}
+
+// client is one that reaches the keeper through a proxy at host.
+func (k *keeper) client(t *testing.T, host string, opts *client.Options) proxied {
+	t.Helper()
+	config := client.RegistryConfig{URL: "http://" + host, Auth: k.auth}
+	transport, err := client.NewTransport(config, opts)
+	servers.Need(t, err)
+	opts.Transport = transport
+	c, err := client.New(config, opts)
+	servers.Need(t, err)
+	return proxied{c, transport.CloseIdleConnections}
+}
