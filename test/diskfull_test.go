@@ -35,7 +35,7 @@ func fillDisk(t *testing.T, l *ledger, plugin string) {
 			t.Run(e.name, func(t *testing.T) {
 				t.Parallel()
 				k := start(t)
-				m := newMachine(t, plugin, k, k.Host, e.engine)
+				m := newPusherMachine(t, plugin, k, k.Host, e.engine)
 				line := entry{situation: "the disk is full: " + e.name, registry: k.name}
 				end, left := m.pushOnSmallDisk(t, e, k.Host+"/"+k.repository+":1")
 				sessions := k.sessions(t)
@@ -64,7 +64,7 @@ func fillDisk(t *testing.T, l *ledger, plugin string) {
 }
 
 // pushOnSmallDisk also returns the files that were left.
-func (m machine) pushOnSmallDisk(t *testing.T, e errand, to string) (o ended, left string) {
+func (m pusherMachine) pushOnSmallDisk(t *testing.T, e errand, to string) (o ended, left string) {
 	t.Helper()
 	needSmallDisk(t)
 	report := filepath.Join(t.TempDir(), "left")

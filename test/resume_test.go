@@ -36,13 +36,13 @@ func TestPushGoesOnWhereItWasKilled(t *testing.T) {
 				t.Cleanup(func() { stop(t, n.Stop) })
 				proxy := startCutter(t, n.Host)
 				env := append(os.Environ(), "HOME="+t.TempDir(), "XDG_CACHE_HOME="+t.TempDir(), "DOCKER_CONFIG="+t.TempDir(),
-					"DOCKER_GITEA_HOST="+proxy.Host, "DOCKER_GITEA_TOKEN="+token)
+					"DOCKER_GITEA_HOST="+proxy.host, "DOCKER_GITEA_TOKEN="+token)
 				push := func() *exec.Cmd {
-					c := exec.CommandContext(t.Context(), plugin, "push", "--plain-http", "--chunk-size", "2097152", path, proxy.Host+"/"+user+"/killed-"+source+":1")
+					c := exec.CommandContext(t.Context(), plugin, "push", "--plain-http", "--chunk-size", "2097152", path, proxy.host+"/"+user+"/killed-"+source+":1")
 					c.Env = env
 					return c
 				}
-				proxy.arm(9<<20, cutOutage)
+				proxy.arm(9<<20, faultOutage)
 				first := push()
 				servers.Need(t, first.Start())
 				for cut := false; !cut; _, cut = proxy.count() {
@@ -55,7 +55,7 @@ func TestPushGoesOnWhereItWasKilled(t *testing.T) {
 				servers.Need(t, first.Process.Kill())
 				_ = first.Wait() // it was killed
 
-				proxy.arm(-1, cutReset)
+				proxy.arm(-1, faultReset)
 				out, err := push().CombinedOutput()
 				if err != nil {
 					t.Fatalf("%v: %s", err, out)

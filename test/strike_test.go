@@ -63,17 +63,17 @@ func errands(t *testing.T, images int, stores []servers.Store) []errand {
 	return all
 }
 
-// machine is where docker-gitea runs.
-type machine struct {
+// pusherMachine is where docker-gitea runs.
+type pusherMachine struct {
 	plugin    string
 	env       []string
 	temporary string
 }
 
-// newMachine has a credential for keeper k behind a proxy at host.
-func newMachine(t *testing.T, plugin string, k *keeper, host string, e *servers.Engine) machine {
+// newPusherMachine has a credential for keeper k behind a proxy at host.
+func newPusherMachine(t *testing.T, plugin string, k *keeper, host string, e *servers.Engine) pusherMachine {
 	t.Helper()
-	m := machine{plugin: plugin, temporary: t.TempDir()}
+	m := pusherMachine{plugin: plugin, temporary: t.TempDir()}
 	env, err := (&servers.Server{Host: host}).Env(t.TempDir(), k.auth.Username, k.auth.Password)
 	servers.Need(t, err)
 	m.env = append(env, "TMPDIR="+m.temporary)
@@ -94,7 +94,7 @@ var pushedDigest = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
 func (o ended) digest() digest.Digest { return digest.Digest(pushedDigest.FindString(o.stdout)) }
 
 // push runs the program; started, unless nil, is told of its process.
-func (m machine) push(t *testing.T, e errand, n int, to string, started func(*os.Process)) ended {
+func (m pusherMachine) push(t *testing.T, e errand, n int, to string, started func(*os.Process)) ended {
 	t.Helper()
 	args, stdin := e.source(t, n)
 	ctx, cancel := context.WithTimeout(t.Context(), endless)
@@ -115,7 +115,7 @@ type strikes struct {
 	errand  errand
 	keeper  *keeper
 	cutter  *cutter
-	machine machine
+	machine pusherMachine
 	ledger  *ledger
 	entry   entry
 	hit     func(kind fault, client *os.Process)
@@ -242,7 +242,7 @@ func strikeClients(t *testing.T, l *ledger, plugin string) {
 				k := start(t)
 				c := startCutter(t, k.Host)
 				s := strikes{
-					errand: e, keeper: k, cutter: c, machine: newMachine(t, plugin, k, c.address(), e.engine), ledger: l,
+					errand: e, keeper: k, cutter: c, machine: newPusherMachine(t, plugin, k, c.address(), e.engine), ledger: l,
 					entry: entry{situation: "the program is killed or interrupted: " + e.name, registry: k.name},
 					hit: func(kind fault, client *os.Process) {
 						signal := syscall.SIGKILL
@@ -277,7 +277,7 @@ func strikeGitea(t *testing.T, l *ledger, plugin string) {
 			k := giteaKeeper(t, g)
 			c := startCutter(t, k.Host)
 			s := strikes{
-				errand: e, keeper: k, cutter: c, machine: newMachine(t, plugin, k, c.address(), e.engine), ledger: l,
+				errand: e, keeper: k, cutter: c, machine: newPusherMachine(t, plugin, k, c.address(), e.engine), ledger: l,
 				entry: entry{situation: "Gitea is killed: " + e.name, registry: k.name},
 			}
 			gone := false
