@@ -22,7 +22,7 @@ func (a *app) newCheckCommand() *cobra.Command {
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   "check [OPTIONS] HOST[/OWNER[/NAME]]",
-		Short: "Find out what is right and wrong between this machine and a registry",
+		Short: "Find out what is wrong between this machine and a registry",
 		Long: `Find out what is right and wrong between this machine and a registry.
 
 It looks at the name, the connection, the certificate, the registry, the clock,
@@ -34,6 +34,7 @@ through. It stops at the first failure. Nothing is left on the server.`,
   # May I push there?
   docker gitea check git.example.com/me/app`,
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     a.completeRemote(depthImage),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{errors.New("one HOST[/OWNER[/NAME]] is needed")}

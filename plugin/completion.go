@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 )
@@ -21,19 +22,23 @@ func (a *app) newCompletionCommand() *cobra.Command {
 		ValidArgs:             shells,
 		DisableFlagsInUseLine: true,
 		RunE: func(command *cobra.Command, args []string) error {
-			root := a.newCommand(formStandalone, nil)
-			out := command.OutOrStdout()
-			switch args[0] {
-			case "bash":
-				return root.GenBashCompletionV2(out, true)
-			case "zsh":
-				return root.GenZshCompletion(out)
-			case "fish":
-				return root.GenFishCompletion(out, true)
-			}
-			return root.GenPowerShellCompletionWithDesc(out)
+			return a.writeCompletion(command.OutOrStdout(), args[0])
 		},
 	}
+}
+
+// writeCompletion writes the completion of a shell.
+func (a *app) writeCompletion(w io.Writer, shell string) error {
+	root := a.newCommand(formStandalone, nil)
+	switch shell {
+	case "bash":
+		return root.GenBashCompletionV2(w, true)
+	case "zsh":
+		return root.GenZshCompletion(w)
+	case "fish":
+		return root.GenFishCompletion(w, true)
+	}
+	return root.GenPowerShellCompletionWithDesc(w)
 }
 
 func oneShell(command *cobra.Command, args []string) error {

@@ -27,6 +27,7 @@ effect.`,
   docker gitea config --format json git.example.com`,
 		Args:                  cobra.MaximumNArgs(1),
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     a.completeHosts,
 		RunE: func(command *cobra.Command, args []string) error {
 			found, err := a.configuration(command.Flags(), strings.Join(args, ""))
 			if err != nil {

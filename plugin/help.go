@@ -42,6 +42,12 @@ func showUsage(command *cobra.Command) error {
 
 // listCommands lists the commands of a group under a title, if there are any.
 func listCommands(out *strings.Builder, command *cobra.Command, title, group string) {
+	width := 0
+	for _, each := range command.Commands() {
+		if each.IsAvailableCommand() {
+			width = max(width, len(each.Name()))
+		}
+	}
 	for _, each := range command.Commands() {
 		if !each.IsAvailableCommand() || each.GroupID != group {
 			continue
@@ -50,7 +56,7 @@ func listCommands(out *strings.Builder, command *cobra.Command, title, group str
 			fmt.Fprintf(out, "\n%s\n", title)
 			title = ""
 		}
-		fmt.Fprintf(out, "  %-*s %s\n", each.NamePadding(), each.Name(), each.Short)
+		fmt.Fprintf(out, "  %-*s %s\n", width, each.Name(), each.Short)
 	}
 }
 

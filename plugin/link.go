@@ -39,6 +39,12 @@ directory.`,
 			return nil
 		},
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction: func(command *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return []string{linkAuto}, cobra.ShellCompDirectiveNoFileComp
+			}
+			return a.completeRemote(depthImage)(command, args, typed)
+		},
 		RunE: func(command *cobra.Command, args []string) error {
 			return a.linkCommand(command.Context(), command.Flags(), args[0], args[1])
 		},
@@ -59,6 +65,7 @@ func (a *app) newUnlinkCommand() *cobra.Command {
 			return nil
 		},
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     a.completeRemote(depthImage),
 		RunE: func(command *cobra.Command, args []string) error {
 			return a.unlinkCommand(command.Context(), command.Flags(), args[0])
 		},

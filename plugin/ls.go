@@ -76,6 +76,7 @@ image is linked to. A template is filled in for each image or tag.`,
   docker gitea ls --format '{{.Tag}} {{.Digest}}' git.example.com/me/app`,
 		Args:                  cobra.MaximumNArgs(1),
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     a.completeRemote(depthImage),
 		RunE: func(command *cobra.Command, args []string) error {
 			return a.list(command.Context(), command.Flags(), strings.Join(args, ""), &format, quiet)
 		},

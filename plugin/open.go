@@ -28,6 +28,7 @@ address is printed instead.`,
   docker gitea open --print git.example.com/me`,
 		Args:                  oneRemote,
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     a.completeRemote(depthTag),
 		RunE: func(command *cobra.Command, args []string) error {
 			return a.open(command.Context(), command.Flags(), args[0], printOnly)
 		},

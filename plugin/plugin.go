@@ -24,6 +24,9 @@
 //     remote.go; table.go prints it.
 //   - trust.go: the certificates that are pinned for registries.
 //   - failure.go: errors for people: message, hint, exit code.
+//   - complete.go: what the shell is offered; hooks.go: what docker is told
+//     after a push of its own has failed; setup.go: how docker comes to know
+//     the program.
 //   - shellinit.go, completion.go, version.go: the small commands.
 //
 // Beside it, package dockerconfig reads what docker keeps on this machine,

@@ -199,6 +199,9 @@ func TestSmallCommands(t *testing.T) {
 	}{
 		{"", plugin.ExitOK, "Usage:  docker gitea COMMAND"},
 		{"--help", plugin.ExitOK, "Examples:"},
+		{"help", plugin.ExitOK, "Registries:"},
+		{"help push", plugin.ExitOK, "Usage:  docker gitea push [OPTIONS]"},
+		{"help pusj", plugin.ExitUsage, `unknown command "pusj"`},
 		{"version", plugin.ExitOK, "docker-gitea 1.2.3 "},
 		{"version now", plugin.ExitUsage, `unexpected argument "now"`},
 		{"completion bash", plugin.ExitOK, "__start_docker-gitea"},
@@ -208,7 +211,8 @@ func TestSmallCommands(t *testing.T) {
 		{"completion", plugin.ExitUsage, "one of bash, zsh, fish and powershell is needed"},
 		{"shell-init powershell", plugin.ExitOK, "function docker {"},
 		{"shell-init fish", plugin.ExitOK, "function docker"},
-		{"docker-cli-plugin-hooks {}", plugin.ExitOK, "{}"},
+		{"docker-cli-plugin-hooks {}", plugin.ExitOK, `{"Type":0}`},
+		{"docker-cli-plugin-hooks", plugin.ExitOK, `{"Type":0}`},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			if code := d.run(t.Context(), strings.Fields(test.args)...); code != test.code {

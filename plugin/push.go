@@ -50,6 +50,7 @@ that has such a name, write docker-daemon:NAME.`,
   # What would be sent
   docker gitea push --dry-run ./image.tar git.example.com/me/app:1`,
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     a.completePush,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError{errors.New("a SOURCE is needed")}

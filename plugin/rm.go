@@ -35,6 +35,9 @@ by Gitea itself when it cleans up.`,
 			return nil
 		},
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction: func(command *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return a.completeRemote(depthTag)(command, nil, typed) // there may be several
+		},
 		RunE: func(command *cobra.Command, args []string) error {
 			return a.remove(command.Context(), command.Flags(), args, force)
 		},

@@ -72,6 +72,7 @@ func (a *app) newCommand(form form, args []string) *cobra.Command {
 	root.SetHelpFunc(showHelp)
 	a.globals.register(root.PersistentFlags())
 	hideInDocker(root, form)
+	completeFlags(root)
 	return root
 }
 
@@ -94,23 +95,41 @@ func (a *app) newGiteaCommand(name string) *cobra.Command {
 		SuggestionsMinimumDistance: 2,
 		RunE:                       func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	command.AddCommand(
-		a.newPushCommand(),
-		a.newCheckCommand(),
-		a.newTrustCommand(),
-		a.newUntrustCommand(),
-		a.newListCommand(),
-		a.newRemoveCommand(),
-		a.newOpenCommand(),
-		a.newLinkCommand(),
-		a.newUnlinkCommand(),
-		a.newConfigCommand(),
-		a.newShellInitCommand(),
-		a.newCompletionCommand(),
-		a.newVersionCommand(),
-		newHooksCommand(),
-	)
+	addGroup(command, "Images:", a.newPushCommand(), a.newListCommand(), a.newRemoveCommand(),
+		a.newOpenCommand(), a.newLinkCommand(), a.newUnlinkCommand())
+	addGroup(command, "Registries:", a.newCheckCommand(), a.newTrustCommand(), a.newUntrustCommand(), a.newConfigCommand())
+	addGroup(command, "This program:", a.newSetupCommand(), a.newShellInitCommand(), a.newCompletionCommand(), a.newVersionCommand())
+	command.AddCommand(a.newHooksCommand(), newHelpCommand())
 	return command
+}
+
+// newHelpCommand is `docker gitea help push`; cobra's own belongs to the root,
+// which under docker is docker.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "help [COMMAND]",
+		Short:  "Show the help of a command",
+		Hidden: true,
+		RunE: func(command *cobra.Command, args []string) error {
+			found, _, err := command.Parent().Find(args)
+			if err != nil {
+				return usageError{err}
+			}
+			if found == command.Parent() && len(args) > 0 {
+				return noSuchCommand(found, args)
+			}
+			return found.Help()
+		},
+	}
+}
+
+// addGroup adds commands that the help lists together.
+func addGroup(command *cobra.Command, title string, group ...*cobra.Command) {
+	command.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, each := range group {
+		each.GroupID = title
+	}
+	command.AddCommand(group...)
 }
 
 func noSuchCommand(command *cobra.Command, args []string) error {
@@ -122,18 +141,4 @@ func noSuchCommand(command *cobra.Command, args []string) error {
 		return usageError{withHint(err, fmt.Sprintf("did you mean %q?", command.CommandPath()+" "+near[0]))}
 	}
 	return usageError{err}
-}
-
-// newHooksCommand answers docker after other commands of it, if the user has
-// turned hooks on. There is nothing to say yet, which an empty message means.
-func newHooksCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:                "docker-cli-plugin-hooks",
-		Hidden:             true,
-		DisableFlagParsing: true,
-		RunE: func(command *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(command.OutOrStdout(), "{}")
-			return err
-		},
-	}
 }

@@ -47,6 +47,7 @@ docker-credential-gitea; docker itself is not concerned.`,
   kubectl get secret -n default idpbuilder-cert -o yaml |
     docker gitea trust gitea.cnoe.localtest.me:8443 -`,
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     a.completeHosts,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case s.list && (len(args) != 0 || s.fingerprint != ""):
@@ -79,6 +80,7 @@ func (a *app) newUntrustCommand() *cobra.Command {
 		Short:                 "Forget the pinned certificate of a registry",
 		Example:               "  docker gitea untrust git.example.com",
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     a.completeHosts,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{errors.New("one HOST is needed")}

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,6 +97,12 @@ func (c *Config) HasCredential(host string) bool {
 	_, helper := c.file.CredentialHelpers[host]
 	_, entry := c.file.AuthConfigs[host]
 	return helper || entry
+}
+
+// Hosts are the registries that Docker's configuration has a login or a
+// credential helper for, as they are written there.
+func (c *Config) Hosts() []string {
+	return slices.Concat(slices.Collect(maps.Keys(c.file.AuthConfigs)), slices.Collect(maps.Keys(c.file.CredentialHelpers)))
 }
 
 // tokenUser is the user name that marks a secret as a token
