@@ -41,7 +41,8 @@ func TestAdvice(t *testing.T) {
 		{"not allowed", "git.example.com/me/app", "unauthorized: reqPackageAccess", nil, "docker gitea check git.example.com/me/app"},
 		{"upload lost", "git.example.com/me/app", "blob upload unknown", nil, "docker gitea push git.example.com/me/app"},
 		{
-			"flags", "git.example.com/me/app", "blob upload invalid", map[string]string{"all-tags": "true", "quiet": "true", "platform": ""},
+			"flags", "git.example.com/me/app", "blob upload invalid",
+			map[string]string{"all-tags": "true", "quiet": "true", "platform": ""},
 			"docker gitea push --all-tags --quiet --platform VALUE-OF-platform git.example.com/me/app",
 		},
 		{"another failure", "git.example.com/me/app", "no space left on device", nil, ""},

@@ -197,6 +197,7 @@ func (p *pipe) meet(kind fault) bool {
 	case faultReset, faultOutage, faultDrop:
 		reset(p.down)
 		reset(p.up)
+	default: // faultClose, which the caller does
 	}
 	return false
 }

@@ -5,7 +5,7 @@ package test
 import (
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -73,7 +73,7 @@ func startGateway(t *testing.T, upstream, challenge string) *gateway {
 	g := &gateway{challenge: challenge, at: -1, next: make(chan struct{})}
 	g.proxy = &httputil.ReverseProxy{
 		Transport: transport,
-		ErrorLog:  log.New(io.Discard, "", 0),
+		ErrorLog:  slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host // in which the registry names its sessions
@@ -214,6 +214,8 @@ func (g *gateway) impose(w http.ResponseWriter, req *http.Request, kind fault) {
 	case fault502:
 		w.Header().Set("Server", "nginx")
 		http.Error(w, "Bad Gateway", http.StatusBadGateway)
+	default:
+		panic("no answer for the fault " + kind)
 	}
 }
 
