@@ -32,9 +32,12 @@ type proxy struct {
 	asked []string
 }
 
-func startProxy(t *testing.T, upstream string) *proxy {
+func startProxy(t *testing.T, upstream string, setUp func(*proxy)) *proxy {
 	t.Helper()
 	p := &proxy{upstream: upstream}
+	if setUp != nil {
+		setUp(p)
+	}
 	p.Server = httptest.NewServer(p)
 	t.Cleanup(p.Close)
 	return p
@@ -150,10 +153,7 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 				start = registrytest.StartPlain
 			}
 			srv := start(t, registrytest.Config{})
-			p := startProxy(t, srv.Host)
-			if tc.setUp != nil {
-				tc.setUp(p)
-			}
+			p := startProxy(t, srv.Host, tc.setUp)
 			home := t.TempDir()
 			for _, command := range [][]string{{"push", "--retries", "1"}, {"check"}} {
 				args := append([]string{"-D"}, command...)
