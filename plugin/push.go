@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	digest "github.com/opencontainers/go-digest"
@@ -69,6 +70,7 @@ that has such a name, write docker-daemon:NAME.`,
 // pushPlan is what a push command amounts to, before any I/O on the network.
 type pushPlan struct {
 	source source
+	layers layers
 	// general are the settings for no registry in particular, settings those
 	// for each one, by host.
 	general  settings
@@ -79,7 +81,7 @@ type pushPlan struct {
 // planPush checks everything that can be checked from the command line and
 // the configuration.
 func planPush(l layers, args []string, defaultHost string, isLayout func(string) bool) (pushPlan, error) {
-	plan := pushPlan{source: parseSource(args[0], isLayout), settings: map[string]settings{}}
+	plan := pushPlan{source: parseSource(args[0], isLayout), layers: l, settings: map[string]settings{}}
 	s := &plan.general
 	if _, err := l.resolve(s, ""); err != nil {
 		return plan, err
@@ -165,7 +167,7 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	if err := reports.prepare(); err != nil {
 		return err
 	}
-	p := pusher{app: a, plan: plan, config: config, words: reports.format.isText()}
+	p := &pusher{app: a, plan: plan, config: config, words: reports.format.isText()}
 	if plan.source.kind == sourceDaemon {
 		err = p.fromDaemon(ctx)
 	} else {
@@ -187,12 +189,14 @@ type pusher struct {
 	// words: the result of each push is printed in words.
 	words bool
 	// begun are the pushes so far.
-	begun []outcome
-	// clients are those built so far, by host.
-	clients map[string]*registry.Client
-	daemon  *daemon.Client
+	begun  []outcome
+	daemon *daemon.Client
 	// viaErr is why the daemon could not push by itself.
 	viaErr error
+
+	// mu guards clients: those built so far, by host.
+	mu      sync.Mutex
+	clients map[string]*registry.Client
 }
 
 func (p *pusher) fromArchive(ctx context.Context) error {
@@ -276,6 +280,7 @@ func (p *pusher) daemonImage(ctx context.Context, found daemon.Image, targets []
 		push.ImageID = digest.Digest(found.ID)
 		push.Platform = s.platform
 		push.DiffIDs = diffIDs(found)
+		push.Fetch = func(ctx context.Context, d digest.Digest) (io.ReadCloser, error) { return p.fetch(ctx, found, t, d) }
 		if s.via != viaExport {
 			push.Via = func(ctx context.Context, to registry.Loopback) error {
 				p.viaErr = p.viaDaemon(ctx, s, found, t.host, to)
@@ -349,8 +354,14 @@ func (p *pusher) display(t target) progress.Display {
 
 // client returns the client for host.
 func (p *pusher) client(ctx context.Context, host string) (*registry.Client, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if client := p.clients[host]; client != nil {
 		return client, nil
+	}
+	c, err := p.connection(host)
+	if err != nil {
+		return nil, err
 	}
 	s := p.plan.settings[host]
 	save := func(ctx context.Context, name string) (io.ReadCloser, error) {
@@ -359,7 +370,7 @@ func (p *pusher) client(ctx context.Context, host string) (*registry.Client, err
 		}
 		return p.daemon.Save(ctx, name, s.platform)
 	}
-	client, err := p.newClient(ctx, host, s.connection, p.config, save)
+	client, err := p.newClient(ctx, host, c, p.config, save)
 	if err != nil {
 		return nil, err
 	}

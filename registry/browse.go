@@ -131,6 +131,18 @@ func (c *Client) Config(ctx context.Context, repository string, d digest.Digest)
 	return data, nil
 }
 
+// Blob opens a blob of a repository; the caller closes it, and compares what it
+// reads with the digest.
+//
+// Errors: [ErrBlobUnknown].
+func (c *Client) Blob(ctx context.Context, repository string, d digest.Digest) (io.ReadCloser, error) {
+	resp, err := c.browse(ctx, "get blob", http.MethodGet, "/v2/"+repository+"/blobs/"+d.String(), pullScope(repository))
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
 // Ask sends a request to another API of the registry's server, such as Gitea's
 // own, with the client's credential. path is the escaped path, with its query.
 // The caller closes the body of the answer, whatever its status. Redirects to

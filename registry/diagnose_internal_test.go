@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	digest "github.com/opencontainers/go-digest"
 )
 
 var update = flag.Bool("update", false, "write the diagnoses into docs/troubleshooting.md")
@@ -120,6 +121,7 @@ func TestDiagnoses(t *testing.T) {
 		"413":                                                                   answered("upload blob", http.StatusRequestEntityTooLarge, nil, ""),
 		"429":                                                                   answered("upload blob", http.StatusTooManyRequests, nil, ""),
 		"404 `BLOB_UNKNOWN` of a manifest":                                      coded(http.StatusNotFound, codeBlobUnknown, ""),
+		"layers that the source lacks":                                          &MissingError{Digests: []digest.Digest{digest.FromString("layer")}},
 		"404 `MANIFEST_BLOB_UNKNOWN` of an index":                               coded(http.StatusNotFound, codeManifestBlobUnknown, ""),
 		"400 `SIZE_INVALID`":                                                    coded(http.StatusBadRequest, codeSizeInvalid, ""),
 		"501 `UNSUPPORTED`":                                                     coded(http.StatusNotImplemented, "UNSUPPORTED", "Schema version is not supported"),

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -265,6 +266,14 @@ var diagnoses = []diagnosis{
 	{
 		"404 `BLOB_UNKNOWN` of a manifest", func(f failure) bool { return f.is(ErrBlobUnknown) && f.answer.Code == codeBlobUnknown },
 		"the registry has lost blobs of the image, also after they were sent again", "push again; on the server, look at the log and the storage of packages",
+	},
+	{
+		"layers that the source lacks", func(f failure) bool {
+			_, missing := errors.AsType[*MissingError](f.error)
+			return missing
+		},
+		"the source does not hold these layers, nor does the registry: the containerd store does not fetch a layer of which it has the files already, and cannot export it",
+		"docker login to the registry that the image came from, and push again; or remove it and all images that share layers with it (docker image rm, docker builder prune), and docker pull it again",
 	},
 	{
 		"404 `MANIFEST_BLOB_UNKNOWN` of an index", is(ErrBlobUnknown),

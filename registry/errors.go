@@ -1,11 +1,13 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -160,6 +162,39 @@ func (e *UploadError) Error() string {
 
 // Unwrap gives the cause.
 func (e *UploadError) Unwrap() error { return e.Err }
+
+// MissingError is an image with layers that its source does not hold, that the
+// registry does not have, and that could not be fetched.
+type MissingError struct {
+	Digests []digest.Digest
+	// Err is why they could not be fetched, nil where nobody knew from where.
+	// It is of another registry than the push, and therefore not unwrapped.
+	Err error
+}
+
+// Error names the layers.
+func (e *MissingError) Error() string {
+	var names []string
+	for _, d := range e.Digests {
+		names = append(names, d.String())
+	}
+	message := "neither the source nor the registry has " + strings.Join(names, ", ")
+	if e.Err != nil {
+		message += "; fetching failed: " + clean(e.Err.Error())
+	}
+	return message
+}
+
+// Is makes every MissingError an [ErrBlobUnknown].
+func (e *MissingError) Is(target error) bool { return target == ErrBlobUnknown }
+
+// and is the error of both; e may be nil.
+func (e *MissingError) and(other *MissingError) *MissingError {
+	if e == nil {
+		return other
+	}
+	return &MissingError{Digests: append(slices.Clone(e.Digests), other.Digests...), Err: cmp.Or(e.Err, other.Err)}
+}
 
 // TLSError is a server certificate that is not accepted, or a client
 // certificate that cannot be used.

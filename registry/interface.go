@@ -51,6 +51,8 @@ type RegistryClient interface {
 	//   - [ErrDenied] when the credential is good but may not push there
 	//   - [ErrOwnerUnknown] when no such user or organisation exists
 	//   - [ErrQuota], [ErrTooLarge] when the registry or a proxy wants less
+	//   - [*MissingError] (errors.Is [ErrBlobUnknown]) when the source lacks
+	//     layers that the registry does not have either
 	//   - [*UploadError] when a blob could not be sent, wrapping the cause
 	//   - [*TLSError] when the server's certificate is not accepted
 	//   - [*github.com/docker-gitea/docker-gitea/registry/image.Error] when

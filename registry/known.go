@@ -264,7 +264,8 @@ func (p *push) wouldSend(ctx context.Context, blob *image.Blob, c content) (Stat
 }
 
 // find brings a blob that the source lacks into the repository: from another
-// package of the registry, or out of the compressed form that was just sent.
+// package of the registry, out of the compressed form that was just sent, or
+// from where [PushOptions.Fetch] has it.
 func (p *push) find(ctx context.Context, missing ocispec.Descriptor) error {
 	blob := &image.Blob{Name: missing.Digest.String(), Digest: missing.Digest, Size: missing.Size}
 	sent := image.Sent{Digest: missing.Digest, Size: missing.Size}
@@ -282,7 +283,7 @@ func (p *push) find(ctx context.Context, missing ocispec.Descriptor) error {
 	}
 	compressed, ok := p.compressedForm(missing.Digest)
 	if !ok {
-		return &UploadError{Name: missing.Digest.String(), Digest: missing.Digest, Size: missing.Size, Err: fmt.Errorf("%w: neither the source nor the registry has it", ErrBlobUnknown)}
+		return p.fetch(ctx, blob)
 	}
 	c := &stored{digest: missing.Digest, size: missing.Size, open: func() (io.ReadCloser, error) {
 		return p.getDecompressed(ctx, compressed)
@@ -293,6 +294,29 @@ func (p *push) find(ctx context.Context, missing ocispec.Descriptor) error {
 	}
 	p.done(blob, sent, status)
 	return nil
+}
+
+// fetch brings a blob from where the image came from into the repository.
+func (p *push) fetch(ctx context.Context, blob *image.Blob) error {
+	lacking := &MissingError{Digests: []digest.Digest{blob.Digest}}
+	if p.opts.Fetch == nil {
+		return lacking
+	}
+	r, err := p.opts.Fetch(ctx, blob.Digest)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		lacking.Err = err
+		return lacking
+	}
+	p.note("the source lacks %s, fetching it from where the image came from", blob.Digest)
+	return p.sendSpooled(ctx, blob, func() (io.ReadCloser, error) {
+		return struct {
+			io.Reader
+			io.Closer
+		}{&verified{r: io.LimitReader(r, blob.Size+1), rest: blob.Size, verifier: blob.Digest.Verifier()}, r}, nil
+	}, func() {})
 }
 
 // compressedForm is the digest under which the layer with a diff ID was sent.

@@ -237,17 +237,32 @@ func (p *push) sendBlobs(ctx context.Context, source *image.Source) error {
 }
 
 // sendRest sends the blobs that only the end of the source made known, and
-// finds those that it lacks.
+// finds those that it lacks; if it cannot, it names all of them.
 func (p *push) sendRest(ctx context.Context, img *image.Image) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(cmp.Or(p.opts.Jobs, DefaultJobs))
 	for _, blob := range img.Blobs {
 		group.Go(func() error { return p.sendBlob(ctx, blob, func() {}) })
 	}
+	var mu sync.Mutex
+	var lacking *MissingError
 	for _, missing := range img.Missing {
-		group.Go(func() error { return p.find(ctx, missing) })
+		group.Go(func() error {
+			err := p.find(ctx, missing)
+			one, ok := errors.AsType[*MissingError](err)
+			if !ok {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			lacking = lacking.and(one)
+			return nil
+		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil || lacking == nil {
+		return err
+	}
+	return lacking
 }
 
 // result tells what was done. Without success the tags do not all point at

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -154,6 +155,10 @@ type PushOptions struct {
 	// for a reason that is not the destination's, Source or Save is read
 	// instead.
 	Via func(ctx context.Context, to Loopback) error `json:"-"`
+	// Fetch, when not nil, gives a blob that the source lacks and that the
+	// registry has for no package, from where the image came from. Push
+	// compares what it reads with the digest, and closes it.
+	Fetch func(ctx context.Context, d digest.Digest) (io.ReadCloser, error) `json:"-"`
 	// Source is where the image is read from. Push reads it to its end but
 	// does not close it. Nil means [Options.Save].
 	Source *image.Source `json:"-"`

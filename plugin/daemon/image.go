@@ -23,6 +23,9 @@ type Image struct {
 	ID string `json:"Id"`
 	// RepoTags are its names, in docker's short form.
 	RepoTags []string `json:"RepoTags"`
+	// RepoDigests are the names with the digest that the image had where it
+	// came from.
+	RepoDigests []string `json:"RepoDigests"`
 	// Size is the bytes of the files in its layers.
 	Size int64 `json:"Size"`
 	// RootFS has the diff IDs of its layers, bottom first; a list of images
@@ -33,6 +36,30 @@ type Image struct {
 
 	// Export is what to ask [Client.Save] for to get this image and no other.
 	Export string `json:"-"`
+}
+
+// Origin is a repository that an image may have come from.
+type Origin struct{ Host, Repository string }
+
+// dockerHub is the domain of names without one. It is no host of a registry,
+// and the one that stands for it has its token service on yet another.
+const dockerHub = "docker.io"
+
+// Origins are the repositories that the image was pulled from, or is to be
+// pushed to, other than those of Docker Hub.
+func (i Image) Origins() []Origin {
+	var origins []Origin
+	for _, name := range i.RepoDigests {
+		named, err := reference.ParseNormalizedNamed(name)
+		if err != nil || reference.Domain(named) == dockerHub {
+			continue
+		}
+		origin := Origin{Host: reference.Domain(named), Repository: reference.Path(named)}
+		if !slices.Contains(origins, origin) {
+			origins = append(origins, origin)
+		}
+	}
+	return origins
 }
 
 // CheckName refuses what no image can be called.

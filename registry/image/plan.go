@@ -202,7 +202,7 @@ func (p *plan) take(t *tree, n *node, taken map[digest.Digest]bool) error {
 			return err
 		}
 	}
-	for i, desc := range n.needs() {
+	for _, desc := range n.needs() {
 		blob, err := t.blob(desc, n.name())
 		switch {
 		case err != nil:
@@ -211,8 +211,6 @@ func (p *plan) take(t *tree, n *node, taken map[digest.Digest]bool) error {
 			continue
 		case blob != nil:
 			p.parts = append(p.parts, blob)
-		case i == 0 && n.body.Config != nil:
-			return fault(ErrMissing, (&node{desc: desc}).name(), "the source lacks this config")
 		default:
 			p.missing = append(p.missing, desc)
 		}

@@ -1,0 +1,56 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	digest "github.com/opencontainers/go-digest"
+	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/plugin/daemon"
+)
+
+// fetch opens a layer that the daemon does not hold, at one of the registries
+// that the image came from. The target has been asked already.
+func (p *pusher) fetch(ctx context.Context, found daemon.Image, to target, d digest.Digest) (io.ReadCloser, error) {
+	var errs []error
+	for _, origin := range found.Origins() {
+		if origin.Host == to.host && origin.Repository == to.repository {
+			continue
+		}
+		blob, err := p.openBlob(ctx, origin, d)
+		if err == nil {
+			return blob, nil
+		}
+		errs = append(errs, fmt.Errorf("%s/%s: %w", origin.Host, origin.Repository, err))
+	}
+	if len(errs) == 0 {
+		return nil, errors.New("the daemon knows no other registry that the image could be in")
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (p *pusher) openBlob(ctx context.Context, from daemon.Origin, d digest.Digest) (io.ReadCloser, error) {
+	client, err := p.client(ctx, from.Host)
+	if err != nil {
+		return nil, err
+	}
+	return client.Blob(ctx, from.Repository, d)
+}
+
+// connection are the options for host. The command line is about registries
+// that are pushed to; others are read from with what the environment and the
+// configuration file say.
+func (p *pusher) connection(host string) (connection, error) {
+	if s, planned := p.plan.settings[host]; planned {
+		return s.connection, nil
+	}
+	l := p.plan.layers
+	l.flags = pflag.NewFlagSet("", pflag.ContinueOnError)
+	var c connection
+	_, err := l.resolve(&c, host)
+	c.username = "" // it goes with a password that is for another host
+	return c, err
+}

@@ -1,0 +1,53 @@
+//go:build e2e
+
+package test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/docker-gitea/docker-gitea/test/servers"
+)
+
+// TestLayersThatTheDaemonDoesNotHold has the containerd store pull an image of
+// whose layers it has the files already, compressed otherwise: it leaves those
+// layers in the registry. A push to another registry takes them from there, and
+// one that cannot names them.
+func TestLayersThatTheDaemonDoesNotHold(t *testing.T) {
+	plugin := filepath.Join(pluginDir(t), "docker-gitea")
+	g, other := gitea(t), registry(t)
+	e, err := servers.StartEngine(t.Context(), servers.Containerd, servers.EngineOptions{Args: []string{"--insecure-registry", g.Host}})
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, e.Stop) })
+	name := newUser(t, g)
+	built, pulled := name+"/app:built", g.Host+"/"+name+"/app:1"
+	servers.Need(t, e.Build(t.Context(), built, buildContext(t, 50, 5<<20)))
+	archive := filepath.Join(t.TempDir(), "built.tar")
+	save(t, e, built, archive)
+	auth, err := g.Env(t.TempDir(), name, servers.AdminPassword)
+	servers.Need(t, err)
+	run(t, auth, program(t, "skopeo"), "copy", "--quiet", "--format", "oci", "--dest-compress-format", "zstd",
+		"docker-archive:"+archive, "docker://"+pulled)
+	authorities := filepath.Join(t.TempDir(), "authorities.pem")
+	run(t, nil, "bash", "-c", `cat "$0" "$1" >"$2"`, g.CAFile, other.CAFile, authorities)
+	token, err := g.CreateToken(t.Context(), name, "read:package")
+	servers.Need(t, err)
+	env := append(e.Env(), "HOME="+t.TempDir(), "PLUGIN="+plugin, "PULLED="+pulled, "DOCKER="+program(t, "docker"),
+		"OTHER="+other.Host+"/"+name, "HOST="+g.Host, "NAME="+name, "TOKEN="+token, "DOCKER_GITEA_CA_FILE="+authorities, "CA="+other.CAFile)
+	out := run(t, env, "bash", "-c", `set -e
+"$DOCKER" login -u "$NAME" --password-stdin "$HOST" <<<"$TOKEN" 2>&1
+"$DOCKER" pull -q "$PULLED"
+if DOCKER_GITEA_CA_FILE="$CA" "$PLUGIN" gitea push "$PULLED" "$OTHER/app:1" 2>&1; then exit 1; fi
+"$PLUGIN" gitea push "$PULLED" "$OTHER/app:1" 2>&1
+"$DOCKER" image rm "$PULLED" "$NAME/app:built"
+"$DOCKER" builder prune -af
+"$DOCKER" pull -q "$PULLED"
+"$DOCKER" image save "$PULLED" | tar t | grep -c blobs/sha256/.
+`)
+	for _, want := range []string{"neither the source nor the registry has sha256:", "hint: docker login", "\n1: digest: sha256:", "\n4\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in the output:\n%s", want, out)
+		}
+	}
+}
