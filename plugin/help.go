@@ -9,6 +9,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// helpWidth is how many columns help takes, as in docker's own help where that
+// does not know the terminal's.
+const helpWidth = 80
+
 // showHelp prints what a command is for and how it is used, in the form of
 // docker's own help. It is no template: cobra's go through text/template, with
 // which the linker keeps every method of every type in the program.
@@ -62,6 +66,6 @@ func listCommands(out *strings.Builder, command *cobra.Command, title, group str
 
 func listFlags(out *strings.Builder, title string, flags *pflag.FlagSet) {
 	if flags.HasAvailableFlags() {
-		fmt.Fprintf(out, "\n%s\n%s\n", title, strings.TrimRight(flags.FlagUsages(), " \n"))
+		fmt.Fprintf(out, "\n%s\n%s\n", title, strings.TrimRight(flags.FlagUsagesWrapped(helpWidth), " \n"))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -222,6 +223,27 @@ func TestSmallCommands(t *testing.T) {
 				t.Errorf("got\n%s\nwant %q", out, test.want)
 			}
 		})
+	}
+}
+
+// The help of every command fits a terminal of 80 columns.
+func TestHelpIsNarrow(t *testing.T) {
+	d := newDesk(t)
+	d.run(t.Context(), "--help")
+	commands := []string{""}
+	for _, found := range regexp.MustCompile(`(?m)^  ([a-z-]+)  +[A-Z]`).FindAllStringSubmatch(d.stdout.String(), -1) {
+		commands = append(commands, found[1])
+	}
+	if len(commands) < 10 {
+		t.Fatalf("got only the commands %q", commands)
+	}
+	for _, command := range commands {
+		d.run(t.Context(), strings.Fields(command+" --help")...)
+		for line := range strings.Lines(d.stdout.String()) {
+			if line = strings.TrimSuffix(line, "\n"); len(line) > 80 {
+				t.Errorf("%s has %d columns: %s", command, len(line), line)
+			}
+		}
 	}
 }
 

@@ -43,10 +43,11 @@ that has such a name, write docker-daemon:NAME.`,
   docker gitea push app:dev git.example.com/me/app:1
 
   # Several tags, and a registry with a certificate of its own authority
-  docker gitea push --ca-file ca.pem -t 1.2 -t latest app:dev git.example.com/me/app
+  docker gitea push --ca-file ca.pem -t 1 -t new app:dev git.example.com/me/app
 
   # What buildx built, for all platforms, without a daemon in between
-  docker buildx build -o type=oci,dest=- . | docker gitea push - git.example.com/me/app:1
+  docker buildx build -o type=oci,dest=- . |
+    docker gitea push - git.example.com/me/app:1
 
   # What would be sent
   docker gitea push --dry-run ./image.tar git.example.com/me/app:1`,
