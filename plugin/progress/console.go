@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -52,33 +53,37 @@ func sizeOf(w io.Writer) func() (width, height int) {
 func (c *consoleWriter) IsTerminal() bool { return true }
 
 // GetTermSize leaves the last column empty: some terminals break a line that
-// fills it.
+// fills it. The height has no bound: mpb drops the lines that go beyond it, among
+// them those of finished blobs, which only scroll up.
 func (c *consoleWriter) GetTermSize() (width, height int, err error) {
-	width, height = c.size()
-	return max(width-1, 1), height, nil
+	width, _ = c.size()
+	return max(width-1, 1), math.MaxInt, nil
 }
 
 // Flush draws over the lines that were live until now. The last lines that it
-// writes are live from now on.
+// writes are live from now on, as many of them as the window has room for: the
+// cursor does not get at what has scrolled out of it.
 func (c *consoleWriter) Flush(lines int) error {
-	width, _ := c.size()
+	width, height := c.size()
 	var rows int
 	for _, columns := range c.live {
 		rows += max((columns+width-1)/width, 1)
 	}
-	all := strings.Split(strings.TrimSuffix(c.String(), "\n"), "\n")
+	all := slices.Collect(strings.Lines(c.String()))
+	first := max(len(all)-lines, 0) // of the live ones
+	all = slices.Delete(all, first, max(first, len(all)-max(height-1, 1)))
 	c.live = nil
-	for _, line := range slices.Backward(all) {
-		if len(c.live) < lines {
-			c.live = append(c.live, runewidth.StringWidth(stripansi.Strip(line)))
-		}
+	for _, line := range all[first:] {
+		c.live = append(c.live, runewidth.StringWidth(stripansi.Strip(strings.TrimSuffix(line, "\n"))))
 	}
 	var out strings.Builder
 	if rows > 0 {
 		// The cursor may be anywhere in its line: what is typed is echoed.
 		fmt.Fprintf(&out, "\r\x1b[%dA\x1b[J", rows)
 	}
-	out.Write(c.Bytes())
+	for _, line := range all {
+		out.WriteString(line)
+	}
 	c.Reset()
 	_, err := io.WriteString(c.out, out.String())
 	return err

@@ -346,3 +346,27 @@ func TestConsoleCountsBrokenLines(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// What is finished scrolls up, however much of it there is at once. Of what is
+// not, no more is drawn than can be drawn over.
+func TestConsoleKeepsWhatIsFinished(t *testing.T) {
+	var out strings.Builder
+	c := &consoleWriter{out: &out, size: func() (int, int) { return 80, 4 }}
+	_, _ = c.Write([]byte("1\n2\n3\n4\n5\n6\n7\n8\nlive 1\nlive 2\nlive 3\nlive 4\nlive 5\n"))
+	if err := c.Flush(5); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), "1\n2\n3\n4\n5\n6\n7\n8\nlive 3\nlive 4\nlive 5\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	out.Reset()
+	if err := c.Flush(0); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), "\r\x1b[3A\x1b[J"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if _, height, err := c.GetTermSize(); err != nil || height < 1000 {
+		t.Errorf("got a height of %d and %v; mpb drops what goes beyond it", height, err)
+	}
+}

@@ -80,7 +80,7 @@ counted in a run of its own. The images are parts of the Go toolchain's tree
 What decides the default of ` + "`--compression`" + `: gzip, since every client and every
 runtime reads it, at the level that makes layers as small as others do. With
 zstd it is the quickest level, which is half the work for the same size;
-` + "`--compression zstd:3`" + ` sends less.
+` + "`--compression-level 3`" + ` sends less.
 
 ## Pushes
 `
