@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	digest "github.com/opencontainers/go-digest"
@@ -349,14 +348,14 @@ func TestMalformedDirectory(t *testing.T) {
 		"no oci-layout": {func(_ testing.TB, dir, _ string) error { return os.Remove(filepath.Join(dir, "oci-layout")) }, image.ErrNotImage, "has an index.json, but no oci-layout"},
 		"empty":         {func(_ testing.TB, dir, _ string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)) }, image.ErrNotImage, "has neither"},
 		"pipe": {func(_ testing.TB, dir, layer string) error {
-			return errors.Join(os.Remove(filepath.Join(dir, layer)), syscall.Mkfifo(filepath.Join(dir, layer), 0o644))
+			return errors.Join(os.Remove(filepath.Join(dir, layer)), mkfifo(filepath.Join(dir, layer)))
 		}, image.ErrInvalid, "is a pipe, not a regular file"},
 		"device": {func(tb testing.TB, dir, layer string) error {
 			tb.Helper()
 			if err := os.Remove(filepath.Join(dir, layer)); err != nil {
 				return err
 			}
-			if err := syscall.Mknod(filepath.Join(dir, layer), syscall.S_IFCHR|0o644, 1<<8|5); err != nil {
+			if err := mkdevice(filepath.Join(dir, layer)); err != nil {
 				tb.Skip("device files need privileges")
 			}
 			return nil

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	digest "github.com/opencontainers/go-digest"
@@ -191,7 +190,7 @@ func TestUnpackedArchive(t *testing.T) {
 // A named pipe, as shells make of <(docker save app), is a stream.
 func TestOpenPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
-	if err := syscall.Mkfifo(path, 0o600); err != nil {
+	if err := mkfifo(path); err != nil {
 		t.Fatal(err)
 	}
 	data := classic(t, layerTar(t, "a")).tar()

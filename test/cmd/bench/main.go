@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command bench compares `docker gitea push` with the other programs that push
 // images: on the same images, to the same kind of registry, in the same run.
 //
