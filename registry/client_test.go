@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -48,9 +49,23 @@ type server struct {
 func start(t *testing.T, hook func(w http.ResponseWriter, req *http.Request) bool) *server {
 	t.Helper()
 	s := &server{hook: hook, blobs: map[string][]byte{}, manifests: map[string][]byte{}, sessions: map[string][]byte{}}
-	s.Server = httptest.NewTLSServer(s)
+	s.Server = httptest.NewUnstartedServer(s)
+	s.Config.ConnContext = shortBuffers
+	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
+}
+
+// shortBuffers has the system hold little of what a server wrote and the
+// client did not take, so that what was written tells what was taken.
+func shortBuffers(ctx context.Context, conn net.Conn) context.Context {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(64 << 10)
+	}
+	return ctx
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
