@@ -47,8 +47,13 @@ func (v *via) Type() string { return "string" }
 // untagTimeout bounds the removal of a temporary name after an interruption.
 const untagTimeout = 10 * time.Second
 
-// errExportQuicker is why a push does not go through the daemon.
-var errExportQuicker = errors.New("the export is quicker")
+// Why a push does not go through the daemon.
+var (
+	errExportQuicker = errors.New("the export is quicker")
+	// The export of such an image has no layers at all; what is lacking is
+	// found before anything is sent.
+	errLacksLayers = errors.New("it does not hold all layers of the image")
+)
 
 // viaDaemon has the daemon push an image to a loopback port, if that can be
 // done and, unless the user wants it, if it is quicker.
@@ -59,6 +64,11 @@ func (p *pusher) viaDaemon(ctx context.Context, s settings, found daemon.Image, 
 	}
 	if fault := exportOnly(s, info, found); fault != "" {
 		return errors.New(fault)
+	}
+	if info.Containerd() {
+		if lacks, err := p.daemon.Lacks(ctx, found.ID, s.platform); err != nil || lacks {
+			return cmp.Or(err, errLacksLayers)
+		}
 	}
 	if s.via == viaAuto {
 		known := cache().Pushed(host, diffIDs(found))

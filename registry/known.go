@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -261,89 +260,4 @@ func (p *push) wouldSend(ctx context.Context, blob *image.Blob, c content) (Stat
 		return "", err
 	}
 	return StatusExists, nil
-}
-
-// find brings a blob that the source lacks into the repository: from another
-// package of the registry, out of the compressed form that was just sent, or
-// from where [PushOptions.Fetch] has it.
-func (p *push) find(ctx context.Context, missing ocispec.Descriptor) error {
-	blob := &image.Blob{Name: missing.Digest.String(), Digest: missing.Digest, Size: missing.Size}
-	sent := image.Sent{Digest: missing.Digest, Size: missing.Size}
-	if p.opts.DryRun {
-		p.done(blob, sent, StatusSkipped)
-		return nil
-	}
-	exists, err := p.mount(ctx, missing.Digest)
-	if err != nil {
-		return err
-	}
-	if exists {
-		p.done(blob, sent, StatusMounted)
-		return nil
-	}
-	compressed, ok := p.compressedForm(missing.Digest)
-	if !ok {
-		return p.fetch(ctx, blob)
-	}
-	c := &stored{digest: missing.Digest, size: missing.Size, open: func() (io.ReadCloser, error) {
-		return p.getDecompressed(ctx, compressed)
-	}}
-	status, err := p.deliver(ctx, blob, c)
-	if err = errors.Join(err, c.Close()); err != nil {
-		return err
-	}
-	p.done(blob, sent, status)
-	return nil
-}
-
-// fetch brings a blob from where the image came from into the repository.
-func (p *push) fetch(ctx context.Context, blob *image.Blob) error {
-	lacking := &MissingError{Digests: []digest.Digest{blob.Digest}}
-	if p.opts.Fetch == nil {
-		return lacking
-	}
-	r, err := p.opts.Fetch(ctx, blob.Digest)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		lacking.Err = err
-		return lacking
-	}
-	p.note("the source lacks %s, fetching it from where the image came from", blob.Digest)
-	return p.sendSpooled(ctx, blob, func() (io.ReadCloser, error) {
-		return struct {
-			io.Reader
-			io.Closer
-		}{&verified{r: io.LimitReader(r, blob.Size+1), rest: blob.Size, verifier: blob.Digest.Verifier()}, r}, nil
-	}, func() {})
-}
-
-// compressedForm is the digest under which the layer with a diff ID was sent.
-func (p *push) compressedForm(diffID digest.Digest) (digest.Digest, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, sent := range p.sent {
-		if sent.DiffID == diffID {
-			return sent.Digest, true
-		}
-	}
-	return "", false
-}
-
-// getDecompressed reads back a layer that was compressed on its way.
-func (p *push) getDecompressed(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.address("blobs", d.String()), nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := p.stack.http.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("get blob: %w", unwrapURL(err))
-	}
-	if resp.StatusCode != http.StatusOK {
-		defer drain(resp)
-		return nil, responseError("get blob", req, resp)
-	}
-	return p.opts.Compression.NewReader(resp.Body)
 }

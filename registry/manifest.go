@@ -93,7 +93,7 @@ func (p *push) sendAgain(ctx context.Context, d ocispec.Descriptor) error {
 	}
 	p.mu.Unlock()
 	if blob == nil {
-		return p.find(ctx, d)
+		return p.sendRest(ctx, &image.Image{Missing: []ocispec.Descriptor{d}})
 	}
 	return p.sendBlob(ctx, blob, func() {})
 }

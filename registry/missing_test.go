@@ -103,6 +103,46 @@ func TestLayersThatNobodyHas(t *testing.T) {
 	}
 }
 
+// Where one layer is nowhere, the others are not even sent.
+func TestNothingIsSentOfAnIncompleteImage(t *testing.T) {
+	t.Parallel()
+	nowhere, elsewhere := layerOf(t, 1000), layerOf(t, 2000)
+	whole, _ := layout(t, nowhere, elsewhere)
+	srv := registrytest.Start(t, registrytest.Config{})
+	c := clientOf(t, srv, registry.Options{Save: save(without(t, whole, nowhere, elsewhere))})
+	closed := make(chan bool, 1)
+	var result registry.Result
+	err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{Result: &result, Fetch: func(_ context.Context, d digest.Digest) (io.ReadCloser, error) {
+		if d == digest.FromBytes(nowhere) {
+			return nil, registry.ErrBlobUnknown
+		}
+		return &told{Reader: bytes.NewReader(elsewhere), closed: closed}, nil
+	}})
+	missing, ok := errors.AsType[*registry.MissingError](err)
+	if !ok || len(missing.Digests) != 1 || missing.Digests[0] != digest.FromBytes(nowhere) {
+		t.Errorf("got %v, want the one layer named", err)
+	}
+	if result.BytesSent > 0 {
+		t.Errorf("sent %d bytes", result.BytesSent)
+	}
+	select {
+	case <-closed:
+	default:
+		t.Error("what was opened was not closed")
+	}
+}
+
+// told tells that it was closed.
+type told struct {
+	io.Reader
+	closed chan<- bool
+}
+
+func (t *told) Close() error {
+	t.closed <- true
+	return nil
+}
+
 // What is fetched is compared with the digest and the size.
 func TestFetchOfOtherBytes(t *testing.T) {
 	t.Parallel()

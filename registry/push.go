@@ -20,8 +20,9 @@ import (
 
 // push is one call of [Client.Push]. Its files follow the image's way: blobs
 // (blob.go, by the upload machine in upload.go), then manifests and tags
-// (manifest.go). What the cache knows saves steps (known.go); a daemon may do
-// the reading and compressing itself (relay.go).
+// (manifest.go). What the cache knows saves steps (known.go), and what the
+// source lacks comes from elsewhere (missing.go); a daemon may do the reading
+// and compressing itself (relay.go).
 type push struct {
 	client *Client
 	stack  *stack
@@ -237,32 +238,26 @@ func (p *push) sendBlobs(ctx context.Context, source *image.Source) error {
 }
 
 // sendRest sends the blobs that only the end of the source made known, and
-// finds those that it lacks; if it cannot, it names all of them.
-func (p *push) sendRest(ctx context.Context, img *image.Image) error {
+// those that it lacks, once all of these are found.
+func (p *push) sendRest(ctx context.Context, img *image.Image) (err error) {
+	found, err := p.locate(ctx, img.Missing)
+	defer func() {
+		for _, l := range found {
+			err = errors.Join(err, l.close())
+		}
+	}()
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(cmp.Or(p.opts.Jobs, DefaultJobs))
 	for _, blob := range img.Blobs {
 		group.Go(func() error { return p.sendBlob(ctx, blob, func() {}) })
 	}
-	var mu sync.Mutex
-	var lacking *MissingError
-	for _, missing := range img.Missing {
-		group.Go(func() error {
-			err := p.find(ctx, missing)
-			one, ok := errors.AsType[*MissingError](err)
-			if !ok {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			lacking = lacking.and(one)
-			return nil
-		})
+	for _, l := range found {
+		group.Go(func() error { return l.send(ctx) })
 	}
-	if err := group.Wait(); err != nil || lacking == nil {
-		return err
-	}
-	return lacking
+	return group.Wait()
 }
 
 // result tells what was done. Without success the tags do not all point at

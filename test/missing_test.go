@@ -38,14 +38,18 @@ func TestLayersThatTheDaemonDoesNotHold(t *testing.T) {
 	out := run(t, env, "bash", "-c", `set -e
 "$DOCKER" login -u "$NAME" --password-stdin "$HOST" <<<"$TOKEN" 2>&1
 "$DOCKER" pull -q "$PULLED"
-if DOCKER_GITEA_CA_FILE="$CA" "$PLUGIN" gitea push "$PULLED" "$OTHER/app:1" 2>&1; then exit 1; fi
+if DOCKER_GITEA_CA_FILE="$CA" "$PLUGIN" gitea push --progress plain --format json "$PULLED" "$OTHER/app:1" 2>&1; then exit 1; fi
+if "$PLUGIN" gitea push --via daemon "$PULLED" "$OTHER/app:1" 2>&1; then exit 1; fi
 "$PLUGIN" gitea push "$PULLED" "$OTHER/app:1" 2>&1
 "$DOCKER" image rm "$PULLED" "$NAME/app:built"
 "$DOCKER" builder prune -af
 "$DOCKER" pull -q "$PULLED"
 "$DOCKER" image save "$PULLED" | tar t | grep -c blobs/sha256/.
 `)
-	for _, want := range []string{"neither the source nor the registry has sha256:", "hint: docker login", "\n1: digest: sha256:", "\n4\n"} {
+	for _, want := range []string{
+		"neither the source nor the registry has sha256:", "hint: docker login", `"bytesSent":0,`,
+		"the daemon could not push: it does not hold all layers of the image", "hint: --via export", "\n1: digest: sha256:", "\n4\n",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in the output:\n%s", want, out)
 		}

@@ -120,14 +120,20 @@ func (c *Client) Save(ctx context.Context, export, platform string) (io.ReadClos
 	return resp.Body, nil
 }
 
-func platformJSON(platform string) string {
+// wirePlatform is a platform as the API has it.
+type wirePlatform struct {
+	OS           string `json:"os"`
+	Architecture string `json:"architecture"`
+	Variant      string `json:"variant,omitempty"`
+}
+
+func parsePlatform(platform string) wirePlatform {
 	parts := append(strings.SplitN(platform, "/", 3), "", "")
-	// Three strings cannot fail to encode.
-	encoded, _ := json.Marshal(struct {
-		OS           string `json:"os"`
-		Architecture string `json:"architecture"`
-		Variant      string `json:"variant,omitempty"`
-	}{parts[0], parts[1], parts[2]})
+	return wirePlatform{parts[0], parts[1], parts[2]}
+}
+
+func platformJSON(platform string) string {
+	encoded, _ := json.Marshal(parsePlatform(platform)) // three strings cannot fail
 	return string(encoded)
 }
 
