@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
@@ -362,20 +363,23 @@ func (t *transfer) chunk(ctx context.Context, u upload) outcome {
 // send performs a request with length bytes of the content from offset as its
 // body; -1 is all that there will be.
 func (t *transfer) send(ctx context.Context, u upload, method, address string, offset, length int64) outcome {
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
+	if length == 0 {
+		return t.request(ctx, u, method, address)
+	}
 	limited := context.WithCancel
 	if u.step == stepSingle { // a registry that does not know it begins a session
 		limited = lingering
 	}
-	ctx, cancel := limited(ctx)
+	request, cancel := limited(ctx)
 	defer cancel()
-	if length >= 0 && length <= expectSize {
-		reading = ctx // it is on its way with the header
-	}
-	if length == 0 {
-		return t.request(ctx, u, method, address)
-	}
+	// The body lasts as long as the request. Were it to end with the push, it
+	// would take the connection with it, and the address of the session. Who
+	// says "100 Continue" begins no session, however.
+	reading, stop := context.WithCancel(request)
+	defer stop()
+	request = httptrace.WithClientTrace(request, &httptrace.ClientTrace{
+		Got100Continue: func() { context.AfterFunc(ctx, stop) },
+	})
 	var read atomic.Int64
 	open := func() *body {
 		read.Store(0)
@@ -390,7 +394,7 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	}
 	first := open()
 	bodies := []*body{first}
-	req, err := http.NewRequestWithContext(ctx, method, address, first)
+	req, err := http.NewRequestWithContext(request, method, address, first)
 	if err != nil {
 		return outcome{err: err, held: -1, size: -1}
 	}
@@ -421,9 +425,9 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	return t.known(o)
 }
 
-// lingering is a context that outlives ctx for a while. A request that begins
-// an upload session has it: without the answer nobody would know which session
-// to remove.
+// lingering is a context that outlives ctx for a while. A request that may
+// begin an upload session has it: without the answer nobody would know which
+// session to remove.
 func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(cleanupTimeout, cancel) })
@@ -496,20 +500,34 @@ func (t *transfer) leave(ctx context.Context, u upload, err error) bool {
 
 // cleanUp removes the session of an upload that has failed or was cancelled,
 // and reports whether the registry answered. It tries again while the registry
-// is still busy with what was broken off: distribution 2.8 then answers 500.
+// is still busy with what was broken off (distribution 2.8 then answers 500),
+// and once on another connection where the first was of no use any more.
 func (t *transfer) cleanUp(ctx context.Context, u upload) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	u.step = stepAbandon
 	for n := 1; ; n++ {
-		o := t.attempt(ctx, u)
-		if o.err != nil {
-			t.push.debug(ctx, "remove upload session", o.err)
+		o := t.abandon(ctx, u)
+		again := temporaryStatus(o.status) && n <= u.retries
+		if o.status == 0 && n == 1 {
+			(&http.Client{Transport: t.push.stack.auth.base}).CloseIdleConnections()
+			again = true
 		}
-		if !temporaryStatus(o.status) || n > u.retries || pause(ctx, t.push.client.opts.Backoff(n)) != nil {
+		if !again || pause(ctx, t.push.client.opts.Backoff(n)) != nil {
 			return o.status != 0
 		}
 	}
+}
+
+// abandon asks once for the removal of u's session.
+func (t *transfer) abandon(ctx context.Context, u upload) outcome {
+	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout/2)
+	defer cancel()
+	u.step = stepAbandon
+	o := t.attempt(ctx, u)
+	if o.err != nil {
+		t.push.debug(ctx, "remove upload session", o.err)
+	}
+	return o
 }
 
 // heldBytes reads the Range of an upload's answer: "0-1023" is 1024 bytes. It

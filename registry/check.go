@@ -257,7 +257,9 @@ func (e *examination) owner(ctx context.Context) []Check {
 	if e.repository == "" {
 		return nil
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.stack.endpoint.url("/v2/"+e.repository+"/blobs/uploads/"), nil)
+	lasting, cancel := lingering(ctx)
+	defer cancel()
+	req, err := http.NewRequestWithContext(lasting, http.MethodPost, e.stack.endpoint.url("/v2/"+e.repository+"/blobs/uploads/"), nil)
 	if err != nil {
 		return []Check{Failed("owner", err)}
 	}

@@ -169,6 +169,12 @@ func (s *server) count(prefix string) int {
 // client is one that trusts the server and does not wait.
 func (s *server) client(t *testing.T, auth registry.AuthConfig) *registry.Client {
 	t.Helper()
+	return s.clientVia(t, auth, func(*http.Transport) {})
+}
+
+// clientVia is a client with a transport that set has set up.
+func (s *server) clientVia(t *testing.T, auth registry.AuthConfig, set func(*http.Transport)) *registry.Client {
+	t.Helper()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 	if err := os.WriteFile(ca, data, 0o600); err != nil {
@@ -180,6 +186,7 @@ func (s *server) client(t *testing.T, auth registry.AuthConfig) *registry.Client
 		t.Fatal(err)
 	}
 	t.Cleanup(transport.CloseIdleConnections)
+	set(transport)
 	c, err := registry.New(config, &registry.Options{Backoff: func(int) time.Duration { return 0 }, Transport: transport})
 	if err != nil {
 		t.Fatal(err)
@@ -570,13 +577,21 @@ func TestCancelledPushLeavesNoSession(t *testing.T) {
 				return false
 			}
 			cancel()
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			session := fmt.Sprint("s", len(s.seen))
-			s.sessions[session] = nil
-			w.Header().Set("Location", "/v2/me/app/blobs/uploads/"+session)
+			w.Header().Set("Location", s.begin())
 			w.WriteHeader(http.StatusAccepted)
 			return true
+		}},
+		{"after a chunk, while the connection dies", registry.PushOptions{ChunkSize: 1 << 20}, func(s *server, w http.ResponseWriter, req *http.Request, cancel func()) bool {
+			switch req.Method {
+			case http.MethodPatch:
+				cancel()
+			case http.MethodDelete:
+				if s.count(http.MethodDelete) == 1 {
+					hangUp(w)
+					return true
+				}
+			}
+			return false
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -601,6 +616,66 @@ func TestCancelledPushLeavesNoSession(t *testing.T) {
 				t.Errorf("%d sessions are left", len(s.sessions))
 			}
 		})
+	}
+}
+
+// begin begins a session, and returns its address.
+func (s *server) begin() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session := fmt.Sprint("s", len(s.seen))
+	s.sessions[session] = nil
+	return "/v2/me/app/blobs/uploads/" + session
+}
+
+// hangUp ends the connection of w without an answer.
+func hangUp(w http.ResponseWriter) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		_ = conn.Close() // that is all it is for
+	}
+}
+
+// A client that has waited for "100 Continue" long enough sends the body all
+// the same. A push that is cancelled then must not end the body, and with it
+// the connection: the registry may be about to say which session it has begun.
+func TestCancelledPushAwaitsSlowSession(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var s *server
+	s = start(t, func(w http.ResponseWriter, req *http.Request) bool {
+		if req.Method != http.MethodPost || req.Header.Get("Expect") == "" {
+			return false
+		}
+		location := s.begin()
+		cancel()
+		// Reading the request's own body would send "100 Continue".
+		conn, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return true
+		}
+		defer conn.Close()
+		if n, err := io.CopyN(io.Discard, buffered, req.ContentLength); err != nil {
+			t.Errorf("%d bytes of the body came before the connection ended: %v", n, err)
+			return true
+		}
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 202 Accepted\r\nLocation: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", location)
+		return true
+	})
+	c := s.clientVia(t, registry.AuthConfig{}, func(transport *http.Transport) { transport.ExpectContinueTimeout = time.Nanosecond })
+	source, err := image.Open(writeLayout(t, make([]byte, 3<<20)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	if err = c.Push(ctx, "me/app:1", registry.PushOptions{Source: source}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.sessions) > 0 {
+		t.Errorf("%d sessions are left", len(s.sessions))
 	}
 }
 

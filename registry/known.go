@@ -192,7 +192,9 @@ func (p *push) keepName(ctx context.Context, blob *image.Blob) {
 // other registries then answer with an upload session, which is removed.)
 func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
 	address := p.address("blobs/uploads", "") + "?mount=" + url.QueryEscape(d.String())
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, nil)
+	lasting, cancel := lingering(ctx)
+	defer cancel()
+	req, err := http.NewRequestWithContext(lasting, http.MethodPost, address, nil)
 	if err != nil {
 		return false, err
 	}

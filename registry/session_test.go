@@ -218,6 +218,35 @@ func TestInterruptedUploadIsRemoved(t *testing.T) {
 	}
 }
 
+// What only asks for something may begin a session as well: a mount that finds
+// nothing does, and so does a check for the right to push.
+func TestInterruptedQuestionLeavesNoSession(t *testing.T) {
+	t.Parallel()
+	archive, id := saved(t, true, layerOf(t, 1000))
+	srv := registrytest.Start(t, registrytest.Config{Flavor: registrytest.Distribution})
+	c := clientOf(t, srv, registry.Options{Save: save(archive), Cache: registry.NewCache(t.TempDir())})
+	if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{ImageID: id}); err != nil {
+		t.Fatal(err)
+	}
+	for name, ask := range map[string]func(context.Context){
+		"mount": func(ctx context.Context) { _ = c.Push(ctx, "alice/other:1", registry.PushOptions{ImageID: id}) },
+		"check": func(ctx context.Context) { c.Check(ctx, "alice/other") },
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		asked := srv.Registry.Fault(registrytest.Rule{Method: http.MethodPost, Path: "/alice/other/blobs/uploads/", Action: registrytest.ActionFunc(
+			func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+				cancel()
+				next.ServeHTTP(w, req)
+			})})
+		ask(ctx)
+		if n := srv.Registry.OpenSessions(); n != 0 || asked.Hits() == 0 {
+			t.Errorf("%s: %d sessions are left, after %d requests that may begin one", name, n, asked.Hits())
+		}
+		srv.Registry.ClearFaults()
+	}
+}
+
 // Two processes never go on with the same upload.
 func TestUploadGoesOnInOneProcessAlone(t *testing.T) {
 	t.Parallel()

@@ -161,6 +161,11 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// CloseIdleConnections is what [http.Client.CloseIdleConnections] calls.
+func (m *meter) CloseIdleConnections() {
+	(&http.Client{Transport: m.base}).CloseIdleConnections()
+}
+
 // retrier sends a request again after a passing failure, as often as its
 // purpose allows. Bodies come from GetBody; a request without it is tried once.
 type retrier struct {
