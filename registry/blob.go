@@ -366,20 +366,20 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	if length == 0 {
 		return t.request(ctx, u, method, address)
 	}
-	limited := context.WithCancel
-	if u.step == stepSingle { // a registry that does not know it begins a session
-		limited = lingering
-	}
-	request, cancel := limited(ctx)
+	request, cancel := lingering(ctx)
 	defer cancel()
-	// The body lasts as long as the request. Were it to end with the push, it
-	// would take the connection with it, and the address of the session. Who
-	// says "100 Continue" begins no session, however.
 	reading, stop := context.WithCancel(request)
 	defer stop()
-	request = httptrace.WithClientTrace(request, &httptrace.ClientTrace{
-		Got100Continue: func() { context.AfterFunc(ctx, stop) },
-	})
+	if u.step == stepSingle {
+		// A registry that does not know it begins a session instead. A body
+		// that ended with the push would take the connection with it, and the
+		// answer. Only who says "100 Continue" begins no session.
+		request = httptrace.WithClientTrace(request, &httptrace.ClientTrace{
+			Got100Continue: func() { context.AfterFunc(ctx, stop) },
+		})
+	} else {
+		defer context.AfterFunc(ctx, stop)()
+	}
 	var read atomic.Int64
 	open := func() *body {
 		read.Store(0)
@@ -426,8 +426,9 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 }
 
 // lingering is a context that outlives ctx for a while. A request that may
-// begin an upload session has it: without the answer nobody would know which
-// session to remove.
+// begin an upload session has it, or carry one on: without the answer nobody
+// would know which session to remove. (Distribution removes one only by the
+// address that its last answer gave.)
 func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(cleanupTimeout, cancel) })

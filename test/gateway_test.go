@@ -3,9 +3,11 @@
 package test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -38,6 +40,10 @@ const (
 	faultTruncated fault = "truncated answer"
 	// faultReorder holds the request back until a later one is answered.
 	faultReorder fault = "reorder"
+	// faultCancelRequest cancels the push when the registry has the header of
+	// the request, faultCancelAnswer when it has answered.
+	faultCancelRequest fault = "cancelled with request"
+	faultCancelAnswer  fault = "cancelled with the answer to request"
 )
 
 // requestFaults are those with which pushes are swept.
@@ -55,6 +61,8 @@ type gateway struct {
 	proxy  *httputil.ReverseProxy
 	// challenge is that of a 401.
 	challenge string
+	// strike cancels the push.
+	strike context.CancelFunc
 
 	// mu guards the fields below.
 	mu     sync.Mutex
@@ -147,6 +155,16 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		case <-req.Context().Done():
 		}
 		g.proxy.ServeHTTP(w, req)
+	case faultCancelRequest:
+		g.strike()
+		g.proxy.ServeHTTP(w, req)
+	case faultCancelAnswer:
+		answer := recorder{httptest.NewRecorder(), w}
+		g.proxy.ServeHTTP(answer, req)
+		g.strike()
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes()) // the client may have gone
 	case fault504, faultLost, faultTruncated:
 		answer := recorder{httptest.NewRecorder(), w}
 		g.proxy.ServeHTTP(answer, req)
