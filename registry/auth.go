@@ -237,8 +237,10 @@ func (a *authorizer) fetch(ctx context.Context, c challenge, credential AuthConf
 	if service := c.params["service"]; service != "" {
 		query.Set("service", service)
 	}
-	if s := a.key(c, scope); s != "" && s != "*" {
-		query.Set("scope", s)
+	for s := range strings.FieldsSeq(a.key(c, scope)) {
+		if s != "*" {
+			query.Add("scope", s)
+		}
 	}
 	address.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), nil)

@@ -167,12 +167,19 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (Status
 		}
 		known, size, ok = c.complete()
 	}
-	if !ok {
-		size = -1
-	}
-	if p.opts.DryRun {
+	switch {
+	case p.opts.DryRun:
 		return p.wouldSend(ctx, blob, c)
+	case !ok:
+		size = -1
+	case p.mountHeld(ctx, known):
+		return StatusExists, nil
 	}
+	return p.upload(ctx, blob, c, known, size)
+}
+
+// upload sends c, whose digest and size may not be known yet.
+func (p *push) upload(ctx context.Context, blob *image.Blob, c content, known digest.Digest, size int64) (Status, error) {
 	chunk, noSingle := p.limits()
 	t := &transfer{push: p, blob: blob, content: c, session: p.session(blob, known, size)}
 	defer t.session.release()

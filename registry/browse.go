@@ -218,7 +218,7 @@ func (c *Client) browse(ctx context.Context, op, method, path, scope string) (*h
 	if err != nil {
 		return nil, err
 	}
-	ctx = context.WithValue(ctx, purposeKey{}, &purpose{scope: scope, retries: DefaultRetries})
+	ctx = context.WithValue(ctx, purposeKey{}, newPurpose(scope, DefaultRetries))
 	req, err := http.NewRequestWithContext(ctx, method, s.endpoint.url(path), nil)
 	if err != nil {
 		return nil, err

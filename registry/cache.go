@@ -130,6 +130,37 @@ func (c *Cache) keepPushed(host string, diffID digest.Digest) error {
 	return c.write(struct{}{}, "pushed", pairKey(host, diffID))
 }
 
+// holdersEntry are repositories of a host that got a blob from here, the latest
+// last.
+type holdersEntry struct {
+	Repositories []string `json:"repositories"`
+}
+
+// maxHolders is how many of them are kept.
+const maxHolders = 16
+
+// holder is the repository of host that a blob may be mounted from. It is empty
+// where none is known, and where the destination itself got the blob.
+func (c *Cache) holder(host, destination string, d digest.Digest) string {
+	var e holdersEntry
+	_ = c.read(&e, "holders", pairKey(host, d)) // absent is as good as empty
+	if len(e.Repositories) == 0 || slices.Contains(e.Repositories, destination) {
+		return ""
+	}
+	return e.Repositories[len(e.Repositories)-1]
+}
+
+func (c *Cache) keepHolder(host, repository string, d digest.Digest) error {
+	var e holdersEntry
+	_ = c.read(&e, "holders", pairKey(host, d)) // absent is as good as empty
+	if slices.Contains(e.Repositories, repository) {
+		return nil
+	}
+	e.Repositories = append(e.Repositories, repository)
+	e.Repositories = e.Repositories[max(len(e.Repositories)-maxHolders, 0):]
+	return c.write(e, "holders", pairKey(host, d))
+}
+
 // standInEntry is what a digest that a daemon uses at a loopback registry
 // stands for; see standin.go.
 type standInEntry struct {

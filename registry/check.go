@@ -76,7 +76,7 @@ func (c *Client) Health(ctx context.Context) error {
 // push to, as "owner" or "owner/name"; empty leaves the last checks out. An
 // upload is begun and taken back; nothing is left on the server.
 func (c *Client) Check(ctx context.Context, repository string) []Check {
-	p := &purpose{} // without retries: what fails is told at once
+	p := newPurpose("", 0) // without retries: what fails is told at once
 	if repository != "" {
 		if !strings.Contains(repository, "/") {
 			repository += "/" + checkedName

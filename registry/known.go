@@ -30,13 +30,9 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 	if err := p.putTags(ctx, root, tags); err != nil {
 		return image.Manifest{}, false, p.permanent(ctx, err)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, d := range root.References {
-		p.blobs = append(p.blobs, BlobResult{Digest: d.Digest, Size: d.Size, Status: StatusExists})
-		if p.opts.Progress != nil {
-			p.opts.Progress(Event{Name: d.Digest.String(), ID: d.Digest.Encoded()[:12], Status: StatusExists, Current: d.Size, Total: d.Size})
-		}
+		blob := &image.Blob{Name: d.Digest.String(), Digest: d.Digest, Size: d.Size}
+		p.done(blob, image.Sent{Digest: d.Digest, Size: d.Size}, StatusExists)
 	}
 	return root, true, nil
 }
@@ -176,6 +172,22 @@ func (p *push) keepLayer(ctx context.Context, sent image.Sent) {
 	}
 }
 
+// keepHeld notes where the registry has the blobs of an image now.
+func (p *push) keepHeld(ctx context.Context) {
+	if p.opts.DryRun {
+		return
+	}
+	p.mu.Lock()
+	blobs := p.blobs
+	p.mu.Unlock()
+	for _, blob := range blobs {
+		if err := p.client.opts.Cache.keepHolder(p.client.Host(), p.ref.Repository, blob.Digest); err != nil {
+			p.debug(ctx, "remember where a blob is", err)
+			return
+		}
+	}
+}
+
 // keepName notes that the registry got a layer whose name tells nothing of its
 // content, but which engines before 25.0 give to one layer alone.
 func (p *push) keepName(ctx context.Context, blob *image.Blob) {
@@ -188,10 +200,51 @@ func (p *push) keepName(ctx context.Context, blob *image.Blob) {
 }
 
 // mount asks the registry for a blob that it may hold for another package and
-// reports whether it is in the repository now. (Gitea 1.26 needs no "from";
-// other registries then answer with an upload session, which is removed.)
+// reports whether it is in the repository now. (Gitea 1.26 needs no "from".)
 func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
-	address := p.address("blobs/uploads", "") + "?mount=" + url.QueryEscape(d.String())
+	if p.mountHeld(ctx, d) {
+		return true, nil
+	}
+	mounted, err := p.askMount(ctx, url.Values{"mount": {d.String()}})
+	if err != nil || mounted {
+		return mounted, err
+	}
+	// A registry that mounts only with "from" may have it here already.
+	return p.exists(ctx, "blobs", d)
+}
+
+// mountHeld asks for a blob from the repository of the registry that got it
+// from here, if there is one, and only once. What another push left there may
+// have gone since; that, and any failure, leaves it to other ways.
+func (p *push) mountHeld(ctx context.Context, d digest.Digest) bool {
+	from := p.client.opts.Cache.holder(p.client.Host(), p.ref.Repository, d)
+	p.mu.Lock()
+	earlier, asked := p.mounts[d]
+	if !asked {
+		p.mounts[d] = ""
+	}
+	p.mu.Unlock()
+	if from == "" || asked {
+		return earlier != ""
+	}
+	// Token authentication specification: the other repository is to be read.
+	ctx = context.WithValue(ctx, purposeKey{}, p.purpose.and("repository:"+from+":pull"))
+	mounted, err := p.askMount(ctx, url.Values{"mount": {d.String()}, "from": {from}})
+	if err != nil {
+		p.debug(ctx, "mount blob from "+from, err)
+	}
+	if mounted {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.mounts[d] = from
+	}
+	return mounted
+}
+
+// askMount makes one request for a blob. The session that a registry begins
+// when it has none is removed.
+func (p *push) askMount(ctx context.Context, query url.Values) (bool, error) {
+	address := p.address("blobs/uploads", "") + "?" + query.Encode()
 	lasting, cancel := lingering(ctx)
 	defer cancel()
 	req, err := http.NewRequestWithContext(lasting, http.MethodPost, address, nil)
@@ -212,8 +265,7 @@ func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
 			return false, err
 		}
 		(&transfer{push: p, content: newSpool(0)}).cleanUp(ctx, upload{location: location})
-		// A registry that mounts only with "from" may have it here already.
-		return p.exists(ctx, "blobs", d)
+		return false, nil
 	}
 	return false, responseError("mount blob", req, resp)
 }

@@ -68,7 +68,7 @@ func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, e
 		return located{}, err
 	}
 	if exists {
-		p.done(blob, sent, StatusMounted)
+		p.done(blob, sent, StatusExists)
 		return located{}, nil
 	}
 	compressed, ok := p.compressedForm(missing.Digest)

@@ -14,9 +14,13 @@ const (
 	StatusPushing     Status = "Pushing"
 	StatusRetrying    Status = "Retrying"
 	// StatusMounted, StatusExists, StatusPushed and StatusSkipped are final.
+	// StatusMounted: the registry took the blob from the repository that it was
+	// asked to take it from.
 	StatusMounted Status = "Mounted"
-	StatusExists  Status = "Layer already exists"
-	StatusPushed  Status = "Pushed"
+	// StatusExists: the registry had the blob, and was sent none of it. Gitea
+	// finds it in any of its packages, and does not say in which.
+	StatusExists Status = "Layer already exists"
+	StatusPushed Status = "Pushed"
 	// StatusSkipped is what a dry run reports of a blob it would send.
 	StatusSkipped Status = "Would push"
 )
@@ -49,6 +53,8 @@ type Event struct {
 	// Estimated says that Total is a guess, made of what has been compressed so
 	// far.
 	Estimated bool
+	// From is the repository that the blob was mounted from, with StatusMounted.
+	From string
 	// Wait is how long a retry waits, and Err why it is needed.
 	Wait time.Duration
 	Err  error

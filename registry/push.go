@@ -41,6 +41,9 @@ type push struct {
 	mu    sync.Mutex
 	sent  map[string]image.Sent
 	blobs []BlobResult
+	// mounts are the blobs that the registry was asked to take from another
+	// repository, and which that was; empty where it could not.
+	mounts map[digest.Digest]string
 	// lasting are the blobs that can be opened again until the push ends, by
 	// name.
 	lasting map[string]*image.Blob
@@ -71,15 +74,17 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 	p := &push{
 		client: c, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
 		gate: newGate(cmp.Or(opts.Jobs, DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
-		purpose: &purpose{scope: "repository:" + ref.Repository + ":pull,push", retries: max(cmp.Or(opts.Retries, DefaultRetries), 0)},
-		sent:    map[string]image.Sent{}, lasting: map[string]*image.Blob{},
+		purpose: newPurpose("repository:"+ref.Repository+":pull,push", max(cmp.Or(opts.Retries, DefaultRetries), 0)),
+		sent:    map[string]image.Sent{}, lasting: map[string]*image.Blob{}, mounts: map[digest.Digest]string{},
 	}
 	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
 	var root image.Manifest
 	if p.stack, err = c.stack(ctx, opts.Insecure, c.authConfig()); err == nil {
 		root, err = p.run(ctx)
 	}
-	if err != nil {
+	if err == nil {
+		p.keepHeld(ctx)
+	} else {
 		err = p.failure(ctx, err)
 	}
 	if opts.Result != nil {
@@ -288,13 +293,21 @@ func (p *push) waiting(blob *image.Blob) {
 	p.emit(e)
 }
 
-// done records what became of a blob.
+// done records what became of a blob. One that exists may do so because it was
+// mounted.
 func (p *push) done(blob *image.Blob, sent image.Sent, status Status) {
 	p.mu.Lock()
 	p.sent[blob.Name] = sent
-	p.blobs = append(p.blobs, BlobResult{Digest: sent.Digest, Size: sent.Size, Status: status})
+	from := p.mounts[sent.Digest]
+	switch {
+	case status != StatusExists:
+		from = ""
+	case from != "":
+		status = StatusMounted
+	}
+	p.blobs = append(p.blobs, BlobResult{Digest: sent.Digest, Size: sent.Size, Status: status, From: from})
 	p.mu.Unlock()
-	p.emit(Event{Name: blob.Name, ID: shortID(blob, sent), Status: status, Current: sent.Size, Total: sent.Size})
+	p.emit(Event{Name: blob.Name, ID: shortID(blob, sent), Status: status, Current: sent.Size, Total: sent.Size, From: from})
 }
 
 // emit passes an event on, one at a time.

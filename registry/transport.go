@@ -38,7 +38,17 @@ type purpose struct {
 	// retries is how often a request is tried again.
 	retries int
 	// requests counts those made.
-	requests atomic.Int64
+	requests *atomic.Int64
+}
+
+func newPurpose(scope string, retries int) *purpose {
+	return &purpose{scope: scope, retries: retries, requests: new(atomic.Int64)}
+}
+
+// and widens the scope of the token by another.
+func (p purpose) and(scope string) *purpose {
+	p.scope += " " + scope
+	return &p
 }
 
 type purposeKey struct{}
@@ -48,7 +58,7 @@ func purposeOf(ctx context.Context) *purpose {
 	if p, ok := ctx.Value(purposeKey{}).(*purpose); ok {
 		return p
 	}
-	return &purpose{retries: DefaultRetries}
+	return newPurpose("", DefaultRetries)
 }
 
 // NewTransport returns Go's transport with the TLS settings of config, the

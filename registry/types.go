@@ -221,6 +221,8 @@ type BlobResult struct {
 	Digest digest.Digest `json:"digest"`
 	Size   int64         `json:"size"`
 	Status Status        `json:"status"`
+	// From is the repository that the blob was mounted from, with StatusMounted.
+	From string `json:"from,omitempty"`
 }
 
 // Options are what a client needs from the program around it. Nil and the

@@ -435,8 +435,9 @@ func (u *upload) cutAgain(o outcome) bool {
 // attempt performs u.step; it is the driver's only way to the registry.
 type attempt func(ctx context.Context, u upload) outcome
 
-// drive takes u to its end. report is called before each wait.
+// drive takes u to its end. report is called before each new try; most wait.
 func drive(ctx context.Context, u upload, do attempt, delay func(n int) time.Duration, report func(u upload, wait time.Duration)) (upload, error) {
+	var wait time.Duration
 	for {
 		switch u.step {
 		case stepDone:
@@ -444,13 +445,6 @@ func drive(ctx context.Context, u upload, do attempt, delay func(n int) time.Dur
 		case stepFailed:
 			return u, u.err
 		case stepSingle, stepStart, stepStream, stepChunk, stepCommit, stepQuery, stepVerify, stepAbandon:
-		}
-		wait := u.wait
-		if wait == backoff {
-			wait = delay(u.failures)
-		}
-		if wait > 0 {
-			report(u, wait)
 		}
 		if err := pause(ctx, wait); err != nil {
 			return u, err
@@ -462,8 +456,15 @@ func drive(ctx context.Context, u upload, do attempt, delay func(n int) time.Dur
 			}
 			return u, err
 		}
+		tries := u.tries
 		if u = u.next(o); u.step == stepFailed && u.err == nil {
 			u.err = fmt.Errorf("unexpected answer %d", o.status)
+		}
+		if wait = u.wait; wait == backoff {
+			wait = delay(u.failures)
+		}
+		if u.tries > tries && u.step != stepFailed {
+			report(u, wait)
 		}
 	}
 }

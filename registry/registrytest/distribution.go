@@ -84,6 +84,11 @@ func (c *call) granted(e endpoint) bool {
 	case c.config().Auth == AuthBasic || c.image == "":
 		return true
 	}
+	// A mount reads the other repository: registry/handlers/app.go of
+	// distribution, appendAccessRecords.
+	if from := c.req.URL.Query().Get("from"); from != "" && !slices.Contains(c.who.grants, "repository:"+from+":pull") {
+		return false
+	}
 	return slices.Contains(c.who.grants, "repository:"+c.image+":"+wanted)
 }
 
