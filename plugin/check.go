@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +18,7 @@ import (
 )
 
 func (a *app) newCheckCommand() *cobra.Command {
-	var asJSON bool
+	var format outputFormat
 	command := &cobra.Command{
 		Use:   "check [OPTIONS] HOST[/OWNER[/NAME]]",
 		Short: "Find out what is wrong between this machine and a registry",
@@ -28,11 +27,15 @@ func (a *app) newCheckCommand() *cobra.Command {
 It looks at the name, the connection, the certificate, the registry, the clock,
 proxies, the version of the server, the login and what docker itself would do;
 with an OWNER, at the right to push there and at the largest request that gets
-through. It stops at the first failure. Nothing is left on the server.`,
+through. It stops at the first failure. Nothing is left on the server. A
+template is filled in for each check.`,
 		Example: `  docker gitea check git.example.com
 
   # May I push there?
-  docker gitea check git.example.com/me/app`,
+  docker gitea check git.example.com/me/app
+
+  # In a script
+  docker gitea check --format '{{.Outcome}} {{.Name}}' git.example.com`,
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     a.completeRemote(depthImage),
 		Args: func(_ *cobra.Command, args []string) error {
@@ -42,24 +45,20 @@ through. It stops at the first failure. Nothing is left on the server.`,
 			return nil
 		},
 		RunE: func(command *cobra.Command, args []string) error {
-			return a.check(command.Context(), command.Flags(), args[0], asJSON)
+			return a.check(command.Context(), command.Flags(), args[0], &format)
 		},
 	}
 	new(connection).register(command.Flags())
-	command.Flags().BoolVar(&asJSON, "json", false, "Print the checks as JSON")
+	format.register(command.Flags())
 	return command
 }
 
-func (a *app) check(ctx context.Context, flags *pflag.FlagSet, target string, asJSON bool) error {
+func (a *app) check(ctx context.Context, flags *pflag.FlagSet, target string, format *outputFormat) error {
 	host, repository, plainHTTP, err := checkTarget(target)
 	if err != nil {
 		return err
 	}
-	config, err := a.dockerConfig()
-	if err != nil {
-		return err
-	}
-	l, err := a.layers(flags, config.Dir)
+	config, l, err := a.configured(flags)
 	if err != nil {
 		return err
 	}
@@ -77,13 +76,27 @@ func (a *app) check(ctx context.Context, flags *pflag.FlagSet, target string, as
 		return ctx.Err()
 	}
 	checks = append(checks, a.checkDocker(ctx, host, config, checks)...)
-	if err := printChecks(a.Stdout, host, checks, asJSON); err != nil {
+	switch {
+	case format.isText():
+		err = printChecks(a.Stdout, checks)
+	case format.template != nil:
+		err = writeEach(a, format, checks)
+	default:
+		err = format.write(a.Stdout, checkList{Host: host, Checks: checks})
+	}
+	if err != nil {
 		return err
 	}
 	if i := slices.IndexFunc(checks, func(c registry.Check) bool { return c.Outcome == registry.OutcomeFailed }); i >= 0 {
 		return reportedError{pushError{checks[i].Err}}
 	}
 	return nil
+}
+
+// checkList is all that was looked at, as a document.
+type checkList struct {
+	Host   string           `json:"host"`
+	Checks []registry.Check `json:"checks"`
 }
 
 // checkTarget reads HOST[/OWNER[/NAME[:TAG]]], with or without a scheme.
@@ -181,15 +194,7 @@ var marks = map[registry.Outcome]string{registry.OutcomeOK: "✓", registry.Outc
 
 // printChecks writes one line a check, and below those that are not well the
 // cause and what to do.
-func printChecks(w io.Writer, host string, checks []registry.Check, asJSON bool) error {
-	if asJSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(struct {
-			Host   string           `json:"host"`
-			Checks []registry.Check `json:"checks"`
-		}{host, checks})
-	}
+func printChecks(w io.Writer, checks []registry.Check) error {
 	var b strings.Builder
 	for _, c := range checks {
 		fmt.Fprintf(&b, "%s %-12s  %s\n", marks[c.Outcome], c.Name, registry.Printable(c.Detail))

@@ -31,11 +31,7 @@ func (a *app) newClient(ctx context.Context, host string, c connection, config *
 // connect makes the client for host from the options of a command, which are
 // those of [connection].
 func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r remote) (*registry.Client, error) {
-	config, err := a.dockerConfig()
-	if err != nil {
-		return nil, err
-	}
-	l, err := a.layers(flags, config.Dir)
+	config, l, err := a.configured(flags)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ effect.`,
 	}
 	new(settings).register(command.Flags())
 	command.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = f.Name != "config-file" })
-	command.Flags().Var(&format, "format", formatUsage)
+	format.register(command.Flags())
 	return command
 }
 
@@ -54,11 +54,7 @@ func (a *app) configuration(flags *pflag.FlagSet, name string) ([]setting, error
 			return nil, usageError{err}
 		}
 	}
-	config, err := a.dockerConfig()
-	if err != nil {
-		return nil, err
-	}
-	l, err := a.layers(flags, config.Dir)
+	_, l, err := a.configured(flags)
 	if err != nil {
 		return nil, err
 	}

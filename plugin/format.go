@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	template "github.com/DataDog/datadog-agent/pkg/template/text"
 )
 
@@ -39,6 +41,12 @@ var templateFunctions = map[string]any{
 	"split": strings.Split,
 	"lower": strings.ToLower,
 	"upper": strings.ToUpper,
+}
+
+// register declares --format, and --json as the short form of one of them.
+func (f *outputFormat) register(flags *pflag.FlagSet) {
+	flags.Var(f, "format", formatUsage)
+	flags.BoolFunc("json", "The same as --format json", func(string) error { return f.Set(formatJSON) })
 }
 
 // Set implements [pflag.Value].

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 )
 
 // layers are the places where options are set, the most important first: the
@@ -81,15 +83,18 @@ func display(v pflag.Value) string {
 	return v.String()
 }
 
-// layers reads the configuration file that flags or the environment name, or
-// else the one in docker's configuration directory dir.
-func (a *app) layers(flags *pflag.FlagSet, dir string) (layers, error) {
+// configured reads docker's configuration, and the configuration file that flags
+// or the environment name, or else the one in docker's directory.
+func (a *app) configured(flags *pflag.FlagSet) (*dockerconfig.Config, layers, error) {
 	l := layers{flags: flags, getenv: a.Getenv}
+	config, err := a.dockerConfig()
+	if err != nil {
+		return nil, l, err
+	}
 	var path string
 	if values, _ := l.look("config-file", entry{}); len(values) > 0 {
 		path = values[0]
 	}
-	var err error
-	l.file, err = readConfigFile(path, dir)
-	return l, err
+	l.file, err = readConfigFile(path, config.Dir)
+	return config, l, err
 }

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,11 +88,11 @@ func (a *app) linkCommand(ctx context.Context, flags *pflag.FlagSet, arg, reposi
 	if err != nil {
 		return err
 	}
-	done, err := link(ctx, client, r, repository)
-	if err != nil {
-		return err
+	linked := link(ctx, client, r, repository)
+	if linked.err != nil {
+		return linked.err
 	}
-	_, err = fmt.Fprintf(a.Stdout, "%s: %s\n", r.familiar(), done)
+	_, err = fmt.Fprintf(a.Stdout, "%s: %s\n", r.familiar(), linked)
 	return err
 }
 
@@ -149,16 +150,31 @@ func splitRepository(r remote, repository string) (owner, name string) {
 	return owner, name
 }
 
+// linkOutcome is what came of linking an image: the repository that it is
+// linked to now, whether it was before, and why not to the one that was wanted.
+type linkOutcome struct {
+	repository string
+	already    bool
+	err        error
+}
+
+func (l linkOutcome) String() string {
+	if l.already {
+		return "linked to " + l.repository + " already"
+	}
+	return "linked to " + l.repository
+}
+
 // link links an image to a repository, or to the one that is found by
-// [linkAuto], and says what it did.
-func link(ctx context.Context, client *registry.Client, r remote, repository string) (done string, err error) {
+// [linkAuto].
+func link(ctx context.Context, client *registry.Client, r remote, repository string) linkOutcome {
 	api, err := giteaapi.Find(ctx, client)
 	if err != nil {
-		return "", noAPI(err)
+		return linkOutcome{err: noAPI(err)}
 	}
 	if repository == linkAuto {
 		if repository, err = findRepository(ctx, client, r); err != nil {
-			return "", err
+			return linkOutcome{err: err}
 		}
 	}
 	owner, name := splitRepository(r, repository)
@@ -166,30 +182,31 @@ func link(ctx context.Context, client *registry.Client, r remote, repository str
 	err = api.Link(ctx, r.owner, r.name, name)
 	switch {
 	case err == nil:
-		return "linked to " + repository, nil
+		return linkOutcome{repository: repository}
 	case hasStatus(err, http.StatusBadRequest):
 		return linkedAlready(ctx, api, r, repository, err)
 	}
-	return "", linkFailure(ctx, api, r, repository, err)
+	return linkOutcome{err: linkFailure(ctx, api, r, repository, err)}
 }
 
 // linkPushed does what --link asks for. That it fails is a warning: the image
 // is where it should be.
-func (p *pusher) linkPushed(ctx context.Context, client *registry.Client, t target, display progress.Display) {
+func (p *pusher) linkPushed(ctx context.Context, client *registry.Client, t target, display progress.Display) linkOutcome {
 	s := p.plan.settings[t.host]
-	if s.link == "" || s.dryRun {
-		return
+	if s.link == "" {
+		return linkOutcome{}
 	}
-	done, err := link(ctx, client, t.remote(), s.link)
+	linked := link(ctx, client, t.remote(), s.link)
 	switch {
-	case err != nil && s.mode() == progress.ModeJSON:
-		display.Event(registry.Event{Note: "warning: pushed, but not linked: " + explain(err).String()})
-	case err != nil:
-		p.complain("warning", "pushed, but not linked: "+err.Error())
-		p.complain("hint", diagnose(err).Hint)
+	case linked.err != nil && s.mode() == progress.ModeJSON:
+		display.Event(registry.Event{Note: "warning: pushed, but not linked: " + explain(linked.err).String()})
+	case linked.err != nil:
+		p.complain("warning", "pushed, but not linked: "+linked.err.Error())
+		p.complain("hint", diagnose(linked.err).Hint)
 	default:
-		display.Event(registry.Event{Note: t.familiar() + ": " + done})
+		display.Event(registry.Event{Note: t.familiar() + ": " + linked.String()})
 	}
+	return linked
 }
 
 // remote is the target with the first of its tags.
@@ -203,21 +220,22 @@ func (t target) remote() remote {
 }
 
 // linkedAlready is all well if the image is linked to that repository.
-func linkedAlready(ctx context.Context, api *giteaapi.Client, r remote, repository string, err error) (string, error) {
+func linkedAlready(ctx context.Context, api *giteaapi.Client, r remote, repository string, err error) linkOutcome {
 	versions, listErr := api.Versions(ctx, r.owner, r.name)
 	if listErr != nil {
-		return "", errors.Join(err, listErr)
+		return linkOutcome{err: errors.Join(err, listErr)}
 	}
-	linked := "a repository that you may not see"
+	linked := linkOutcome{already: true}
 	for _, v := range versions {
 		if v.Linked() != "" {
-			linked = registry.Printable(v.Linked())
+			linked.repository = registry.Printable(v.Linked())
 		}
 	}
-	if strings.EqualFold(linked, repository) {
-		return "linked to " + linked + " already", nil
+	if !strings.EqualFold(linked.repository, repository) {
+		other := cmp.Or(linked.repository, "a repository that you may not see")
+		linked.err = withHint(fmt.Errorf("%s is linked already, to %s", r.familiar(), other), "docker gitea unlink "+r.familiar())
 	}
-	return "", withHint(fmt.Errorf("%s is linked already, to %s", r.familiar(), linked), "docker gitea unlink "+r.familiar())
+	return linked
 }
 
 // linkFailure says what the API's answer means.

@@ -82,7 +82,7 @@ image is linked to. A template is filled in for each image or tag.`,
 		},
 	}
 	new(connection).register(command.Flags())
-	command.Flags().Var(&format, "format", formatUsage)
+	format.register(command.Flags())
 	command.Flags().BoolVarP(&quiet, "quiet", "q", false, "Print only the names")
 	return command
 }

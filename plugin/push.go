@@ -150,11 +150,7 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	if err != nil {
 		return err
 	}
-	config, err := a.dockerConfig()
-	if err != nil {
-		return err
-	}
-	l, err := a.layers(flags, config.Dir)
+	config, l, err := a.configured(flags)
 	if err != nil {
 		return err
 	}
@@ -309,7 +305,8 @@ func (p *pusher) meantPath(err error) error {
 // one pushes to one repository and prints the result.
 func (p *pusher) one(ctx context.Context, t target, options registry.PushOptions) error {
 	o := outcome{target: t, began: time.Now()}
-	o.result, o.err = p.perform(ctx, t, options)
+	options.Result = &o.result
+	o.linked, o.err = p.perform(ctx, t, options)
 	o.end = time.Now()
 	p.begun = append(p.begun, o)
 	if o.err != nil || !p.words {
@@ -318,11 +315,12 @@ func (p *pusher) one(ctx context.Context, t target, options registry.PushOptions
 	return printResult(p.Stdout, o.result, p.plan.general.quiet)
 }
 
-// perform pushes to one repository and shows how that goes.
-func (p *pusher) perform(ctx context.Context, t target, options registry.PushOptions) (result registry.Result, err error) {
+// perform pushes to one repository and shows how that goes. linked is what came
+// of linking the image.
+func (p *pusher) perform(ctx context.Context, t target, options registry.PushOptions) (linked linkOutcome, err error) {
 	client, err := p.client(ctx, t.host)
 	if err != nil {
-		return result, err
+		return linked, err
 	}
 	display := p.display(t)
 	defer display.Done()
@@ -332,16 +330,15 @@ func (p *pusher) perform(ctx context.Context, t target, options registry.PushOpt
 	}
 	options.Tags = t.tags[1:]
 	options.Progress = display.Event
-	options.Result = &result
 	if err := client.Push(ctx, t.familiar()+":"+t.tags[0], options); err != nil {
-		return result, pushError{err}
+		return linked, pushError{err}
 	}
 	display.Done()
-	p.linkPushed(ctx, client, t, display)
-	if result.DryRun {
-		display.Event(registry.Event{Note: dryRunSummary(result)})
+	if options.Result.DryRun {
+		display.Event(registry.Event{Note: dryRunSummary(*options.Result)})
+		return linked, nil
 	}
-	return result, nil
+	return p.linkPushed(ctx, client, t, display), nil
 }
 
 func (p *pusher) display(t target) progress.Display {

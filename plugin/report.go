@@ -20,6 +20,7 @@ import (
 type outcome struct {
 	target
 	result     registry.Result
+	linked     linkOutcome
 	began, end time.Time
 	err        error
 }
@@ -60,7 +61,7 @@ func newReport(source string, s settings, o outcome) v1alpha1.Push {
 			Source: source, Destination: o.familiar(), Tags: o.tags,
 			Platform: s.platform, Compression: v1alpha1.Compression{Algorithm: s.compression, Level: s.level},
 			Jobs: s.jobs, Retries: s.retries, ChunkSize: int64(s.chunkSize),
-			Timeout: metav1.Duration{Duration: s.timeout}, Insecure: s.insecure, DryRun: s.dryRun,
+			Timeout: metav1.Duration{Duration: s.timeout}, Insecure: s.insecure, Link: s.link, DryRun: s.dryRun,
 		},
 		Status: newStatus(s, o),
 	}
@@ -70,7 +71,8 @@ func newStatus(s settings, o outcome) v1alpha1.PushStatus {
 	status := v1alpha1.PushStatus{
 		Conditions: conditions(s, o),
 		MediaType:  o.result.MediaType, Digest: o.result.Digest.String(), Size: o.result.Size,
-		BytesSent: o.result.BytesSent, Requests: o.result.Requests, Retries: o.result.Retries,
+		LinkedRepository: o.linked.repository,
+		BytesSent:        o.result.BytesSent, Requests: o.result.Requests, Retries: o.result.Retries,
 	}
 	if !o.began.IsZero() {
 		status.StartTime, status.CompletionTime = metav1.NewTime(o.began), metav1.NewTime(o.end)
@@ -82,7 +84,7 @@ func newStatus(s settings, o outcome) v1alpha1.PushStatus {
 		}
 	}
 	for _, blob := range o.result.Blobs {
-		status.Blobs = append(status.Blobs, v1alpha1.BlobStatus{Digest: blob.Digest.String(), Size: blob.Size, Status: progress.Name(blob.Status)})
+		status.Blobs = append(status.Blobs, v1alpha1.BlobStatus{Digest: blob.Digest.String(), Size: blob.Size, Status: progress.Name(blob.Status), From: blob.From})
 		switch blob.Status {
 		case registry.StatusExists:
 			status.BytesReused += blob.Size
@@ -122,6 +124,12 @@ func conditions(s settings, o outcome) []metav1.Condition {
 		status, failure, message = metav1.ConditionTrue, "Pushed", ""
 	}
 	add(v1alpha1.ConditionPushed, status, failure, message)
+	switch {
+	case o.linked.err != nil:
+		add(v1alpha1.ConditionLinked, metav1.ConditionFalse, reason(o.linked.err), explain(o.linked.err).String())
+	case o.linked.repository != "":
+		add(v1alpha1.ConditionLinked, metav1.ConditionTrue, "Linked", "")
+	}
 	add(v1alpha1.ConditionReady, status, failure, message)
 	return all
 }

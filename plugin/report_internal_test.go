@@ -34,6 +34,7 @@ func TestConditions(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		result registry.Result
+		linked linkOutcome
 		err    error
 		dryRun bool
 		want   string
@@ -61,11 +62,19 @@ func TestConditions(t *testing.T) {
 			name: "failed in the end", result: sent, err: registry.ErrServer,
 			want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=False/ServerError Ready=False/ServerError",
 		},
+		{
+			name: "linked", linked: linkOutcome{repository: "me/shop"},
+			want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=True/Pushed Linked=True/Linked Ready=True/Pushed",
+		},
+		{
+			name: "not linked", linked: linkOutcome{err: registry.ErrDenied},
+			want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=True/Pushed Linked=False/Denied Ready=True/Pushed",
+		},
 		{name: "too slow", err: context.DeadlineExceeded, want: "Pushed=False/TimedOut Ready=False/TimedOut"},
 		{name: "no source", err: os.ErrNotExist, want: "Pushed=False/Failed Ready=False/Failed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := newReport("app", settings{dryRun: test.dryRun}, outcome{result: test.result, err: test.err})
+			got := newReport("app", settings{dryRun: test.dryRun}, outcome{result: test.result, linked: test.linked, err: test.err})
 			if diff := cmp.Diff(test.want, conditionsOf(got)); diff != "" {
 				t.Error(diff)
 			}
@@ -83,14 +92,14 @@ func TestReportCountsBytes(t *testing.T) {
 			Blobs: []registry.BlobResult{
 				{Digest: "sha256:01", Size: 10, Status: registry.StatusPushed},
 				{Digest: "sha256:02", Size: 20, Status: registry.StatusExists},
-				{Digest: "sha256:03", Size: 40, Status: registry.StatusMounted},
+				{Digest: "sha256:03", Size: 40, Status: registry.StatusMounted, From: "me/base"},
 			},
 		},
 	})
 	want := v1alpha1.PushStatus{
 		Conditions: got.Status.Conditions, References: []string{"git.example.com/me/app:v1@sha256:ab"}, Digest: "sha256:ab", Size: 7,
 		Blobs: []v1alpha1.BlobStatus{
-			{Digest: "sha256:01", Size: 10, Status: "Pushed"}, {Digest: "sha256:02", Size: 20, Status: "Exists"}, {Digest: "sha256:03", Size: 40, Status: "Mounted"},
+			{Digest: "sha256:01", Size: 10, Status: "Pushed"}, {Digest: "sha256:02", Size: 20, Status: "Exists"}, {Digest: "sha256:03", Size: 40, Status: "Mounted", From: "me/base"},
 		},
 		BytesSent: 12, BytesReused: 20, BytesMounted: 40, Requests: 9, Retries: 2,
 		StartTime: got.Status.StartTime, CompletionTime: got.Status.CompletionTime, Duration: got.Status.Duration,

@@ -24,7 +24,8 @@ import (
 // trustSettings are the options of the trust command.
 type trustSettings struct {
 	fingerprint string
-	list, json  bool
+	list        bool
+	format      outputFormat
 }
 
 func (a *app) newTrustCommand() *cobra.Command {
@@ -39,7 +40,8 @@ the authority, or the certificate itself where it has none, once you say that
 the SHA-256 is the right one. With a FILE, it pins what is in that without a
 connection: PEM, or a Kubernetes secret in YAML or JSON; "-" is standard input.
 From then on no other is accepted there, by docker-gitea and
-docker-credential-gitea; docker itself is not concerned.`,
+docker-credential-gitea; docker itself is not concerned. A template is filled in
+for each certificate of the list.`,
 		Example: `  docker gitea trust git.example.com
   docker gitea trust --fingerprint 74abd95d…e12fb3 git.example.com
 
@@ -52,8 +54,8 @@ docker-credential-gitea; docker itself is not concerned.`,
 			switch {
 			case s.list && (len(args) != 0 || s.fingerprint != ""):
 				return usageError{errors.New("--list stands alone")}
-			case s.json && !s.list:
-				return usageError{errors.New("--json goes with --list")}
+			case !s.format.isText() && !s.list:
+				return usageError{errors.New("--format goes with --list")}
 			case !s.list && len(args) != 1 && len(args) != 2:
 				return usageError{errors.New("one HOST is needed, or --list")}
 			case len(args) == 2 && s.fingerprint != "":
@@ -63,14 +65,14 @@ docker-credential-gitea; docker itself is not concerned.`,
 		},
 		RunE: func(command *cobra.Command, args []string) error {
 			if s.list {
-				return a.listPins(s.json)
+				return a.listPins(&s.format)
 			}
 			return a.trust(command.Context(), s.fingerprint, args)
 		},
 	}
 	command.Flags().StringVar(&s.fingerprint, "fingerprint", "", "Pin without a question what has this SHA-256")
 	command.Flags().BoolVar(&s.list, "list", false, "List what is pinned")
-	command.Flags().BoolVar(&s.json, "json", false, "List as JSON")
+	s.format.register(command.Flags())
 	return command
 }
 
@@ -302,7 +304,7 @@ type pinnedCertificate struct {
 	SHA256    string    `json:"sha256"`
 }
 
-func (a *app) listPins(asJSON bool) error {
+func (a *app) listPins(format *outputFormat) error {
 	pins, err := registry.Pins()
 	if err != nil {
 		return err
@@ -316,10 +318,11 @@ func (a *app) listPins(asJSON bool) error {
 			})
 		}
 	}
-	if asJSON {
-		encoder := json.NewEncoder(a.Stdout)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(list)
+	switch {
+	case format.template != nil:
+		return writeEach(a, format, list)
+	case !format.isText():
+		return format.write(a.Stdout, list)
 	}
 	w := tabwriter.NewWriter(a.Stdout, 0, 0, 3, ' ', 0)
 	_, _ = fmt.Fprintln(w, "HOST\tUNTIL\tSUBJECT\tSHA-256")

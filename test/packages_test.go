@@ -112,7 +112,14 @@ func testOwnPackages(t *testing.T, plugin string) {
 	me.expect(t, 0, image+": linked to "+name+"/shop already", "push", "--link", name+"/shop", two, image+":2")
 	me.expect(t, 0, "warning: pushed, but not linked: "+image+" is linked already, to "+name+"/shop\nhint: docker gitea unlink "+image,
 		"push", "--link", "site", two, image+":3")
-	me.expect(t, 0, "", "push", two, image+"/nested:1")
+	report := decode[struct{ Status struct{ LinkedRepository string } }](t,
+		[]byte(me.expect(t, 0, `"type":"Linked","status":"True"`, "push", "-q", "--format", "json", "--link", "shop", two, image+":3")))
+	if report.Status.LinkedRepository != name+"/shop" {
+		t.Errorf("got %+v", report)
+	}
+	me.expect(t, 0, "Linked=False/Failed "+name+"/shop\n", "push", "-q", "--link", "site", two, image+":3",
+		"--format", `{{range .Status.Conditions}}{{if eq .Type "Linked"}}{{.Type}}={{.Status}}/{{.Reason}}{{end}}{{end}} {{.Status.LinkedRepository}}`)
+	me.expect(t, 0, "Mounted from "+name+"/app\n", "push", two, image+"/nested:1")
 
 	me.expect(t, 0, name+"/app          4      ", "ls", g.Host+"/"+name)
 	me.expect(t, 0, name+"/app/nested", "ls", g.Host)

@@ -13,7 +13,10 @@ import (
 
 // statusText is the state of a blob in docker's words.
 func statusText(e registry.Event) string {
-	if e.Status != registry.StatusRetrying {
+	switch {
+	case e.Status == registry.StatusMounted && e.From != "":
+		return "Mounted from " + e.From
+	case e.Status != registry.StatusRetrying:
 		return string(e.Status)
 	}
 	text := "Retrying"

@@ -31,6 +31,7 @@ func TestPlain(t *testing.T) {
 	}{
 		{0, registry.Event{Name: "a", ID: "aaaaaaaaaaaa", Status: registry.StatusWaiting}},
 		{0, registry.Event{Name: "b", ID: "bbbbbbbbbbbb", Status: registry.StatusExists}},
+		{0, registry.Event{Name: "c", ID: "cccccccccccc", Status: registry.StatusMounted, From: "me/base"}},
 		{time.Second, registry.Event{Name: "a", ID: "aaaaaaaaaaaa", Status: registry.StatusPushing, Current: 1e6, Total: 9e7}},
 		{10 * time.Second, registry.Event{Name: "a", ID: "aaaaaaaaaaaa", Status: registry.StatusPushing, Current: 3e7, Total: 9e7, Estimated: true}},
 		{time.Second, registry.Event{Name: "a", ID: "aaaaaaaaaaaa", Status: registry.StatusRetrying, Wait: 2 * time.Second, Err: errors.New("connection reset")}},
@@ -42,6 +43,7 @@ func TestPlain(t *testing.T) {
 	}
 	p.Done()
 	want := `bbbbbbbbbbbb: Layer already exists
+cccccccccccc: Mounted from me/base
 aaaaaaaaaaaa: Pushing 30MB/~90MB
 aaaaaaaaaaaa: Retrying in 2s: connection reset
 the registry stores the tag "V1" as "v1"
@@ -250,6 +252,7 @@ func TestJSON(t *testing.T) {
 		{0, retry}, // each of them
 		{0, event(registry.StatusPushed, 90, 90)},
 		{0, event(registry.StatusExists, 7, 7)},
+		{0, registry.Event{Name: "blobs/sha256/bb", ID: "bbbbbbbbbbbb", Status: registry.StatusMounted, Current: 7, Total: 7, From: "me/base"}},
 	} {
 		clock = clock.Add(step.after)
 		j.Event(step.event)

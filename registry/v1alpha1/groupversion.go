@@ -45,6 +45,9 @@ const (
 	ConditionAuthenticated = "Authenticated"
 	// ConditionPushed: the image is in the registry, and the tags point at it.
 	ConditionPushed = "Pushed"
+	// ConditionLinked: the image is linked to the repository that was asked for.
+	// It is absent where none was.
+	ConditionLinked = "Linked"
 	// ConditionReady sums the others up.
 	ConditionReady = "Ready"
 )

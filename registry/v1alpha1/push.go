@@ -51,14 +51,18 @@ type PushSpec struct {
 	Timeout metav1.Duration `json:"timeout,omitzero"`
 	// Insecure accepts any TLS certificate.
 	Insecure bool `json:"insecure,omitempty"`
+	// Link is the repository to link the image to, as OWNER/REPOSITORY, or
+	// "auto". Absent: none.
+	Link string `json:"link,omitempty"`
 	// DryRun sends nothing.
 	DryRun bool `json:"dryRun,omitempty"`
 }
 
 // PushStatus is what was done; after a failure, as far as it came.
 type PushStatus struct {
-	// Conditions are Reachable, Authenticated, Pushed and Ready. The message of
-	// one that is False says what happened, why, and what to do.
+	// Conditions are Reachable, Authenticated, Pushed, Linked and Ready. The
+	// message of one that is False says what happened, why, and what to do. Ready
+	// does not depend on Linked.
 	//
 	// +listType=map
 	// +listMapKey=type
@@ -73,12 +77,17 @@ type PushStatus struct {
 	// Blobs are what became of the image's blobs, in no particular order.
 	Blobs []BlobStatus `json:"blobs,omitempty"`
 
+	// LinkedRepository is what the image is linked to now, as OWNER/REPOSITORY.
+	LinkedRepository string `json:"linkedRepository,omitempty"`
+
 	// BytesSent counts the bytes of blobs that went over the wire, those sent
 	// twice included.
 	BytesSent int64 `json:"bytesSent"`
-	// BytesReused is the size of the blobs that the registry had already.
+	// BytesReused is the size of the blobs that the registry had already, here or
+	// in another package.
 	BytesReused int64 `json:"bytesReused"`
-	// BytesMounted is the size of those that it had for another package.
+	// BytesMounted is the size of those that it took from another package when
+	// it was asked to.
 	BytesMounted int64 `json:"bytesMounted"`
 	// Requests counts the HTTP requests.
 	Requests int `json:"requests"`
@@ -101,4 +110,7 @@ type BlobStatus struct {
 	//
 	// +kubebuilder:validation:Enum=Pushed;Exists;Mounted;WouldPush
 	Status string `json:"status"`
+	// From is the repository, as OWNER/NAME, that the registry took a Mounted
+	// blob from.
+	From string `json:"from,omitempty"`
 }
