@@ -195,9 +195,22 @@ func describeCertificate(w io.Writer, title string, c *x509.Certificate) {
 		{"SHA-256", registry.Fingerprint(c)},
 	} {
 		if line[1] != "" {
-			_, _ = fmt.Fprintf(w, "  %-8s %s\n", line[0], registry.Printable(line[1]))
+			_, _ = fmt.Fprintf(w, "  %-8s %s\n", line[0], brief(line[1]))
 		}
 	}
+}
+
+// maxCertificateText is how much is shown of a certificate's text, in runes:
+// ten thousand names tell no more than the first.
+const maxCertificateText = 300
+
+// brief is text of a certificate that is fit for a terminal.
+func brief(text string) string {
+	shown := []rune(registry.Printable(text))
+	if len(shown) > maxCertificateText {
+		return string(shown[:maxCertificateText]) + "…"
+	}
+	return string(shown)
 }
 
 func certificateNames(c *x509.Certificate) []string {
@@ -327,7 +340,7 @@ func (a *app) listPins(format *outputFormat) error {
 	w := tabwriter.NewWriter(a.Stdout, 0, 0, 3, ' ', 0)
 	_, _ = fmt.Fprintln(w, "HOST\tUNTIL\tSUBJECT\tSHA-256")
 	for _, c := range list {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Host, c.NotAfter.Format(time.DateOnly), registry.Printable(c.Subject), c.SHA256)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Host, c.NotAfter.Format(time.DateOnly), brief(c.Subject), c.SHA256)
 	}
 	return w.Flush()
 }

@@ -49,6 +49,11 @@ var diagnoses = []diagnosis{
 		"the certificate is valid from {dates}, and this machine's clock says {now}", "have the certificate renewed, or set the clock",
 	},
 	{
+		"another fault of the certificate, or of one that signed it", func(f failure) bool { return f.tls != nil && f.cert != nil },
+		"the certificate of {host} cannot be verified ({certificate})",
+		"have the server show one that the authorities' rules allow; docker gitea trust {host} shows what it has",
+	},
+	{
 		"another failure of the TLS handshake", isHandshake,
 		"{host} does not agree on TLS: it may ask for a client certificate, or there is something else on that port",
 		"check the port; a client certificate is given with --cert FILE --key FILE",

@@ -208,8 +208,9 @@ type TLSError struct {
 	Err error
 }
 
-// Error reads "git.example.com: tls: …".
-func (e *TLSError) Error() string { return fmt.Sprintf("%s: %v", e.Host, e.Err) }
+// Error reads "git.example.com: tls: …". What it quotes of a certificate cannot
+// steer a terminal.
+func (e *TLSError) Error() string { return e.Host + ": " + clean(e.Err.Error()) }
 
 // Unwrap gives the cause.
 func (e *TLSError) Unwrap() error { return e.Err }

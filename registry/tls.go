@@ -208,5 +208,6 @@ func isTLS(err error) bool {
 		invalid      x509.CertificateInvalidError
 	)
 	return speaksPlainHTTP(err) || errors.As(err, &known) || errors.As(err, &verification) || errors.As(err, &record) || errors.As(err, &alert) ||
-		errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid)
+		errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid) ||
+		strings.HasPrefix(err.Error(), "tls: ") // crypto/tls does not export these: certificates too large, or malformed
 }
