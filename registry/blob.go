@@ -63,7 +63,11 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 // stream, or it is compressed on its way. Filling the spool and sending from
 // it overlap.
 func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
-	s := newSpool(spoolMemory)
+	return p.sendThrough(ctx, newSpool(spoolMemory), blob, open, read)
+}
+
+// sendThrough is sendSpooled with a spool of its own, which it closes.
+func (p *push) sendThrough(ctx context.Context, s *spool, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
 	s.rawSize = blob.Size
 	var c content = s
 	if blob.Digest != "" && !blob.Compress {
@@ -80,6 +84,7 @@ func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, open func() (i
 	}()
 	status, err := p.deliver(ctx, blob, c)
 	stop() // nobody wants the rest, if there is any
+	s.giveUp()
 	fillErr := <-filled
 	sent := image.Sent{}
 	sent.Digest, sent.Size, _ = c.complete()

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -71,9 +72,12 @@ type relay struct {
 	// mu guards the fields below.
 	mu       sync.Mutex
 	closed   bool
-	sessions map[string]image.Sent // what an upload became so far
-	broken   map[string]bool       // uploads that were broken off
-	again    bool                  // one more push is needed
+	sessions map[string]image.Sent  // what an upload became so far
+	broken   map[string]bool        // uploads that were broken off
+	dropped  map[string]bool        // uploads of which the registry did not get everything
+	lost     map[digest.Digest]bool // what these were
+	keep     bool                   // of a blob everything, until the registry has it
+	again    bool                   // one more push is needed
 	told     map[digest.Digest]bool
 	reached  bool
 	root     *image.Manifest
@@ -95,9 +99,11 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	defer cancel(nil)
 	r := &relay{
 		push: p, repository: repository, username: "docker-gitea", password: rand.Text(), cancel: cancel,
-		sessions: map[string]image.Sent{}, broken: map[string]bool{}, told: map[digest.Digest]bool{}, sentBefore: map[digest.Digest]bool{},
+		sessions: map[string]image.Sent{}, broken: map[string]bool{}, dropped: map[string]bool{}, lost: map[digest.Digest]bool{}, told: map[digest.Digest]bool{}, sentBefore: map[digest.Digest]bool{},
 	}
 	r.standIns = newStandIns(inner, r)
+	chunk, _ := p.limits()
+	r.keep = chunk > 0 // a part is sent once all of it is there
 	for _, diffID := range p.opts.DiffIDs {
 		if entry, found := p.client.opts.Cache.layer(diffID, p.opts.Compression); found {
 			r.sentBefore[entry.Digest] = true
@@ -300,6 +306,9 @@ func (r *relay) statBlob(w http.ResponseWriter, req *http.Request) {
 // there. (An upload whose digest is known looks by itself; a layer that moby
 // compresses once more has none.)
 func (r *relay) find(ctx context.Context, d digest.Digest) (ocispec.Descriptor, error) {
+	if r.isLost(d) { // asked for right after it was sent
+		return ocispec.Descriptor{Digest: d, Size: 1}, nil
+	}
 	if found, err := r.standIns.find(d); err != nil || found.Digest != "" {
 		return found, err
 	}
@@ -374,6 +383,9 @@ func (r *relay) streamUpload(w http.ResponseWriter, req *http.Request) {
 		req.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), req.Body))
 	}
 	sent, err := r.passOn(req, &image.Blob{Name: id})
+	if errors.Is(err, errPassed) {
+		err = r.drop(req, id)
+	}
 	if err != nil {
 		r.fail(w, err)
 		return
@@ -401,17 +413,23 @@ func (r *relay) commitUpload(w http.ResponseWriter, req *http.Request) {
 	sent, known := r.session(id)
 	d, err := digest.Parse(req.URL.Query().Get("digest"))
 	r.mu.Lock()
-	broken := r.broken[id]
+	broken, dropped := r.broken[id], r.dropped[id]
 	r.mu.Unlock()
 	switch {
 	case broken && err == nil:
 		r.standIns.add(d)
 		sent.Digest = d
+	case dropped && err == nil:
+		sent.Digest = d
 	case !known:
 		refuse(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "no such upload")
 		return
 	case err == nil && sent.Digest == "" && req.ContentLength >= 0:
-		if sent, err = r.passOn(req, &image.Blob{Name: id, Digest: d, Size: req.ContentLength}); err != nil {
+		sent, err = r.passOn(req, &image.Blob{Name: d.String(), Digest: d, Size: req.ContentLength})
+		if dropped = errors.Is(err, errPassed); dropped {
+			sent.Digest, err = d, r.drop(req, id)
+		}
+		if err != nil {
 			r.fail(w, err)
 			return
 		}
@@ -420,16 +438,50 @@ func (r *relay) commitUpload(w http.ResponseWriter, req *http.Request) {
 		refuse(w, http.StatusBadRequest, "DIGEST_INVALID", "the digest is not that of the content")
 		return
 	}
-	if !broken {
+	if !broken && !dropped {
 		r.standIns.addWhole(d, sent.Size)
 	}
 	r.mu.Lock()
 	delete(r.sessions, id)
-	r.told[d] = true
+	if dropped {
+		r.lost[d] = true
+	} else {
+		r.told[d] = true
+	}
 	r.mu.Unlock()
 	w.Header().Set("Location", "/v2/"+r.repository+"/blobs/"+d.String())
 	w.Header().Set("Docker-Content-Digest", d.String())
 	w.WriteHeader(http.StatusCreated)
+}
+
+// drop notes that the registry did not get an upload, of which the beginning is
+// needed again. The daemon, which would not send it again by itself, or not
+// soon, sends the rest, and is asked to push once more.
+func (r *relay) drop(req *http.Request, id string) error {
+	r.mu.Lock()
+	r.dropped[id], r.keep = true, true
+	r.mu.Unlock()
+	if _, err := io.Copy(io.Discard, req.Body); err != nil {
+		return fmt.Errorf("%w: %w", errSource, err)
+	}
+	return nil
+}
+
+func (r *relay) isLost(d digest.Digest) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lost[d]
+}
+
+// spool is what a blob passes through. A copy of it is kept only after one was
+// needed.
+func (r *relay) spool() *spool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keep {
+		return newSpool(spoolMemory)
+	}
+	return newPassing()
 }
 
 // passOn sends the body of a request to the real registry as a blob, reading
@@ -446,7 +498,7 @@ func (r *relay) passOn(req *http.Request, blob *image.Blob) (image.Sent, error) 
 			return io.NopCloser(&verified{r: req.Body, rest: blob.Size, verifier: blob.Digest.Verifier()}), nil
 		}
 	}
-	if err := r.push.sendSpooled(ctx, blob, open, func() {}); err != nil {
+	if err := r.push.sendThrough(ctx, r.spool(), blob, open, func() {}); err != nil {
 		return image.Sent{}, err
 	}
 	if _, err := io.Copy(io.Discard, req.Body); err != nil {
@@ -491,7 +543,7 @@ func (r *relay) putManifest(w http.ResponseWriter, req *http.Request) {
 	}
 	if reference == LoopbackTag {
 		err = r.putRoot(req.Context(), m)
-	} else {
+	} else if !slices.ContainsFunc(m.References, func(d ocispec.Descriptor) bool { return r.isLost(d.Digest) }) {
 		err = r.push.putManifest(req.Context(), m, reference)
 	}
 	if err != nil {
@@ -507,6 +559,10 @@ func (r *relay) putManifest(w http.ResponseWriter, req *http.Request) {
 // names layers that the registry lacks, has them pushed.
 func (r *relay) putRoot(ctx context.Context, m image.Manifest) error {
 	resolved, again, err := r.standIns.resolve(ctx, m)
+	r.mu.Lock()
+	again = again || len(r.lost) > 0
+	clear(r.lost)
+	r.mu.Unlock()
 	if err == nil && !again {
 		err = r.push.putTags(ctx, resolved, r.push.tags)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	digest "github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
@@ -172,6 +173,57 @@ func TestRelay(t *testing.T) {
 	}
 	if _, ours := registry.IsLoopback(repositories[0] + ":" + registry.LoopbackTag); !ours {
 		t.Errorf("%s is not recognised", repositories[0])
+	}
+}
+
+// What passes through is kept nowhere. What breaks off is asked for once more,
+// without the daemon noticing that anything failed.
+func TestRelayAsksAgain(t *testing.T) {
+	config, layer, manifest := parts(t)
+	configDigest, layerDigest := digest.FromBytes(config), digest.FromBytes(layer)
+	ways := map[string]func(*holder, context.Context, []byte, digest.Digest, int) error{"stream": (*holder).stream, "whole": (*holder).whole}
+	for name, upload := range ways {
+		for _, cut := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " cut:", cut), func(t *testing.T) {
+				server := registrytest.Start(t, registrytest.Config{})
+				if cut {
+					server.Fault(registrytest.Rule{Path: "/blobs/uploads/", Skip: map[string]int{"stream": 1}[name], Times: 1, Action: registrytest.Cut{After: 11 << 19}})
+				} else {
+					t.Setenv("TMPDIR", "/nowhere") // nothing can be kept
+				}
+				c, err := registry.New(registry.RegistryConfig{URL: server.URL, Auth: registry.AuthConfig{Token: registrytest.Token}, CAFiles: []string{server.CAFile}},
+					&registry.Options{Backoff: func(int) time.Duration { return time.Nanosecond }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				pushes := 0
+				var result registry.Result
+				err = c.Push(t.Context(), "alice/app:1", registry.PushOptions{Result: &result, Via: func(ctx context.Context, to registry.Loopback) error {
+					h := &holder{to, to.Password}
+					_, err := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, http.StatusNotFound)
+					err = errors.Join(err, upload(h, ctx, layer, layerDigest, http.StatusCreated), h.whole(ctx, config, configDigest, http.StatusCreated))
+					_, errHead := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, http.StatusOK)
+					_, errPut := h.do(ctx, http.MethodPut, "manifests/push", manifest, http.StatusCreated)
+					pushes++
+					return errors.Join(err, errHead, errPut)
+				}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := map[bool]int{false: 1, true: 2}[cut]; pushes != want {
+					t.Errorf("the daemon pushed %d times, want %d", pushes, want)
+				}
+				if cut != (result.Retries > 0) {
+					t.Errorf("got %d retries", result.Retries)
+				}
+				if got, found := server.HasBlob("alice/app", layerDigest); !found || got != int64(len(layer)) {
+					t.Errorf("the registry has %d bytes of the layer, want %d", got, len(layer))
+				}
+				if data, _, _ := server.Manifest("alice/app", "1"); !bytes.Equal(data, manifest) {
+					t.Errorf("got the manifest %q", data)
+				}
+			})
+		}
 	}
 }
 

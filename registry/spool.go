@@ -15,10 +15,12 @@ import (
 // spool keeps what can be read only once, until the registry has it: first in
 // memory, then, past a limit, in a temporary file that has no name. One
 // goroutine writes; any number read, from any offset, also while it is being
-// written.
+// written. One that is passing has no file: past the limit it forgets what was
+// read, and its writer waits for the reader.
 type spool struct {
-	limit int64  // bytes in memory
-	dir   string // of the temporary file; empty means the system's
+	limit   int64  // bytes in memory
+	dir     string // of the temporary file; empty means the system's
+	passing bool
 
 	raw     atomic.Int64 // bytes read of the source; as many are compressed, or nearly so
 	rawSize int64        // how many there will be, 0 where that is unknown
@@ -29,12 +31,18 @@ type spool struct {
 	// mu guards the fields below; grown is signalled when they change.
 	mu    sync.Mutex
 	grown sync.Cond
-	mem   []byte
+	mem   []byte // of a passing spool a ring: offset n is at n%limit
 	file  *os.File
 	size  int64
 	done  bool
 	err   error // why writing ended early
+	base  int64 // what is before it is forgotten
+	taken int64 // how far it was read
+	given bool  // up: nobody will read any more
 }
+
+// errPassed is why a passing spool cannot be read once more.
+var errPassed = errors.New("what was sent is not kept")
 
 func newSpool(limit int64) *spool {
 	s := &spool{limit: limit, hash: digest.Canonical.Digester()}
@@ -42,13 +50,23 @@ func newSpool(limit int64) *spool {
 	return s
 }
 
+// newPassing makes a spool that is passing.
+func newPassing() *spool {
+	s := newSpool(spoolMemory + awaitStep)
+	s.passing = true
+	return s
+}
+
 // Write appends p.
 func (s *spool) Write(p []byte) (int, error) {
-	if err := s.append(p); err != nil {
-		return 0, err
-	}
 	if s.hash != nil {
 		_, _ = s.hash.Hash().Write(p) // a hash never fails
+	}
+	if s.passing {
+		return len(p), s.pass(p)
+	}
+	if err := s.append(p); err != nil {
+		return 0, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,6 +86,50 @@ func (s *spool) append(p []byte) error {
 		return fmt.Errorf("keep layer in temporary file: %w", err)
 	}
 	return nil
+}
+
+// pass takes p into memory, in the place of what was read first.
+func (s *spool) pass(p []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(p) > 0 {
+		s.base = max(s.base, min(s.taken, s.size+int64(len(p))-s.limit))
+		n := min(int64(len(p)), s.base+s.limit-s.size)
+		switch {
+		case n == 0 && s.given:
+			return errPassed
+		case n == 0:
+			s.grown.Wait()
+			continue
+		}
+		s.put(p[:n])
+		p = p[n:]
+	}
+	return nil
+}
+
+// put takes p into the ring, where there is room for it. s.mu is held.
+func (s *spool) put(p []byte) {
+	for len(p) > 0 {
+		var n int
+		if at := s.size % s.limit; at < int64(len(s.mem)) {
+			n = copy(s.mem[at:], p)
+		} else {
+			n = int(min(s.limit-at, int64(len(p))))
+			s.mem = append(s.mem, p[:n]...)
+		}
+		s.size += int64(n)
+		p = p[n:]
+	}
+	s.grown.Broadcast()
+}
+
+// giveUp lets a writer go that waits for a reader.
+func (s *spool) giveUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.given = true
+	s.grown.Broadcast()
 }
 
 // room takes p into memory, or returns the file where it has to go.
@@ -131,7 +193,7 @@ func (s *spool) estimate() int64 {
 }
 
 // wait blocks until n bytes are there or writing has ended; it returns how
-// many there are.
+// many there are. A passing spool never has more at a time than its limit.
 func (s *spool) wait(ctx context.Context, n int64) (int64, error) {
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
@@ -145,6 +207,9 @@ func (s *spool) wait(ctx context.Context, n int64) (int64, error) {
 		if err := ctx.Err(); err != nil {
 			return s.size, err
 		}
+		if s.passing && n > s.taken+s.limit {
+			return s.size, errPassed
+		}
 		s.grown.Wait()
 	}
 	return s.size, s.err
@@ -153,6 +218,10 @@ func (s *spool) wait(ctx context.Context, n int64) (int64, error) {
 // readAt copies bytes that are already there.
 func (s *spool) readAt(p []byte, offset int64) (int, error) {
 	s.mu.Lock()
+	if offset < s.base {
+		s.mu.Unlock()
+		return 0, errPassed
+	}
 	if available := s.size - offset; int64(len(p)) > available {
 		p = p[:available]
 	}
@@ -161,7 +230,18 @@ func (s *spool) readAt(p []byte, offset int64) (int, error) {
 		return file.ReadAt(p, offset)
 	}
 	defer s.mu.Unlock()
-	return copy(p, s.mem[offset:]), nil
+	n := copy(p, s.mem[offset%s.limit:])
+	return n + copy(p[n:], s.mem), nil // the rest is at the ring's beginning
+}
+
+// take tells that what is before offset has been read, or will not be.
+func (s *spool) take(offset int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if offset > s.taken {
+		s.taken = offset
+		s.grown.Broadcast()
+	}
 }
 
 // reader reads from offset, waiting for what is still to be written.
@@ -179,6 +259,7 @@ func (r *spoolReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	r.spool.take(r.offset)
 	size, err := r.spool.wait(r.ctx, r.offset+1)
 	if err != nil {
 		return 0, err

@@ -3,6 +3,7 @@
 package test
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,6 +96,33 @@ func TestChangedLayer(t *testing.T) {
 					t.Errorf("a push with a small layer more: %s", out)
 				}
 			}
+		})
+	}
+}
+
+// TestDaemonPushesAgain cuts the connection to the registry in the middle of a
+// layer that was passed on without a copy: the daemon sends it once more.
+func TestDaemonPushesAgain(t *testing.T) {
+	plugin := filepath.Join(pluginDir(t), "docker-gitea")
+	for _, store := range []servers.Store{servers.Classic, servers.Graph, servers.Containerd} {
+		t.Run(string(store), func(t *testing.T) {
+			e, g := engine(t, store), gitea(t)
+			cutter := startCutter(t, g.Host)
+			_, port, err := net.SplitHostPort(cutter.host)
+			servers.Need(t, err)
+			host := "localhost:" + port
+			name := newUser(t, g)
+			token, err := g.CreateToken(t.Context(), name, "write:package")
+			servers.Need(t, err)
+			env := append(e.Env(), "HOME="+t.TempDir(), "DOCKER_GITEA_HOST="+host, "DOCKER_GITEA_TOKEN="+token, "DOCKER_GITEA_CA_FILE="+g.CAFile)
+			tag := name + "/app:1"
+			servers.Need(t, e.Build(t.Context(), tag, buildContext(t, 43, 20<<20)))
+			cutter.arm(12<<20, faultReset)
+			out := run(t, env, "bash", "-c", `"$0" gitea push --via daemon --progress plain "$1" "$DOCKER_GITEA_HOST/$1" 2>&1`, plugin, tag)
+			if _, cut := cutter.count(); !cut || !strings.Contains(out, "Retrying") {
+				t.Errorf("the connection was not cut in the middle: %s", out)
+			}
+			assertBlobs(t, pull(t, g.Server, name, servers.AdminPassword, g.Host+"/"+tag), pullWithSkopeo(t, g.Server, name, g.Host+"/"+tag))
 		})
 	}
 }
