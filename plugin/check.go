@@ -161,9 +161,9 @@ func (a *app) daemonAccepts(ctx context.Context, host string, config *dockerconf
 	case err != nil:
 		return false, "no daemon answers"
 	case info.Insecure(ctx, host):
-		return true, "the daemon accepts any certificate there, and plain HTTP (insecure-registries)"
+		return true, "the daemon accepts any certificate there, and plain HTTP"
 	}
-	return false, "the daemon wants a certificate there (insecure-registries does not have it)"
+	return false, "the daemon wants a certificate there that it can verify"
 }
 
 func (a *app) daemonInfo(ctx context.Context, config *dockerconfig.Config) (daemon.Info, error) {

@@ -8,7 +8,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -245,6 +249,91 @@ func TestFailuresAreExplained(t *testing.T) {
 			_, err := pushPath(t, newClient(t, tc.gitea.Server, userAuth(user), nil), tc.owner+"/app:1", layout(t, 40, 3<<20), client.PushOptions{})
 			if d := client.Diagnose(err); !strings.Contains(d.Cause, tc.want) {
 				t.Errorf("got %v, %+v, want %q", err, d, tc.want)
+			}
+		})
+	}
+}
+
+// TestCheckOfDistribution looks at a registry that is no Gitea: it has no
+// owners, tells nothing about the user, and begins an upload for anybody whose
+// password is right.
+func TestCheckOfDistribution(t *testing.T) {
+	t.Parallel()
+	k := startRegistryKeeper(t)
+	for _, tc := range []struct {
+		name       string
+		auth       client.AuthConfig
+		repository string
+		want       string // of what is not well; empty is all well
+	}{
+		{"all well", k.auth, "team/app", ""},
+		{"a name without a slash", k.auth, "app", ""},
+		{"a wrong password", client.AuthConfig{Username: k.auth.Username, Password: "wrong"}, "team/app", "login failed: the registry refuses the credential"},
+		{"nobody", client.AuthConfig{}, "team/app", "owner failed: no credential was sent"},
+		{"nobody, who asks for nothing", client.AuthConfig{}, "", "login warning: no credential was sent"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c, err := client.New(client.RegistryConfig{URL: k.URL, Auth: tc.auth}, nil)
+			servers.Need(t, err)
+			checks := c.Check(t.Context(), tc.repository)
+			got := outcomes(t, checks)
+			if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+			for _, check := range checks {
+				if check.Name == "server" && !strings.HasPrefix(check.Detail, "neither Gitea nor Forgejo") {
+					t.Errorf("it is taken for %q", check.Detail)
+				}
+			}
+			if left := k.sessions(t); left != 0 {
+				t.Errorf("%d uploads are left", left)
+			}
+		})
+	}
+}
+
+// TestCheckKnowsWhatTheDaemonAccepts compares what check says of a daemon with
+// what that does: it depends on the store, and on whether anything was
+// configured, which names of this machine need a certificate.
+func TestCheckKnowsWhatTheDaemonAccepts(t *testing.T) {
+	t.Parallel()
+	g := gitea(t)
+	_, port, err := net.SplitHostPort(g.Host)
+	servers.Need(t, err)
+	hosts := filepath.Join(t.TempDir(), "hosts")
+	writeFile(t, hosts, []byte("127.0.0.1 localhost gitea.localtest.me\n"))
+	plugin := filepath.Join(pluginDir(t), "docker-gitea")
+	for name, tc := range map[string]struct {
+		store servers.Store
+		args  []string
+		named bool // any name of this machine will do
+	}{
+		"classic":                {servers.Classic, nil, true},
+		"containerd":             {servers.Containerd, nil, false},
+		"containerd, configured": {servers.Containerd, []string{"--insecure-registry", "192.0.2.0/24"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e, err := servers.StartEngine(t.Context(), tc.store, servers.EngineOptions{Args: tc.args, HostsFile: hosts})
+			servers.Need(t, err)
+			t.Cleanup(func() { stop(t, e.Stop) })
+			for host, want := range map[string]bool{"127.0.0.1": true, "localhost": true, "gitea.localtest.me": tc.named} {
+				host = net.JoinHostPort(host, port)
+				_, err := e.Run(t.Context(), "pull", host+"/nobody/nothing:1")
+				if accepted := err != nil && !strings.Contains(err.Error(), "x509"); accepted != want {
+					t.Errorf("pull from %s: %v", host, err)
+				}
+				check := exec.CommandContext(t.Context(), "/bin/sh", "-ec", `mount --bind "$0" /etc/hosts && exec "$@"`, hosts, plugin, "check", host)
+				check.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+				check.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "DOCKER_HOST=" + e.Host()}
+				out, _ := check.CombinedOutput() // nobody trusts that certificate
+				says := "; the daemon wants a certificate there that it can verify"
+				if want {
+					says = "; the daemon accepts any certificate there, and plain HTTP"
+				}
+				if !strings.Contains(string(out), says) {
+					t.Errorf("%q is not in %s", says, out)
+				}
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -241,6 +242,31 @@ func TestUnreachableHints(t *testing.T) {
 		err := &daemon.UnreachableError{Endpoint: daemon.Endpoint{Origin: test.origin}, Err: test.cause}
 		if got := err.Hint(); !strings.Contains(got, test.want) {
 			t.Errorf("%s: got %q, want %q", test.origin, got, test.want)
+		}
+	}
+}
+
+// With containerd's store, only localhost and addresses of this machine need no
+// certificate, unless something else was configured.
+func TestInsecureWithContainerd(t *testing.T) {
+	t.Parallel()
+	const said = `{"DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],"RegistryConfig":{"InsecureRegistryCIDRs":["::1/128","127.0.0.0/8"%s],"IndexConfigs":{%s},"Mirrors":[%s]}}`
+	for name, tc := range map[string]struct {
+		prefix, index, mirror string
+	}{
+		"nothing":  {"", `"docker.io":{"Secure":true}`, ""},
+		"a prefix": {`,"192.0.2.0/24"`, "", ""},
+		"a name":   {"", `"git.example.com":{"Secure":false}`, ""},
+		"a mirror": {"", "", `"https://mirror.example.com/"`},
+	} {
+		var info daemon.Info
+		if err := json.Unmarshal(fmt.Appendf(nil, said, tc.prefix, tc.index, tc.mirror), &info); err != nil {
+			t.Fatal(err)
+		}
+		for host, want := range map[string]bool{"localhost:3000": true, "127.0.0.1": true, "[::1]:3000": true, "198.51.100.1": false, "192.0.2.1:3000": tc.prefix != ""} {
+			if got := info.Insecure(t.Context(), host); got != want {
+				t.Errorf("%s, %s: got %v, want %v", name, host, got, want)
+			}
 		}
 	}
 }
