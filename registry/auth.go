@@ -280,7 +280,7 @@ func (a *authorizer) introduce(ctx context.Context, credential AuthConfig) error
 			return err
 		}
 		// What Gitea and Forgejo ask for (routers/api/packages/container/container.go).
-		asked := challenge{scheme: "bearer", params: map[string]string{"realm": address, "service": "container_registry", "scope": "*"}}
+		asked := challenge{scheme: "bearer", params: map[string]string{"realm": address, "service": giteaService, "scope": "*"}}
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.challenge, a.tokens[a.key(asked, "")] = asked, t
@@ -304,6 +304,16 @@ func (a *authorizer) realm(c challenge) *url.URL {
 	a.notice = fmt.Sprintf("the registry names %q as its token service; used %s instead (on the server, ROOT_URL or the proxy's Host and X-Forwarded-Proto headers are off)",
 		clean(c.params["realm"]), fallback)
 	return fallback
+}
+
+// giteaService is how Gitea and Forgejo name themselves in a challenge.
+const giteaService = "container_registry"
+
+// gitea reports whether the registry is known to be a Gitea or Forgejo.
+func (a *authorizer) gitea() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.challenge.params["service"] == giteaService
 }
 
 // takeNotice returns what is odd about the realm, once.

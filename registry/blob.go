@@ -185,10 +185,9 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (Status
 
 // upload sends c, whose digest and size may not be known yet.
 func (p *push) upload(ctx context.Context, blob *image.Blob, c content, known digest.Digest, size int64) (Status, error) {
-	chunk, noSingle := p.limits()
 	t := &transfer{push: p, blob: blob, content: c, session: p.session(blob, known, size)}
 	defer t.session.release()
-	u := begin(known, size, chunk, p.purpose.retries, noSingle)
+	u := begin(known, size, p.purpose.retries, p.ways())
 	if e, ok := t.session.known(p.stack.endpoint); ok {
 		u = u.resume(e.Location, e.Offset)
 	}
@@ -245,11 +244,11 @@ func (p *push) session(blob *image.Blob, known digest.Digest, size int64) *sessi
 	return p.client.opts.Cache.session(p.client.Host(), p.ref.Repository, content, size)
 }
 
-// limits are what is known of the registry by now.
-func (p *push) limits() (chunk int64, noSingle bool) {
+// ways are what is known of the registry by now.
+func (p *push) ways() ways {
 	p.client.mu.Lock()
 	defer p.client.mu.Unlock()
-	return cmp.Or(p.opts.ChunkSize, p.client.chunk), p.client.noSingle
+	return ways{chunk: cmp.Or(p.opts.ChunkSize, p.client.chunk), noSingle: p.client.noSingle, gitea: p.stack.auth.gitea()}
 }
 
 // learn keeps what an upload found out, for the next ones.

@@ -102,8 +102,7 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 		sessions: map[string]image.Sent{}, broken: map[string]bool{}, dropped: map[string]bool{}, lost: map[digest.Digest]bool{}, told: map[digest.Digest]bool{}, sentBefore: map[digest.Digest]bool{},
 	}
 	r.standIns = newStandIns(inner, r)
-	chunk, _ := p.limits()
-	r.keep = chunk > 0 // a part is sent once all of it is there
+	r.keep = p.ways().chunk > 0 // a part is sent once all of it is there
 	for _, diffID := range p.opts.DiffIDs {
 		if entry, found := p.client.opts.Cache.layer(diffID, p.opts.Compression); found {
 			r.sentBefore[entry.Digest] = true

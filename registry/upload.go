@@ -14,9 +14,9 @@ import (
 type step int
 
 const (
-	// stepSingle is POST ?mount=D&digest=D with the whole body. On Gitea it is
-	// the quickest way and the only one that leaves no session behind; a blob
-	// that any readable package holds is answered before a byte is sent.
+	// stepSingle is POST ?mount=D&digest=D with the whole body. It leaves no
+	// session behind; on Gitea a blob that any readable package holds is
+	// answered before a byte is sent.
 	stepSingle step = iota
 	// stepStart is POST, with ?mount=D where the digest is known: 201 when the
 	// registry has the blob, else 202 with a session.
@@ -44,17 +44,30 @@ func (s step) String() string {
 	}[s]
 }
 
-// upload is the state of one blob on its way into the registry. It is a value:
-// next makes the following state from an outcome, without any I/O.
-type upload struct {
-	step step
-	// digest and size describe the blob; size is -1 until both are known.
-	digest digest.Digest
-	size   int64
+// ways are the ways in which a registry takes blobs, as far as they are known.
+type ways struct {
 	// chunk is the largest request body in bytes; 0 means no limit.
 	chunk int64
 	// noSingle: the registry does not know uploads in one request.
 	noSingle bool
+	// gitea: the registry is a Gitea or Forgejo. It gathers the body of a single
+	// request in memory, up to 32 MiB, but writes that of a session to its disk
+	// as it comes; and it answers ?mount=D wherever it has the blob.
+	gitea bool
+}
+
+// maxGathered is the largest blob for Gitea to gather in memory. Up to this
+// size one request less is worth more.
+const maxGathered = 4 << 20
+
+// upload is the state of one blob on its way into the registry. It is a value:
+// next makes the following state from an outcome, without any I/O.
+type upload struct {
+	ways
+	step step
+	// digest and size describe the blob; size is -1 until both are known.
+	digest digest.Digest
+	size   int64
 
 	// looked: the registry was asked whether it has the blob, which a single
 	// request does by itself. looking: stepVerify is that question.
@@ -115,9 +128,9 @@ type outcome struct {
 const minChunkSize = 1 << 20
 
 // begin is the first state of a blob. size is -1 when it is not known yet.
-func begin(d digest.Digest, size, chunk int64, retries int, noSingle bool) upload {
-	u := upload{digest: d, size: size, chunk: chunk, retries: retries, noSingle: noSingle}
-	if noSingle {
+func begin(d digest.Digest, size int64, retries int, w ways) upload {
+	u := upload{digest: d, size: size, retries: retries, ways: w}
+	if u.noSingle {
 		return u.look(stepStart)
 	}
 	return u.to(u.first())
@@ -131,7 +144,7 @@ func (u upload) resume(location string, offset int64) upload {
 
 // first is the step with which a new try begins.
 func (u upload) first() step {
-	if u.size >= 0 && u.fits(u.size) && !u.noSingle {
+	if u.size >= 0 && u.fits(u.size) && !u.noSingle && (!u.gitea || u.size <= maxGathered) {
 		return stepSingle
 	}
 	return stepStart
@@ -141,7 +154,7 @@ func (u upload) first() step {
 // another way than a single request. (Gitea answers ?mount= with that; others
 // want to be told from where.)
 func (u upload) look(otherwise step) upload {
-	if u.looked || u.size < 0 {
+	if u.looked || u.size < 0 || u.gitea {
 		return u.to(otherwise)
 	}
 	u.looked, u.looking = true, true

@@ -20,10 +20,10 @@ func answer(status int, kind error) outcome {
 func TestNext(t *testing.T) {
 	t.Parallel()
 	const size = 100 << 20
-	single := begin(testDigest, size, 0, 3, false)
-	stream := begin("", -1, 0, 3, false)
+	single := begin(testDigest, size, 3, ways{})
+	stream := begin("", -1, 3, ways{})
 	session := func(s step, change func(*upload)) upload {
-		u := begin(testDigest, size, 0, 3, true)
+		u := begin(testDigest, size, 3, ways{noSingle: true})
 		u.looked, u.looking = true, false
 		u.step, u.location = s, "https://h/v2/o/n/blobs/uploads/1"
 		if change != nil {
@@ -32,7 +32,7 @@ func TestNext(t *testing.T) {
 		return u
 	}
 	resumed := func(change func(*upload)) upload {
-		u := begin(testDigest, size, 10<<20, 3, false).resume("https://h/v2/o/n/blobs/uploads/1", 20<<20)
+		u := begin(testDigest, size, 3, ways{chunk: 10 << 20}).resume("https://h/v2/o/n/blobs/uploads/1", 20<<20)
 		if change != nil {
 			change(&u)
 		}
@@ -54,12 +54,15 @@ func TestNext(t *testing.T) {
 		{"a known digest goes in one request", single, ok(http.StatusCreated), stepDone, nil},
 		{"no byte sent: the registry had it", single, ok(http.StatusCreated), stepDone, func(u upload) bool { return u.present }},
 		{"202 to a single request: POST and PUT", single, outcome{status: 202, location: "l", held: -1, size: -1}, stepVerify, func(u upload) bool { return u.noSingle && u.looking }},
-		{"no single requests: look before a session is made", begin(testDigest, size, 0, 3, true), ok(http.StatusOK), stepDone, func(u upload) bool { return u.present }},
-		{"looked, and it is not there", begin(testDigest, size, 0, 3, true), answer(404, ErrOwnerUnknown), stepStart, func(u upload) bool { return !u.looking && u.err == nil }},
+		{"no single requests: look before a session is made", begin(testDigest, size, 3, ways{noSingle: true}), ok(http.StatusOK), stepDone, func(u upload) bool { return u.present }},
+		{"looked, and it is not there", begin(testDigest, size, 3, ways{noSingle: true}), answer(404, ErrOwnerUnknown), stepStart, func(u upload) bool { return !u.looking && u.err == nil }},
 		{"looked within a session, and it is not there", session(stepVerify, func(u *upload) { u.looking = true }), answer(404, ErrOwnerUnknown), stepCommit, nil},
 		{"looked within a session, and it is there", session(stepVerify, func(u *upload) { u.looking = true }), ok(http.StatusOK), stepDone, func(u upload) bool { return u.present }},
 		{"may not look", session(stepVerify, func(u *upload) { u.looking = true }), answer(403, ErrDenied), stepCommit, nil},
 		{"looking fails for now", session(stepVerify, func(u *upload) { u.looking = true }), answer(503, ErrServer), stepVerify, func(u upload) bool { return u.looking }},
+		{"Gitea does not gather a large blob", begin(testDigest, size, 3, ways{gitea: true}), outcome{status: 202, location: "l", held: -1, size: -1}, stepCommit, func(u upload) bool { return !u.looked && !u.noSingle }},
+		{"Gitea has the large blob", begin(testDigest, size, 3, ways{gitea: true}), ok(http.StatusCreated), stepDone, func(u upload) bool { return u.present }},
+		{"Gitea gets a small blob in one request", begin(testDigest, maxGathered, 3, ways{gitea: true}), outcome{status: 201, held: -1, size: -1, sent: maxGathered}, stepDone, func(u upload) bool { return !u.present }},
 		{"405 to a single request", single, answer(405, nil), stepStart, func(u upload) bool { return u.noSingle }},
 		{"413 of a proxy: smaller requests", single, func() outcome { o := answer(413, ErrTooLarge); o.body = size; return o }(), stepStart, func(u upload) bool { return u.chunk == 95<<20 && u.failures == 0 }},
 		{"413 to the rest of a session: smaller requests, on with it", session(stepChunk, func(u *upload) { u.offset = 20 << 20 }), func() outcome { o := answer(413, ErrTooLarge); o.body = 80 << 20; return o }(), stepQuery, func(u upload) bool { return u.chunk == 48<<20 && u.limited && u.location != "" }},
@@ -118,7 +121,7 @@ func TestNext(t *testing.T) {
 		{"a wrong digest: once more", session(stepCommit, nil), answer(400, ErrDigestMismatch), stepAbandon, nil},
 		{"a wrong digest twice", session(stepCommit, func(u *upload) { u.mismatches = 1 }), answer(400, ErrDigestMismatch), stepFailed, nil},
 		{"a new session after cancelling", session(stepAbandon, nil), ok(http.StatusNoContent), stepStart, func(u upload) bool { return u.offset == 0 }},
-		{"OCI-Chunk-Min-Length", func() upload { u := begin("", -1, 10, 3, false); return u }(), outcome{status: 202, location: "l", minChunk: 20, held: -1, size: -1}, stepChunk, func(u upload) bool { return u.chunk == 20 }},
+		{"OCI-Chunk-Min-Length", func() upload { u := begin("", -1, 3, ways{chunk: 10}); return u }(), outcome{status: 202, location: "l", minChunk: 20, held: -1, size: -1}, stepChunk, func(u upload) bool { return u.chunk == 20 }},
 		{"cut at the same place twice: a silent limit", func() upload { u := single; u.lastCut = size / 2; return u }(), cut, stepStart, func(u upload) bool { return u.chunk > 0 && u.chunk < size/2 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -140,7 +143,7 @@ func TestRetryAfterReachesTheWait(t *testing.T) {
 	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
 		for _, value := range []string{"7", date.Add(7 * time.Second).Format(http.TimeFormat)} {
 			err := answered("upload blob", status, http.Header{"Retry-After": {value}, "Date": {date.Format(http.TimeFormat)}}, "")
-			got := begin(testDigest, 1, 0, 3, false).next(outcome{status: status, held: -1, size: -1, body: 1, err: err})
+			got := begin(testDigest, 1, 3, ways{}).next(outcome{status: status, held: -1, size: -1, body: 1, err: err})
 			if got.step != stepSingle || got.wait != 7*time.Second {
 				t.Errorf("%d, %q: got %v after %v, want %v after 7s", status, value, got.step, got.wait, stepSingle)
 			}
@@ -168,7 +171,7 @@ func TestDriveEnds(t *testing.T) {
 				}
 				return o
 			}
-			u := begin(testDigest, 100<<20, 0, 5, false)
+			u := begin(testDigest, 100<<20, 5, ways{})
 			_, err := drive(t.Context(), u, do, func(int) time.Duration { return 0 }, func(upload, time.Duration) {})
 			if err == nil && status >= 400 {
 				t.Errorf("status %d, held %d: got success", status, held)
