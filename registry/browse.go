@@ -28,7 +28,7 @@ func (c *Client) Repositories(ctx context.Context) ([]string, error) {
 			Repositories []string `json:"repositories"`
 		}
 		err := json.NewDecoder(body).Decode(&page)
-		all = append(all, matching(listedName, page.Repositories)...)
+		all = append(all, matching(listedName(), page.Repositories)...)
 		return len(page.Repositories), err
 	})
 	return all, err
@@ -44,14 +44,14 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 			Tags []string `json:"tags"`
 		}
 		err := json.NewDecoder(body).Decode(&page)
-		all = append(all, matching(tagPattern, page.Tags)...)
+		all = append(all, matching(tagPattern(), page.Tags)...)
 		return len(page.Tags), err
 	})
 	return all, err
 }
 
 // listedName is what every repository's name matches, by any registry's rules.
-var listedName = regexp.MustCompile(`^[a-z0-9][a-z0-9._/-]*$`)
+var listedName = lazily(`^[a-z0-9][a-z0-9._/-]*$`)
 
 // matching leaves out what a list of names has no business to hold: names end
 // up in addresses, and on terminals.
@@ -282,7 +282,7 @@ func (c *Client) pages(ctx context.Context, op, path, scope string, read func(io
 	return fmt.Errorf("%s: the list does not end after %d pages", op, maxPages)
 }
 
-var nextLink = regexp.MustCompile(`<([^>]*)>\s*;\s*rel="?next"?`)
+var nextLink = lazily(`<([^>]*)>\s*;\s*rel="?next"?`)
 
 // NextPage is the path, with its query, of the page that the Link header of an
 // answer calls the next (RFC 8288); empty where there is none. Whatever host
@@ -290,7 +290,7 @@ var nextLink = regexp.MustCompile(`<([^>]*)>\s*;\s*rel="?next"?`)
 // know its name.
 func NextPage(resp *http.Response) string {
 	for _, header := range resp.Header.Values("Link") {
-		match := nextLink.FindStringSubmatch(header)
+		match := nextLink().FindStringSubmatch(header)
 		if match == nil {
 			continue
 		}

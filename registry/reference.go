@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -23,14 +24,20 @@ type Reference struct {
 // Gitea 1.26 routers/api/packages/container/container.go:48-49. The names are
 // stricter than the OCI distribution specification's: no "__", no "--".
 var (
-	namePattern = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$`)
+	namePattern = lazily(`^[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$`)
 	// Owners are Gitea user names, looked up without regard to case.
-	ownerPattern = regexp.MustCompile(`^[a-z0-9](?:[._-]?[a-z0-9])*$`)
-	tagPattern   = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
-	badInName    = regexp.MustCompile(`[^a-z0-9._/-]+`)
-	separators   = regexp.MustCompile(`[._-]{2,}`)
-	badInTag     = regexp.MustCompile(`[^a-zA-Z0-9._-]+`)
+	ownerPattern = lazily(`^[a-z0-9](?:[._-]?[a-z0-9])*$`)
+	tagPattern   = lazily(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	badInName    = lazily(`[^a-z0-9._/-]+`)
+	separators   = lazily(`[._-]{2,}`)
+	badInTag     = lazily(`[^a-zA-Z0-9._-]+`)
 )
+
+// lazily compiles an expression at its first use: docker starts its plugins
+// only to ask who they are.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
 
 const maxReference = 1024
 
@@ -112,7 +119,7 @@ func (e endpoint) loopback() bool {
 
 func (e endpoint) url(path string) string { return e.scheme + "://" + e.host + path }
 
-var hostPattern = regexp.MustCompile(`^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$`)
+var hostPattern = lazily(`^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$`)
 
 // parseEndpoint parses an address with or without a scheme; https is assumed.
 func parseEndpoint(address string) (endpoint, error) {
@@ -153,7 +160,7 @@ func normalHost(u *url.URL) (string, bool) {
 		if name = ip.String(); ip.To4() == nil {
 			name = "[" + name + "]"
 		}
-	} else if !hostPattern.MatchString(name) || len(name) > 253 {
+	} else if !hostPattern().MatchString(name) || len(name) > 253 {
 		return "", false
 	}
 	switch port := u.Port(); {
@@ -203,11 +210,11 @@ func nameFault(repository string) string {
 		return "names are lower case"
 	case strings.HasPrefix(repository, "/") || strings.HasSuffix(repository, "/") || strings.Contains(repository, "//"):
 		return "a part of the name is empty"
-	case !ownerPattern.MatchString(owner):
+	case !ownerPattern().MatchString(owner):
 		return "the owner is no valid user name"
-	case separators.MatchString(name):
+	case separators().MatchString(name):
 		return `Gitea allows a single ".", "_" or "-" between letters and digits`
-	case !namePattern.MatchString(name):
+	case !namePattern().MatchString(name):
 		return `names are made of a-z and 0-9, with single ".", "_" or "-" between them`
 	}
 	return ""
@@ -216,8 +223,8 @@ func nameFault(repository string) string {
 // correctName is the nearest valid name, or nothing.
 func correctName(name string) string {
 	name = strings.ToLower(name)
-	name = badInName.ReplaceAllString(name, "-")
-	name = separators.ReplaceAllStringFunc(name, func(s string) string { return s[:1] })
+	name = badInName().ReplaceAllString(name, "-")
+	name = separators().ReplaceAllStringFunc(name, func(s string) string { return s[:1] })
 	var parts []string
 	for part := range strings.SplitSeq(name, "/") {
 		if part = strings.Trim(part, "._-"); part != "" {
@@ -235,14 +242,14 @@ func checkTag(tag string) error {
 	switch {
 	case strings.EqualFold(tag, "_upload"):
 		return &NameError{Input: tag, Fault: "the tag _upload is reserved by Gitea"}
-	case !tagPattern.MatchString(tag):
+	case !tagPattern().MatchString(tag):
 		return &NameError{Input: tag, Fault: tagFault, Suggestion: correctTag(tag)}
 	}
 	return nil
 }
 
 func correctTag(tag string) string {
-	tag = strings.TrimLeft(badInTag.ReplaceAllString(tag, "-"), ".-")
+	tag = strings.TrimLeft(badInTag().ReplaceAllString(tag, "-"), ".-")
 	if len(tag) > 128 {
 		tag = tag[:128]
 	}

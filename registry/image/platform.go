@@ -7,16 +7,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-var platformPattern = regexp.MustCompile(`^([a-z0-9_]{1,32})(?:\(([a-z0-9_.-]{1,64})\))?/([a-z0-9_]{1,32})(?:/([a-z0-9_.]{1,32}))?$`)
+var platformPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-z0-9_]{1,32})(?:\(([a-z0-9_.-]{1,64})\))?/([a-z0-9_]{1,32})(?:/([a-z0-9_.]{1,32}))?$`)
+})
 
 // parsePlatform reads "os/arch", "os/arch/variant" or, as containerd writes it
 // for Windows, "os(version)/arch". Upper and lower case are the same.
 func parsePlatform(s string) (ocispec.Platform, error) {
-	m := platformPattern.FindStringSubmatch(strings.ToLower(s))
+	m := platformPattern().FindStringSubmatch(strings.ToLower(s))
 	if m == nil {
 		return ocispec.Platform{}, fault(ErrInvalid, "", "platform %q is not of the form os/arch or os/arch/variant", clip(s))
 	}
