@@ -1,7 +1,6 @@
 package daemon_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +19,8 @@ import (
 
 // engine is a daemon that knows the calls that the client needs.
 type engine struct {
-	api string
+	api  string
+	info string // in place of the usual one
 	// asked are the paths and queries of the requests, but for the ping.
 	asked []string
 }
@@ -48,6 +48,8 @@ func (e *engine) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		fmt.Fprint(w, images)
 	case path == "/images/app:dev/json", path == "/images/app/json", path == "/images/111111111111/json":
 		fmt.Fprintf(w, `{"Id":%q,"RepoTags":["app:dev","app:latest"]}`, appID)
+	case path == "/info" && e.info != "":
+		fmt.Fprint(w, e.info)
 	case path == "/info":
 		fmt.Fprint(w, `{"RegistryConfig":{"InsecureRegistryCIDRs":["::1/128","127.0.0.0/8"],"IndexConfigs":{"docker.io":{"Secure":true},"git.example.com:3000":{"Secure":false}}}}`)
 	case path == "/images/get":
@@ -259,8 +261,8 @@ func TestInsecureWithContainerd(t *testing.T) {
 		"a name":   {"", `"git.example.com":{"Secure":false}`, ""},
 		"a mirror": {"", "", `"https://mirror.example.com/"`},
 	} {
-		var info daemon.Info
-		if err := json.Unmarshal(fmt.Appendf(nil, said, tc.prefix, tc.index, tc.mirror), &info); err != nil {
+		info, err := connect(t, &engine{api: "1.52", info: fmt.Sprintf(said, tc.prefix, tc.index, tc.mirror)}).Info(t.Context())
+		if err != nil {
 			t.Fatal(err)
 		}
 		for host, want := range map[string]bool{"localhost:3000": true, "127.0.0.1": true, "[::1]:3000": true, "198.51.100.1": false, "192.0.2.1:3000": tc.prefix != ""} {
