@@ -48,3 +48,23 @@ func terminalWidth(w io.Writer) int {
 	}
 	return 1 << 20
 }
+
+// fold breaks text between words so that it fits into width columns, and within
+// a word that alone does not.
+func fold(text string, width int) string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if joined := strings.TrimSpace(line + " " + word); runewidth.StringWidth(joined) <= width {
+			line = joined
+			continue
+		}
+		if line != "" {
+			lines = append(lines, line)
+		}
+		pieces := strings.Split(runewidth.Wrap(word, width), "\n")
+		line = pieces[len(pieces)-1]
+		lines = append(lines, pieces[:len(pieces)-1]...)
+	}
+	return strings.Join(append(lines, line), "\n")
+}

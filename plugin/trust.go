@@ -174,10 +174,11 @@ func (a *app) shownCertificate(ctx context.Context, host, wanted string) ([]*x50
 	for i := 1; i <= slices.Index(chain, authority); i++ {
 		describeCertificate(a.Stderr, "signed by the authority", chain[i])
 	}
-	_, _ = fmt.Fprintln(a.Stderr, "Compare the last SHA-256 with what the server's owner says.")
-	if err := a.confirm(ctx, fmt.Sprintf("Pin %s…%s for %s? [y/N] ",
-		registry.Fingerprint(authority)[:8], registry.Fingerprint(authority)[56:], host),
-		"if this is the right one: --fingerprint "+registry.Fingerprint(authority)); errors.Is(err, errNo) {
+	width := terminalWidth(a.Stderr)
+	_, _ = fmt.Fprintln(a.Stderr, fold("Compare the last SHA-256 with what the server's owner says.", width))
+	sum := registry.Fingerprint(authority)
+	if err := a.confirm(ctx, fold(fmt.Sprintf("Pin %s…%s for %s? [y/N]", sum[:8], sum[56:], host), width)+" ",
+		"if this is the right one: --fingerprint "+sum); errors.Is(err, errNo) {
 		return nil, errors.New("nothing was pinned")
 	} else if err != nil {
 		return nil, err
@@ -185,7 +186,9 @@ func (a *app) shownCertificate(ctx context.Context, host, wanted string) ([]*x50
 	return []*x509.Certificate{authority}, nil
 }
 
+// describeCertificate writes a certificate in two columns.
 func describeCertificate(w io.Writer, title string, c *x509.Certificate) {
+	const indent = "           "
 	_, _ = fmt.Fprintln(w, title)
 	for _, line := range [][2]string{
 		{"subject", c.Subject.String()},
@@ -195,7 +198,8 @@ func describeCertificate(w io.Writer, title string, c *x509.Certificate) {
 		{"SHA-256", registry.Fingerprint(c)},
 	} {
 		if line[1] != "" {
-			_, _ = fmt.Fprintf(w, "  %-8s %s\n", line[0], brief(line[1]))
+			text := fold(brief(line[1]), max(terminalWidth(w)-len(indent), 8))
+			_, _ = fmt.Fprintf(w, "  %-8s %s\n", line[0], strings.ReplaceAll(text, "\n", "\n"+indent))
 		}
 	}
 }

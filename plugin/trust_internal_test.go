@@ -22,6 +22,26 @@ func TestParseFingerprint(t *testing.T) {
 	}
 }
 
+func TestFold(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"", 8, ""},
+		{"one, two, three", 80, "one, two, three"},
+		{"one, two, three", 10, "one, two,\nthree"},
+		{"one, twothree", 5, "one,\ntwoth\nree"},
+		{"0123456789", 4, "0123\n4567\n89"},
+		{"语言 语言", 5, "语言\n语言"},
+	} {
+		if got := fold(tc.text, tc.width); got != tc.want {
+			t.Errorf("%q at %d: got %q, want %q", tc.text, tc.width, got, tc.want)
+		}
+	}
+}
+
 func FuzzParseCertificates(f *testing.F) {
 	a, err := registrytest.NewAuthority()
 	if err != nil {
