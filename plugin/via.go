@@ -53,6 +53,8 @@ var (
 	// The export of such an image has no layers at all; what is lacking is
 	// found before anything is sent.
 	errLacksLayers = errors.New("it does not hold all layers of the image")
+	// The daemon is in a virtual machine, rootless, or on another machine.
+	errUnreached = errors.New("it does not reach 127.0.0.1 of this machine, being in another network")
 )
 
 // viaDaemon has the daemon push an image to a loopback port, if that can be
@@ -133,8 +135,12 @@ func (p *pusher) pushAs(ctx context.Context, id, platform string, to registry.Lo
 		defer cancel()
 		err = errors.Join(err, p.daemon.Untag(ctx, to.Repository+":"+to.Tag))
 	}()
-	return p.daemon.Push(ctx, to.Repository, to.Tag, platform,
+	err = p.daemon.Push(ctx, to.Repository, to.Tag, platform,
 		daemon.Auth{Username: to.Username, Password: to.Password, Server: host})
+	if err != nil && ctx.Err() == nil && !to.Reached() {
+		err = fmt.Errorf("%w: %w", errUnreached, err)
+	}
+	return err
 }
 
 // removeLeftovers takes away the temporary names of pushes that were killed:

@@ -34,6 +34,8 @@ type Loopback struct {
 	Tag string
 	// Username and Password are this push's own; nobody else knows them.
 	Username, Password string
+	// Reached reports whether somebody with the password has called by now.
+	Reached func() bool
 }
 
 // LoopbackTag is the tag of every [Loopback]; with its repository it is a name
@@ -117,7 +119,7 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	go func() { served <- server.Serve(listener) }()
 	to := Loopback{
 		Repository: listener.Addr().String() + "/" + repository, Tag: LoopbackTag,
-		Username: r.username, Password: r.password,
+		Username: r.username, Password: r.password, Reached: r.wasReached,
 	}
 	if err = p.opts.Via(inner, to); err == nil && r.needsMore() {
 		err = p.opts.Via(inner, to)
@@ -147,7 +149,7 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 		err = errors.New("it sent no manifest")
 	}
 	p.debug(ctx, "push by the daemon", err)
-	if r.reached { // otherwise the daemon is in another network, and nothing is wrong
+	if r.wasReached() { // otherwise the daemon is in another network, and nothing is wrong
 		p.note("the daemon could not push the image (%s); reading it instead", clean(err.Error()))
 	}
 	p.mu.Lock()
@@ -236,6 +238,12 @@ func (r *relay) enter() bool {
 	r.reached = true
 	r.running.Add(1)
 	return true
+}
+
+func (r *relay) wasReached() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reached
 }
 
 // close ends the requests that still run: they have no client any more.

@@ -3,10 +3,12 @@
 package test
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/docker-gitea/docker-gitea/test/servers"
@@ -123,6 +125,53 @@ func TestDaemonPushesAgain(t *testing.T) {
 				t.Errorf("the connection was not cut in the middle: %s", out)
 			}
 			assertBlobs(t, pull(t, g.Server, name, servers.AdminPassword, g.Host+"/"+tag), pullWithSkopeo(t, g.Server, name, g.Host+"/"+tag))
+		})
+	}
+}
+
+// TestDaemonInAnotherNetwork has an engine whose 127.0.0.1 is not the test's:
+// by itself a push notices, and exports; one that may not says why.
+func TestDaemonInAnotherNetwork(t *testing.T) {
+	plugin := filepath.Join(pluginDir(t), "docker-gitea")
+	for _, store := range []servers.Store{servers.Classic, servers.Containerd} {
+		t.Run(string(store), func(t *testing.T) {
+			e, err := servers.StartEngine(t.Context(), store, servers.EngineOptions{OwnNetwork: true})
+			if errors.Is(err, syscall.EPERM) && os.Getenv("CI") == "" {
+				t.Skipf("no network of its own for an engine: %v", err)
+			}
+			servers.Need(t, err)
+			t.Cleanup(func() { stop(t, e.Stop) })
+			g := gitea(t)
+			name := newUser(t, g)
+			token, err := g.CreateToken(t.Context(), name, "write:package")
+			servers.Need(t, err)
+			env := append(e.Env(), "HOME="+t.TempDir(), "DOCKER_GITEA_HOST="+g.Host, "DOCKER_GITEA_TOKEN="+token, "DOCKER_GITEA_CA_FILE="+g.CAFile)
+			dir := buildContext(t, 44, 1<<20)
+			tag := name + "/app:1"
+			servers.Need(t, e.Build(t.Context(), tag, dir))
+			out := run(t, env, "bash", "-c", `if "$0" gitea push --via daemon "$1" "$DOCKER_GITEA_HOST/$1" 2>&1; then exit 1; fi`, plugin, tag)
+			t.Log(out)
+			for _, want := range []string{"the daemon could not push: it does not reach 127.0.0.1 of this machine", "connection refused", "hint: --via export"} {
+				if !strings.Contains(out, want) {
+					t.Errorf("%q is not in the output: %s", want, out)
+				}
+			}
+			push := func() string {
+				out := run(t, env, "bash", "-c", `"$0" gitea push --progress plain "$1" "$DOCKER_GITEA_HOST/$1" 2>&1`, plugin, tag)
+				assertBlobs(t, pull(t, g.Server, name, servers.AdminPassword, g.Host+"/"+tag), pullWithSkopeo(t, g.Server, name, g.Host+"/"+tag))
+				return out
+			}
+			push()
+			addLayer(t, dir) // of which the classic store would push the rest quicker
+			servers.Need(t, e.Build(t.Context(), tag, dir))
+			if out := push(); strings.Contains(out, "could not") || !strings.Contains(out, "already exists") {
+				t.Errorf("pushed one more layer: %s", out)
+			}
+			names, err := e.Run(t.Context(), "images", "--all", "--digests")
+			servers.Need(t, err)
+			if strings.Contains(names, "docker-gitea-") {
+				t.Errorf("left behind: %s", names)
+			}
 		})
 	}
 }

@@ -31,6 +31,7 @@ var packages = []struct{ name, program string }{
 	{"sqlite3", "sqlite3"}, // to look into Gitea's database
 	{"jq", "jq"},           // in the documentation
 	{"curl", "curl"},
+	{"iproute2", "ip"}, // for engines in a network of their own
 	{"rpm", "rpm"},
 }
 

@@ -32,6 +32,9 @@ type EngineOptions struct {
 	Args []string
 	// HostsFile is what the engine sees in place of /etc/hosts.
 	HostsFile string
+	// OwnNetwork gives the engine another loopback than that of its clients, as
+	// a virtual machine has, and nothing else.
+	OwnNetwork bool
 	// Env is added to the engine's environment.
 	Env []string
 }
@@ -86,6 +89,10 @@ func StartEngine(ctx context.Context, store Store, opts EngineOptions) (*Engine,
 	if opts.HostsFile != "" {
 		e.command.args = slices.Concat([]string{"-c", `mount --bind "$0" /etc/hosts && exec "$@"`, opts.HostsFile, daemon}, e.command.args)
 		e.command.path = "/bin/sh"
+	}
+	if opts.OwnNetwork {
+		e.command.args = slices.Concat([]string{"-c", `ip link set lo up && exec "$0" "$@"`, e.command.path}, e.command.args)
+		e.command.path, e.command.network = "/bin/sh", true
 	}
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(err, e.Stop())

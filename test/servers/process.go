@@ -27,6 +27,8 @@ type command struct {
 	// mounts is for a server that mounts things: they vanish with it,
 	// however it ends. It needs root.
 	mounts bool
+	// network gives the server one of its own. It needs root.
+	network bool
 }
 
 func (c command) logFile() string { return filepath.Join(c.dir, "server.log") }
@@ -60,6 +62,9 @@ func (c command) start() (*process, error) {
 	bindToParent(cmd)
 	if c.mounts {
 		unshareMounts(cmd)
+	}
+	if c.network {
+		unshareNetwork(cmd)
 	}
 
 	p := &process{command: c, cmd: cmd, done: make(chan struct{})}

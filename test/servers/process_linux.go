@@ -14,7 +14,11 @@ func bindToParent(cmd *exec.Cmd) {
 }
 
 // unshareMounts keeps what cmd mounts to itself. It follows bindToParent.
-func unshareMounts(cmd *exec.Cmd) { cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS }
+func unshareMounts(cmd *exec.Cmd) { cmd.SysProcAttr.Unshareflags |= syscall.CLONE_NEWNS }
+
+// unshareNetwork gives cmd no network but a loopback that is down. It follows
+// bindToParent.
+func unshareNetwork(cmd *exec.Cmd) { cmd.SysProcAttr.Unshareflags |= syscall.CLONE_NEWNET }
 
 // terminate asks the process to end; one that has ended is no error.
 func terminate(cmd *exec.Cmd) error {
