@@ -327,13 +327,17 @@ func (a *authorizer) takeNotice() string {
 
 // read parses a token response. Gitea's has no expiry: its token is a JWT
 // whose claims tell.
-func (a *authorizer) read(body io.Reader) (token, error) {
+func (a *authorizer) read(body io.ReadCloser) (token, error) {
+	data, err := readWithin(body, maxTokenBody, tokenTimeout)
+	if err != nil {
+		return token{}, fmt.Errorf("get token: %w", err)
+	}
 	var response struct {
 		Token       string `json:"token"`
 		AccessToken string `json:"access_token"`
 		ExpiresIn   int    `json:"expires_in"`
 	}
-	if err := json.NewDecoder(io.LimitReader(body, maxTokenBody)).Decode(&response); err != nil {
+	if err := json.Unmarshal(data, &response); err != nil {
 		return token{}, fmt.Errorf("get token: malformed answer: %w", err)
 	}
 	value := response.Token

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	digest "github.com/opencontainers/go-digest"
 
@@ -23,11 +24,11 @@ const maxListing = 8 << 20
 // the client, "owner/name". Registries may refuse to tell.
 func (c *Client) Repositories(ctx context.Context) ([]string, error) {
 	var all []string
-	err := c.pages(ctx, "list repositories", "/v2/_catalog?n=100", "registry:catalog:*", func(body io.Reader) (int, error) {
+	err := c.pages(ctx, "list repositories", "/v2/_catalog?n=100", "registry:catalog:*", func(body []byte) (int, error) {
 		var page struct {
 			Repositories []string `json:"repositories"`
 		}
-		err := json.NewDecoder(body).Decode(&page)
+		err := json.Unmarshal(body, &page)
 		all = append(all, matching(listedName(), page.Repositories)...)
 		return len(page.Repositories), err
 	})
@@ -39,11 +40,11 @@ func (c *Client) Repositories(ctx context.Context) ([]string, error) {
 // Errors: [ErrRepositoryUnknown].
 func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) {
 	var all []string
-	err := c.pages(ctx, "list tags", "/v2/"+repository+"/tags/list?n=100", pullScope(repository), func(body io.Reader) (int, error) {
+	err := c.pages(ctx, "list tags", "/v2/"+repository+"/tags/list?n=100", pullScope(repository), func(body []byte) (int, error) {
 		var page struct {
 			Tags []string `json:"tags"`
 		}
-		err := json.NewDecoder(body).Decode(&page)
+		err := json.Unmarshal(body, &page)
 		all = append(all, matching(tagPattern(), page.Tags)...)
 		return len(page.Tags), err
 	})
@@ -69,7 +70,7 @@ func (c *Client) Manifest(ctx context.Context, repository, reference string) (im
 		return image.Manifest{}, err
 	}
 	defer drain(resp)
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
+	data, err := readWithin(resp.Body, maxManifest+1, patience(maxManifest))
 	if err != nil {
 		return image.Manifest{}, fmt.Errorf("get manifest: %w", err)
 	}
@@ -121,7 +122,7 @@ func (c *Client) Config(ctx context.Context, repository string, d digest.Digest)
 		return nil, err
 	}
 	defer drain(resp)
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxConfig))
+	data, err := readWithin(resp.Body, maxConfig, patience(maxConfig))
 	if err == nil && digest.FromBytes(data) != d {
 		err = ErrDigestMismatch
 	}
@@ -260,16 +261,22 @@ func browsingKind(e *Error, path string) error {
 // 100 names where nobody asks for more.
 const maxPages = 1000
 
-// pages reads a list page by page, as the Link header leads on. Gitea links to
+// pages reads a list page by page, as the Link header leads on, all of which
+// have the time of the largest. Gitea links to
 // a next page even from the last one, so that an empty page is the end too.
-func (c *Client) pages(ctx context.Context, op, path, scope string, read func(io.Reader) (int, error)) error {
+func (c *Client) pages(ctx context.Context, op, path, scope string, read func(page []byte) (int, error)) error {
+	end := time.Now().Add(patience(maxListing))
 	for range maxPages {
 		resp, err := c.browse(ctx, op, http.MethodGet, path, scope)
 		if err != nil {
 			return err
 		}
-		n, err := read(io.LimitReader(resp.Body, maxListing))
+		page, err := readWithin(resp.Body, maxListing, time.Until(end))
 		drain(resp)
+		if err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+		n, err := read(page)
 		if err != nil {
 			return fmt.Errorf("%s: malformed answer: %w", op, err)
 		}

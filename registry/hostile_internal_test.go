@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -151,7 +152,7 @@ func FuzzToken(f *testing.F) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	a := &authorizer{now: func() time.Time { return now }}
 	f.Fuzz(func(t *testing.T, body string) {
-		got, err := a.read(strings.NewReader(body))
+		got, err := a.read(io.NopCloser(strings.NewReader(body)))
 		if err != nil {
 			return
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -152,7 +151,7 @@ func (p *push) getManifest(ctx context.Context, d digest.Digest) (image.Manifest
 	if resp.StatusCode != http.StatusOK {
 		return image.Manifest{}, responseError("get manifest", req, resp)
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
+	data, err := readWithin(resp.Body, maxManifest+1, patience(maxManifest))
 	if err != nil {
 		return image.Manifest{}, fmt.Errorf("get manifest: %w", err)
 	}

@@ -3,11 +3,13 @@ package registry
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -59,10 +61,30 @@ const briefTime = 5 * time.Second
 
 // readBriefly reads what arrives soon of a body, at most n bytes.
 func readBriefly(body io.ReadCloser, n int64) []byte {
-	timer := time.AfterFunc(briefTime, func() { _ = body.Close() })
-	defer timer.Stop()
-	content, _ := io.ReadAll(io.LimitReader(body, n)) // what did arrive is all the better
+	content, _ := readWithin(body, n, briefTime) // what did arrive is all the better
 	return content
+}
+
+// patience is how long an answer of at most n bytes may take. Who sends a byte
+// now and then, for ever, never stalls.
+func patience(n int64) time.Duration {
+	const leastRate = 32 << 10 // bytes a second
+	return 30*time.Second + time.Duration(n/leastRate)*time.Second
+}
+
+// readWithin reads a body of at most n bytes that has to end within limit.
+func readWithin(body io.ReadCloser, n int64, limit time.Duration) ([]byte, error) {
+	var late atomic.Bool
+	timer := time.AfterFunc(limit, func() {
+		late.Store(true)
+		_ = body.Close()
+	})
+	defer timer.Stop()
+	content, err := io.ReadAll(io.LimitReader(body, n))
+	if err != nil && late.Load() {
+		err = fmt.Errorf("%w: the answer takes longer than %v", ErrStalled, limit)
+	}
+	return content, err
 }
 
 // wantsTLS reports the answer of a TLS server to a plain request: that of Go's

@@ -1,9 +1,13 @@
 package registry
 
 import (
+	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,4 +27,57 @@ func TestErrorBodyIsReadBriefly(t *testing.T) {
 			t.Errorf("got %v after %v", err, took)
 		}
 	})
+}
+
+// dripping is a server that sends a blank now and then, for ever.
+type dripping struct{ closed atomic.Bool }
+
+func (*dripping) RoundTrip(req *http.Request) (*http.Response, error) {
+	header := http.Header{"Content-Type": {"application/json"}}
+	return &http.Response{StatusCode: http.StatusOK, Header: header, Body: new(dripping), Request: req}, nil
+}
+
+func (d *dripping) Read(p []byte) (int, error) {
+	time.Sleep(time.Second) // of the test's own clock
+	if d.closed.Load() {
+		return 0, net.ErrClosed
+	}
+	return copy(p, " "), nil
+}
+
+func (d *dripping) Close() error {
+	d.closed.Store(true)
+	return nil
+}
+
+// What is small ends in a bounded time, although the connection never stalls.
+func TestDrippingAnswersEnd(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		ask  func(ctx context.Context, c *Client) error
+		most time.Duration
+	}{
+		"manifest": {func(ctx context.Context, c *Client) error { _, err := c.Manifest(ctx, "me/app", "1"); return err }, 6 * time.Minute},
+		"config":   {func(ctx context.Context, c *Client) error { _, err := c.Config(ctx, "me/app", "sha256:x"); return err }, 5 * time.Minute},
+		"tags":     {func(ctx context.Context, c *Client) error { _, err := c.Tags(ctx, "me/app"); return err }, 5 * time.Minute},
+		"token": {func(context.Context, *Client) error {
+			_, err := (&authorizer{now: time.Now}).read(new(dripping))
+			return err
+		}, tokenTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c, err := New(RegistryConfig{URL: "https://git.example.com"}, &Options{Transport: new(dripping)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				err = tc.ask(t.Context(), c)
+				if took := time.Since(start); !errors.Is(err, ErrStalled) || took > tc.most+time.Second {
+					t.Errorf("got %v after %v", err, took)
+				}
+			})
+		})
+	}
 }
