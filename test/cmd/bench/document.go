@@ -73,8 +73,8 @@ const intro = `# Performance
 What ` + "`make bench`" + ` printed, on a machine with %d cores: medians of %d rounds. The
 programs take turns, each with a new and empty Gitea over TLS on the same
 machine. Only ratios are a claim; they are taken round by round. A peer that
-takes five times as long as the quickest runs once. Memory is the peak of the
-program alone, without the daemon's. What was sent, and in how many requests, is
+takes five times as long as the quickest runs once. Processor
+and memory are the program's alone, without the daemon's. What was sent, and in how many requests, is
 counted in a run of its own. The images are parts of the Go toolchain's tree
 (%s/%s): five layers of together 235 MB; sixty of its packages, one a layer; and
 1.5 GB of it in one layer.

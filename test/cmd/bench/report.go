@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -62,6 +63,19 @@ func (r report) wall(n int) time.Duration {
 	return median(r.results[n], func(m measure) time.Duration { return m.wall })
 }
 
+func (r report) cpu(n int) time.Duration {
+	return median(r.results[n], func(m measure) time.Duration { return m.cpu })
+}
+
+func (r report) registry(n int) time.Duration {
+	return median(r.results[n], func(m measure) time.Duration { return m.registry })
+}
+
+// busy is the part of the processors' time that the push and the registry used.
+func (r report) busy() float64 {
+	return (r.cpu(0) + r.registry(0)).Seconds() / (r.wall(0).Seconds() * float64(runtime.NumCPU()))
+}
+
 func (r report) memory(n int) int64 {
 	return median(r.results[n], func(m measure) int64 { return m.peak })
 }
@@ -71,22 +85,22 @@ func (r report) section() string {
 	var b strings.Builder
 	peer, thin := r.peer(r.scenario.expect.wallOf, r.wall), r.thinnest()
 	fmt.Fprintf(&b, "### %s\n\nExpected: %s.\n\n", r.scenario.name, r.scenario.expect)
-	fmt.Fprintf(&b, "| | wall | ÷ %s | processor | memory | sent | ÷ %s | requests |\n|---|---|---|---|---|---|---|---|\n",
+	fmt.Fprintf(&b, "| | wall | ÷ %s | processor | Gitea's | memory | sent | ÷ %s | requests |\n|---|---|---|---|---|---|---|---|---|\n",
 		r.scenario.tools[peer].name, r.scenario.tools[thin].name)
 	for i, t := range r.scenario.tools {
-		cpu := fmt.Sprintf("%.2f s", median(r.results[i], func(m measure) time.Duration { return m.cpu }).Seconds())
+		cpu := fmt.Sprintf("%.2f s", r.cpu(i).Seconds())
 		memory := fmt.Sprintf("%d MiB", r.memory(i)>>20)
 		if t.daemon {
 			cpu, memory = "", "" // another process has them
 		}
-		fmt.Fprintf(&b, "| %s | %.2f s | %.2f | %s | %s | %.1f MB | %s | %d |\n",
-			t.name, r.wall(i).Seconds(), r.ratio(i, peer), cpu, memory, megabytes(r.counts[i].sent), r.sentRatio(i, thin), r.counts[i].requests)
+		fmt.Fprintf(&b, "| %s | %.2f s | %.2f | %s | %.2f s | %s | %.1f MB | %s | %d |\n",
+			t.name, r.wall(i).Seconds(), r.ratio(i, peer), cpu, r.registry(i).Seconds(), memory, megabytes(r.counts[i].sent), r.sentRatio(i, thin), r.counts[i].requests)
 	}
 	if better := r.betterWay(); better >= 0 {
 		fmt.Fprintf(&b, "\nBy itself it takes %.2f of the better of the two ways.\n", r.ratio(0, better))
 	}
 	if missed := r.missed(peer, thin); missed != "" {
-		fmt.Fprintf(&b, "\nMissed: %s. %s\n", missed, r.scenario.limit)
+		fmt.Fprintf(&b, "\nMissed: %s. %s Push and registry used %.0f %% of the processors.\n", missed, r.scenario.limit, 100*r.busy())
 	}
 	return b.String()
 }

@@ -18,13 +18,14 @@ import (
 // measure is what one run took.
 type measure struct {
 	wall, cpu time.Duration
-	peak      int64 // bytes of memory
-	sent      int64 // bytes of request bodies
+	registry  time.Duration // its processor time
+	peak      int64         // bytes of memory
+	sent      int64         // bytes of request bodies
 	requests  int
 }
 
 func (m measure) String() string {
-	return fmt.Sprintf("%.2f s, cpu %.2f s, %d MiB, %d bytes in %d requests", m.wall.Seconds(), m.cpu.Seconds(), m.peak>>20, m.sent, m.requests)
+	return fmt.Sprintf("%.2f s, cpu %.2f s and the registry's %.2f s, %d MiB, %d bytes in %d requests", m.wall.Seconds(), m.cpu.Seconds(), m.registry.Seconds(), m.peak>>20, m.sent, m.requests)
 }
 
 // target is a new registry, and what a program needs to know to push there.
@@ -94,12 +95,21 @@ func (t *target) push(ctx context.Context, tool tool, s subject, name string) (m
 	args := tool.args(s, t.host+"/"+name)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(t.env, "HOME="+t.dir, "XDG_RUNTIME_DIR="+filepath.Join(t.dir, "run"), "DOCKER_HOST="+s.host)
+	before, err := t.gitea.CPU()
+	if err != nil {
+		return measure{}, err
+	}
 	start := time.Now()
 	out, err := cmd.CombinedOutput()
 	m := measure{wall: time.Since(start)}
 	if err != nil {
 		return m, fmt.Errorf("%w: %s", err, out)
 	}
+	after, err := t.gitea.CPU()
+	if err != nil {
+		return m, err
+	}
+	m.registry = after - before
 	m.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		m.peak = usage.Maxrss << 10
