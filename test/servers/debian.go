@@ -33,6 +33,10 @@ var packages = []struct{ name, program string }{
 	{"curl", "curl"},
 	{"iproute2", "ip"}, // for engines in a network of their own
 	{"rpm", "rpm"},
+	// Shells whose completion is tried.
+	{"bash-completion", "dh_bash-completion"},
+	{"zsh", "zsh"},
+	{"fish", "fish"},
 }
 
 // systemPath returns PATH with the folders of programs for root.
