@@ -62,9 +62,9 @@ uninstall: ## remove what install installed, with the same variables
 	done
 
 .PHONY: dist
-dist: ## make archives and packages for every platform, or PLATFORMS="linux/amd64 …", in dist/
+dist: ## make archives and packages for every platform, or PLATFORMS="linux/amd64 …", in dist/; MAINTAINER
 	$(SERVERS) build nfpm cyclonedx-gomod
-	go run ./test/cmd/dist -version "$(VERSION)" $(PLATFORMS)
+	go run ./test/cmd/dist -version "$(VERSION)" $(if $(MAINTAINER),-maintainer "$(MAINTAINER)") $(PLATFORMS)
 
 .PHONY: test
 test: build servers ## run every test: units and scripts with -race, then against real servers

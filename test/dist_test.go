@@ -172,6 +172,7 @@ func checkDeb(t *testing.T, dir string) {
 	t.Helper()
 	deb := filepath.Join(dir, "docker-gitea_1.2.3_amd64.deb")
 	out := aside(t, `
+dpkg-deb -f "$1" Maintainer
 dpkg --no-triggers -i "$1"
 "$2" gitea version
 "$2" info --format '{{range .ClientInfo.Plugins}}{{.Path}} {{.Version}} {{.Err}}
@@ -185,6 +186,7 @@ if ls -d /usr/bin/docker*gitea* /usr/libexec/docker/cli-plugins/docker-gitea /us
 fi
 `, deb, program(t, "docker"))
 	for _, want := range []string{
+		"The docker-gitea authors <noreply@docker-gitea.invalid>\n",
 		"/usr/libexec/docker/cli-plugins/docker-gitea 1.2.3",
 		"docker-credential-gitea (github.com/docker-gitea/docker-gitea) 1.2.3",
 		"Usage:  docker-gitea-push",

@@ -3,7 +3,7 @@
 // materials, for Linux also a Debian and an RPM package, and the checksums of
 // all. The same commit gives the same bytes.
 //
-//	dist [-o DIR] [-version VERSION] [GOOS/GOARCH…]
+//	dist [-o DIR] [-version VERSION] [-maintainer "NAME <ADDRESS>"] [GOOS/GOARCH…]
 //	dist [-version VERSION] share DIR     write manual pages and completions alone
 //
 // build.go makes the programs and their bills, share.go manual pages and
@@ -34,6 +34,10 @@ var platforms = []string{
 	"windows/amd64", "windows/arm64",
 }
 
+// nobody is the maintainer where none is named: packages have to have one with
+// an address, and nobody has a domain below invalid (RFC 2606).
+const nobody = "The docker-gitea authors <noreply@docker-gitea.invalid>"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout)
@@ -48,6 +52,7 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	flags := flag.NewFlagSet("dist", flag.ContinueOnError)
 	out := flags.String("o", "dist", "where to write; what is there is removed")
 	version := flags.String("version", "unknown", "version of the release")
+	maintainer := flags.String("maintainer", nobody, "who answers for the Debian and RPM packages")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -55,7 +60,7 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r := &release{version: strings.TrimPrefix(*version, "v"), date: date, out: *out}
+	r := &release{version: strings.TrimPrefix(*version, "v"), maintainer: *maintainer, date: date, out: *out}
 	if flags.NArg() == 2 && flags.Arg(0) == "share" {
 		return r.share(ctx, flags.Arg(1))
 	}
@@ -86,10 +91,11 @@ func commitDate(ctx context.Context) (time.Time, error) {
 
 // release is what is being made.
 type release struct {
-	version string
-	date    time.Time
-	out     string
-	work    string // where the parts are put before they are packed
+	version    string
+	maintainer string
+	date       time.Time
+	out        string
+	work       string // where the parts are put before they are packed
 }
 
 func (r *release) make(ctx context.Context, chosen []string, w io.Writer) (err error) {

@@ -20,6 +20,7 @@ func (r *release) pack(ctx context.Context, p platform, format string) error {
 	cmd := exec.CommandContext(ctx, nfpm, "package", "--config", "test/cmd/dist/nfpm.yaml", "--packager", format, "--target", r.out)
 	cmd.Env = append(os.Environ(),
 		"VERSION="+packageVersion(r.version),
+		"MAINTAINER="+r.maintainer,
 		"ARCH="+p.goarch+p.goarm,
 		"PROGRAMS="+r.dir(p),
 		"SHARE="+r.work+"/share",
