@@ -48,6 +48,9 @@ install: $(if $(SUDO_UID),,build share) ## install for this user; as root or wit
 	@cd bin/share && find . -type f ! -path './powershell/*' | while read -r file; do \
 		install -d "$(DESTDIR)$(SHAREDIR)/$${file%/*}" && install -m 644 "$$file" "$(DESTDIR)$(SHAREDIR)/$$file" || exit 1; \
 	done
+	@case "$(PLUGINDIR)" in \
+		"$(or $(DOCKER_CONFIG),$(HOME)/.docker)"/*|/usr/lib/*|/usr/libexec/*|/usr/local/lib/*|/usr/local/libexec/*) ;; \
+		*) echo "docker does not look for plugins in $(PLUGINDIR); \`$(BINDIR)/docker-gitea setup\` links it" ;; esac
 	@case ":$$PATH:" in *":$(BINDIR):"*) ;; *) echo "$(BINDIR) is not on PATH; docker looks for docker-credential-gitea there" ;; esac
 
 .PHONY: uninstall

@@ -75,6 +75,11 @@ var remedies = []remedy{
 		"{{$host}} does not allow this to whom it takes you for. This says who that is, and what is missing:",
 		"    docker gitea check " + hookImage,
 	}},
+	// Gitea's answer for an owner that there is not is no JSON.
+	{regexp.MustCompile(`HTTP 404 response body: .*Not found\.`), []string{
+		"{{$host}} has no such owner, or none that you may see. This says more:",
+		"    docker gitea check " + hookImage,
+	}},
 	{regexp.MustCompile(`(?i)blob upload (unknown|invalid)|BLOB_UPLOAD_(UNKNOWN|INVALID)`), []string{
 		"{{$host}} lost an upload. This begins it again, and sends what is missing alone:",
 		"    PUSH",

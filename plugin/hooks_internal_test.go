@@ -39,6 +39,11 @@ func TestAdvice(t *testing.T) {
 		},
 		{"413", "git.example.com/me/app", "error parsing HTTP 413 response body: invalid character '<'", nil, "docker gitea push git.example.com/me/app"},
 		{"not allowed", "git.example.com/me/app", "unauthorized: reqPackageAccess", nil, "docker gitea check git.example.com/me/app"},
+		{
+			"no such owner", "git.example.com/me/app",
+			`error parsing HTTP 404 response body: invalid character 'N' looking for beginning of value: "Not found.\n"`, nil,
+			"docker gitea check git.example.com/me/app",
+		},
 		{"upload lost", "git.example.com/me/app", "blob upload unknown", nil, "docker gitea push git.example.com/me/app"},
 		{
 			"flags", "git.example.com/me/app", "blob upload invalid",

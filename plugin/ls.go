@@ -131,6 +131,10 @@ func (a *app) listImages(ctx context.Context, client *registry.Client, r remote,
 	case !format.isText():
 		return format.write(a.Stdout, imageList{Host: r.host, Owner: r.owner, Images: items})
 	}
+	if len(items) == 0 {
+		_, err := fmt.Fprintln(a.Stderr, "no images that you may see")
+		return err
+	}
 	rows := [][]string{{"IMAGE", "TAGS", "PUSHED", "LINKED TO"}}
 	for _, item := range items {
 		tags := ""

@@ -96,6 +96,8 @@ type setup struct {
 	dir    string
 	record setupRecord
 	dryRun bool
+	// said: there was something to do.
+	said bool
 }
 
 const setupFileName = "gitea-setup.json"
@@ -113,15 +115,22 @@ func (a *app) setup(ctx context.Context, s setupSettings) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read what was set up: %w", err)
 	}
-	if s.undo {
-		return run.undo(ctx)
+	switch {
+	case s.undo && content == nil:
+		_, _ = fmt.Fprintln(a.Stderr, "nothing to do: setup has done nothing here")
+		return nil
+	case s.undo:
+		err = run.undo(ctx)
+	default:
+		err = run.do(ctx, s, config)
+		if err == nil && !run.said {
+			_, _ = fmt.Fprintln(a.Stderr, "nothing to do: all of this is set up")
+		}
 	}
-	// What was done before a failure is kept, and can be undone.
-	err = run.do(ctx, s, config)
 	if run.dryRun {
 		return err
 	}
-	return errors.Join(err, run.save())
+	return errors.Join(err, run.save()) // what was done before a failure can be undone
 }
 
 func (s *setup) recordPath() string { return filepath.Join(s.dir, setupFileName) }
@@ -196,6 +205,7 @@ func (s *setup) home(parts ...string) string {
 
 // say prints what is done, or would be.
 func (s *setup) say(format string, args ...any) {
+	s.said = true
 	prefix := ""
 	if s.dryRun {
 		prefix = "would "
@@ -349,11 +359,7 @@ func (s *setup) runHelper(ctx context.Context, command, host string) error {
 // undo takes back what the record says, the last first. What has been changed
 // since is left, and said.
 func (s *setup) undo(ctx context.Context) error {
-	err := errors.Join(s.undoHelpers(ctx), s.undoConfig(), s.undoFiles())
-	if s.dryRun {
-		return err
-	}
-	return errors.Join(err, s.save())
+	return errors.Join(s.undoHelpers(ctx), s.undoConfig(), s.undoFiles())
 }
 
 func (s *setup) undoHelpers(ctx context.Context) error {

@@ -105,14 +105,16 @@ func testOwnPackages(t *testing.T, plugin string) {
 	image := g.Host + "/" + name + "/app"
 	one, two := layout(t, 50, 2000), layout(t, 51, 3000)
 
-	me.expect(t, 0, "", "ls", g.Host+"/"+name)
+	me.expect(t, 0, "no images that you may see\n", "ls", g.Host+"/"+name)
 	me.expect(t, 1, "no image "+name+"/app in "+g.Host, "ls", image)
 	me.expect(t, 125, "they have different owners", "push", "--link", "other/shop", one, image+":1")
 	me.expect(t, 0, image+": linked to "+name+"/shop\n", "push", "-t", "latest", "--link", "shop", one, image+":1")
 	me.expect(t, 0, image+": linked to "+name+"/shop already", "push", "--link", name+"/shop", two, image+":2")
 	me.expect(t, 0, "warning: pushed, but not linked: "+image+" is linked already, to "+name+"/shop\nhint: docker gitea unlink "+image,
 		"push", "--link", "site", two, image+":3")
-	report := decode[struct{ Status struct{ LinkedRepository string } }](t,
+	report := decode[struct {
+		Status struct{ LinkedRepository string }
+	}](t,
 		[]byte(me.expect(t, 0, `"type":"Linked","status":"True"`, "push", "-q", "--format", "json", "--link", "shop", two, image+":3")))
 	if report.Status.LinkedRepository != name+"/shop" {
 		t.Errorf("got %+v", report)

@@ -2,6 +2,7 @@ package dockerconfig
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -113,8 +114,16 @@ func (e *Edit) Restore(blank string) {
 	}
 }
 
-// Save replaces the file by what was made of it, at once.
+// Save replaces the file by what was made of it, at once. A new file is
+// indented as docker does it.
 func (e *Edit) Save() error {
+	if e.Missing {
+		var indented bytes.Buffer
+		if err := json.Indent(&indented, e.data, "", "\t"); err != nil {
+			return fmt.Errorf("write docker config: %w", err)
+		}
+		e.data = indented.Bytes()
+	}
 	if err := os.MkdirAll(filepath.Dir(e.path), 0o700); err != nil {
 		return fmt.Errorf("write docker config: %w", err)
 	}
