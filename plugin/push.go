@@ -222,6 +222,9 @@ func (p *pusher) fromDaemon(ctx context.Context) error {
 		return err
 	}
 	defer p.daemon.Close()
+	if err := p.removeLeftovers(ctx); err != nil {
+		p.plan.notices = append(p.plan.notices, fmt.Sprintf("a temporary name is left in the daemon: %v", err))
+	}
 	if p.plan.general.allTags {
 		return p.allTags(ctx)
 	}

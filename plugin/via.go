@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	digest "github.com/opencontainers/go-digest"
@@ -123,10 +124,7 @@ func (p *pusher) quicker(ctx context.Context, info daemon.Info, found daemon.Ima
 
 // pushAs has the daemon push an image under a name that exists only meanwhile.
 func (p *pusher) pushAs(ctx context.Context, id, platform string, to registry.Loopback) (err error) {
-	if err := p.removeLeftovers(ctx); err != nil {
-		return err
-	}
-	host, _ := registry.IsLoopback(to.Repository + ":" + to.Tag)
+	host, _, _ := strings.Cut(to.Repository, "/")
 	if err := p.daemon.Tag(ctx, id, to.Repository, to.Tag); err != nil {
 		return err
 	}
@@ -143,26 +141,39 @@ func (p *pusher) pushAs(ctx context.Context, id, platform string, to registry.Lo
 	return err
 }
 
-// removeLeftovers takes away the temporary names of pushes that were killed:
-// nobody listens any more at the port that they name.
+// abandoned is how long ago a name was given that nobody can need any more.
+const abandoned = 24 * time.Hour
+
+// removeLeftovers takes away the temporary names of pushes that were killed.
 func (p *pusher) removeLeftovers(ctx context.Context) error {
 	names, err := p.daemon.Matching(ctx, "127.0.0.1:*/*")
 	if err != nil {
 		return err
 	}
-	var dialer net.Dialer
 	for _, name := range names {
-		address, ours := registry.IsLoopback(name)
-		if !ours {
-			continue
-		}
-		if conn, err := dialer.DialContext(ctx, "tcp", address); err == nil {
-			_ = conn.Close() // it was only a question
-			continue
-		}
-		if err := p.daemon.Untag(ctx, name); err != nil {
-			return err
+		if left, ours := registry.ParseLeftover(name); ours {
+			err = errors.Join(err, p.removeLeftover(ctx, name, left))
 		}
 	}
-	return nil
+	return err
+}
+
+// removeLeftover removes a name if the push that gave it is no more: its port
+// is free, and is kept so meanwhile, so that no push with the same name begins;
+// or, whoever has the port by now, it was long ago.
+func (p *pusher) removeLeftover(ctx context.Context, name string, left registry.Leftover) error {
+	if left.Here {
+		var config net.ListenConfig
+		if l, err := config.Listen(ctx, "tcp4", left.Address); err == nil {
+			return errors.Join(p.daemon.Untag(ctx, name), l.Close())
+		}
+	}
+	found, err := p.daemon.Image(ctx, name)
+	if _, gone := errors.AsType[*daemon.NotFoundError](err); gone {
+		return nil // its push has ended
+	}
+	if err != nil || time.Since(found.Metadata.LastTagTime) < abandoned {
+		return err
+	}
+	return p.daemon.Untag(ctx, name)
 }

@@ -109,8 +109,8 @@ type loopbackEntry struct {
 func (c *Cache) loopback() (loopbackEntry, bool) {
 	var e loopbackEntry
 	found := c.read(&e, "hosts", "loopback")
-	_, valid := IsLoopback(e.Address + "/" + e.Repository + ":" + LoopbackTag)
-	return e, found && valid
+	left, valid := ParseLeftover(e.Address + "/" + e.Repository + ":" + LoopbackTag)
+	return e, found && valid && left.Here
 }
 
 func (c *Cache) keepLoopback(e loopbackEntry) error { return c.write(e, "hosts", "loopback") }

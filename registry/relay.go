@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,38 +22,6 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
-
-// Loopback is a registry of this machine that lives as long as one push. What
-// it is given goes on to the push's real destination.
-type Loopback struct {
-	// Repository is where to push to: "127.0.0.1:41234/docker-gitea-5f…".
-	// Daemons talk to such addresses without TLS.
-	Repository string
-	// Tag is the one to push.
-	Tag string
-	// Username and Password are this push's own; nobody else knows them.
-	Username, Password string
-	// Reached reports whether somebody with the password has called by now.
-	Reached func() bool
-}
-
-// LoopbackTag is the tag of every [Loopback]; with its repository it is a name
-// that nobody else gives to an image.
-const LoopbackTag = "push"
-
-// loopbackPrefix begins the last part of a [Loopback]'s repository.
-const loopbackPrefix = "docker-gitea-"
-
-// IsLoopback reports whether an image's name is that of a [Loopback]: such a
-// name is left behind when a push is killed. address is the host and port that
-// the push listened on.
-func IsLoopback(name string) (address string, ok bool) {
-	address, rest, _ := strings.Cut(name, "/")
-	repository, tag, _ := strings.Cut(rest, ":")
-	host, _, err := net.SplitHostPort(address)
-	id, named := strings.CutPrefix(repository, loopbackPrefix)
-	return address, err == nil && host == "127.0.0.1" && named && len(id) == 32 && tag == LoopbackTag
-}
 
 // relay is the registry behind a [Loopback]. It answers what a daemon asks
 // while it pushes (distribution-spec, "push"; the daemons' own ways are those
@@ -157,32 +124,6 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	clear(p.sent)
 	p.blobs = nil
 	return root, false, nil
-}
-
-// listen opens the port of the last time, under the name of the last time,
-// since a daemon remembers by them what it has sent; or any port.
-func (p *push) listen(ctx context.Context) (net.Listener, string, error) {
-	cache := p.client.opts.Cache
-	entry, found := cache.loopback()
-	var config net.ListenConfig
-	if found {
-		if l, err := config.Listen(ctx, "tcp4", entry.Address); err == nil {
-			return l, entry.Repository, nil
-		}
-	}
-	l, err := config.Listen(ctx, "tcp4", "127.0.0.1:0")
-	if err != nil {
-		return nil, "", err
-	}
-	id := make([]byte, 16)
-	_, _ = rand.Read(id) // never fails
-	repository := loopbackPrefix + hex.EncodeToString(id)
-	if !found {
-		if err := cache.keepLoopback(loopbackEntry{Address: l.Addr().String(), Repository: repository}); err != nil {
-			p.debug(ctx, "remember the loopback port", err)
-		}
-	}
-	return l, repository, nil
 }
 
 // rememberRelayed keeps what the daemon made of the layers, for the next push

@@ -171,7 +171,7 @@ func TestRelay(t *testing.T) {
 	if len(repositories) != 3 || repositories[0] != repositories[1] {
 		t.Errorf("the loopback registries were %v", repositories)
 	}
-	if _, ours := registry.IsLoopback(repositories[0] + ":" + registry.LoopbackTag); !ours {
+	if left, ours := registry.ParseLeftover(repositories[0] + ":" + registry.LoopbackTag); !ours || !left.Here {
 		t.Errorf("%s is not recognised", repositories[0])
 	}
 }
@@ -289,7 +289,7 @@ func TestRelayFailures(t *testing.T) {
 	}
 }
 
-func TestIsLoopback(t *testing.T) {
+func TestParseLeftover(t *testing.T) {
 	id := strings.Repeat("a", 32)
 	for name, want := range map[string]bool{
 		"127.0.0.1:4000/docker-gitea-" + id + ":push":   true,
@@ -299,8 +299,8 @@ func TestIsLoopback(t *testing.T) {
 		"example.com:4000/docker-gitea-" + id + ":push": false,
 		"docker-gitea-" + id + ":push":                  false,
 	} {
-		if _, got := registry.IsLoopback(name); got != want {
-			t.Errorf("%s: got %t", name, got)
+		if left, got := registry.ParseLeftover(name); got != want || left.Here {
+			t.Errorf("%s: got %+v, %t", name, left, got)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	digest "github.com/opencontainers/go-digest"
@@ -167,7 +168,7 @@ func pushByDaemon(ctx context.Context, d *daemon.Client, id string, to client.Lo
 	if err := d.Tag(ctx, id, to.Repository, to.Tag); err != nil {
 		return err
 	}
-	host, _ := client.IsLoopback(to.Repository + ":" + to.Tag)
+	host, _, _ := strings.Cut(to.Repository, "/")
 	err := d.Push(ctx, to.Repository, to.Tag, "", daemon.Auth{Username: to.Username, Password: to.Password, Server: host})
 	return errors.Join(err, d.Untag(context.WithoutCancel(ctx), to.Repository+":"+to.Tag))
 }

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
@@ -39,9 +41,6 @@ func TestPushViaTheDaemon(t *testing.T) {
 				return out
 			}
 			servers.Need(t, e.Build(t.Context(), tag, dir))
-			// The name that a killed push leaves behind; nobody listens at port 1.
-			_, err = e.Run(t.Context(), "tag", tag, "127.0.0.1:1/docker-gitea-0123456789abcdef0123456789abcdef:push")
-			servers.Need(t, err)
 			t.Log(push())
 			if out := push(); !strings.Contains(out, "already exists") {
 				t.Errorf("pushed again: %s", out)
@@ -170,6 +169,58 @@ func TestDaemonInAnotherNetwork(t *testing.T) {
 			names, err := e.Run(t.Context(), "images", "--all", "--digests")
 			servers.Need(t, err)
 			if strings.Contains(names, "docker-gitea-") {
+				t.Errorf("left behind: %s", names)
+			}
+		})
+	}
+}
+
+// TestKilledPush kills a push while the daemon sends a layer. The next push,
+// whatever it pushes and however, removes the name that is left; while the
+// first one lived it did not.
+func TestKilledPush(t *testing.T) {
+	plugin := filepath.Join(pluginDir(t), "docker-gitea")
+	for _, store := range []servers.Store{servers.Classic, servers.Containerd} {
+		t.Run(string(store), func(t *testing.T) {
+			e, g := engine(t, store), gitea(t)
+			cutter := startCutter(t, g.Host)
+			_, port, err := net.SplitHostPort(cutter.host)
+			servers.Need(t, err)
+			name := newUser(t, g)
+			token, err := g.CreateToken(t.Context(), name, "write:package")
+			servers.Need(t, err)
+			large, small := name+"/large:1", name+"/small:1"
+			servers.Need(t, e.Build(t.Context(), large, buildContext(t, 45, 20<<20)))
+			servers.Need(t, e.Build(t.Context(), small, buildContext(t, 46, 1000)))
+			push := func(host, tag, way string) *exec.Cmd {
+				cmd := exec.CommandContext(t.Context(), plugin, "gitea", "push", "--via", way, tag, host+"/"+tag)
+				cmd.Env = append(e.Env(), "HOME="+t.TempDir(), "DOCKER_GITEA_HOST="+host, "DOCKER_GITEA_TOKEN="+token, "DOCKER_GITEA_CA_FILE="+g.CAFile)
+				return cmd
+			}
+			left := func() string {
+				if out, err := push(g.Host, small, "export").CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+				names, err := e.Run(t.Context(), "images", "--format", "{{.Repository}}", "127.0.0.1:*/*")
+				servers.Need(t, err)
+				return names
+			}
+			cutter.arm(8<<20, faultStall)
+			first := push("localhost:"+port, large, "daemon")
+			servers.Need(t, first.Start())
+			for cut := false; !cut; _, cut = cutter.count() {
+				select {
+				case <-time.After(5 * time.Millisecond):
+				case <-t.Context().Done():
+					t.Fatal("the push never reached the cut")
+				}
+			}
+			if left() == "" {
+				t.Error("the name of a push that goes on was removed")
+			}
+			servers.Need(t, first.Process.Kill())
+			_ = first.Wait() // it was killed
+			if names := left(); names != "" {
 				t.Errorf("left behind: %s", names)
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/agnivade/levenshtein"
 	"github.com/distribution/reference"
@@ -33,6 +34,10 @@ type Image struct {
 	RootFS struct {
 		Layers []string `json:"Layers"`
 	} `json:"RootFS"`
+	// Metadata has when it last got a name; a list of images leaves it out.
+	Metadata struct {
+		LastTagTime time.Time `json:"LastTagTime"`
+	} `json:"Metadata"`
 
 	// Export is what to ask [Client.Save] for to get this image and no other.
 	Export string `json:"-"`

@@ -128,9 +128,13 @@ func (c *Client) Tag(ctx context.Context, image, repository, tag string) error {
 	return resp.Body.Close()
 }
 
-// Untag takes a name from an image that has others.
+// Untag takes a name from an image that has others. That somebody else did so
+// is no error.
 func (c *Client) Untag(ctx context.Context, name string) error {
 	resp, err := c.do(ctx, "untag image", http.MethodDelete, "/images/"+name, url.Values{"noprune": {"1"}}, nil)
+	if answer, ok := errors.AsType[*Error](err); ok && answer.Status == http.StatusNotFound {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

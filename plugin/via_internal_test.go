@@ -1,0 +1,106 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/plugin/daemon"
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+)
+
+// Of the names that pushes give, those are left alone whose push may go on.
+func TestRemoveLeftovers(t *testing.T) {
+	ended := endedPush(t)
+	_, repository, _ := strings.Cut(ended, "/")
+	busy, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	elsewhere := "/docker-gitea-" + strings.Repeat("0", 32) + ":push"
+	fresh, old := time.Now(), time.Now().Add(-2*abandoned)
+	tagged := map[string]time.Time{
+		ended + ":push": fresh, // its port is free
+		busy.Addr().String() + "/" + repository + ":push": fresh,
+		"127.0.0.1:2" + elsewhere:                         fresh,
+		"127.0.0.1:3" + elsewhere:                         old,
+		"127.0.0.1:4/somebody/else:push":                  old,
+	}
+	want := map[string]bool{ended + ":push": true, "127.0.0.1:3" + elsewhere: true}
+	p := &pusher{daemon: connectTo(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		_, path, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/"), "/images/")
+		name := strings.TrimSuffix(path, "/json")
+		switch {
+		case req.URL.Path == "/_ping":
+			w.Header().Set("Api-Version", "1.41")
+		case path == "json":
+			image := daemon.Image{ID: "sha256:1"}
+			for name := range tagged {
+				image.RepoTags = append(image.RepoTags, name)
+			}
+			_ = json.NewEncoder(w).Encode([]daemon.Image{image})
+		case req.Method == http.MethodDelete:
+			if !want[path] {
+				t.Errorf("removed %s", path)
+			}
+			delete(want, path)
+		default:
+			image := daemon.Image{ID: "sha256:1"}
+			image.Metadata.LastTagTime = tagged[name]
+			_ = json.NewEncoder(w).Encode(image)
+		}
+	}))}
+	if err := p.removeLeftovers(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if len(want) > 0 {
+		t.Errorf("did not remove %v", want)
+	}
+}
+
+// endedPush is the repository that a push listened as.
+func endedPush(t *testing.T) string {
+	t.Helper()
+	srv := registrytest.Start(t, registrytest.Config{})
+	c, err := registry.New(registry.RegistryConfig{URL: srv.URL, Auth: registry.AuthConfig{Token: registrytest.Token}, CAFiles: []string{srv.CAFile}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var repository string
+	err = c.Push(t.Context(), "alice/app:1", registry.PushOptions{Via: func(_ context.Context, to registry.Loopback) error {
+		repository = to.Repository
+		return errors.New("not now")
+	}})
+	if !errors.Is(err, registry.ErrNoSource) {
+		t.Fatal(err)
+	}
+	return repository
+}
+
+// connectTo starts a daemon.
+func connectTo(t *testing.T, h http.Handler) *daemon.Client {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "docker.sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: h}}
+	server.Start()
+	t.Cleanup(server.Close)
+	client, err := daemon.Connect(t.Context(), daemon.Endpoint{Host: "unix://" + socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}

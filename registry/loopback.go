@@ -1,0 +1,96 @@
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"net"
+	"os"
+	"strings"
+	"sync"
+)
+
+// Loopback is a registry of this machine that lives as long as one push. What
+// it is given goes on to the push's real destination.
+type Loopback struct {
+	// Repository is where to push to: "127.0.0.1:41234/docker-gitea-5f…".
+	// Daemons talk to such addresses without TLS.
+	Repository string
+	// Tag is the one to push.
+	Tag string
+	// Username and Password are this push's own; nobody else knows them.
+	Username, Password string
+	// Reached reports whether somebody with the password has called by now.
+	Reached func() bool
+}
+
+// LoopbackTag is the tag of every [Loopback]; with its repository it is a name
+// that nobody else gives to an image.
+const LoopbackTag = "push"
+
+// The last part of a [Loopback]'s repository is loopbackPrefix, 8 digits for
+// the network that the port is in, and 24 that nobody guesses.
+const (
+	loopbackPrefix = "docker-gitea-"
+	networkDigits  = 8
+	loopbackDigits = 32
+)
+
+// Leftover is the name of a [Loopback] that an image has: of a push that goes
+// on, or of one that was killed.
+type Leftover struct {
+	// Address is the host and port that the push listens on, or did.
+	Address string
+	// Here says that the address is one of this process's network, so that
+	// whoever can listen there knows that the push is no more. Several networks
+	// may use one daemon, as containers with its socket do.
+	Here bool
+}
+
+// ParseLeftover tells whether an image's name is that of a [Loopback].
+func ParseLeftover(name string) (Leftover, bool) {
+	address, rest, _ := strings.Cut(name, "/")
+	repository, tag, _ := strings.Cut(rest, ":")
+	host, _, err := net.SplitHostPort(address)
+	id, named := strings.CutPrefix(repository, loopbackPrefix)
+	if err != nil || host != "127.0.0.1" || !named || len(id) != loopbackDigits || tag != LoopbackTag {
+		return Leftover{}, false
+	}
+	return Leftover{Address: address, Here: id[:networkDigits] == network()}, true
+}
+
+// network stands for the network that 127.0.0.1 is in: that of a machine, or of
+// a container.
+var network = sync.OnceValue(func() string {
+	host, _ := os.Hostname()
+	namespace, _ := os.Readlink("/proc/self/ns/net") // other systems have one network
+	sum := sha256.Sum256([]byte(host + " " + namespace))
+	return hex.EncodeToString(sum[:])[:networkDigits]
+})
+
+// listen opens the port of the last time, under the name of the last time,
+// since a daemon remembers by them what it has sent; or any port.
+func (p *push) listen(ctx context.Context) (net.Listener, string, error) {
+	cache := p.client.opts.Cache
+	entry, found := cache.loopback()
+	var config net.ListenConfig
+	if found {
+		if l, err := config.Listen(ctx, "tcp4", entry.Address); err == nil {
+			return l, entry.Repository, nil
+		}
+	}
+	l, err := config.Listen(ctx, "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, "", err
+	}
+	id := make([]byte, (loopbackDigits-networkDigits)/2)
+	_, _ = rand.Read(id) // never fails
+	repository := loopbackPrefix + network() + hex.EncodeToString(id)
+	if !found {
+		if err := cache.keepLoopback(loopbackEntry{Address: l.Addr().String(), Repository: repository}); err != nil {
+			p.debug(ctx, "remember the loopback port", err)
+		}
+	}
+	return l, repository, nil
+}
