@@ -192,7 +192,7 @@ func (p *push) upload(ctx context.Context, blob *image.Blob, c content, known di
 		u = u.resume(e.Location, e.Offset)
 	}
 	u, err := drive(ctx, u, t.attempt, p.client.opts.Backoff, t.retrying)
-	p.learn(ctx, u)
+	p.learn(ctx, u, t.server)
 	if u.step == stepDone && !u.present {
 		u.location = "" // the session has become the blob
 	}
@@ -251,8 +251,9 @@ func (p *push) ways() ways {
 	return ways{chunk: cmp.Or(p.opts.ChunkSize, p.client.chunk), noSingle: p.client.noSingle, gitea: p.stack.auth.gitea()}
 }
 
-// learn keeps what an upload found out, for the next ones.
-func (p *push) learn(ctx context.Context, u upload) {
+// learn keeps what an upload found out, for the next ones. server is what the
+// answers to it said to come from.
+func (p *push) learn(ctx context.Context, u upload, server string) {
 	p.client.mu.Lock()
 	p.client.noSingle = p.client.noSingle || u.noSingle
 	found := u.step == stepDone && u.limited && u.chunk != p.client.chunk
@@ -261,6 +262,9 @@ func (p *push) learn(ctx context.Context, u upload) {
 	}
 	p.client.mu.Unlock()
 	if found {
+		if u.refusal == nil && server != "" { // it closes the connection, and does not say why
+			u.refusal = &Error{URL: p.address("blobs/uploads", ""), Status: http.StatusRequestEntityTooLarge, Server: server, Proxy: true, kind: ErrTooLarge}
+		}
 		d := Diagnose(u.refusal)
 		if d.Cause == "" {
 			d = Diagnosis{"something in front of the registry ends large requests", "look for its limit on request bodies, and its timeouts"}
@@ -278,6 +282,7 @@ type transfer struct {
 	blob    *image.Blob
 	content content
 	session *session
+	server  string // as the last answer that told has it
 }
 
 func (t *transfer) retrying(u upload, wait time.Duration) {
@@ -476,6 +481,7 @@ func (t *transfer) perform(u upload, req *http.Request) outcome {
 		return o
 	}
 	defer drain(resp)
+	t.server = cmp.Or(clean(resp.Header.Get("Server")), t.server)
 	o.status = resp.StatusCode
 	o.held = heldBytes(resp.Header.Get("Range"))
 	o.minChunk, _ = strconv.ParseInt(resp.Header.Get("OCI-Chunk-Min-Length"), 10, 64) // absent is zero

@@ -617,3 +617,79 @@ func TestLocksLessenParallelUploads(t *testing.T) {
 		t.Errorf("after %d locks, %d layers were under way side by side, want 1", failures, most)
 	}
 }
+
+// closing is a way to a registry on which something takes a part of a large
+// body, and then closes without a word.
+type closing struct {
+	http.RoundTripper
+
+	after  int64
+	server string // in the header of the other answers
+}
+
+func (c closing) RoundTrip(req *http.Request) (*http.Response, error) {
+	if c.after > 0 && req.ContentLength > c.after {
+		_, err := io.CopyN(io.Discard, req.Body, c.after)
+		return nil, errors.Join(err, req.Body.Close(), io.ErrUnexpectedEOF)
+	}
+	resp, err := c.RoundTripper.RoundTrip(req)
+	if err == nil && c.server != "" {
+		resp.Header.Set("Server", c.server)
+	}
+	return resp, err
+}
+
+// What limits the body of a request is found out, worked around, named with its
+// directive, and remembered, whether it answers 413 or only closes.
+func TestLimitOnBodiesIsFoundAndNamed(t *testing.T) {
+	t.Parallel()
+	const limit = 3 << 20
+	for name, tc := range map[string]struct {
+		proxy *registrytest.Proxy
+		way   closing
+		want  string
+	}{
+		"413 from nginx":          {&registrytest.Proxy{MaxBody: limit}, closing{}, "client_max_body_size"},
+		"413 from Caddy":          {&registrytest.Proxy{MaxBody: limit, Server: "Caddy"}, closing{}, "max_size of request_body"},
+		"nginx closes":            {nil, closing{after: limit, server: "nginx/1.22.1"}, "client_max_body_size"},
+		"nobody knows who closes": {nil, closing{after: limit}, "something in front of the registry ends large requests"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv, cache := registrytest.Start(t, registrytest.Config{Proxy: tc.proxy}), registry.NewCache(t.TempDir())
+			push := func(seed byte) (notes string, sent int64) {
+				t.Helper()
+				transport, err := registry.NewTransport(srv.Config(), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer transport.CloseIdleConnections()
+				tc.way.RoundTripper = transport
+				c, err := registry.New(srv.Config(), &registry.Options{
+					Transport: tc.way, Cache: cache, Backoff: func(int) time.Duration { return 0 },
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				source, err := image.Open(writeLayout(t, noise(t, seed, 7<<20)), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer source.Close()
+				var result registry.Result
+				opts := registry.PushOptions{Source: source, Result: &result, Progress: func(e registry.Event) { notes += e.Note }}
+				if err := c.Push(t.Context(), "alice/app:1", opts); err != nil {
+					t.Fatal(err)
+				}
+				return notes, result.BytesSent
+			}
+			if notes, _ := push(9); !strings.Contains(notes, tc.want) || !strings.Contains(notes, "sending parts of at most 2 MiB") {
+				t.Errorf("got %q, want %q", notes, tc.want)
+			}
+			// The next process knows it: nothing is sent in vain.
+			if _, sent := push(10); sent > 7<<20+10_000 {
+				t.Errorf("the second push sent %d bytes", sent)
+			}
+		})
+	}
+}
