@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -132,18 +132,6 @@ func (c *Client) Config(ctx context.Context, repository string, d digest.Digest)
 	return data, nil
 }
 
-// Blob opens a blob of a repository; the caller closes it, and compares what it
-// reads with the digest.
-//
-// Errors: [ErrBlobUnknown].
-func (c *Client) Blob(ctx context.Context, repository string, d digest.Digest) (io.ReadCloser, error) {
-	resp, err := c.browse(ctx, "get blob", http.MethodGet, "/v2/"+repository+"/blobs/"+d.String(), pullScope(repository))
-	if err != nil {
-		return nil, err
-	}
-	return resp.Body, nil
-}
-
 // Ask sends a request to another API of the registry's server, such as Gitea's
 // own, with the client's credential. path is the escaped path, with its query.
 // The caller closes the body of the answer, whatever its status. Redirects to
@@ -215,6 +203,11 @@ func pullScope(repository string) string { return "repository:" + repository + "
 // browse sends a request without a body. The caller closes the body of a
 // successful answer; any other is an [*Error].
 func (c *Client) browse(ctx context.Context, op, method, path, scope string) (*http.Response, error) {
+	return c.browseWith(ctx, op, method, path, scope, nil)
+}
+
+// browseWith is browse with headers.
+func (c *Client) browseWith(ctx context.Context, op, method, path, scope string, header http.Header) (*http.Response, error) {
 	s, err := c.stack(ctx, false, c.authConfig())
 	if err != nil {
 		return nil, err
@@ -224,6 +217,7 @@ func (c *Client) browse(ctx context.Context, op, method, path, scope string) (*h
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(req.Header, header)
 	if strings.Contains(path, "/manifests/") {
 		acceptManifests(req)
 	}
