@@ -113,7 +113,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 						{"trust", srv.Host, "--fingerprint", strings.Repeat("0", 64)},
 					}
 					again := fault == "cut" || fault == "server error" // which is waited for
-					if g.name == "password" && !again { // the way to a credential is the same for all commands
+					if g.name == "password" && !again {                // the way to a credential is the same for all commands
 						commands = append(commands, [][]string{
 							{"push", "--retries", "-1", "--format", "json", "--metadata-file", filepath.Join(home, "metadata.json"), archive, srv.Host + "/alice/app:2"},
 							{"push", "--retries", "-1", "--format", "yaml", "--progress", "json", "--link", "app", archive, srv.Host + "/alice/app:3"},
