@@ -61,8 +61,9 @@ func (c *consoleWriter) GetTermSize() (width, height int, err error) {
 }
 
 // Flush draws over the lines that were live until now. The last lines that it
-// writes are live from now on, as many of them as the window has room for: the
-// cursor does not get at what has scrolled out of it.
+// writes are live from now on, as many of them as the window has room for below
+// its first line: the cursor does not get at what has scrolled out of it, and
+// tmux keeps what is erased from the first line on.
 func (c *consoleWriter) Flush(lines int) error {
 	width, height := c.size()
 	var rows int
@@ -71,7 +72,7 @@ func (c *consoleWriter) Flush(lines int) error {
 	}
 	all := slices.Collect(strings.Lines(c.String()))
 	first := max(len(all)-lines, 0) // of the live ones
-	all = slices.Delete(all, first, max(first, len(all)-max(height-1, 1)))
+	all = slices.Delete(all, first, max(first, len(all)-max(height-2, 1)))
 	c.live = nil
 	for _, line := range all[first:] {
 		c.live = append(c.live, runewidth.StringWidth(stripansi.Strip(strings.TrimSuffix(line, "\n"))))

@@ -359,14 +359,14 @@ func TestConsoleKeepsWhatIsFinished(t *testing.T) {
 	if err := c.Flush(5); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := out.String(), "1\n2\n3\n4\n5\n6\n7\n8\nlive 3\nlive 4\nlive 5\n"; got != want {
+	if got, want := out.String(), "1\n2\n3\n4\n5\n6\n7\n8\nlive 4\nlive 5\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	out.Reset()
 	if err := c.Flush(0); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := out.String(), "\r\x1b[3A\x1b[J"; got != want {
+	if got, want := out.String(), "\r\x1b[2A\x1b[J"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if _, height, err := c.GetTermSize(); err != nil || height < 1000 {
