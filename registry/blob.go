@@ -68,7 +68,7 @@ func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, open func() (i
 
 // sendThrough is sendSpooled with a spool of its own, which it closes.
 func (p *push) sendThrough(ctx context.Context, s *spool, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
-	s.rawSize = blob.Size
+	s.expect(blob.Size)
 	var c content = s
 	if blob.Digest != "" && !blob.Compress {
 		s.hash = nil // its reader compares the digest

@@ -423,13 +423,16 @@ func (r *relay) isLost(d digest.Digest) bool {
 
 // spool is what a blob passes through. A copy of it is kept only after one was
 // needed.
-func (r *relay) spool() *spool {
+func (r *relay) spool(blob *image.Blob) *spool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.keep {
 		return newSpool(spoolMemory)
 	}
-	return newPassing()
+	if blob.Digest == "" {
+		return newPassing(-1)
+	}
+	return newPassing(blob.Size)
 }
 
 // passOn sends the body of a request to the real registry as a blob, reading
@@ -441,7 +444,7 @@ func (r *relay) passOn(req *http.Request, blob *image.Blob) (image.Sent, error) 
 	}
 	defer r.push.gate.release()
 	open := func() (io.ReadCloser, error) { return io.NopCloser(req.Body), nil }
-	s := r.spool()
+	s := r.spool(blob)
 	// Otherwise the registry alone compares, as with the daemon's own push:
 	// here it would cost a quarter of the processor time.
 	if blob.Digest != "" && !s.passing {

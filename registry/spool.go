@@ -50,11 +50,29 @@ func newSpool(limit int64) *spool {
 	return s
 }
 
-// newPassing makes a spool that is passing.
-func newPassing() *spool {
-	s := newSpool(spoolMemory + awaitStep)
+// passingMemory is how much a passing spool has of a long blob whose size is
+// known. It only has to keep reader and writer apart: on most failures all that
+// was sent is needed again.
+const passingMemory = 512 << 10
+
+// newPassing makes a spool that is passing, for size bytes; -1 is unknown.
+func newPassing(size int64) *spool {
+	limit := int64(spoolMemory + awaitStep)
+	switch {
+	case size > spoolMemory:
+		limit = passingMemory
+	case size >= 0:
+		limit = max(size, 1)
+	}
+	s := newSpool(limit)
 	s.passing = true
 	return s
+}
+
+// expect prepares for size raw bytes; 0 is unknown.
+func (s *spool) expect(size int64) {
+	s.rawSize = size
+	s.mem = make([]byte, 0, min(size, s.limit))
 }
 
 // Write appends p.
