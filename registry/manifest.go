@@ -48,33 +48,93 @@ func (p *push) putTags(ctx context.Context, root image.Manifest, tags []string) 
 	return nil
 }
 
-// putManifest sends a manifest. Blobs that the registry no longer has, because
-// its cleaning was quicker or a mount was of a package that has gone since, are
-// sent again, and the manifest once more.
-func (p *push) putManifest(ctx context.Context, m image.Manifest, reference string) error {
-	err := p.putOnce(ctx, m, reference)
-	if errors.Is(err, ErrDigestMismatch) {
-		// Once, a body may have been mangled on the way; and distribution gives
-		// this answer while it writes the same manifest for another push.
-		p.retries.Add(1)
-		if err := pause(ctx, p.client.opts.Backoff(1)); err != nil {
-			return err
-		}
-		err = p.putOnce(ctx, m, reference)
-	}
+// manifestStep is what the sending of a manifest does next.
+type manifestStep int
+
+const (
+	// manifestPut sends it.
+	manifestPut manifestStep = iota
+	// manifestRepair sends blobs again that the registry no longer has.
+	manifestRepair
+	manifestDone
+	manifestFailed
+)
+
+// delivery is the state of a manifest on its way into the registry: a value
+// like [upload]. What is wrong with the connection or the server is none of its
+// business, the retrier's is.
+type delivery struct {
+	step manifestStep
+	// index: it names manifests, which are there by now, and no blobs.
+	index bool
+	// repaired: its blobs were sent again.
+	repaired bool
+	// mismatches counts the answers that it is not what it should be; more than
+	// retries end the delivery.
+	mismatches, retries int
+	// err is the last failure.
+	err error
+}
+
+// next decides what follows the outcome of d.step.
+func (d delivery) next(err error) delivery {
+	d.err = err
 	switch {
-	case !errors.Is(err, ErrBlobUnknown):
-		return err
-	case isIndex(m.Descriptor.MediaType):
-		return fmt.Errorf("%w%s", err, p.lacking(ctx, m))
+	case err == nil && d.step == manifestRepair:
+		d.repaired, d.step = true, manifestPut
+	case err == nil:
+		d.step = manifestDone
+	case d.step == manifestPut && errors.Is(err, ErrDigestMismatch) && d.mismatches < d.retries:
+		// A body may have been mangled on the way. And distribution 2.8 empties
+		// its links before it writes them: who comes at that moment is told that
+		// a digest is wrong, which is that of what another push sends as well
+		// (registry/storage/driver/filesystem).
+		d.mismatches++
+	case d.step == manifestPut && errors.Is(err, ErrBlobUnknown) && !d.index && !d.repaired:
+		// Its cleaning was quicker, or a mount was of a package that has gone.
+		d.step = manifestRepair
+	default:
+		d.step = manifestFailed
 	}
+	return d
+}
+
+// putManifest sends a manifest, as often as that makes sense.
+func (p *push) putManifest(ctx context.Context, m image.Manifest, reference string) error {
+	d := delivery{index: isIndex(m.Descriptor.MediaType), retries: p.purpose.retries}
+	for {
+		switch d.step {
+		case manifestPut:
+			if d.mismatches > 0 {
+				p.retries.Add(1)
+				if err := pause(ctx, p.client.opts.Backoff(d.mismatches)); err != nil {
+					return err
+				}
+			}
+			d = d.next(p.putOnce(ctx, m, reference))
+		case manifestRepair:
+			d = d.next(p.repair(ctx, m, d.err))
+		case manifestDone:
+			return nil
+		case manifestFailed:
+			if d.index && errors.Is(d.err, ErrBlobUnknown) {
+				return fmt.Errorf("%w%s", d.err, p.lacking(ctx, m))
+			}
+			return d.err
+		}
+	}
+}
+
+// repair sends what the registry lacks of a manifest's blobs, as it says with
+// cause.
+func (p *push) repair(ctx context.Context, m image.Manifest, cause error) error {
 	p.note("the registry lacks blobs that it had; sending them again")
 	for _, d := range m.References {
-		if repairErr := p.sendAgain(ctx, d); repairErr != nil {
-			return fmt.Errorf("%w: %w", err, repairErr)
+		if err := p.sendAgain(ctx, d); err != nil {
+			return fmt.Errorf("%w: %w", cause, err)
 		}
 	}
-	return p.putOnce(ctx, m, reference)
+	return nil
 }
 
 // sendAgain sends a blob of a manifest if the registry lacks it.
