@@ -67,7 +67,7 @@ func (a *app) check(ctx context.Context, flags *pflag.FlagSet, target string, fo
 		return err
 	}
 	c.plainHTTP = c.plainHTTP || plainHTTP
-	client, err := a.newClient(ctx, host, c, config, nil)
+	client, err := a.newClient(ctx, host, inquiry{connection: c}, config, nil)
 	if err != nil {
 		return err
 	}

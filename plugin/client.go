@@ -13,34 +13,35 @@ import (
 )
 
 // newClient makes the client for host, with its credential. save may be nil.
-func (a *app) newClient(ctx context.Context, host string, c connection, config *dockerconfig.Config, save image.SaveFunc) (*registry.Client, error) {
-	credential, err := a.credential(ctx, host, c, config)
+func (a *app) newClient(ctx context.Context, host string, i inquiry, config *dockerconfig.Config, save image.SaveFunc) (*registry.Client, error) {
+	credential, err := a.credential(ctx, host, i.connection, config)
 	if err != nil {
 		return nil, err
 	}
-	return registry.New(c.registryConfig(host, credential, config.Dir), &registry.Options{
+	return registry.New(i.registryConfig(host, credential, config.Dir), &registry.Options{
 		Save:           save,
 		Logger:         a.logger(),
 		UserAgent:      programName + "/" + a.Version,
-		ConnectTimeout: c.connectTimeout,
-		StallTimeout:   c.stallTimeout,
+		ConnectTimeout: i.connectTimeout,
+		StallTimeout:   i.stallTimeout,
+		Retries:        i.tries(),
 		Cache:          cache(),
 	})
 }
 
 // connect makes the client for host from the options of a command, which are
-// those of [connection].
+// those of [inquiry].
 func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r remote) (*registry.Client, error) {
 	config, l, err := a.configured(flags)
 	if err != nil {
 		return nil, err
 	}
-	var c connection
-	if _, err := l.resolve(&c, r.host); err != nil {
+	var i inquiry
+	if _, err := l.resolve(&i, r.host); err != nil {
 		return nil, err
 	}
-	c.plainHTTP = c.plainHTTP || r.plainHTTP
-	return a.newClient(ctx, r.host, c, config, nil)
+	i.plainHTTP = i.plainHTTP || r.plainHTTP
+	return a.newClient(ctx, r.host, i, config, nil)
 }
 
 // registryConfig says where host is and how to be trusted by it. dir is

@@ -50,7 +50,7 @@ directory.`,
 			return a.linkCommand(command.Context(), command.Flags(), args[0], args[1])
 		},
 	}
-	new(connection).register(command.Flags())
+	new(inquiry).register(command.Flags())
 	return command
 }
 
@@ -71,7 +71,7 @@ func (a *app) newUnlinkCommand() *cobra.Command {
 			return a.unlinkCommand(command.Context(), command.Flags(), args[0])
 		},
 	}
-	new(connection).register(command.Flags())
+	new(inquiry).register(command.Flags())
 	return command
 }
 

@@ -81,7 +81,7 @@ image is linked to. A template is filled in for each image or tag.`,
 			return a.list(command.Context(), command.Flags(), strings.Join(args, ""), &format, quiet)
 		},
 	}
-	new(connection).register(command.Flags())
+	new(inquiry).register(command.Flags())
 	format.register(command.Flags())
 	command.Flags().BoolVarP(&quiet, "quiet", "q", false, "Print only the names")
 	return command

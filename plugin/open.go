@@ -33,7 +33,7 @@ address is printed instead.`,
 			return a.open(command.Context(), command.Flags(), args[0], printOnly)
 		},
 	}
-	new(connection).register(command.Flags())
+	new(inquiry).register(command.Flags())
 	command.Flags().BoolVar(&printOnly, "print", false, "Print the address of the page, and open nothing")
 	return command
 }

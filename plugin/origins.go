@@ -40,17 +40,17 @@ func (p *pusher) openBlob(ctx context.Context, from daemon.Origin, d digest.Dige
 	return client.Blob(ctx, from.Repository, d)
 }
 
-// connection are the options for host. The command line is about registries
+// inquiry are the options for host. The command line is about registries
 // that are pushed to; others are read from with what the environment and the
 // configuration file say.
-func (p *pusher) connection(host string) (connection, error) {
+func (p *pusher) inquiry(host string) (inquiry, error) {
 	if s, planned := p.plan.settings[host]; planned {
-		return s.connection, nil
+		return s.inquiry, nil
 	}
 	l := p.plan.layers
 	l.flags = pflag.NewFlagSet("", pflag.ContinueOnError)
-	var c connection
-	_, err := l.resolve(&c, host)
-	c.username = "" // it goes with a password that is for another host
-	return c, err
+	var i inquiry
+	_, err := l.resolve(&i, host)
+	i.username = "" // it goes with a password that is for another host
+	return i, err
 }

@@ -114,6 +114,46 @@ func TestPushAllTags(t *testing.T) {
 	}
 }
 
+// Commands that only ask try again as a push does, as often as they are told.
+func TestCommandsTryAgain(t *testing.T) {
+	d := newDesk(t)
+	for _, tag := range []string{"1", "2"} {
+		if code := d.run(t.Context(), "push", "app", "alice/app:"+tag); code != plugin.ExitOK {
+			t.Fatalf("exit code %d\n%s", code, &d.stderr)
+		}
+	}
+	busy := registrytest.ProxyError(http.StatusServiceUnavailable, "nginx")
+	for _, test := range []struct {
+		name string
+		rule registrytest.Rule
+		args []string
+		code int
+		hits int
+		want string
+	}{
+		{"never", registrytest.Rule{Path: "/tags/list", Action: busy}, []string{"ls", "--retries", "0", "alice/app"}, plugin.ExitFailed, 1, "hint: "},
+		{"once", registrytest.Rule{Path: "/tags/list", Times: 1, Action: busy}, []string{"ls", "--retries", "1", "alice/app"}, plugin.ExitOK, 1, ""},
+		{"once too seldom", registrytest.Rule{Path: "/tags/list", Times: 2, Action: busy}, []string{"ls", "--retries", "1", "alice/app"}, plugin.ExitFailed, 2, "hint: "},
+		{"delete", registrytest.Rule{Method: http.MethodDelete, Times: 1, Action: busy}, []string{"rm", "-y", "--retries", "1", "alice/app:1"}, plugin.ExitOK, 1, ""},
+		{"delete, and the answer is lost", registrytest.Rule{Method: http.MethodDelete, Times: 1, Action: registrytest.Late{}}, []string{"rm", "-y", "--retries", "1", "alice/app:2"}, plugin.ExitOK, 1, ""},
+		{"ask Gitea's own API", registrytest.Rule{Path: "/api/v1/version", Action: busy}, []string{"link", "--retries", "0", "alice/app", "shop"}, plugin.ExitFailed, 1, "cause: the registry failed"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			defer d.server.ClearFaults()
+			fault := d.server.Fault(test.rule)
+			if code := d.run(t.Context(), test.args...); code != test.code || fault.Hits() != test.hits {
+				t.Errorf("got exit code %d after %d requests, want %d after %d\n%s", code, fault.Hits(), test.code, test.hits, &d.stderr)
+			}
+			if !strings.Contains(d.stderr.String(), test.want) {
+				t.Errorf("%q is not in %s", test.want, &d.stderr)
+			}
+		})
+	}
+	if tags := d.server.Tags("alice/app"); len(tags) > 0 {
+		t.Errorf("not deleted: %v", tags)
+	}
+}
+
 func TestPushOfNoImage(t *testing.T) {
 	d := newDesk(t)
 	t.Chdir(t.TempDir())

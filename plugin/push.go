@@ -360,7 +360,7 @@ func (p *pusher) client(ctx context.Context, host string) (*registry.Client, err
 	if client := p.clients[host]; client != nil {
 		return client, nil
 	}
-	c, err := p.connection(host)
+	i, err := p.inquiry(host)
 	if err != nil {
 		return nil, err
 	}
@@ -371,7 +371,7 @@ func (p *pusher) client(ctx context.Context, host string) (*registry.Client, err
 		}
 		return p.daemon.Save(ctx, name, s.platform)
 	}
-	client, err := p.newClient(ctx, host, c, p.config, save)
+	client, err := p.newClient(ctx, host, i, p.config, save)
 	if err != nil {
 		return nil, err
 	}

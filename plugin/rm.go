@@ -42,7 +42,7 @@ by Gitea itself when it cleans up.`,
 			return a.remove(command.Context(), command.Flags(), args, force)
 		},
 	}
-	new(connection).register(command.Flags())
+	new(inquiry).register(command.Flags())
 	command.Flags().BoolVarP(&force, "force", "y", false, "Delete without a question")
 	return command
 }
@@ -155,7 +155,11 @@ func (a *app) confirmRemoval(ctx context.Context, all []doomed) error {
 func (a *app) removeAll(ctx context.Context, all []doomed) error {
 	var errs []error
 	for _, d := range all {
-		if err := d.client.DeleteManifest(ctx, d.repository(), d.reference); err != nil {
+		err := d.client.DeleteManifest(ctx, d.repository(), d.reference)
+		if errors.Is(err, registry.ErrManifestUnknown) {
+			err = nil // it was there: an answer was lost, or something else deleted it
+		}
+		if err != nil {
 			errs = append(errs, removalFailure(d, err))
 			continue
 		}

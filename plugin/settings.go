@@ -49,9 +49,30 @@ func (c *connection) fromFile(e entry) {
 	c.caData, c.credentialSource = e.caData(), e.credential()
 }
 
+// inquiry are the options of commands that ask a registry for something, and
+// again when it fails for now.
+type inquiry struct {
+	connection
+	retries int
+}
+
+func (i *inquiry) register(flags *pflag.FlagSet) {
+	i.connection.register(flags)
+	flags.IntVar(&i.retries, "retries", registry.DefaultRetries, "How often to try a failed step again")
+}
+
+// tries is the number of retries as the registry's client takes it, for which
+// zero means the default.
+func (i inquiry) tries() int {
+	if i.retries == 0 {
+		return -1
+	}
+	return i.retries
+}
+
 // settings are the options of a push.
 type settings struct {
-	connection
+	inquiry
 	tags        []string
 	allTags     bool
 	platform    string
@@ -59,7 +80,6 @@ type settings struct {
 	timeout     time.Duration
 	jobs        int
 	chunkSize   byteSize
-	retries     int
 	compression string
 	level       int
 	quiet       bool
@@ -74,7 +94,7 @@ type settings struct {
 // set, and the documentation is made from all three.
 func (s *settings) register(flags *pflag.FlagSet) {
 	flags.SortFlags = true
-	s.connection.register(flags)
+	s.inquiry.register(flags)
 	flags.StringArrayVarP(&s.tags, "tag", "t", nil, "Set this tag as well; may be repeated")
 	flags.BoolVarP(&s.allTags, "all-tags", "a", false, "Push all tags that the daemon has of SOURCE")
 	flags.StringVar(&s.platform, "platform", "", "Push only this platform of an index (os/arch[/variant])")
@@ -82,7 +102,6 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.DurationVar(&s.timeout, "timeout", 0, "Give up a push after this time (0: never)")
 	flags.IntVar(&s.jobs, "jobs", registry.DefaultJobs, "Number of layers to send side by side")
 	flags.Var(&s.chunkSize, "chunk-size", `Largest request body, such as "90MB" (0: no limit)`)
-	flags.IntVar(&s.retries, "retries", registry.DefaultRetries, "How often to try a failed step again")
 	flags.StringVar(&s.compression, "compression", "gzip", `How to send layers that are not compressed yet ("gzip", "zstd", "none")`)
 	flags.IntVar(&s.level, "compression-level", 0, "Level of the compression (0: its default)")
 	flags.BoolVarP(&s.quiet, "quiet", "q", false, "Print only the pushed references")
@@ -131,18 +150,14 @@ func environmentVariable(option string) string {
 
 // pushOptions are the settings that the registry's client takes.
 func (s settings) pushOptions() registry.PushOptions {
-	options := registry.PushOptions{
+	return registry.PushOptions{
 		Timeout:     s.timeout,
 		Jobs:        s.jobs,
 		ChunkSize:   int64(s.chunkSize),
-		Retries:     s.retries,
+		Retries:     s.tries(),
 		Compression: image.Compression{Algorithm: s.compression, Level: s.level},
 		DryRun:      s.dryRun,
 	}
-	if s.retries == 0 {
-		options.Retries = -1 // there, zero means the default
-	}
-	return options
 }
 
 // mode is how progress is shown.

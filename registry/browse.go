@@ -146,7 +146,7 @@ func (c *Client) Ask(ctx context.Context, method, path string) (*http.Response, 
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
-	client := http.Client{Transport: &retrier{base: introducer{s.auth}, backoff: c.opts.Backoff}, CheckRedirect: checkRedirect}
+	client := http.Client{Transport: c.retrier(introducer{s.auth}), CheckRedirect: checkRedirect}
 	resp, err := client.Do(req)
 	return resp, unwrapURL(err)
 }
@@ -212,7 +212,7 @@ func (c *Client) browseWith(ctx context.Context, op, method, path, scope string,
 	if err != nil {
 		return nil, err
 	}
-	ctx = context.WithValue(ctx, purposeKey{}, newPurpose(scope, DefaultRetries))
+	ctx = context.WithValue(ctx, purposeKey{}, newPurpose(scope, c.retries(0)))
 	req, err := http.NewRequestWithContext(ctx, method, s.endpoint.url(path), nil)
 	if err != nil {
 		return nil, err

@@ -126,7 +126,7 @@ func (e *examination) reach(ctx context.Context) []Check {
 		return []Check{Failed("settings", err)}
 	}
 	t := &trace{}
-	client := &http.Client{Transport: &retrier{base: e.stack.auth.base, backoff: e.client.opts.Backoff}, CheckRedirect: checkRedirect}
+	client := &http.Client{Transport: e.client.retrier(e.stack.auth.base), CheckRedirect: checkRedirect}
 	resp, err := get(t.attach(ctx), client, e.stack.endpoint.url("/v2/"))
 	if err != nil {
 		return t.checks(nil, err)

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,6 +67,12 @@ func New(config RegistryConfig, opts *Options) (*Client, error) {
 
 // Host is the registry's host in its normal form.
 func (c *Client) Host() string { return c.endpoint.host }
+
+// retries is how often to try again where a push says own, which is zero where
+// it says nothing.
+func (c *Client) retries(own int) int {
+	return max(cmp.Or(own, c.opts.Retries, DefaultRetries), 0)
+}
 
 // Authenticate implements [RegistryClient].
 func (c *Client) Authenticate(ctx context.Context, config AuthConfig) error {
@@ -163,10 +170,15 @@ func (c *Client) assemble(e endpoint, base http.RoundTripper, credential AuthCon
 		endpoint: e,
 		auth:     auth,
 		http: &http.Client{
-			Transport:     &retrier{base: auth, backoff: c.opts.Backoff},
+			Transport:     c.retrier(auth),
 			CheckRedirect: checkRedirect,
 		},
 	}
+}
+
+// retrier is the layer above base that tries again.
+func (c *Client) retrier(base http.RoundTripper) *retrier {
+	return &retrier{base: base, retries: c.retries(0), backoff: c.opts.Backoff}
 }
 
 const maxRedirects = 5

@@ -80,7 +80,7 @@ func (d *download) Read(p []byte) (int, error) {
 
 // goOn opens the blob where it broke off with broke.
 func (d *download) goOn(broke error) error {
-	for err := broke; temporary(err) && d.failures < DefaultRetries; {
+	for err := broke; temporary(err) && d.failures < d.client.retries(0); {
 		d.failures++
 		if err := pause(d.ctx, d.client.opts.Backoff(d.failures)); err != nil {
 			return err

@@ -74,7 +74,7 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 	p := &push{
 		client: c, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
 		gate: newGate(cmp.Or(opts.Jobs, DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
-		purpose: newPurpose("repository:"+ref.Repository+":pull,push", max(cmp.Or(opts.Retries, DefaultRetries), 0)),
+		purpose: newPurpose("repository:"+ref.Repository+":pull,push", c.retries(opts.Retries)),
 		sent:    map[string]image.Sent{}, lasting: map[string]*image.Blob{}, mounts: map[digest.Digest]string{},
 	}
 	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)

@@ -72,6 +72,12 @@ func patience(n int64) time.Duration {
 	return 30*time.Second + time.Duration(n/leastRate)*time.Second
 }
 
+// ReadAnswer reads the body of an answer to [Client.Ask], at most n bytes,
+// which have to come within a time that fits their number. The caller closes it.
+func ReadAnswer(resp *http.Response, n int64) ([]byte, error) {
+	return readWithin(resp.Body, n, patience(n))
+}
+
 // readWithin reads a body of at most n bytes that has to end within limit.
 func readWithin(body io.ReadCloser, n int64, limit time.Duration) ([]byte, error) {
 	var late atomic.Bool

@@ -35,7 +35,8 @@ type purpose struct {
 	// scope is that of the token. (Token authentication specification,
 	// "Requesting a Token".)
 	scope string
-	// retries is how often a request is tried again.
+	// retries is how often a request is tried again; negative means as often
+	// as any of the client's.
 	retries int
 	// requests counts those made.
 	requests *atomic.Int64
@@ -58,7 +59,7 @@ func purposeOf(ctx context.Context) *purpose {
 	if p, ok := ctx.Value(purposeKey{}).(*purpose); ok {
 		return p
 	}
-	return newPurpose("", DefaultRetries)
+	return newPurpose("", -1)
 }
 
 // NewTransport returns Go's transport with the TLS settings of config, the
@@ -177,20 +178,22 @@ func (m *meter) CloseIdleConnections() {
 }
 
 // retrier sends a request again after a passing failure, as often as its
-// purpose allows. Bodies come from GetBody; a request without it is tried once.
+// purpose allows, or else retries times. Bodies come from GetBody; a request without it is tried once.
 type retrier struct {
 	base    http.RoundTripper
+	retries int
 	backoff func(n int) time.Duration
 }
 
 func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
+	retries := r.allowed(req)
 	for n := 1; ; n++ {
 		attempt, err := rewind(req, n > 1)
 		if err != nil {
 			return nil, err
 		}
 		resp, err := r.base.RoundTrip(attempt)
-		again := n <= purposeOf(req.Context()).retries && (req.Body == nil || req.GetBody != nil)
+		again := n <= retries
 		if err != nil && (!again || !temporary(err)) {
 			return nil, err
 		}
@@ -207,6 +210,18 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err := pause(req.Context(), wait); err != nil {
 			return nil, err
 		}
+	}
+}
+
+// allowed is how often req may be sent again.
+func (r *retrier) allowed(req *http.Request) int {
+	switch own := purposeOf(req.Context()).retries; {
+	case req.Body != nil && req.GetBody == nil:
+		return 0
+	case own < 0:
+		return r.retries
+	default:
+		return own
 	}
 }
 

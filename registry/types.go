@@ -123,7 +123,7 @@ type PushOptions struct {
 	// it. Zero means no limit; one is found when a proxy answers 413.
 	ChunkSize int64 `json:"chunkSize,omitempty"`
 	// Retries is how often each step is tried again after a passing failure.
-	// Zero means [DefaultRetries]; negative means never.
+	// Zero means what [Options.Retries] says; negative means never.
 	Retries int `json:"retries,omitempty"`
 	// Compression is what raw layers are sent as. The zero value is gzip at
 	// the default level.
@@ -239,6 +239,10 @@ type Options struct {
 	// [DefaultStallTimeout].
 	ConnectTimeout time.Duration
 	StallTimeout   time.Duration
+	// Retries is how often a request is tried again after a passing failure,
+	// unless [PushOptions.Retries] says otherwise for a push. Zero means
+	// [DefaultRetries]; negative means never.
+	Retries int
 	// Backoff gives the wait before the n-th retry, counted from 1. Nil
 	// means [FullJitter]. A Retry-After of the server takes precedence.
 	Backoff func(n int) time.Duration

@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -74,6 +73,8 @@ func (c *Client) here(ctx context.Context) (bool, error) {
 	switch {
 	case err == nil:
 		return version.Version != "", nil
+	case isAnswer && temporary(answer.Status):
+		return false, err
 	case isAnswer:
 		return answer.Message != "" && (answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden), nil
 	case errors.Is(err, errMalformed), errors.Is(err, registry.ErrRedirected):
@@ -101,15 +102,25 @@ func (e *Error) Error() string {
 }
 
 // Is tells a credential that is refused ([registry.ErrUnauthorized]) from one
-// that may not do this ([registry.ErrDenied]).
+// that may not do this ([registry.ErrDenied]), and a server that fails
+// ([registry.ErrServer]) or has too much to do ([registry.ErrRateLimited]).
 func (e *Error) Is(target error) bool {
-	switch e.Status {
-	case http.StatusUnauthorized:
+	switch {
+	case e.Status == http.StatusUnauthorized:
 		return target == registry.ErrUnauthorized
-	case http.StatusForbidden:
+	case e.Status == http.StatusForbidden:
 		return target == registry.ErrDenied
+	case e.Status == http.StatusTooManyRequests:
+		return target == registry.ErrRateLimited
+	case e.Status >= http.StatusInternalServerError:
+		return target == registry.ErrServer
 	}
 	return false
+}
+
+// temporary reports an answer that says nothing of what is there.
+func temporary(status int) bool {
+	return status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
 }
 
 // NotFound reports an answer of 404.
@@ -133,7 +144,7 @@ func (c *Client) call(ctx context.Context, op, method, path string, out any) (mo
 		return false, fmt.Errorf("%s: %w", op, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	body, err := registry.ReadAnswer(resp, maxBody)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", op, err)
 	}
