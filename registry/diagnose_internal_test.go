@@ -88,7 +88,7 @@ func TestDiagnoses(t *testing.T) {
 		"connection refused by this machine":                                    refused("127.0.0.1"),
 		"connection refused by another machine":                                 refused("192.0.2.1"),
 		"no route to the host":                                                  os.NewSyscallError("connect", syscall.EHOSTUNREACH),
-		"silence in both directions":                                            fmt.Errorf("%w: %w", ErrStalled, os.ErrDeadlineExceeded),
+		"silence in both directions, or an answer without an end":               fmt.Errorf("%w: %w", ErrStalled, os.ErrDeadlineExceeded),
 		"the limit of `--timeout`":                                              fmt.Errorf("%w after 1s", context.DeadlineExceeded),
 		"a connection that broke off, and again when tried again":               &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)},
 		"404 at `/v2/`, not from a registry":                                    ofKind(http.StatusNotFound, ErrNotRegistry, ""),

@@ -105,8 +105,8 @@ var diagnoses = []diagnosis{
 		"there is no way from this machine to that address", "check the network, a VPN, and HTTPS_PROXY if this network needs one",
 	},
 	{
-		"silence in both directions", is(ErrStalled),
-		"nothing moved in either direction for too long", "try again; behind a proxy, --chunk-size 32MiB keeps requests short",
+		"silence in both directions, or an answer without an end", is(ErrStalled),
+		"nothing moved in either direction for too long, or the answer comes a byte at a time", "try again; behind a proxy, --chunk-size 32MiB keeps requests short",
 	},
 	{
 		"the limit of `--timeout`", isTimeout,

@@ -81,3 +81,37 @@ func TestDrippingAnswersEnd(t *testing.T) {
 		})
 	}
 }
+
+// The header of an answer ends in a bounded time as well.
+func TestDrippingHeaderEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		config := RegistryConfig{URL: "http://git.example.com"}
+		transport, err := NewTransport(config, &Options{StallTimeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			go func() { _, _ = io.Copy(io.Discard, theirs) }()
+			go func() {
+				_, err := io.WriteString(theirs, "HTTP/1.1 200 OK\r\nX: ")
+				for err == nil {
+					time.Sleep(time.Second) // of the test's own clock
+					_, err = io.WriteString(theirs, "x")
+				}
+			}()
+			return &stallConn{Conn: ours, limit: time.Minute}, nil
+		}
+		c, err := New(config, &Options{Transport: transport, Retries: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		_, err = c.Tags(t.Context(), "me/app")
+		if took := time.Since(start); !errors.Is(err, ErrStalled) || errors.Is(err, context.DeadlineExceeded) || took != time.Minute+headerTime {
+			t.Errorf("got %v after %v", err, took)
+		}
+		time.Sleep(2 * time.Second) // after which the server has noticed
+	})
+}

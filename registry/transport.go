@@ -96,6 +96,8 @@ func NewTransport(config RegistryConfig, opts *Options) (*http.Transport, error)
 		MaxIdleConnsPerHost:    16,
 		IdleConnTimeout:        60 * time.Second,
 		MaxResponseHeaderBytes: 1 << 20,
+		// Who sends a byte of a header now and then, for ever, never stalls.
+		ResponseHeaderTimeout: stall + headerTime,
 		// No layer of a registry is ever sent compressed a second time.
 		DisableCompression: true,
 		WriteBufferSize:    64 << 10,
@@ -105,6 +107,10 @@ func NewTransport(config RegistryConfig, opts *Options) (*http.Transport, error)
 		Protocols: onlyHTTP1(),
 	}, nil
 }
+
+// headerTime is how long the header of an answer may take from its first byte
+// on. A server may be silent before that as long as the connection may.
+const headerTime = 30 * time.Second
 
 func onlyHTTP1() *http.Protocols {
 	p := new(http.Protocols)
@@ -156,7 +162,7 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	purposeOf(ctx).requests.Add(1)
 	start := time.Now()
 	resp, err := m.base.RoundTrip(req)
-	if err = asProxyError(req, resp, err); err != nil {
+	if err = asProxyError(req, resp, endlessHeader(err)); err != nil {
 		resp = nil
 	}
 	result := ""
@@ -170,6 +176,15 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	m.log.LogAttrs(ctx, slog.LevelDebug, "request", slog.String("method", req.Method), slog.String("url", redactURL(req.URL)),
 		slog.Duration("took", time.Since(start)), slog.String("result", result))
 	return resp, err
+}
+
+// endlessHeader makes the transport's giving up one of a connection. It passes
+// for the end of a context otherwise, and has no type of its own.
+func endlessHeader(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "timeout awaiting response headers") {
+		return err
+	}
+	return fmt.Errorf("%w: the header of the answer does not end", ErrStalled)
 }
 
 // CloseIdleConnections is what [http.Client.CloseIdleConnections] calls.
