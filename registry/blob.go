@@ -188,6 +188,7 @@ func (p *push) upload(ctx context.Context, blob *image.Blob, c content, known di
 	t := &transfer{push: p, blob: blob, content: c, session: p.session(blob, known, size)}
 	defer t.session.release()
 	u := begin(known, size, p.purpose.retries, p.ways())
+	t.limit = u.chunk
 	if e, ok := t.session.known(p.stack.endpoint); ok {
 		u = u.resume(e.Location, e.Offset)
 	}
@@ -283,10 +284,17 @@ type transfer struct {
 	content content
 	session *session
 	server  string // as the last answer that told has it
+	limit   int64  // on the bodies of the last try
 }
 
+// retrying tells of a new try. That a limit is being looked for is told once,
+// when it is found.
 func (t *transfer) retrying(u upload, wait time.Duration) {
 	t.push.retries.Add(1)
+	smaller := u.chunk != t.limit
+	if t.limit = u.chunk; smaller && u.refusal != nil {
+		return
+	}
 	t.event(StatusRetrying, Event{Wait: wait, Err: u.err})
 }
 

@@ -677,7 +677,12 @@ func TestLimitOnBodiesIsFoundAndNamed(t *testing.T) {
 				}
 				defer source.Close()
 				var result registry.Result
-				opts := registry.PushOptions{Source: source, Result: &result, Progress: func(e registry.Event) { notes += e.Note }}
+				opts := registry.PushOptions{Source: source, Result: &result, Progress: func(e registry.Event) {
+					notes += e.Note
+					if answer := (*registry.Error)(nil); e.Status == registry.StatusRetrying && errors.As(e.Err, &answer) {
+						t.Errorf("looking for the limit is told as well: %v", e.Err)
+					}
+				}}
 				if err := c.Push(t.Context(), "alice/app:1", opts); err != nil {
 					t.Fatal(err)
 				}
