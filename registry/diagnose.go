@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -215,6 +217,21 @@ func isAuthority(f failure) bool {
 func isHostname(f failure) bool {
 	_, ok := errors.AsType[x509.HostnameError](f.error)
 	return ok
+}
+
+// weakCertificate reports a certificate that no authority vouches for because
+// of how it is signed. Go tells so in words alone.
+func weakCertificate(f failure) bool {
+	if strings.Contains(f.Error(), "keys are insecure") {
+		return true
+	}
+	return isAuthority(f) && f.tls != nil && slices.ContainsFunc(f.tls.Certificates, func(c *x509.Certificate) bool {
+		switch c.SignatureAlgorithm { //nolint:exhaustive // these are the weak ones
+		case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
+			return !bytes.Equal(c.RawIssuer, c.RawSubject) // what signs itself proves nothing anyway
+		}
+		return false
+	})
 }
 
 func isHandshake(f failure) bool {

@@ -72,6 +72,9 @@ func TestDiagnoses(t *testing.T) {
 	situations := map[string]error{
 		"`--plain-http` or `http://`, and the server speaks TLS":                answered("ask registry", http.StatusBadRequest, nil, "Client sent an HTTP request to an HTTPS server.\n"),
 		"TLS, and the server speaks plain HTTP":                                 tlsError(errors.New("http: server gave HTTP response to HTTPS client")),
+		"a signature by SHA-1 or MD5, or a key of less than 1024 bits":          tlsError(errors.New("tls: invalid signature by the server certificate: crypto/rsa: 512-bit keys are insecure")),
+		"400, and a client certificate is missing or another is wanted":         answered("ask registry", http.StatusBadRequest, fromProxy("nginx"), "<center>No required SSL certificate was sent</center>"),
+		"another answer that is not of the registry":                            answered("ask registry", http.StatusMethodNotAllowed, fromProxy("nginx"), "<html>"),
 		"a certificate other than the one that was pinned":                      tlsError(x509.UnknownAuthorityError{}, certificate),
 		"`x509: certificate signed by unknown authority`":                       tlsError(x509.UnknownAuthorityError{}),
 		"`x509: certificate is valid for …, not …`":                             tlsError(x509.HostnameError{Certificate: certificate, Host: "other.example.com"}),

@@ -31,6 +31,11 @@ var diagnoses = []diagnosis{
 		"{host} speaks plain HTTP on that port, not TLS", "use --plain-http if that is meant, or the port of https",
 	},
 	{
+		"a signature by SHA-1 or MD5, or a key of less than 1024 bits", weakCertificate,
+		"the certificate of {host}, or that of an authority which signed it, has a signature or a key that is too weak to prove anything ({certificate})",
+		"have the certificate made anew, with SHA-256 and a key of 2048 bits or more",
+	},
+	{
 		"a certificate other than the one that was pinned", func(f failure) bool { return f.tls != nil && len(f.tls.Pinned) > 0 && isAuthority(f) },
 		"the certificate of {host} has changed: pinned is SHA-256 {pinned}, shown was {certificate}",
 		"if the server's owner confirms the change: docker gitea untrust {host}, then docker gitea trust {host}; if not, somebody may be listening",
@@ -52,6 +57,10 @@ var diagnoses = []diagnosis{
 		"another fault of the certificate, or of one that signed it", func(f failure) bool { return f.tls != nil && f.cert != nil },
 		"the certificate of {host} cannot be verified ({certificate})",
 		"have the server show one that the authorities' rules allow; docker gitea trust {host} shows what it has",
+	},
+	{
+		"400, and a client certificate is missing or another is wanted", is(ErrWantsCertificate),
+		"{host} wants a client certificate that it knows", "--cert FILE --key FILE",
 	},
 	{
 		"another failure of the TLS handshake", isHandshake,
@@ -323,6 +332,11 @@ var diagnoses = []diagnosis{
 		"500 without a text", is(ErrServer),
 		"the registry failed; its log has the cause: often a full disk or temporary directory, or SQLite under parallel writes",
 		"try with --jobs 1; on the server, look at the log, the disk, and SQLITE_TIMEOUT",
+	},
+
+	{
+		"another answer that is not of the registry", func(f failure) bool { return f.answer.Proxy },
+		"{server} in front of {host}, or in its place, gave this answer", "check the host and its port; on the server, have /v2/ passed on to Gitea as it is",
 	},
 
 	// This machine.

@@ -55,6 +55,8 @@ var (
 	ErrStalled = errors.New("connection stalled")
 	// ErrWantsTLS: the server speaks TLS, and was asked without.
 	ErrWantsTLS = errors.New("server speaks TLS")
+	// ErrWantsCertificate: the server wants a client certificate, or another.
+	ErrWantsCertificate = errors.New("client certificate wanted")
 	// ErrRealm: the registry names a token service that is not its own.
 	ErrRealm = errors.New("token service elsewhere")
 	// ErrClock: this machine's clock and the server's differ.

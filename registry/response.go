@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -49,8 +50,8 @@ func responseError(op string, req *http.Request, resp *http.Response) *Error {
 	}
 	challenges := parseChallenges(resp.Header.Values("WWW-Authenticate"))
 	e.kind = classify(e, denied(challenges), fromRegistry && len(body) == 0)
-	if resp.StatusCode == http.StatusBadRequest && wantsTLS(body) {
-		e.kind = ErrWantsTLS
+	if resp.StatusCode == http.StatusBadRequest {
+		e.kind = cmp.Or(tlsFault(body), e.kind)
 	}
 	return e
 }
@@ -93,15 +94,24 @@ func readWithin(body io.ReadCloser, n int64, limit time.Duration) ([]byte, error
 	return content, err
 }
 
-// wantsTLS reports the answer of a TLS server to a plain request: that of Go's
-// server (which Gitea is), nginx or Apache.
-func wantsTLS(body []byte) bool {
-	for _, text := range []string{"HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port", "speaking plain HTTP to an SSL-enabled"} {
+// tlsFaults are the answers of a TLS server to a plain request, that of Go's
+// server (which Gitea is), nginx and Apache; and nginx's to one without the
+// client certificate that it wants.
+var tlsFaults = map[string]error{
+	"HTTP request to an HTTPS server":           ErrWantsTLS,
+	"plain HTTP request was sent to HTTPS port": ErrWantsTLS,
+	"speaking plain HTTP to an SSL-enabled":     ErrWantsTLS,
+	"No required SSL certificate was sent":      ErrWantsCertificate,
+	"The SSL certificate error":                 ErrWantsCertificate,
+}
+
+func tlsFault(body []byte) error {
+	for text, fault := range tlsFaults {
 		if bytes.Contains(body, []byte(text)) {
-			return true
+			return fault
 		}
 	}
-	return false
+	return nil
 }
 
 // parseErrorBody reads {"errors":[{"code","message"}]}, or takes a line of

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -195,6 +196,29 @@ func speaksPlainHTTP(err error) bool {
 		strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
+// refusals are the alerts with which a server ends a handshake for good. (RFC
+// 8446 section 6.2.) Others come of what was damaged on the way.
+var refusals = []tls.AlertError{
+	40,  // handshake failure
+	42,  // bad certificate
+	43,  // unsupported certificate
+	44,  // certificate revoked
+	45,  // certificate expired
+	46,  // certificate unknown
+	48,  // unknown authority
+	49,  // access denied
+	70,  // protocol version
+	71,  // insufficient security
+	112, // unrecognized name
+	116, // certificate required
+}
+
+// refusedHandshake reports one of those, which crypto/tls does not export.
+func refusedHandshake(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error" && slices.ContainsFunc(refusals, func(a tls.AlertError) bool { return a.Error() == op.Err.Error() })
+}
+
 // isTLS reports whether trying again cannot help because the handshake failed
 // for a lasting reason.
 func isTLS(err error) bool {
@@ -208,6 +232,6 @@ func isTLS(err error) bool {
 		invalid      x509.CertificateInvalidError
 	)
 	return speaksPlainHTTP(err) || errors.As(err, &known) || errors.As(err, &verification) || errors.As(err, &record) || errors.As(err, &alert) ||
-		errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid) ||
+		refusedHandshake(err) || errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid) ||
 		strings.HasPrefix(err.Error(), "tls: ") // crypto/tls does not export these: certificates too large, or malformed
 }

@@ -1,5 +1,8 @@
 //go:build e2e
 
+// Keys that Go refuses are made here, and refused by the programs that are tested.
+//go:debug rsa1024min=0
+
 package test
 
 import (
@@ -169,7 +172,18 @@ func hostileChains(t *testing.T, root *issued) map[string]hostileChain {
 
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	servers.Need(t, err)
-	chains["a weak key"] = shown("an authority that this machine does not know", issueWith(t, weak, nil, nil))
+	chains["a signature of SHA-1"] = shown("too weak", leaf(root, func(c *x509.Certificate) { c.SignatureAlgorithm = x509.ECDSAWithSHA1 }), root)
+	old := issue(t, root, func(c *x509.Certificate) {
+		authority("old")(c)
+		c.SignatureAlgorithm = x509.ECDSAWithSHA1
+	})
+	chains["an authority with a signature of SHA-1"] = shown("too weak", leaf(old, nil), old, root)
+	tiny, err := rsa.GenerateKey(rand.Reader, 512)
+	servers.Need(t, err)
+	chains["a key of 512 bits"] = shown("does not agree on TLS", issueWith(t, tiny, root, nil), root)
+	tinyRoot := issueWith(t, tiny, root, authority("tiny"))
+	chains["an authority with a key of 512 bits"] = shown("too weak", leaf(tinyRoot, nil), tinyRoot, root)
+	chains["a key of 1024 bits"] = shown("an authority that this machine does not know", issueWith(t, weak, nil, nil))
 	return chains
 }
 
