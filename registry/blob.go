@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -99,6 +100,7 @@ func (p *push) sendThrough(ctx context.Context, s *spool, blob *image.Blob, open
 	}
 	if blob.Compress {
 		p.keepLayer(ctx, sent)
+		p.keepBeginning(ctx, sent.DiffID, s.begins)
 		p.keepName(ctx, blob)
 	}
 	p.done(blob, sent, status)
@@ -130,7 +132,13 @@ func (p *push) fill(ctx context.Context, blob *image.Blob, open func() (io.ReadC
 	if err != nil {
 		return err
 	}
-	if _, err = io.CopyBuffer(io.MultiWriter(raw.Hash(), w), source, make([]byte, 256<<10)); err != nil {
+	buffered := bufio.NewReaderSize(source, 256<<10)
+	beginning, err := buffered.Peek(beginningSize)
+	s.begins = digest.FromBytes(beginning)
+	if err == nil || errors.Is(err, io.EOF) {
+		_, err = io.Copy(io.MultiWriter(raw.Hash(), w), buffered)
+	}
+	if err != nil {
 		return errors.Join(err, w.Close())
 	}
 	s.diffID = raw.Digest()

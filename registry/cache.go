@@ -61,6 +61,18 @@ func (c *Cache) keepLayer(diffID digest.Digest, compression image.Compression, e
 	return c.write(e, "layers", cacheKey(diffID, compression))
 }
 
+// beginning is the digest of the first bytes of a raw layer, see
+// [beginningSize]; empty where that is not known.
+func (c *Cache) beginning(diffID digest.Digest) digest.Digest {
+	var d digest.Digest
+	_ = c.read(&d, "beginnings", diffID.Encoded()) // absent is as good as empty
+	return d
+}
+
+func (c *Cache) keepBeginning(diffID, d digest.Digest) error {
+	return c.write(d, "beginnings", diffID.Encoded())
+}
+
 func (c *Cache) image(id digest.Digest, compression image.Compression, platform string) (imageEntry, bool) {
 	var e imageEntry
 	ok := c.read(&e, "images", imageKey(id, compression, platform))

@@ -172,6 +172,12 @@ func (p *push) keepLayer(ctx context.Context, sent image.Sent) {
 	}
 }
 
+func (p *push) keepBeginning(ctx context.Context, diffID, d digest.Digest) {
+	if err := p.client.opts.Cache.keepBeginning(diffID, d); err != nil {
+		p.debug(ctx, "remember the beginning of a layer", err)
+	}
+}
+
 // keepHeld notes where the registry has the blobs of an image now.
 func (p *push) keepHeld(ctx context.Context) {
 	if p.opts.DryRun {

@@ -318,13 +318,13 @@ func (r *relay) streamUpload(w http.ResponseWriter, req *http.Request) {
 		refuse(w, http.StatusRequestedRangeNotSatisfiable, "BLOB_UPLOAD_INVALID", "an upload is one request")
 		return
 	}
-	if r.standIns.wanted() {
+	if untaught := r.standIns.untaught(); len(untaught) > 0 {
 		data, whole, err := head(req.Body)
 		switch {
 		case err != nil:
 			r.fail(w, fmt.Errorf("%w: %w", errSource, err))
 			return
-		case !whole:
+		case !whole && r.standIns.mayBe(untaught, data):
 			r.breakOff(w, req, id)
 			return
 		}

@@ -27,6 +27,7 @@ type spool struct {
 
 	hash   digest.Digester // nil when the digest is known before
 	diffID digest.Digest   // of the raw bytes, set by who compressed them before finish
+	begins digest.Digest   // of the first raw bytes, likewise; see beginningSize
 
 	// mu guards the fields below; grown is signalled when they change.
 	mu    sync.Mutex

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 
+	"github.com/klauspost/compress/gzip"
 	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -21,13 +24,15 @@ import (
 // digest at the end. So a layer that an export took to the registry would be
 // compressed and sent once more when the daemon pushes.
 //
-// It need not be. Where the registry has all but a few of the layers, the relay
-// takes the beginning of each and breaks off: the daemon then names the layer
-// by the digest of what it has sent, which stands in for the real one. Which
-// layer a stand-in is for, its place in the manifest tells; the manifest for
-// the registry is made with the real digests, the same as of an export. Layers
-// that the registry turns out to lack are asked for in a second push, in which
-// the others are found by their stand-ins; so they are in every push to come.
+// It need not be. The relay takes the beginning of a layer, by which it knows
+// those that it saw before, and breaks off where the registry has it: the
+// daemon then names the layer by the digest of what it has sent, which stands
+// in for the real one. Which layer a stand-in is for, its place in the manifest
+// tells; the manifest for the registry is made with the real digests, the same
+// as of an export. Layers that begin alike, or that nobody saw, are broken off
+// too, and those that the registry turns out to lack are asked for in a second
+// push, in which the others are found by their stand-ins; so they are in every
+// push to come.
 type standIns struct {
 	relay *relay
 	// known gives the layers that the registry has, by diff ID; it asks once.
@@ -44,6 +49,10 @@ type standIns struct {
 
 // standInHead is how much of a layer is taken. What is not longer is whole.
 const standInHead = 64 << 10
+
+// beginningSize is by how much of it, uncompressed, a layer is known. So much
+// is in any standInHead.
+const beginningSize = 32 << 10
 
 func newStandIns(ctx context.Context, r *relay) *standIns {
 	s := &standIns{relay: r, made: map[digest.Digest]bool{}, whole: map[digest.Digest]int64{}}
@@ -106,26 +115,37 @@ func (s *standIns) fresh(d digest.Digest) bool {
 	return s.made[d] && !s.off
 }
 
-// wanted reports whether a layer that the daemon begins to send may be one that
-// the registry has.
-func (s *standIns) wanted() bool {
+// untaught are the layers that the registry has, and the daemon may begin to
+// send because it does not know their digests.
+func (s *standIns) untaught() []digest.Digest {
 	s.mu.Lock()
 	off := s.off
 	s.mu.Unlock()
 	if off {
-		return false
+		return nil
 	}
 	known, err := s.known()
 	if err != nil {
-		return false
+		return nil
 	}
-	p := s.relay.push
-	for diffID := range known {
-		if !p.client.opts.Cache.taught(s.relay.repository, diffID) {
-			return true
-		}
+	return slices.DeleteFunc(slices.Collect(maps.Keys(known)), func(diffID digest.Digest) bool {
+		return s.relay.push.client.opts.Cache.taught(s.relay.repository, diffID)
+	})
+}
+
+// mayBe reports whether a layer, of which data is the beginning, compressed,
+// may be one of diffIDs.
+func (s *standIns) mayBe(diffIDs []digest.Digest, data []byte) bool {
+	raw := make([]byte, beginningSize)
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err == nil {
+		_, err = io.ReadFull(z, raw)
 	}
-	return false
+	begins := digest.FromBytes(raw)
+	return slices.ContainsFunc(diffIDs, func(diffID digest.Digest) bool {
+		known := s.relay.push.client.opts.Cache.beginning(diffID)
+		return err != nil || known == "" || known == begins
+	})
 }
 
 // head reads the beginning of a layer, and reports whether that is all.
