@@ -62,8 +62,13 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 
 // sendSpooled sends a blob that cannot simply be read again: it comes from a
 // stream, or it is compressed on its way. Filling the spool and sending from
-// it overlap.
+// it overlap. What can be opened again is kept only once a copy was needed.
 func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
+	if !blob.Once && !p.opts.DryRun && p.ways().chunk == 0 {
+		if err := p.sendThrough(ctx, newPassing(-1), blob, open, read); !errors.Is(err, errPassed) {
+			return err
+		}
+	}
 	return p.sendThrough(ctx, newSpool(spoolMemory), blob, open, read)
 }
 

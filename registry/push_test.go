@@ -282,6 +282,40 @@ func TestStreamSurvivesCuts(t *testing.T) {
 	}
 }
 
+// A layer of a file is compressed on its way to the registry without a copy of
+// it, and then once more with one where its beginning is needed again.
+func TestLayerOfAFilePasses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "image.tar")
+	archive, _ := saved(t, true, layerOf(t, 9<<20))
+	if err := os.WriteFile(path, archive, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ cut, room, pushed bool }{{room: true, pushed: true}, {pushed: true}, {cut: true, room: true, pushed: true}, {cut: true}} {
+		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
+			srv := registrytest.Start(t, registrytest.Config{})
+			c := clientOf(t, srv, registry.Options{})
+			if test.cut {
+				srv.Registry.Fault(registrytest.Rule{Method: "PATCH", Times: 1, Action: registrytest.Cut{After: 7 << 20}})
+			}
+			source, err := image.Open(path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer source.Close()
+			if !test.room {
+				t.Setenv("TMPDIR", "/nowhere")
+			}
+			err = c.Push(t.Context(), "alice/app:1", registry.PushOptions{Source: source})
+			if pushed := err == nil; pushed != test.pushed || pushed != (len(srv.Registry.Tags("alice/app")) == 1) || !pushed && !errors.Is(err, os.ErrNotExist) {
+				t.Error(err)
+			}
+			if n := srv.Registry.OpenSessions(); n != 0 {
+				t.Errorf("%d sessions are left", n)
+			}
+		})
+	}
+}
+
 func TestEachFlavor(t *testing.T) {
 	t.Parallel()
 	for _, flavor := range []registrytest.Flavor{registrytest.Gitea, registrytest.Forgejo, registrytest.Distribution} {
