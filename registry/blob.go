@@ -190,7 +190,7 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (Status
 		return p.wouldSend(ctx, blob, c)
 	case !ok:
 		size = -1
-	case p.mountHeld(ctx, known):
+	case p.held(ctx, known):
 		return StatusExists, nil
 	}
 	return p.upload(ctx, blob, c, known, size)

@@ -151,13 +151,17 @@ type holdersEntry struct {
 // maxHolders is how many of them are kept.
 const maxHolders = 16
 
-// holder is the repository of host that a blob may be mounted from. It is empty
-// where none is known, and where the destination itself got the blob.
+// holder is the repository of host that may have a blob: the destination
+// itself, or one that the blob can be mounted from. It is empty where none is
+// known.
 func (c *Cache) holder(host, destination string, d digest.Digest) string {
 	var e holdersEntry
 	_ = c.read(&e, "holders", pairKey(host, d)) // absent is as good as empty
-	if len(e.Repositories) == 0 || slices.Contains(e.Repositories, destination) {
+	switch {
+	case len(e.Repositories) == 0:
 		return ""
+	case slices.Contains(e.Repositories, destination):
+		return destination
 	}
 	return e.Repositories[len(e.Repositories)-1]
 }
@@ -191,13 +195,17 @@ func (c *Cache) keepStandsFor(repository string, d, diffID digest.Digest) error 
 		return nil
 	}
 	e.DiffIDs = append(e.DiffIDs, diffID)
-	return errors.Join(c.write(e, "standins", pairKey(repository, d)), c.write(struct{}{}, "taught", pairKey(repository, diffID)))
+	return c.write(e, "standins", pairKey(repository, d))
 }
 
 // taught reports whether the daemon has a digest for a layer at the loopback
 // registry.
 func (c *Cache) taught(repository string, diffID digest.Digest) bool {
 	return c.read(&struct{}{}, "taught", pairKey(repository, diffID))
+}
+
+func (c *Cache) keepTaught(repository string, diffID digest.Digest) error {
+	return c.write(struct{}{}, "taught", pairKey(repository, diffID))
 }
 
 // named reports whether a layer of that name in its archive was sent to a

@@ -208,7 +208,7 @@ func (p *push) keepName(ctx context.Context, blob *image.Blob) {
 // mount asks the registry for a blob that it may hold for another package and
 // reports whether it is in the repository now. (Gitea 1.26 needs no "from".)
 func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
-	if p.mountHeld(ctx, d) {
+	if p.held(ctx, d) {
 		return true, nil
 	}
 	mounted, err := p.askMount(ctx, url.Values{"mount": {d.String()}})
@@ -219,11 +219,19 @@ func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
 	return p.exists(ctx, "blobs", d)
 }
 
-// mountHeld asks for a blob from the repository of the registry that got it
-// from here, if there is one, and only once. What another push left there may
-// have gone since; that, and any failure, leaves it to other ways.
-func (p *push) mountHeld(ctx context.Context, d digest.Digest) bool {
+// held asks for a blob where an earlier push from here left it: in the
+// repository itself, where a mount would have Gitea lock its database for
+// nothing, or else in another, and only once. It may have gone since; that, and
+// any failure, leaves it to other ways.
+func (p *push) held(ctx context.Context, d digest.Digest) bool {
 	from := p.client.opts.Cache.holder(p.client.Host(), p.ref.Repository, d)
+	if from == p.ref.Repository {
+		found, err := p.exists(ctx, "blobs", d)
+		if err != nil {
+			p.debug(ctx, "find blob", err)
+		}
+		return found
+	}
 	p.mu.Lock()
 	earlier, asked := p.mounts[d]
 	if !asked {

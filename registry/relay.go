@@ -88,6 +88,7 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 		Repository: listener.Addr().String() + "/" + repository, Tag: LoopbackTag,
 		Username: r.username, Password: r.password, Reached: r.wasReached,
 	}
+	r.standIns.prepare()
 	if err = p.opts.Via(inner, to); err == nil && r.needsMore() {
 		err = p.opts.Via(inner, to)
 	}
@@ -106,7 +107,7 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 		if err != nil {
 			p.note("the push is complete, but not its tidying up: %s", clean(err.Error()))
 		}
-		p.rememberRelayed(ctx, *r.root)
+		r.remember(ctx, *r.root)
 		return *r.root, true, nil
 	case ctx.Err() != nil:
 		return root, false, ctx.Err()
@@ -126,9 +127,10 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	return root, false, nil
 }
 
-// rememberRelayed keeps what the daemon made of the layers, for the next push
-// by whichever way.
-func (p *push) rememberRelayed(ctx context.Context, root image.Manifest) {
+// remember keeps what the daemon made of the layers, for the next push by
+// whichever way, and that it knows them.
+func (r *relay) remember(ctx context.Context, root image.Manifest) {
+	p := r.push
 	p.remember(ctx, root)
 	if len(p.opts.DiffIDs)+1 != len(root.References) {
 		return
@@ -136,6 +138,9 @@ func (p *push) rememberRelayed(ctx context.Context, root image.Manifest) {
 	for i, diffID := range p.opts.DiffIDs {
 		layer := root.References[i+1]
 		p.keepLayer(ctx, image.Sent{DiffID: diffID, Digest: layer.Digest, Size: layer.Size})
+		if err := p.client.opts.Cache.keepTaught(r.repository, diffID); err != nil {
+			p.debug(ctx, "remember that the daemon knows a layer", err)
+		}
 	}
 }
 
@@ -256,6 +261,9 @@ func (r *relay) statBlob(w http.ResponseWriter, req *http.Request) {
 func (r *relay) find(ctx context.Context, d digest.Digest) (ocispec.Descriptor, error) {
 	if r.isLost(d) { // asked for right after it was sent
 		return ocispec.Descriptor{Digest: d, Size: 1}, nil
+	}
+	if size, sent := r.standIns.sent(d); sent { // likewise
+		return ocispec.Descriptor{Digest: d, Size: size}, nil
 	}
 	if found, err := r.standIns.find(d); err != nil || found.Digest != "" {
 		return found, err

@@ -60,6 +60,18 @@ func newStandIns(ctx context.Context, r *relay) *standIns {
 	return s
 }
 
+// prepare asks before the daemon has begun to send, where it may send what the
+// registry has: it would compress some MiB of each layer in the meantime.
+func (s *standIns) prepare() {
+	cache := s.relay.push.client.opts.Cache
+	if slices.ContainsFunc(s.relay.push.opts.DiffIDs, func(diffID digest.Digest) bool {
+		_, found := cache.layer(diffID, s.relay.push.opts.Compression)
+		return found && !cache.taught(s.relay.repository, diffID)
+	}) {
+		_, _ = s.known() // who needs the answer gets it, or the error
+	}
+}
+
 // ask finds out which layers the registry has in the form that the cache knows.
 func (s *standIns) ask(ctx context.Context) (map[digest.Digest]ocispec.Descriptor, error) {
 	p := s.relay.push
@@ -186,6 +198,14 @@ func (s *standIns) add(d digest.Digest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.made[d] = true
+}
+
+// sent is the size of a layer that was sent.
+func (s *standIns) sent(d digest.Digest) (int64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	size, found := s.whole[d]
+	return size, found
 }
 
 func (s *standIns) addWhole(d digest.Digest, size int64) {

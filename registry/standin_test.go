@@ -103,6 +103,7 @@ func TestStandIns(t *testing.T) {
 				}
 				daemon.config = encode(t, ocispec.Image{RootFS: ocispec.RootFS{Type: "layers", DiffIDs: diffIDs}})
 				var pushes [][]int
+				srv.Registry.ResetLog()
 				var result registry.Result
 				opts := registry.PushOptions{
 					ImageID: digest.FromBytes(daemon.config), DiffIDs: diffIDs, Result: &result,
@@ -112,6 +113,10 @@ func TestStandIns(t *testing.T) {
 						}
 					},
 					Via: func(ctx context.Context, to registry.Loopback) error {
+						// It is known by now what the daemon need not compress.
+						if asked := len(srv.Registry.Requests(http.MethodHead, "")); len(pushes) == 0 && asked != 1-round {
+							t.Errorf("round %d: %d requests before the daemon begins", round, asked)
+						}
 						sent, err := daemon.push(ctx, &holder{to, to.Password})
 						pushes = append(pushes, sent)
 						return err
@@ -122,6 +127,13 @@ func TestStandIns(t *testing.T) {
 				}
 				if size := len(raw[round+1]); result.BytesSent > int64(size)+10_000 {
 					t.Errorf("round %d: %d bytes were sent, for a layer of %d", round, result.BytesSent, size)
+				}
+				asked := map[string]bool{}
+				for _, req := range srv.Registry.Requests(http.MethodHead, "") {
+					if asked[req.Path] {
+						t.Errorf("round %d: asked again for %s", round, req.Path)
+					}
+					asked[req.Path] = true
 				}
 				data, _, _ := srv.Registry.Manifest("alice/app", "2")
 				if digest.FromBytes(data) != result.Digest || len(result.Blobs) != len(raw)+1 {
