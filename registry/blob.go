@@ -240,7 +240,7 @@ func (p *push) await(ctx context.Context, blob *image.Blob, c content, n int64) 
 			return err
 		}
 		if s, ok := c.(*spool); ok && blob.Compress {
-			p.emit(Event{Name: blob.Name, ID: shortID(blob, image.Sent{}), Status: StatusCompressing, Current: s.raw.Load(), Total: blob.Size})
+			p.emit(Event{Name: blob.Name, ID: shortID(blob), Status: StatusCompressing, Current: s.raw.Load(), Total: blob.Size})
 		}
 		if available < want || want == n {
 			return nil
@@ -312,12 +312,11 @@ func (t *transfer) retrying(u upload, wait time.Duration) {
 }
 
 func (t *transfer) event(status Status, e Event) {
-	d, size, known := t.content.complete()
-	e.Name, e.Status, e.Total = t.blob.Name, status, size
+	_, size, known := t.content.complete()
+	e.Name, e.ID, e.Status, e.Total = t.blob.Name, shortID(t.blob), status, size
 	if s, ok := t.content.(*spool); ok && !known && s.estimate() > 0 {
 		e.Total, e.Estimated = max(s.estimate(), e.Current), true
 	}
-	e.ID = shortID(t.blob, image.Sent{Digest: d})
 	t.push.emit(e)
 }
 

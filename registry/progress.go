@@ -1,6 +1,10 @@
 package registry
 
-import "time"
+import (
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+)
 
 // Status is the state of a blob or manifest during a push, in the words of
 // `docker push`.
@@ -41,8 +45,9 @@ type Event struct {
 	// Name is what the event is about, unique within the push: a blob's place
 	// in its source.
 	Name string
-	// ID is the short digest to show: 12 hexadecimal digits, or the first
-	// digits of the name while the digest is unknown.
+	// ID is what to show of the blob, the same in all of its events: 12 digits
+	// of its digest or diff ID, or the beginning of its name where neither is
+	// known before it is read.
 	ID string
 	// Status is the state entered or, when it repeats, continued.
 	Status Status
@@ -53,6 +58,8 @@ type Event struct {
 	// Estimated says that Total is a guess, made of what has been compressed so
 	// far.
 	Estimated bool
+	// Digest is that of the blob in the registry, with a final status.
+	Digest digest.Digest
 	// From is the repository that the blob was mounted from, with StatusMounted.
 	From string
 	// Wait is how long a retry waits, and Err why it is needed.

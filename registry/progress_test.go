@@ -16,7 +16,8 @@ import (
 )
 
 // A layer that is compressed on its way is compressed before it is sent, its
-// size on the wire is guessed until it is known, and nothing exceeds a total.
+// size on the wire is guessed until it is known, and nothing exceeds a total. It
+// has one name all the time.
 func TestEventsOfALayerThatIsCompressed(t *testing.T) {
 	t.Parallel()
 	srv := registrytest.Start(t, registrytest.Config{})
@@ -42,6 +43,9 @@ func TestEventsOfALayerThatIsCompressed(t *testing.T) {
 		}
 		if e.Status == registry.StatusPushing {
 			begun()
+		}
+		if last.ID != "" && e.ID != last.ID || (e.Digest != "") != e.Status.Final() {
+			t.Errorf("got %+v after %+v", e, last)
 		}
 		estimated = estimated || e.Estimated && e.Total > e.Current
 		last = e

@@ -286,7 +286,7 @@ func (p *push) result(root image.Manifest, success bool, took time.Duration) Res
 
 // waiting tells of a blob that is still to come.
 func (p *push) waiting(blob *image.Blob) {
-	e := Event{Name: blob.Name, ID: shortID(blob, image.Sent{}), Status: StatusWaiting, Total: blob.Size}
+	e := Event{Name: blob.Name, ID: shortID(blob), Status: StatusWaiting, Total: blob.Size}
 	if blob.Compress {
 		e.Total = 0 // it will be less
 	}
@@ -307,7 +307,10 @@ func (p *push) done(blob *image.Blob, sent image.Sent, status Status) {
 	}
 	p.blobs = append(p.blobs, BlobResult{Digest: sent.Digest, Size: sent.Size, Status: status, From: from})
 	p.mu.Unlock()
-	p.emit(Event{Name: blob.Name, ID: shortID(blob, sent), Status: status, Current: sent.Size, Total: sent.Size, From: from})
+	p.emit(Event{
+		Name: blob.Name, ID: shortID(blob), Status: status, Current: sent.Size, Total: sent.Size,
+		Digest: sent.Digest, From: from,
+	})
 }
 
 // emit passes an event on, one at a time.
@@ -329,15 +332,13 @@ func (p *push) debug(ctx context.Context, what string, err error) {
 	p.client.opts.Logger.DebugContext(ctx, "went on after a failure", slog.String("what", what), slog.String("cause", clean(err.Error())))
 }
 
-// shortID is what docker shows of a layer: the first digits of its diff ID
-// where that is known, of its digest otherwise.
-func shortID(blob *image.Blob, sent image.Sent) string {
-	for _, d := range []digest.Digest{sent.DiffID, blob.Digest, sent.Digest} {
-		if d.Validate() == nil {
-			return d.Encoded()[:12]
-		}
-	}
+// shortID is what docker shows of a layer, the first digits of its diff ID or
+// digest, if that is known from the beginning: no layer changes its name.
+func shortID(blob *image.Blob) string {
 	name := blob.Name
+	if blob.Digest.Validate() == nil {
+		name = blob.Digest.Encoded()
+	}
 	return name[:min(12, len(name))]
 }
 

@@ -45,6 +45,7 @@ type relay struct {
 	broken   map[string]bool        // uploads that were broken off
 	dropped  map[string]bool        // uploads of which the registry did not get everything
 	lost     map[digest.Digest]bool // what these were
+	streamed int                    // how many uploads began without a digest
 	keep     bool                   // of a blob everything, until the registry has it
 	again    bool                   // one more push is needed
 	told     map[digest.Digest]bool
@@ -338,7 +339,7 @@ func (r *relay) streamUpload(w http.ResponseWriter, req *http.Request) {
 		}
 		req.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), req.Body))
 	}
-	sent, err := r.passOn(req, &image.Blob{Name: id})
+	sent, err := r.passOn(req, r.nameless())
 	if errors.Is(err, errPassed) {
 		err = r.drop(req, id)
 	}
@@ -350,6 +351,15 @@ func (r *relay) streamUpload(w http.ResponseWriter, req *http.Request) {
 	r.sessions[id] = sent
 	r.mu.Unlock()
 	r.accepted(w, id, sent.Size)
+}
+
+// nameless is a blob of which nothing is known beforehand but that it is the
+// next one.
+func (r *relay) nameless() *image.Blob {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.streamed++
+	return &image.Blob{Name: fmt.Sprintf("upload %d", r.streamed)}
 }
 
 // breakOff has enough of a layer; see standin.go.

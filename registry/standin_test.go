@@ -105,12 +105,17 @@ func TestStandIns(t *testing.T) {
 				var pushes [][]int
 				srv.Registry.ResetLog()
 				var result registry.Result
+				ids := map[string]string{}
 				opts := registry.PushOptions{
 					ImageID: digest.FromBytes(daemon.config), DiffIDs: diffIDs, Result: &result,
 					Progress: func(e registry.Event) {
 						if e.Note != "" {
 							t.Error(e.Note)
 						}
+						if id, known := ids[e.Name]; known && id != e.ID {
+							t.Errorf("%s is now called %s", id, e.ID)
+						}
+						ids[e.Name] = e.ID
 					},
 					Via: func(ctx context.Context, to registry.Loopback) error {
 						// It is known by now what the daemon need not compress.

@@ -22,6 +22,8 @@ type jsonLine struct {
 	Current   int64  `json:"current,omitempty"`
 	Total     int64  `json:"total,omitempty"`
 	Estimated bool   `json:"estimated,omitempty"`
+	// Digest is that of a blob in the registry, once it is there.
+	Digest string `json:"digest,omitempty"`
 	// From is where the registry took the blob from.
 	From string `json:"from,omitempty"`
 	// Wait is in seconds.
@@ -73,7 +75,7 @@ func (j *jsonLines) Event(e registry.Event) {
 	b.last = now
 	line.Layer, line.ID, line.Status = e.Name, e.ID, Name(e.Status)
 	line.Current, line.Total, line.Estimated = b.event.Current, b.event.Total, b.event.Estimated
-	line.From = e.From
+	line.Digest, line.From = e.Digest.String(), e.From
 	line.Wait = e.Wait.Round(time.Millisecond).Seconds()
 	if e.Err != nil {
 		line.Error = e.Err.Error()

@@ -252,7 +252,7 @@ func TestJSON(t *testing.T) {
 		{0, retry}, // each of them
 		{0, event(registry.StatusPushed, 90, 90)},
 		{0, event(registry.StatusExists, 7, 7)},
-		{0, registry.Event{Name: "blobs/sha256/bb", ID: "bbbbbbbbbbbb", Status: registry.StatusMounted, Current: 7, Total: 7, From: "me/base"}},
+		{0, registry.Event{Name: "blobs/sha256/bb", ID: "bbbbbbbbbbbb", Status: registry.StatusMounted, Current: 7, Total: 7, Digest: "sha256:bb", From: "me/base"}},
 	} {
 		clock = clock.Add(step.after)
 		j.Event(step.event)
