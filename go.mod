@@ -35,7 +35,10 @@ require (
 	k8s.io/apimachinery v0.37.2
 )
 
-require github.com/DataDog/datadog-agent/pkg/template v0.85.2
+require (
+	github.com/DataDog/datadog-agent/pkg/template v0.85.2
+	github.com/mattn/go-shellwords v1.0.16
+)
 
 require (
 	github.com/cpuguy83/go-md2man/v2 v2.0.6 // indirect

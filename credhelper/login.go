@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -37,8 +36,9 @@ func (h *helper) loginCommand() *cobra.Command {
 		Short: "Log in to a registry",
 		Long: `Log in to a registry, and make sure that the login can push.
 
-Without a flag that says how, the browser is used (--web), or --paste where
-there is none. Where Gitea is under a path, give its address whole.
+Without a flag that says how, the browser is used (--web), the one that BROWSER
+names or else the system's, or --paste where there is none to be seen. Where
+Gitea is under a path, give its address whole.
 
 Examples:
   docker-credential-gitea login git.example.com
@@ -227,7 +227,7 @@ func (h *helper) flow(ctx context.Context, srv *server, opts loginOptions, s set
 		return h.passwordFlow(ctx, srv, opts)
 	case opts.passwordStdin:
 		return granted{}, usageError{errors.New("--password-stdin needs --username")}
-	case opts.paste, !opts.web && !h.hasBrowser():
+	case opts.paste, !opts.web && h.Browser() == nil:
 		return h.oauthFlow(ctx, srv, s, h.pasteCode)
 	}
 	return h.oauthFlow(ctx, srv, s, h.browserCode)
@@ -396,13 +396,42 @@ func (h *helper) browserCode(ctx context.Context, start func(string) authorizati
 		return authorization{}, registry.Secret{}, err
 	}
 	attempt := start(back.redirectURI())
+	back.serve(attempt.state)
+	defer back.close(ctx)
 	fmt.Fprintf(h.Stderr, "opening %s\n", attempt.url())
-	if err := h.openBrowser(attempt.url()); err != nil {
-		h.log.DebugContext(ctx, "no browser", slog.Any("error", err))
-		fmt.Fprintln(h.Stderr, "no browser could be started: open the address yourself, or use --paste")
+	shown := h.show(attempt.url())
+	for {
+		select {
+		case result := <-back.result:
+			return attempt, result.code, result.err
+		case err := <-shown:
+			if err != nil {
+				fmt.Fprintf(h.Stderr, "%v: open the address yourself, or use --paste\n", err)
+			}
+		case <-ctx.Done():
+			return authorization{}, registry.Secret{}, fmt.Errorf("wait for the browser: %w", ctx.Err())
+		}
 	}
-	code, err := back.wait(ctx, attempt.state)
-	return attempt, code, err
+}
+
+// show opens an address that checkSecure has accepted in the browser, and says
+// how that ended. Some browsers stay in the foreground: neither the login nor
+// the end of this program waits for them.
+func (h *helper) show(address string) <-chan error {
+	shown := make(chan error, 1)
+	open := h.Browser()
+	if open == nil {
+		shown <- errors.New("there is no browser to be seen")
+		return shown
+	}
+	go func() {
+		err := open(address)
+		if err != nil {
+			err = fmt.Errorf("no browser could be started: %w", err)
+		}
+		shown <- err
+	}()
+	return shown
 }
 
 // pasteURI is where the browser of another machine is led, in vain.

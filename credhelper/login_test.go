@@ -59,7 +59,7 @@ func TestLoginWithBrowser(t *testing.T) {
 		t.Run("path "+path, func(t *testing.T) {
 			g, m := newFakeGitea(t, path), newHome(t)
 			cmd := m.command(t, "", "login", "--web", "--ca-file", g.caFile, "https://"+g.host+path)
-			cmd.Env = append(cmd.Env, "PATH=") // no browser
+			cmd.Env = append(cmd.Env, "PATH=")
 			stderr, err := cmd.StderrPipe()
 			if err != nil {
 				t.Fatal(err)

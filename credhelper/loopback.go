@@ -20,7 +20,9 @@ import (
 type loopback struct {
 	listener net.Listener
 	server   *http.Server
-	result   chan callback
+	served   chan struct{}
+	// result brings what ends the login, once.
+	result chan callback
 }
 
 // callback is what a redirect brings.
@@ -29,7 +31,7 @@ type callback struct {
 	err  error
 }
 
-// listen opens the loopback. It serves nothing until wait is called.
+// listen opens the loopback. It serves nothing until serve is called.
 func listen(ctx context.Context) (*loopback, error) {
 	var config net.ListenConfig
 	// The address, not the name: "localhost" may resolve to something else.
@@ -37,39 +39,34 @@ func listen(ctx context.Context) (*loopback, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the browser: %w", err)
 	}
-	return &loopback{listener: listener, result: make(chan callback, 1)}, nil
+	return &loopback{listener: listener, served: make(chan struct{}), result: make(chan callback, 1)}, nil
 }
 
 // redirectURI has neither slash nor path: Gitea compares it with the
 // registered one without the port.
 func (l *loopback) redirectURI() string { return "http://" + l.listener.Addr().String() }
 
-// wait serves until a redirect with our state comes, or ctx ends. Every other
-// request is answered with 404 and forgotten: another program or page must
-// neither end the login nor slip its own code in.
-func (l *loopback) wait(ctx context.Context, state string) (registry.Secret, error) {
+// serve waits for a redirect with our state. Every other request is answered
+// with 404 and forgotten: another program or page must neither end the login nor
+// slip its own code in.
+func (l *loopback) serve(state string) {
 	l.server = &http.Server{
 		Handler:           l.handler(state),
 		ReadHeaderTimeout: connectTimeout,
 	}
-	served := make(chan struct{})
 	go func() {
-		defer close(served)
+		defer close(l.served)
 		_ = l.server.Serve(l.listener) // until it is shut down
 	}()
-	var result callback
-	select {
-	case result = <-l.result:
-	case <-ctx.Done():
-		result.err = fmt.Errorf("wait for the browser: %w", ctx.Err())
-	}
-	// The page is still to be delivered.
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+}
+
+// close ends serve, once the page is delivered.
+func (l *loopback) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	_ = l.server.Shutdown(closing)
+	_ = l.server.Shutdown(ctx)
 	_ = l.server.Close()
-	<-served
-	return result.code, result.err
+	<-l.served
 }
 
 const (

@@ -48,6 +48,9 @@ type System struct {
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer
+	// Browser finds the user's browser: it returns what shows an address there,
+	// or nil where nobody would see it.
+	Browser func() (show func(address string) error)
 	// Version and Revision are shown by "version".
 	Version, Revision string
 }

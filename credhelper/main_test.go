@@ -24,12 +24,15 @@ func TestMain(m *testing.M) {
 		os.Exit(Main(ctx, System{
 			Args: os.Args[1:], Getenv: os.Getenv,
 			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: "test",
+			Browser: noBrowser,
 		}))
 	}
 	goleak.VerifyTestMain(m)
 }
 
-// machine is a home directory in which the program runs.
+func noBrowser() func(string) error { return nil }
+
+// home is a home directory in which the program runs.
 type home struct {
 	dir string
 	env map[string]string
@@ -65,6 +68,7 @@ func (m *home) run(t *testing.T, stdin string, args ...string) output {
 		Stdout:  &stdout,
 		Stderr:  &stderr,
 		Version: "test",
+		Browser: noBrowser,
 	})
 	return output{stdout.String(), stderr.String(), code}
 }

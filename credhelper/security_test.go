@@ -1,6 +1,7 @@
 package credhelper
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -348,11 +350,8 @@ func TestBogusCallbacksDoNotEndLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	const state = "the-state"
-	done := make(chan callback, 1)
-	go func() {
-		code, err := l.wait(t.Context(), state)
-		done <- callback{code, err}
-	}()
+	l.serve(state)
+	defer l.close(t.Context())
 	for _, path := range []string{"/favicon.ico", "/?code=evil", "/?code=evil&state=wrong", "/?error=access_denied", "/other?code=evil&state=" + state} {
 		visit(t, l.redirectURI()+path, http.StatusNotFound)
 	}
@@ -369,7 +368,7 @@ func TestBogusCallbacksDoNotEndLogin(t *testing.T) {
 		}
 	}
 	visit(t, l.redirectURI()+"/?code=good&state="+state, http.StatusOK)
-	if got := <-done; got.err != nil || got.code.Reveal() != "good" {
+	if got := <-l.result; got.err != nil || got.code.Reveal() != "good" {
 		t.Errorf("got %v, want the good code", got.err)
 	}
 }
@@ -380,27 +379,35 @@ func TestRefusalAtConsentPageEndsLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() {
-		_, err := l.wait(t.Context(), "s")
-		done <- err
-	}()
+	l.serve("s")
+	defer l.close(t.Context())
 	visit(t, l.redirectURI()+"/?error=access_denied&error_description=%1b%5b2Jno&state=s", http.StatusOK)
-	if err := <-done; err == nil || !strings.Contains(err.Error(), "access_denied") || strings.Contains(err.Error(), "\x1b") {
-		t.Errorf("got %v", err)
+	if got := <-l.result; got.err == nil || !strings.Contains(got.err.Error(), "access_denied") || strings.Contains(got.err.Error(), "\x1b") {
+		t.Errorf("got %v", got.err)
 	}
 }
 
 // S22
 func TestWaitForBrowserEnds(t *testing.T) {
-	l, err := listen(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	g, m := newFakeGitea(t, ""), newHome(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := l.wait(ctx, "s"); err == nil {
-		t.Error("got no error")
+	closed := make(chan struct{})
+	defer close(closed)
+	var stderr bytes.Buffer
+	code := Main(ctx, System{
+		Args:   []string{"login", "--ca-file", g.caFile, g.host},
+		Getenv: func(key string) string { return m.env[key] },
+		Stdin:  strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr,
+		Browser: func() func(string) error {
+			return func(string) error {
+				cancel()
+				<-closed // a browser in the foreground
+				return nil
+			}
+		},
+	})
+	if code == 0 || !strings.Contains(stderr.String(), "wait for the browser") {
+		t.Errorf("got exit code %d and %s", code, stderr.String())
 	}
 }
 

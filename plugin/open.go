@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os/exec"
-	"runtime"
 
-	"github.com/cli/browser"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -22,8 +19,8 @@ func (a *app) newOpenCommand() *cobra.Command {
 		Short: "Open the page of an image in the browser",
 		Long: `Open the page of an image, or of all packages of an owner, in the browser.
 
-Where there is no browser to be seen, over SSH or without a display, its
-address is printed instead.`,
+BROWSER names another browser than the system's. Without it, where there is
+none to be seen, over SSH or without a display, the address is printed instead.`,
 		Example: `  docker gitea open git.example.com/me/app
   docker gitea open --print git.example.com/me`,
 		Args:                  oneRemote,
@@ -67,13 +64,13 @@ func (a *app) open(ctx context.Context, flags *pflag.FlagSet, arg string, printO
 		return err
 	}
 	page := origin + api.Root() + pagePath(r)
-	if printOnly || !a.hasBrowser() {
+	show := a.Browser()
+	if printOnly || show == nil {
 		_, err := fmt.Fprintln(a.Stdout, page)
 		return err
 	}
 	_, _ = fmt.Fprintf(a.Stderr, "Opening %s in the browser\n", page)
-	browser.Stdout, browser.Stderr = a.Stderr, a.Stderr
-	if err := browser.OpenURL(page); err != nil {
+	if err := show(page); err != nil {
 		return withHint(fmt.Errorf("open the browser: %w", err), "--print prints the address")
 	}
 	return nil
@@ -102,16 +99,4 @@ func noAPI(err error) error {
 		return withHint(err, "is it a Gitea or Forgejo? its API was looked for at the root of the host and at the usual paths; docker gitea check shows more")
 	}
 	return err
-}
-
-// hasBrowser reports whether a browser started here would be seen by the user.
-func (a *app) hasBrowser() bool {
-	switch {
-	case a.Getenv("SSH_CONNECTION") != "", a.Getenv("SSH_TTY") != "":
-		return false
-	case runtime.GOOS == "windows", runtime.GOOS == "darwin", a.Getenv("DISPLAY") != "", a.Getenv("WAYLAND_DISPLAY") != "":
-		return true
-	}
-	_, err := exec.LookPath("wslview") // WSL opens Windows' own
-	return err == nil
 }

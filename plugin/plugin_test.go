@@ -62,6 +62,7 @@ func (d *desk) run(ctx context.Context, args ...string) int {
 		Program: "docker-gitea", Args: append([]string{"gitea"}, args...), Version: "1.2.3",
 		Getenv: func(key string) string { return d.env[key] },
 		Stdin:  d.stdin, Stdout: &d.stdout, Stderr: &d.stderr,
+		Browser: func() func(string) error { return nil },
 	})
 }
 

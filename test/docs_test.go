@@ -192,7 +192,7 @@ func machine(t *testing.T, dir string, g *servers.Gitea) string {
 		}
 	}))
 	t.Cleanup(browser.Close)
-	writeScript(t, filepath.Join(dir, "bin/xdg-open"), `curl -sG --data-urlencode "address=$1" `+browser.URL+` >/dev/null 2>&1 &`)
+	writeScript(t, filepath.Join(dir, "bin/xdg-open"), `curl -sG --data-urlencode "address=$1" `+browser.URL+` >/dev/null 2>&1`)
 
 	path := []string{filepath.Join(dir, "me/.local/bin"), filepath.Join(dir, "bin")}
 	for _, name := range []string{"docker", "crane", "regctl", "oras", "skopeo"} {

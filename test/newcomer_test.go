@@ -24,7 +24,7 @@ func newNewcomer(t *testing.T, more ...string) newcomer {
 	inProject(t, "make", "install", "PREFIX="+prefix)
 	env := append([]string{
 		"PATH=" + prefix + "/bin:" + filepath.Dir(program(t, "docker")) + ":" + os.Getenv("PATH"), "HOME=" + home,
-		"DOCKER_CONFIG=", "XDG_CONFIG_HOME=", "XDG_CACHE_HOME=", "XDG_DATA_HOME=", "SSL_CERT_FILE=", "SSH_CONNECTION=", "SSH_TTY=",
+		"DOCKER_CONFIG=", "XDG_CONFIG_HOME=", "XDG_CACHE_HOME=", "XDG_DATA_HOME=", "SSL_CERT_FILE=", "SSH_CONNECTION=", "SSH_TTY=", "BROWSER=",
 		"DOCKER_CREDENTIAL_GITEA_STORAGE=file", "TERM=screen-256color",
 	}, more...)
 	n := newcomer{newTerminal(t, 80, 24, env...), home}

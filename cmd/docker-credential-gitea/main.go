@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/docker-gitea/docker-gitea/cmd/internal/browser"
 	"github.com/docker-gitea/docker-gitea/credhelper"
 )
 
@@ -27,6 +28,7 @@ func main() {
 		Stdin:    os.Stdin,
 		Stdout:   os.Stdout,
 		Stderr:   os.Stderr,
+		Browser:  browser.System{Getenv: os.Getenv, Stdin: os.Stdin, Stderr: os.Stderr}.Find,
 		Version:  version,
 		Revision: revision,
 	}))
