@@ -40,6 +40,8 @@ type GiteaOptions struct {
 	// Names are what the certificate is issued for; nil means localhost,
 	// 127.0.0.1, ::1 and gitea.localtest.me.
 	Names []string
+	// Forgejo starts a Forgejo, which takes the same settings and commands.
+	Forgejo bool
 }
 
 // Gitea is a running Gitea with one user, AdminUser.
@@ -50,11 +52,15 @@ type Gitea struct {
 
 // StartGitea sets up a new, empty Gitea and starts it.
 func StartGitea(ctx context.Context, opts GiteaOptions) (*Gitea, error) {
-	program, err := Program("gitea")
+	name := "gitea"
+	if opts.Forgejo {
+		name = "forgejo"
+	}
+	program, err := Program(name)
 	if err != nil {
 		return nil, err
 	}
-	s, err := listen("gitea", opts.Port, opts.PlainHTTP)
+	s, err := listen(name, opts.Port, opts.PlainHTTP)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +81,9 @@ func StartGitea(ctx context.Context, opts GiteaOptions) (*Gitea, error) {
 	}
 	return g, nil
 }
+
+// Forgejo reports whether it is one.
+func (g *Gitea) Forgejo() bool { return filepath.Base(g.command.path) == "forgejo" }
 
 func (g *Gitea) config() string { return filepath.Join(g.Dir, "app.ini") }
 
@@ -109,9 +118,10 @@ func (g *Gitea) makeCertificate(ctx context.Context, names []string) error {
 	if names == nil {
 		names = localNames
 	}
-	_, err := g.Command(ctx, "cert", "--ca", "--ecdsa-curve", "P256",
-		"--host", strings.Join(names, ","), "--out", g.CAFile, "--keyout", g.keyFile())
-	return err
+	if _, err := g.Command(ctx, "cert", "--ca", "--ecdsa-curve", "P256", "--host", strings.Join(names, ",")); err != nil {
+		return err
+	}
+	return os.Rename(filepath.Join(g.Dir, "cert.pem"), g.CAFile) // the key is key.pem already
 }
 
 // RenewCertificate restarts the server with another self-signed certificate,
@@ -121,11 +131,7 @@ func (g *Gitea) RenewCertificate(ctx context.Context) error {
 	if err := g.makeCertificate(ctx, nil); err != nil {
 		return err
 	}
-	client, err := trusting(g.CAFile)
-	if err != nil {
-		return err
-	}
-	g.client = client
+	g.client = nil
 	return g.Restart(ctx)
 }
 
@@ -156,6 +162,8 @@ func (g *Gitea) settings(static string, plainHTTP bool) (map[string]string, erro
 		"security.SECRET_KEY":                rand.Text(),
 		"security.INTERNAL_TOKEN":            rand.Text(),
 		"oauth2.JWT_SECRET":                  jwtSecret(),
+		// As Gitea has it; the default of Forgejo takes six times as long.
+		"security.PASSWORD_HASH_ALGO": "pbkdf2",
 		// Saves half of the start, which would go into making an RSA key.
 		"oauth2.JWT_SIGNING_ALGORITHM": "HS256",
 		"log.MODE":                     "console",

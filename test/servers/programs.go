@@ -35,6 +35,21 @@ var tools = []tool{
 		data:  []string{"templates", "options", "public"},
 	},
 	{
+		name: "forgejo", module: "forgejo", main: "code.gitea.io/gitea", source: "code.gitea.io/gitea",
+		flags: []string{
+			"-tags=sqlite,sqlite_unlock_notify,timetzdata",
+			// A commit between two releases, called as Forgejo's Makefile does.
+			"-ldflags=-s -w -X main.Version=10.0.0-dev-456d059982+gitea-1.22.0",
+		},
+		cgo:  true,
+		data: []string{"templates", "options", "public"},
+	},
+	{
+		name: "caddy", module: "caddy",
+		main: "github.com/caddyserver/caddy/v2/cmd/caddy", source: "github.com/caddyserver/caddy/v2",
+		flags: []string{"-ldflags=-s -w"},
+	},
+	{
 		name: "golangci-lint", module: "lint",
 		main: "github.com/golangci/golangci-lint/v2/cmd/golangci-lint", source: "github.com/golangci/golangci-lint/v2",
 		flags: []string{"-ldflags=-s -w -X main.version=VERSION"},
@@ -118,7 +133,7 @@ func CacheDir() (string, error) {
 	return filepath.Join(dir, "docker-gitea-test"), nil
 }
 
-// Program returns the path of a program: gitea, dockerd, containerd, docker,
+// Program returns the path of a program: gitea, forgejo, caddy, dockerd, containerd, docker,
 // docker-buildx, docker-credential-pass, crane, regctl, oras, golangci-lint, controller-gen, nfpm
 // or cyclonedx-gomod, each as its module under test/tools pins it; or debian-dockerd, debian-docker, docker-registry, nginx,
 // skopeo or any other from a Debian package. One that is not there is a
@@ -180,6 +195,14 @@ func (t tool) build(ctx context.Context, w io.Writer) (err error) {
 	fmt.Fprintf(w, "%-14s building %s@%s\n", t.name, t.main, version)
 	version = strings.TrimSuffix(strings.TrimPrefix(version, "v"), "+incompatible")
 	args := []string{"build", "-trimpath", "-o", filepath.Join(dir, t.name)}
+	modfile, err := t.patch(ctx, source)
+	if err != nil {
+		return err
+	}
+	if modfile != "" {
+		defer func() { err = errors.Join(err, os.RemoveAll(filepath.Dir(modfile))) }()
+		args = append(args, "-modfile="+modfile)
+	}
 	for _, flag := range t.flags {
 		args = append(args, strings.ReplaceAll(flag, "VERSION", version))
 	}
@@ -195,6 +218,49 @@ func (t tool) build(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	return nil
+}
+
+// sourcePatch is a file in a tool's module: changes to the source of the program.
+const sourcePatch = "source.patch"
+
+// patch makes a changed copy of the source, if the tool's module has changes
+// to it, and in the same new folder a go.mod that takes the copy; it returns
+// the path of that, or nothing. (The -overlay of the go command cannot change
+// what is in the module cache.)
+func (t tool) patch(ctx context.Context, source string) (modfile string, err error) {
+	root, err := toolsDir()
+	if err != nil {
+		return "", err
+	}
+	module := filepath.Join(root, t.module)
+	changes := filepath.Join(module, sourcePatch)
+	if _, err := os.Stat(changes); err != nil {
+		return "", nil
+	}
+	dir, err := os.MkdirTemp("", "patched-"+t.name+"-")
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
+	patched, modfile := filepath.Join(dir, "source"), filepath.Join(dir, "go.mod")
+	if err := copyTree(patched, source); err != nil {
+		return "", err
+	}
+	apply := exec.CommandContext(ctx, "git", "apply", changes)
+	apply.Dir = patched
+	if out, err := apply.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("git apply %s: %w: %s", sourcePatch, err, out)
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		if err := copyTree(filepath.Join(dir, name), filepath.Join(module, name)); err != nil {
+			return "", err
+		}
+	}
+	return modfile, t.run(ctx, io.Discard, "mod", "edit", "-replace="+t.source+"="+patched, modfile)
 }
 
 // find returns where the source of the program is and its version, having downloaded it.
@@ -243,8 +309,11 @@ func (t tool) path() (string, error) {
 	}
 	key := sha256.New()
 	fmt.Fprintln(key, runtime.GOOS, runtime.GOARCH, t)
-	for _, name := range []string{"go.mod", "go.sum"} {
+	for _, name := range []string{"go.mod", "go.sum", sourcePatch} {
 		data, err := os.ReadFile(filepath.Join(root, t.module, name))
+		if name == sourcePatch && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return "", fmt.Errorf("read tool module: %w", err)
 		}

@@ -1,6 +1,6 @@
 // Package servers starts real servers for tests, benchmarks and demonstrations:
-// Gitea, Docker engines with either image store, the distribution registry,
-// and nginx in front of any of them. It also finds the programs that other
+// Gitea and Forgejo, Docker engines with either image store, the distribution
+// registry, and nginx or Caddy in front of any of them. It also finds the programs that other
 // people push images with.
 //
 // Everything runs on loopback addresses with random ports, in a temporary
@@ -18,8 +18,8 @@
 //
 // # Servers
 //
-// [StartGitea], [StartEngine], [StartRegistry] and [StartNginx] return when the
-// server answers. Their context bounds the start only: a server runs until its
+// [StartGitea], [StartEngine], [StartRegistry], [StartNginx] and [StartCaddy]
+// return when the server answers. Their context bounds the start only: a server runs until its
 // Stop method is called. A program that is not there is a [*MissingError];
 // a test hands every error to [Need], which tells a missing program, worth a
 // skip on a developer's machine, from a failure.
@@ -86,11 +86,6 @@ func listen(name string, port int, plainHTTP bool) (*Server, error) {
 // start runs the server's command and waits until it answers.
 // When that fails it leaves nothing behind.
 func (s *Server) start(ctx context.Context) error {
-	client, err := trusting(s.CAFile)
-	if err != nil {
-		return errors.Join(err, s.Stop())
-	}
-	s.client = client
 	if err := s.run(ctx); err != nil {
 		return errors.Join(err, s.Stop())
 	}
@@ -108,6 +103,13 @@ func (s *Server) run(ctx context.Context) error {
 
 // answers reports whether the server is there and well.
 func (s *Server) answers(ctx context.Context) error {
+	if s.client == nil { // some servers make their authority as they start
+		client, err := trusting(s.CAFile)
+		if err != nil {
+			return err
+		}
+		s.client = client
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+s.path, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("ask whether %s is ready: %w", s.Host, err)

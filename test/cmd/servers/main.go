@@ -3,7 +3,7 @@
 //
 //	servers build [NAME...]   install and build everything, or build the named programs
 //	servers path NAME         print where a program is, after building it if need be
-//	servers up NAME           run gitea, registry, classic, graph or containerd until interrupted
+//	servers up NAME           run gitea, forgejo, registry, classic, graph or containerd until interrupted
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
-const usage = "usage: servers build [NAME...] | path NAME | up gitea|registry|classic|graph|containerd"
+const usage = "usage: servers build [NAME...] | path NAME | up gitea|forgejo|registry|classic|graph|containerd"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -71,8 +71,8 @@ func up(ctx context.Context, name string, out io.Writer) error {
 
 func start(ctx context.Context, name string, out io.Writer) (stop func() error, err error) {
 	switch name {
-	case "gitea":
-		return startGitea(ctx, out)
+	case "gitea", "forgejo":
+		return startGitea(ctx, out, servers.GiteaOptions{Forgejo: name == "forgejo"})
 	case "registry":
 		s, err := servers.StartRegistry(ctx, servers.RegistryOptions{})
 		if err != nil {
@@ -91,8 +91,8 @@ func start(ctx context.Context, name string, out io.Writer) (stop func() error, 
 	return nil, errors.New(usage)
 }
 
-func startGitea(ctx context.Context, out io.Writer) (stop func() error, err error) {
-	g, err := servers.StartGitea(ctx, servers.GiteaOptions{})
+func startGitea(ctx context.Context, out io.Writer, opts servers.GiteaOptions) (stop func() error, err error) {
+	g, err := servers.StartGitea(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
