@@ -25,24 +25,31 @@ import (
 )
 
 // TestRegistrytestIsGitea sends the same requests to a Gitea and to a
-// registrytest, one after another, and compares the answers.
+// registrytest, one after another, and compares the answers; and does the same
+// with a Forgejo.
 func TestRegistrytestIsGitea(t *testing.T) {
-	g, err := servers.StartGitea(t.Context(), servers.GiteaOptions{})
-	servers.Need(t, err)
-	t.Cleanup(func() {
-		if err := g.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	accounts := newAccounts(t, g)
-	fake := registrytest.Start(t, accounts.config)
-	gitea := &peer{url: g.URL, client: plain(t, g.Client()), secrets: accounts.secrets, saved: map[string]string{"image": digest.FromString(imageManifest).String()}}
-	ours := &peer{url: fake.URL, client: plain(t, fake.HTTPClient()), secrets: accounts.secrets, saved: map[string]string{"image": digest.FromString(imageManifest).String()}}
+	for name, flavor := range map[string]registrytest.Flavor{"Gitea": registrytest.Gitea, "Forgejo": registrytest.Forgejo} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Forgejo: flavor == registrytest.Forgejo})
+			servers.Need(t, err)
+			t.Cleanup(func() { stop(t, g.Stop) })
+			accounts := newAccounts(t, g)
+			accounts.config.Flavor = flavor
+			compare(t, g, registrytest.Start(t, accounts.config), accounts.secrets)
+		})
+	}
+}
+
+func compare(t *testing.T, g *servers.Gitea, fake *registrytest.Server, secrets map[string][2]string) {
+	t.Helper()
+	gitea := &peer{url: g.URL, client: plain(t, g.Client()), secrets: secrets, saved: map[string]string{"image": digest.FromString(imageManifest).String()}}
+	ours := &peer{url: fake.URL, client: plain(t, fake.HTTPClient()), secrets: secrets, saved: map[string]string{"image": digest.FromString(imageManifest).String()}}
 	for _, step := range conversation() {
 		t.Run(step.name, func(t *testing.T) {
 			want, got := gitea.send(t, step), ours.send(t, step)
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%s %s: Gitea (-) and registrytest (+) differ:\n%s", step.method, step.path, diff)
+				t.Errorf("%s %s: the server (-) and registrytest (+) differ:\n%s", step.method, step.path, diff)
 			}
 		})
 	}

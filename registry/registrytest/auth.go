@@ -1,6 +1,7 @@
 package registrytest
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -165,7 +166,8 @@ func (r *Registry) verify(token string) (identity, error) {
 }
 
 // getToken answers GET /v2/token: container.go, Authenticate. The scope and
-// service asked for are ignored. Forgejo does not look at the token's scope.
+// service asked for are ignored. Forgejo does not look at the scope of an access
+// token, and gives those who have none a token without scope.
 func (c *call) getToken() {
 	who := c.who
 	switch {
@@ -177,6 +179,9 @@ func (c *call) getToken() {
 	case c.config().Flavor == Gitea && !scopeAllows(who.loginScope, "read:package"):
 		c.unauthorized()
 		return
+	}
+	if c.forgejo() && !who.limited {
+		who.loginScope = ""
 	}
 	now := c.config().Now()
 	token := c.reg.sign(claims{
@@ -210,8 +215,8 @@ func (c *call) unauthorized() {
 // ROOT_URL with its path.
 func (c *call) realm() string {
 	root := c.config().RootURL
-	if root != "" && c.config().Flavor == Forgejo {
-		return root + "v2/token"
+	if c.forgejo() {
+		return cmp.Or(root, c.ownURL()) + "v2/token"
 	}
 	if u, err := url.Parse(root); err == nil && root != "" {
 		return u.Scheme + "://" + u.Host + "/v2/token"
@@ -219,17 +224,20 @@ func (c *call) realm() string {
 	return c.origin() + "/v2/token"
 }
 
-// origin is the address that the request was sent to.
+// origin is the address that the request was sent to, by what a proxy says.
 func (c *call) origin() string {
-	scheme := c.req.Header.Get("X-Forwarded-Proto")
-	switch {
-	case scheme != "":
-	case c.req.TLS != nil:
-		scheme = "https"
-	default:
-		scheme = "http"
+	if scheme := c.req.Header.Get("X-Forwarded-Proto"); scheme != "" {
+		return scheme + "://" + c.req.Host
 	}
-	return scheme + "://" + c.req.Host
+	return strings.TrimSuffix(c.ownURL(), "/")
+}
+
+// ownURL is the address that the request arrived at.
+func (c *call) ownURL() string {
+	if c.req.TLS != nil {
+		return "https://" + c.req.Host + "/"
+	}
+	return "http://" + c.req.Host + "/"
 }
 
 // denied is the refusal of somebody who is known: routers/api/packages/api.go,

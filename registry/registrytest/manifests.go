@@ -150,6 +150,9 @@ func (c *call) storeManifest(m manifest, tagged bool) *wireError {
 	defer c.reg.store.mu.Unlock()
 	repo := c.reg.store.repositories[c.repository()]
 	blobs, fault := repo.resolve(m)
+	if fault == nil && !m.index && m.config.Digest == "" && c.forgejo() {
+		fault = &errServer // it takes some blob for the config
+	}
 	if fault != nil && c.config().Flavor == Distribution {
 		return errManifestBlobUnknown.with(http.StatusBadRequest, "blob unknown to registry")
 	}

@@ -26,7 +26,7 @@
 //   - uploads.go, blobs.go, manifests.go, listing.go: the endpoints,
 //   - store.go: what is kept; respond.go: headers and error bodies.
 //
-// distribution.go has what differs in the distribution registry. server.go and
+// forgejo.go and distribution.go have what differs in those registries. server.go and
 // tls.go start a server, client.go is the fake client.
 //
 // Comments cite Gitea's source by file below routers/api/packages/container
@@ -46,7 +46,8 @@ type Flavor int
 const (
 	// Gitea is Gitea 1.26.
 	Gitea Flavor = iota
-	// Forgejo differs in its challenge and in the Range of an upload's status.
+	// Forgejo differs in its challenge, in the Range of an upload's status, and
+	// in how it refuses credentials, which is without a challenge.
 	Forgejo
 	// Distribution is the registry of the CNCF: sessions survive a cut, names
 	// and digests follow the specification, tokens carry a scope.

@@ -47,7 +47,7 @@ func (r *Registry) route(w http.ResponseWriter, req *http.Request) {
 	}
 	who, err := r.authenticate(req)
 	if err != nil {
-		c.unauthorized()
+		c.badCredential()
 		return
 	}
 	c.who = who
@@ -164,18 +164,19 @@ func (c *call) routeOwner(owner, path string) {
 		return
 	}
 	e, ok := c.findEndpoint(path)
-	if !ok {
-		http.NotFound(c.w, c.req)
+	if !ok || c.image == "" && c.forgejo() {
+		c.noRoute()
 		return
 	}
-	if e.write && e.accessFirst && !c.allow(Write) {
+	accessFirst := c.accessFirst(e)
+	if e.write && accessFirst && !c.allow(Write) {
 		return
 	}
 	if !imagePattern.MatchString(c.image) {
 		c.fail(errNameInvalid)
 		return
 	}
-	if e.write && !e.accessFirst && !c.allow(Write) {
+	if e.write && !accessFirst && !c.allow(Write) {
 		return
 	}
 	e.serve(c)

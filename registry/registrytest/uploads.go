@@ -35,7 +35,7 @@ func (c *call) postUpload() {
 	}
 	s := c.reg.store.newSession()
 	h := headers{location: c.uploadLocation(s), uploadID: s.id}
-	if c.config().Flavor == Forgejo {
+	if c.forgejo() {
 		h.rangeReceived = "0-0"
 	}
 	c.begin(http.StatusAccepted, h)
@@ -112,7 +112,7 @@ func (c *call) getUpload() {
 		return
 	}
 	h := headers{location: c.uploadLocation(s), uploadID: s.id, rangeReceived: rangeOf(received)}
-	if c.config().Flavor == Forgejo {
+	if c.forgejo() {
 		// One more than there is, and no Location.
 		h.location, h.rangeReceived = "", fmt.Sprintf("0-%d", received)
 	}
