@@ -243,6 +243,8 @@ func linkedAlready(ctx context.Context, api *giteaapi.Client, r remote, reposito
 // Source: Gitea 1.26 routers/api/v1/packages/package.go, LinkPackage.
 func linkFailure(ctx context.Context, api *giteaapi.Client, r remote, repository string, err error) error {
 	switch {
+	case giteaapi.Unknown(err):
+		return withHint(fmt.Errorf("%s links packages on their pages alone: %w", r.host, err), "docker gitea open "+r.familiar()+", and link it in the settings there")
 	case giteaapi.NotFound(err):
 		versions, listErr := api.Versions(ctx, r.owner, r.name)
 		if listErr == nil && len(versions) > 0 && repository != "" {

@@ -36,7 +36,8 @@ func (s *stack) account(ctx context.Context) Account {
 	status := s.askAPI(ctx, "/api/v1/user", basic(s.auth.current()), &answer)
 	return Account{
 		Status: status, Name: clean(answer.Login),
-		SecurityKey: strings.Contains(answer.Message, "WebAuthn"),
+		// The latter is Forgejo's.
+		SecurityKey: strings.Contains(answer.Message, "WebAuthn") || strings.Contains(answer.Message, "security keys enrolled"),
 		Barred:      strings.Contains(answer.Message, "not activated") || strings.Contains(answer.Message, "prohibited from signing in"),
 	}
 }

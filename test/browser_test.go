@@ -100,10 +100,8 @@ func (p *person) consent(t *testing.T, address string) string {
 	if location != "" {
 		return location
 	}
-	form := url.Values{"granted": {"true"}}
-	for _, input := range hiddenInput.FindAllStringSubmatch(page, -1) {
-		form.Set(input[1], input[2])
-	}
+	form := hidden(page)
+	form.Set("granted", "true")
 	if _, location = p.post(t, "/login/oauth/grant", form); location == "" {
 		t.Fatal("the consent leads nowhere")
 	}
@@ -122,7 +120,18 @@ func (p *person) enrol(t *testing.T) {
 		t.Fatal("the page shows no secret")
 	}
 	p.totp = match[1]
-	p.post(t, path, url.Values{"passcode": {p.code(t, 0)}})
+	form := hidden(page)
+	form.Set("passcode", p.code(t, 0))
+	p.post(t, path, form)
+}
+
+// hidden is what the form of a page has filled in already.
+func hidden(page string) url.Values {
+	form := url.Values{}
+	for _, input := range hiddenInput.FindAllStringSubmatch(page, -1) {
+		form.Set(input[1], input[2])
+	}
+	return form
 }
 
 // code is the one-time code of now (RFC 6238), or so many times half a minute

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,7 +61,11 @@ func sweepSources(t *testing.T, l *ledger, temporary string) {
 		subjects = append(subjects, inDaemon(t, store, *positions+10)...)
 	}
 	for _, subject := range subjects {
-		for _, start := range keepers {
+		starts := keepers
+		if subject.name == atRest[1].name { // in chunks
+			starts = append(slices.Clip(keepers), startForgejoKeeper)
+		}
+		for _, start := range starts {
 			t.Run(subject.name, func(t *testing.T) {
 				t.Parallel()
 				k := start(t)

@@ -48,9 +48,22 @@ func startGiteaKeeper(t *testing.T) *keeper {
 	return giteaKeeper(t, startPlainGitea(t))
 }
 
+func startForgejoKeeper(t *testing.T) *keeper {
+	t.Helper()
+	k := giteaKeeper(t, startPlain(t, servers.GiteaOptions{Forgejo: true}))
+	k.name = "Forgejo"
+	return k
+}
+
 func startPlainGitea(t *testing.T) *servers.Gitea {
 	t.Helper()
-	g, err := servers.StartGitea(t.Context(), servers.GiteaOptions{PlainHTTP: true})
+	return startPlain(t, servers.GiteaOptions{})
+}
+
+func startPlain(t *testing.T, opts servers.GiteaOptions) *servers.Gitea {
+	t.Helper()
+	opts.PlainHTTP = true
+	g, err := servers.StartGitea(t.Context(), opts)
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, g.Stop) })
 	return g

@@ -20,7 +20,8 @@ import (
 
 // The servers that tests share, each started by the first test that asks.
 var (
-	sharedGitea      = share("gitea", startShared)
+	sharedGitea      = share("gitea", startShared(servers.GiteaOptions{}))
+	sharedForgejo    = share("forgejo", startShared(servers.GiteaOptions{Forgejo: true}))
 	sharedRegistry   = share("registry", startSharedRegistry)
 	sharedClassic    = share("classic engine", startSharedEngine(servers.Classic))
 	sharedGraph      = share("graph engine", startSharedEngine(servers.Graph))
@@ -63,8 +64,8 @@ func share[S interface{ Stop() error }](name string, start func(context.Context)
 	})
 }
 
-func startShared(ctx context.Context) (*servers.Gitea, error) {
-	return servers.StartGitea(ctx, servers.GiteaOptions{})
+func startShared(opts servers.GiteaOptions) func(context.Context) (*servers.Gitea, error) {
+	return func(ctx context.Context) (*servers.Gitea, error) { return servers.StartGitea(ctx, opts) }
 }
 
 func startSharedRegistry(ctx context.Context) (*servers.Server, error) {
@@ -83,6 +84,18 @@ func gitea(t *testing.T) *servers.Gitea {
 	g, err := sharedGitea()
 	servers.Need(t, err)
 	return g
+}
+
+// eachForge runs a test with the shared Gitea and with a shared Forgejo.
+func eachForge(t *testing.T, test func(*testing.T, *servers.Gitea)) {
+	t.Helper()
+	for name, start := range map[string]func() (*servers.Gitea, error){"Gitea": sharedGitea, "Forgejo": sharedForgejo} {
+		t.Run(name, func(t *testing.T) {
+			g, err := start()
+			servers.Need(t, err)
+			test(t, g)
+		})
+	}
 }
 
 // registry returns the shared distribution registry, which asks for no credentials.

@@ -85,7 +85,7 @@ func TestPackages(t *testing.T) {
 	plugin := filepath.Join(pluginDir(t), "docker-gitea")
 	for name, test := range map[string]func(*testing.T, string){
 		"own": testOwnPackages, "others": testPackagesOfOthers, "auto": testLinkAuto,
-		"path": testPackagesUnderAPath, "elsewhere": testPackagesElsewhere,
+		"path": testPackagesUnderAPath, "elsewhere": testPackagesElsewhere, "Forgejo": testPackagesOfForgejo,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, plugin) })
 	}
@@ -240,6 +240,32 @@ func testPackagesUnderAPath(t *testing.T, plugin string) {
 	me.expect(t, 0, "linked to "+servers.AdminUser+"/shop", "push", "--link", "shop", layout(t, 55, 1000), image+":1")
 	me.expect(t, 0, servers.AdminUser+"/app   1      ", "ls", n.Host+"/"+servers.AdminUser)
 	me.expect(t, 0, n.URL+"/gitea/"+servers.AdminUser+"/-/packages/container/app\n", "open", image)
+}
+
+// testPackagesOfForgejo is shorter: the API is Gitea's, but for the links, which
+// Forgejo 9 has on the pages alone.
+func testPackagesOfForgejo(t *testing.T, plugin string) {
+	t.Helper()
+	g, err := sharedForgejo()
+	servers.Need(t, err)
+	name := newUser(t, g)
+	newRepository(t, g, name, "shop")
+	me := newShopper(t, plugin, g.Server, name, servers.AdminPassword)
+	image := g.Host + "/" + name + "/app"
+	dir := layout(t, 57, 1000)
+	const unable = " links packages on their pages alone"
+	me.expect(t, 0, "warning: pushed, but not linked: "+g.Host+unable, "push", "-t", "latest", "--link", "shop", dir, image+":1")
+	me.expect(t, 0, "Mounted from "+name+"/app\n", "push", dir, image+"/nested:1")
+	me.expect(t, 1, "hint: docker gitea open "+image, "link", image, "shop")
+	me.expect(t, 1, unable, "unlink", image)
+	me.expect(t, 0, name+"/app          2      ", "ls", g.Host+"/"+name)
+	me.expect(t, 0, "PUSHED", "ls", image)
+	me.expect(t, 0, g.URL+"/"+name+"/-/packages/container/app%2Fnested/1\n", "open", "--print", image+"/nested:1")
+	if status, _ := get(t, g.Server, "/"+name+"/-/packages/container/app%2Fnested/1"); status != http.StatusOK {
+		t.Errorf("the page that is opened: got %d", status)
+	}
+	me.expect(t, 0, "Deleted: "+image+":latest\n", "rm", "--force", image+":latest")
+	me.expect(t, 0, image+":1\n", "ls", "-q", image)
 }
 
 // testPackagesElsewhere does with the distribution registry what it can do.

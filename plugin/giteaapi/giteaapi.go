@@ -129,6 +129,14 @@ func NotFound(err error) bool {
 	return ok && answer.Status == http.StatusNotFound
 }
 
+// Unknown reports that the server does not know what was asked: Gitea before
+// 1.24, and Forgejo 9, have no links of packages in their API. What is not
+// found by a call that they know has a message.
+func Unknown(err error) bool {
+	answer, ok := errors.AsType[*Error](err)
+	return ok && answer.Status == http.StatusNotFound && answer.Message == ""
+}
+
 // maxBody bounds every answer. A page of packages repeats owner, repository
 // and creator in full for each.
 const maxBody = 16 << 20
