@@ -49,6 +49,7 @@ func noSessions(t *testing.T, g *servers.Gitea, owner string) {
 }
 
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	for name, forgejo := range map[string]bool{"Gitea": false, "Forgejo": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

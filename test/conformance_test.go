@@ -28,6 +28,7 @@ import (
 // registrytest, one after another, and compares the answers; and does the same
 // with a Forgejo.
 func TestRegistrytestIsGitea(t *testing.T) {
+	t.Parallel()
 	for name, flavor := range map[string]registrytest.Flavor{"Gitea": registrytest.Gitea, "Forgejo": registrytest.Forgejo} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
