@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/hex"
@@ -132,6 +133,12 @@ func (a *app) trust(ctx context.Context, fingerprint string, args []string) erro
 		if _, err := fmt.Fprintf(a.Stdout, "%s: pinned SHA-256 %s\n", host, registry.Fingerprint(c)); err != nil {
 			return err
 		}
+	}
+	if c := certificates[0]; len(args) == 1 && !bytes.Equal(c.RawIssuer, c.RawSubject) {
+		width := terminalWidth(a.Stderr)
+		_, _ = fmt.Fprintln(a.Stderr, fold(fmt.Sprintf("warning: what is pinned ends on %s, and %s, which signed it, is not shown by the server",
+			c.NotAfter.UTC().Format(time.DateOnly), brief(c.Issuer.String())), width))
+		_, _ = fmt.Fprintln(a.Stderr, fold(fmt.Sprintf("hint: pin the latter from a file: docker gitea trust %s FILE", host), width))
 	}
 	return nil
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -249,7 +251,11 @@ func (e *examination) scope(ctx context.Context) []Check {
 	if !id.CanPush() {
 		return []Check{Failed("scope", denied)}
 	}
-	return []Check{passed("scope", fmt.Sprintf("%s, with %q", (failure{answer: *denied}).who(), id.Scope))}
+	detail := (failure{answer: *denied}).who()
+	if id.Scope != "" { // Forgejo tells none for a password
+		detail += fmt.Sprintf(", with %q", id.Scope)
+	}
+	return []Check{passed("scope", detail)}
 }
 
 // owner begins an upload, which takes the right to push.
@@ -330,19 +336,61 @@ func (e *examination) limit(ctx context.Context) []Check {
 // errProbe ends a request before its body.
 var errProbe = errors.New("probe")
 
-type probeBody struct{}
+// probe is the body of a request that is made for the answer to its header.
+// Who says "100 Continue" has not refused it, and is sent nothing.
+type probe struct {
+	told *atomic.Bool // "100 Continue" came
+	// left is what is sent to one who has said nothing so far. Caddy refuses
+	// the length, but cannot answer before it has read the first 256 KiB.
+	left int64
+	// whole: that is the whole body.
+	whole    bool
+	answered <-chan struct{}
+}
 
-func (probeBody) Read([]byte) (int, error) { return 0, errProbe }
+const (
+	mostProbed    = 256<<10 + 1 // net/http, maxPostHandlerReadBytes
+	probePatience = 3 * time.Second
+)
+
+func newProbe(size int64, told *atomic.Bool, answered <-chan struct{}) io.ReadCloser {
+	return io.NopCloser(&probe{told: told, left: min(size, mostProbed), whole: size <= mostProbed, answered: answered})
+}
+
+func (p *probe) Read(b []byte) (int, error) {
+	switch {
+	case p.told.Load():
+		return 0, errProbe
+	case p.left > 0:
+		n := min(p.left, int64(len(b)))
+		clear(b[:n])
+		p.left -= n
+		return int(n), nil
+	case p.whole:
+		return 0, io.EOF
+	}
+	patience := time.NewTimer(probePatience)
+	defer patience.Stop()
+	select {
+	case <-p.answered:
+	case <-patience.C:
+	}
+	return 0, errProbe
+}
 
 // announce begins to send size bytes to the upload session, and stops when it
 // is told to go on ("Expect: 100-continue").
 func (e *examination) announce(ctx context.Context, size int64) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, e.session, io.NopCloser(probeBody{}))
+	var told atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got100Continue: func() { told.Store(true) }})
+	answered := make(chan struct{})
+	defer close(answered)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, e.session, newProbe(size, &told, answered))
 	if err != nil {
 		return err
 	}
 	req.ContentLength = size
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(probeBody{}), nil }
+	req.GetBody = func() (io.ReadCloser, error) { return newProbe(size, &told, answered), nil }
 	req.Header.Set("Content-Type", "application/octet-stream")
 	req.Header.Set("Expect", "100-continue")
 	resp, err := e.stack.auth.RoundTrip(req)

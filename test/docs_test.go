@@ -195,7 +195,7 @@ func machine(t *testing.T, dir string, g *servers.Gitea) string {
 	writeScript(t, filepath.Join(dir, "bin/xdg-open"), `curl -sG --data-urlencode "address=$1" `+browser.URL+` >/dev/null 2>&1`)
 
 	path := []string{filepath.Join(dir, "me/.local/bin"), filepath.Join(dir, "bin")}
-	for _, name := range []string{"docker", "crane", "regctl", "oras", "skopeo"} {
+	for _, name := range []string{"docker", "crane", "regctl", "oras", "skopeo", "caddy"} {
 		path = append(path, filepath.Dir(program(t, name)))
 	}
 	return strings.Join(append(path, "/usr/local/bin", os.Getenv("PATH")), ":")
