@@ -300,12 +300,12 @@ type transfer struct {
 	limit   int64  // on the bodies of the last try
 }
 
-// retrying tells of a new try. That a limit is being looked for is told once,
-// when it is found.
+// retrying tells of a new try. That a limit is being looked for is told once in
+// a push, before the note that gives it.
 func (t *transfer) retrying(u upload, wait time.Duration) {
 	t.push.retries.Add(1)
 	smaller := u.chunk != t.limit
-	if t.limit = u.chunk; smaller && u.refusal != nil {
+	if t.limit = u.chunk; smaller && u.refusal != nil && t.push.refused.Swap(true) {
 		return
 	}
 	t.event(StatusRetrying, Event{Wait: wait, Err: u.err})

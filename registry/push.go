@@ -36,6 +36,7 @@ type push struct {
 
 	purpose            *purpose
 	bytesSent, retries atomic.Int64
+	refused            atomic.Bool // a request was too large, which was told
 
 	// mu guards the fields below, and lets one event out at a time.
 	mu    sync.Mutex
