@@ -142,6 +142,9 @@ func (r *relay) remember(ctx context.Context, root image.Manifest) {
 		if err := p.client.opts.Cache.keepTaught(r.repository, diffID); err != nil {
 			p.debug(ctx, "remember that the daemon knows a layer", err)
 		}
+		if whole, sent := r.standIns.sent(layer.Digest); sent && whole.begins != "" {
+			p.keepBeginning(ctx, diffID, whole.begins)
+		}
 	}
 }
 
@@ -249,7 +252,9 @@ func (r *relay) statBlob(w http.ResponseWriter, req *http.Request) {
 	case found.Digest == "":
 		w.WriteHeader(http.StatusNotFound)
 	default:
-		r.exists(found.Digest, found.Size)
+		if !r.isLost(d) && !r.standIns.fresh(d) {
+			r.exists(found.Digest, found.Size)
+		}
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Content-Length", strconv.FormatInt(found.Size, 10))
 		w.Header().Set("Docker-Content-Digest", d.String())
@@ -263,8 +268,8 @@ func (r *relay) find(ctx context.Context, d digest.Digest) (ocispec.Descriptor, 
 	if r.isLost(d) { // asked for right after it was sent
 		return ocispec.Descriptor{Digest: d, Size: 1}, nil
 	}
-	if size, sent := r.standIns.sent(d); sent { // likewise
-		return ocispec.Descriptor{Digest: d, Size: size}, nil
+	if layer, sent := r.standIns.sent(d); sent { // likewise
+		return ocispec.Descriptor{Digest: d, Size: layer.size}, nil
 	}
 	if found, err := r.standIns.find(d); err != nil || found.Digest != "" {
 		return found, err
@@ -327,21 +332,22 @@ func (r *relay) streamUpload(w http.ResponseWriter, req *http.Request) {
 		refuse(w, http.StatusRequestedRangeNotSatisfiable, "BLOB_UPLOAD_INVALID", "an upload is one request")
 		return
 	}
-	if untaught := r.standIns.untaught(); len(untaught) > 0 {
-		data, whole, err := head(req.Body)
-		switch {
-		case err != nil:
-			r.fail(w, fmt.Errorf("%w: %w", errSource, err))
-			return
-		case !whole && r.standIns.mayBe(untaught, data):
-			r.breakOff(w, req, id)
-			return
-		}
-		req.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), req.Body))
+	data, whole, err := head(req.Body)
+	switch {
+	case err != nil:
+		r.fail(w, fmt.Errorf("%w: %w", errSource, err))
+		return
+	case !whole && r.standIns.mayBe(data):
+		r.breakOff(w, req, id)
+		return
 	}
-	sent, err := r.passOn(req, r.nameless())
-	if errors.Is(err, errPassed) {
+	req.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), req.Body))
+	sent, err = r.passOn(req, r.nameless())
+	switch {
+	case errors.Is(err, errPassed):
 		err = r.drop(req, id)
+	case err == nil:
+		r.standIns.addWhole(sent.Digest, wholeLayer{sent.Size, beginning(data)})
 	}
 	if err != nil {
 		r.fail(w, err)
@@ -394,6 +400,8 @@ func (r *relay) commitUpload(w http.ResponseWriter, req *http.Request) {
 		sent, err = r.passOn(req, &image.Blob{Name: d.String(), Digest: d, Size: req.ContentLength})
 		if dropped = errors.Is(err, errPassed); dropped {
 			sent.Digest, err = d, r.drop(req, id)
+		} else if err == nil {
+			r.standIns.addWhole(d, wholeLayer{size: sent.Size})
 		}
 		if err != nil {
 			r.fail(w, err)
@@ -404,14 +412,12 @@ func (r *relay) commitUpload(w http.ResponseWriter, req *http.Request) {
 		refuse(w, http.StatusBadRequest, "DIGEST_INVALID", "the digest is not that of the content")
 		return
 	}
-	if !broken && !dropped {
-		r.standIns.addWhole(d, sent.Size)
-	}
 	r.mu.Lock()
 	delete(r.sessions, id)
-	if dropped {
+	switch {
+	case dropped:
 		r.lost[d] = true
-	} else {
+	case !broken: // the digest of one that was may be that of the whole layer
 		r.told[d] = true
 	}
 	r.mu.Unlock()

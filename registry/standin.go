@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -44,7 +43,13 @@ type standIns struct {
 	off bool
 	// made are the digests of beginnings, whole those of layers that were sent.
 	made  map[digest.Digest]bool
-	whole map[digest.Digest]int64
+	whole map[digest.Digest]wholeLayer
+}
+
+// wholeLayer is a layer that the daemon sent.
+type wholeLayer struct {
+	size   int64
+	begins digest.Digest // empty where that is not known
 }
 
 // standInHead is how much of a layer is taken. What is not longer is whole.
@@ -55,7 +60,7 @@ const standInHead = 64 << 10
 const beginningSize = 32 << 10
 
 func newStandIns(ctx context.Context, r *relay) *standIns {
-	s := &standIns{relay: r, made: map[digest.Digest]bool{}, whole: map[digest.Digest]int64{}}
+	s := &standIns{relay: r, made: map[digest.Digest]bool{}, whole: map[digest.Digest]wholeLayer{}}
 	s.known = sync.OnceValues(func() (map[digest.Digest]ocispec.Descriptor, error) { return s.ask(ctx) })
 	return s
 }
@@ -127,37 +132,44 @@ func (s *standIns) fresh(d digest.Digest) bool {
 	return s.made[d] && !s.off
 }
 
-// untaught are the layers that the registry has, and the daemon may begin to
-// send because it does not know their digests.
-func (s *standIns) untaught() []digest.Digest {
+// mayBe reports whether a layer, of which data is the beginning, compressed,
+// may be one that the registry has.
+func (s *standIns) mayBe(data []byte) bool {
 	s.mu.Lock()
 	off := s.off
 	s.mu.Unlock()
 	if off {
-		return nil
+		return false
+	}
+	p, begins := s.relay.push, beginning(data)
+	candidates := slices.DeleteFunc(slices.Clone(p.opts.DiffIDs), func(diffID digest.Digest) bool {
+		if known := p.client.opts.Cache.beginning(diffID); known != "" && begins != "" {
+			return known != begins
+		}
+		return p.client.opts.Cache.taught(s.relay.repository, diffID) // it would not be sent
+	})
+	if len(candidates) == 0 {
+		return false
 	}
 	known, err := s.known()
-	if err != nil {
-		return nil
-	}
-	return slices.DeleteFunc(slices.Collect(maps.Keys(known)), func(diffID digest.Digest) bool {
-		return s.relay.push.client.opts.Cache.taught(s.relay.repository, diffID)
+	return err == nil && slices.ContainsFunc(candidates, func(diffID digest.Digest) bool {
+		_, found := known[diffID]
+		return found
 	})
 }
 
-// mayBe reports whether a layer, of which data is the beginning, compressed,
-// may be one of diffIDs.
-func (s *standIns) mayBe(diffIDs []digest.Digest, data []byte) bool {
+// beginning is the digest of the first bytes of a raw layer, of which data is
+// the beginning, compressed; empty where it is too short.
+func beginning(data []byte) digest.Digest {
 	raw := make([]byte, beginningSize)
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err == nil {
 		_, err = io.ReadFull(z, raw)
 	}
-	begins := digest.FromBytes(raw)
-	return slices.ContainsFunc(diffIDs, func(diffID digest.Digest) bool {
-		known := s.relay.push.client.opts.Cache.beginning(diffID)
-		return err != nil || known == "" || known == begins
-	})
+	if err != nil {
+		return ""
+	}
+	return digest.FromBytes(raw)
 }
 
 // head reads the beginning of a layer, and reports whether that is all.
@@ -200,18 +212,18 @@ func (s *standIns) add(d digest.Digest) {
 	s.made[d] = true
 }
 
-// sent is the size of a layer that was sent.
-func (s *standIns) sent(d digest.Digest) (int64, bool) {
+func (s *standIns) addWhole(d digest.Digest, layer wholeLayer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	size, found := s.whole[d]
-	return size, found
+	s.whole[d] = layer
 }
 
-func (s *standIns) addWhole(d digest.Digest, size int64) {
+// sent is a layer that the daemon sent, if it did.
+func (s *standIns) sent(d digest.Digest) (wholeLayer, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.whole[d] = size
+	layer, found := s.whole[d]
+	return layer, found
 }
 
 // resolve puts the real layers into a manifest of the daemon's. again asks for
@@ -235,8 +247,8 @@ func (s *standIns) resolve(ctx context.Context, m image.Manifest) (resolved imag
 	for i, layer := range layers {
 		diffID := p.opts.DiffIDs[i]
 		real, found := known[diffID]
-		if size, whole := s.whole[layer.Digest]; whole && !found {
-			real, found = ocispec.Descriptor{Digest: layer.Digest, Size: size}, true
+		if whole, sent := s.whole[layer.Digest]; sent && !found {
+			real, found = ocispec.Descriptor{Digest: layer.Digest, Size: whole.size}, true
 		}
 		if err := p.client.opts.Cache.keepStandsFor(s.relay.repository, layer.Digest, diffID); err != nil {
 			p.debug(ctx, "remember stand-in", err)
