@@ -27,7 +27,10 @@ Examples:
   docker-credential-gitea configure-docker git.example.com localhost:3000
   docker-credential-gitea configure-docker --dry-run git.example.com`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return h.configure(cmd.Context(), args, opts, (*dockerEdit).serve, (*dockerEdit).serveAll)
+			if err := h.configure(cmd.Context(), args, opts, (*dockerEdit).serve, (*dockerEdit).serveAll); err != nil {
+				return err
+			}
+			return h.adviseLogin(args, opts)
 		},
 	}
 	addConfigureFlags(cmd, &opts)
@@ -116,6 +119,26 @@ func (h *helper) configure(ctx context.Context, args []string, opts configureOpt
 	}
 	if _, err := exec.LookPath(program); err != nil {
 		fmt.Fprintf(h.Stderr, "warning: %s is not on PATH, where Docker looks for it\n", program)
+	}
+	return nil
+}
+
+// adviseLogin names the hosts that Docker asks us for in vain: the login that it
+// had itself, if any, is not used any more.
+func (h *helper) adviseLogin(args []string, opts configureOptions) error {
+	names, err := opts.hosts(args)
+	if err != nil {
+		return err
+	}
+	logins, err := h.loadIndex()
+	if err != nil {
+		return err
+	}
+	for _, host := range names {
+		_, known := logins[host]
+		if _, given := environmentCredential(h.Getenv, host); !known && !given {
+			fmt.Fprintf(h.Stderr, "next: %s login %s\n", program, host)
+		}
 	}
 	return nil
 }

@@ -158,7 +158,8 @@ var diagnoses = []diagnosis{
 		"401, and no credential was given", func(f failure) bool {
 			return (f.is(ErrUnauthorized) || f.is(ErrDenied)) && f.answer.Identity == Identity{Anonymous: true}
 		},
-		"no credential was sent: docker has none for {host}", "docker login {host}",
+		"no credential was sent: docker has none for {host}",
+		"docker login {host}; where docker itself refuses the certificate, docker-credential-gitea login {host}",
 	},
 	{
 		"401, and the account has a security key", func(f failure) bool { return f.is(ErrUnauthorized) && f.answer.Account.SecurityKey },
