@@ -15,8 +15,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/test/doctest"
 )
 
 var update = flag.Bool("update", false, "write the diagnoses into docs/troubleshooting.md")
@@ -180,29 +181,11 @@ func placeholderless(d Diagnosis) string {
 // The tables in docs/troubleshooting.md are made from the rows.
 func TestDiagnosesAreDocumented(t *testing.T) {
 	t.Parallel()
-	const path, begin, end = "../docs/troubleshooting.md", "<!-- diagnoses -->\n", "<!-- /diagnoses -->"
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, _ := strings.Cut(string(content), begin)
-	got, after, found := strings.Cut(rest, end)
-	if !found {
-		t.Fatalf("%s has no place for the diagnoses", path)
-	}
 	var b strings.Builder
 	b.WriteString("| seen | cause | what to do |\n|---|---|---|\n")
 	placeholder := strings.NewReplacer("{", "*", "}", "*", "{ proxy_pass …; }", "{ proxy_pass …; }", "|", `\|`)
 	for _, row := range diagnoses {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", row.seen, placeholder.Replace(row.cause), placeholder.Replace(row.hint))
 	}
-	if *update {
-		if err := os.WriteFile(path, []byte(before+begin+b.String()+end+after), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(b.String(), got); diff != "" {
-		t.Errorf("run with -update:\n%s", diff)
-	}
+	doctest.Section(t, "../docs/troubleshooting.md", "diagnoses", b.String(), *update)
 }

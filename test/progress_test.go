@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/test/doctest"
 )
 
 var record = flag.Bool("record", false, "write what the terminals show into docs/progress.md")
@@ -257,18 +258,7 @@ func (term *terminal) recordAs(title, screen string) {
 	}
 	recording.Lock()
 	defer recording.Unlock()
-	const path = "../docs/progress.md"
-	text, err := os.ReadFile(path)
-	if err != nil {
-		term.t.Fatal(err)
-	}
-	begin := "<!-- screen: " + title + " -->\n"
-	before, rest, found := strings.Cut(string(text), begin)
-	_, after, closed := strings.Cut(rest, "<!-- /screen -->")
-	if !found || !closed {
-		term.t.Fatalf("%s has no place for %q", path, title)
-	}
 	screen = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(screen, "git.example.com")
 	screen = regexp.MustCompile(`(?m)^\$.*\n`).ReplaceAllString(screen, "") // what was typed
-	writeFile(term.t, path, []byte(before+begin+"```text\n"+screen+"```\n<!-- /screen -->"+after))
+	doctest.Section(term.t, "../docs/progress.md", "screen: "+title, "```text\n"+screen+"```\n", true)
 }

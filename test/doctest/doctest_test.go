@@ -162,3 +162,16 @@ func leads(file, anchor string) bool {
 		return strings.ReplaceAll(noSlug.ReplaceAllString(strings.ToLower(found[1]), ""), " ", "-") == anchor
 	})
 }
+
+func TestSection(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "page.md")
+	if err := os.WriteFile(path, []byte("before\n<!-- a -->\nold\n<!-- /a -->\nafter\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	doctest.Section(t, path, "a", "new\n", true)
+	doctest.Section(t, path, "a", "new\n", false)
+	data, err := os.ReadFile(path)
+	if want := "before\n<!-- a -->\nnew\n<!-- /a -->\nafter\n"; err != nil || string(data) != want {
+		t.Errorf("got %s (%v), want %s", data, err, want)
+	}
+}
