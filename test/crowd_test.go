@@ -61,11 +61,11 @@ func judgeCrowd(t *testing.T, l *ledger, e *entry, kind fault, all []pushed) {
 	for _, p := range all {
 		switch d := client.Diagnose(p.err); {
 		case p.err == nil:
-			l.met(e, kind, survived, 0)
+			l.met(e, kind, survived)
 		case d.Cause == "" || d.Hint == "":
 			t.Errorf("%s: the failure has no name: %v", kind, p.err)
 		default:
-			l.met(e, kind, named, 0)
+			l.met(e, kind, named)
 			t.Logf("%s: %v", kind, p.err)
 		}
 	}
@@ -84,12 +84,16 @@ func pushSideBySide(t *testing.T, l *ledger) {
 func raceForTags(t *testing.T, l *ledger, k *keeper) {
 	t.Helper()
 	e := entry{situation: "two pushes of one tag", registry: k.name}
+	before := k.sessions(t)
 	for i := range rounds {
 		one, other := layout(t, byte(2*i), smallLayer), layout(t, byte(2*i+1), smallLayer)
 		for kind, dirs := range map[fault][]string{faultSameImage: {one, one}, faultOtherImage: {one, other}} {
 			tag := fmt.Sprintf("race%d-%d", i, len(kind))
 			all := together(t, k, dirs, []string{tag, tag})
 			judgeCrowd(t, l, &e, kind, all)
+			left := k.sessions(t) - before
+			before += left
+			l.left(&e, kind, left, left)
 			held := k.held(t, tag)
 			if all[0].err == nil && held == all[0].result.Digest || all[1].err == nil && held == all[1].result.Digest {
 				continue
@@ -98,7 +102,7 @@ func raceForTags(t *testing.T, l *ledger, k *keeper) {
 			t.Errorf("%s: the tag leads to %q, want one of %+v", kind, held, all)
 		}
 	}
-	e.damaged, e.sessions = k.damaged, k.sessions(t)
+	e.damaged = k.damaged
 	l.add(e)
 }
 
@@ -113,7 +117,7 @@ func pushMany(t *testing.T, l *ledger, k *keeper) {
 	}
 	all := together(t, k, dirs, tags)
 	judgeCrowd(t, l, &e, faultCrowd, all)
-	e.sessions = k.sessions(t) - before
+	left := k.sessions(t) - before
 	for i, p := range all {
 		held := k.held(t, tags[i])
 		if p.err != nil {
@@ -129,6 +133,7 @@ func pushMany(t *testing.T, l *ledger, k *keeper) {
 			t.Errorf("%s leads to %q, want %s", tags[i], held, p.result.Digest)
 		}
 	}
+	l.left(&e, faultCrowd, left, k.sessions(t)-before)
 	e.damaged = k.damaged
 	l.add(e)
 }

@@ -42,9 +42,9 @@ func fillDisk(t *testing.T, l *ledger, plugin string) {
 				held := k.held(t, "1")
 				switch {
 				case end.code == 0:
-					l.met(&line, faultDiskFull, survived, sessions)
+					l.met(&line, faultDiskFull, survived)
 				case strings.Contains(end.stderr, "the disk of the temporary directory is full") && strings.Contains(end.stderr, "hint: "):
-					l.met(&line, faultDiskFull, named, sessions)
+					l.met(&line, faultDiskFull, named)
 				default:
 					t.Errorf("got %+v", end)
 				}
@@ -56,6 +56,7 @@ func fillDisk(t *testing.T, l *ledger, plugin string) {
 					k.damaged++
 					t.Errorf("with room: %+v; the tag led to %q, then to %q", again, held, k.held(t, "1"))
 				}
+				l.left(&line, faultDiskFull, sessions, k.sessions(t))
 				line.damaged, line.files = k.damaged, len(strings.Fields(left))
 				l.add(line)
 			})

@@ -26,9 +26,9 @@ var positions = flag.Int("positions", 12, "how many places of a push the fault s
 // image; and the same push without the fault ends well. No goroutine and no
 // temporary file is left.
 //
-// The number of upload sessions that are left on the server is counted. Those
-// of which the client never heard cannot be removed by it; of a push that was
-// cancelled none is left.
+// The upload sessions that are left on the server are counted, after the push
+// and after the next. Those of which the client never heard cannot be removed by
+// it; of a push that was cancelled none is left.
 func TestFaults(t *testing.T) {
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
@@ -39,6 +39,7 @@ func TestFaults(t *testing.T) {
 	started := goleak.IgnoreCurrent()
 	var l ledger
 	t.Run("faults on the way", func(t *testing.T) { sweepSources(t, &l, temporary) })
+	t.Run("cancelled", func(t *testing.T) { cancelEverywhere(t, &l) })
 	t.Run("client", func(t *testing.T) { strikeClients(t, &l, plugin) })
 	t.Run("Gitea", func(t *testing.T) { strikeGitea(t, &l, plugin) })
 	t.Run("disk", func(t *testing.T) { fillDisk(t, &l, plugin) })

@@ -42,8 +42,8 @@ const (
 	faultReorder fault = "reorder"
 	// faultCancelRequest cancels the push when the registry has the header of
 	// the request, faultCancelAnswer when it has answered.
-	faultCancelRequest fault = "cancelled with request"
-	faultCancelAnswer  fault = "cancelled with the answer to request"
+	faultCancelRequest fault = "cancelled with a request"
+	faultCancelAnswer  fault = "cancelled with an answer"
 )
 
 // requestFaults are those with which pushes are swept.

@@ -39,6 +39,12 @@ type keeper struct {
 	damaged int
 }
 
+// The names of the keepers.
+const (
+	keptByGitea        = "Gitea"
+	keptByDistribution = "distribution"
+)
+
 // keepers start the registries that the fault suite pushes to, each empty: a
 // registry that has a blob is not sent it.
 var keepers = []func(*testing.T) *keeper{startGiteaKeeper, startRegistryKeeper}
@@ -73,7 +79,7 @@ func giteaKeeper(t *testing.T, g *servers.Gitea) *keeper {
 	t.Helper()
 	user := newUser(t, g)
 	return &keeper{
-		Server: g.Server, name: "Gitea", auth: userAuth(user), repository: user + "/app",
+		Server: g.Server, name: keptByGitea, auth: userAuth(user), repository: user + "/app",
 		challenge: fmt.Sprintf(`Bearer realm="%s/v2/token",service="container_registry",scope="*"`, g.URL),
 		sessions: func(t *testing.T) int {
 			t.Helper()
@@ -93,7 +99,7 @@ func startRegistryKeeper(t *testing.T) *keeper {
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, s.Stop) })
 	k := &keeper{
-		Server: s, name: "distribution", stubborn: true, repository: "team/app", challenge: `Basic realm="test"`,
+		Server: s, name: keptByDistribution, stubborn: true, repository: "team/app", challenge: `Basic realm="test"`,
 		auth: client.AuthConfig{Username: servers.RegistryUser, Password: servers.RegistryPassword},
 	}
 	k.sessions = func(t *testing.T) int {

@@ -33,42 +33,64 @@ type entry struct {
 	tally
 }
 
-// tally counts pushes by their end, and the upload sessions that they left on
-// the server.
+// tally counts pushes by their end.
 type tally struct {
-	ends     [2]int
-	sessions int
+	ends [2]int
+	// left are the upload sessions that they left on the server, later those
+	// of them that were still there after the same push again.
+	left, later int
 }
 
-func (a *tally) add(how end, sessions int) {
-	a.ends[how]++
-	a.sessions += sessions
+func (a *tally) add(b tally) {
+	for how := range a.ends {
+		a.ends[how] += b.ends[how]
+	}
+	a.left += b.left
+	a.later += b.later
 }
 
-// String is the cells of a table.
-func (a tally) String() string {
-	return fmt.Sprintf("%d | %d | %d | %d", a.ends[survived]+a.ends[named], a.ends[survived], a.ends[named], a.sessions)
+// pushes is how many there were, and how they ended, as cells of a table.
+func (a tally) pushes() string {
+	return fmt.Sprintf("%d | %d | %d", a.ends[survived]+a.ends[named], a.ends[survived], a.ends[named])
 }
+
+// sessions are those that they left, as cells of a table.
+func (a tally) sessions() string { return fmt.Sprintf("%d | %d", a.left, a.later) }
 
 // ledger gathers what became of all pushes.
 type ledger struct {
 	mu      sync.Mutex // guards the fields below
 	entries []entry
-	faults  map[fault]*tally
+	// faults are the pushes that met each, by registry.
+	faults map[fault]map[string]tally
 }
 
 // met adds a push to its entry, and to its fault.
-func (l *ledger) met(e *entry, kind fault, how end, sessions int) {
+func (l *ledger) met(e *entry, kind fault, how end) {
+	var one tally
+	one.ends[how]++
+	l.count(e, kind, one)
+}
+
+// left adds the sessions that a push left, and those of them that the same push
+// again did.
+func (l *ledger) left(e *entry, kind fault, sessions, later int) {
+	l.count(e, kind, tally{left: sessions, later: later})
+}
+
+func (l *ledger) count(e *entry, kind fault, more tally) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e.add(how, sessions)
+	e.add(more)
 	if l.faults == nil {
-		l.faults = map[fault]*tally{}
+		l.faults = map[fault]map[string]tally{}
 	}
 	if l.faults[kind] == nil {
-		l.faults[kind] = &tally{}
+		l.faults[kind] = map[string]tally{}
 	}
-	l.faults[kind].add(how, sessions)
+	sum := l.faults[kind][e.registry]
+	sum.add(more)
+	l.faults[kind][e.registry] = sum
 }
 
 func (l *ledger) add(e entry) {
@@ -83,14 +105,18 @@ func (l *ledger) tables() string {
 	slices.SortStableFunc(l.entries, func(a, b entry) int {
 		return strings.Compare(a.situation+a.registry, b.situation+b.registry)
 	})
-	fmt.Fprintln(&out, "| what is pushed, or what happens | to | pushes | ended well | with a named error | sessions left | damaged tags | files left |")
-	fmt.Fprintln(&out, "|---|---|---|---|---|---|---|---|")
+	fmt.Fprintln(&out, "| what is pushed, or what happens | to | pushes | ended well | with a named error | sessions left | after the next push | damaged tags | files left |")
+	fmt.Fprintln(&out, "|---|---|---|---|---|---|---|---|---|")
 	for _, e := range l.entries {
-		fmt.Fprintf(&out, "| %s | %s | %s | %d | %d |\n", e.situation, e.registry, e.tally, e.damaged, e.files)
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %d | %d |\n", e.situation, e.registry, e.pushes(), e.sessions(), e.damaged, e.files)
 	}
-	fmt.Fprint(&out, "\n| fault | met | survived | with a named error | sessions left |\n|---|---|---|---|---|\n")
+	fmt.Fprintln(&out, "\n| fault | met | survived | with a named error | sessions left in Gitea | after the next push | in distribution | after the next push |")
+	fmt.Fprintln(&out, "|---|---|---|---|---|---|---|---|")
 	for _, kind := range slices.Sorted(maps.Keys(l.faults)) {
-		fmt.Fprintf(&out, "| %s | %s |\n", kind, l.faults[kind])
+		gitea, distribution := l.faults[kind][keptByGitea], l.faults[kind][keptByDistribution]
+		both := gitea
+		both.add(distribution)
+		fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", kind, both.pushes(), gitea.sessions(), distribution.sessions())
 	}
 	return out.String()
 }

@@ -175,6 +175,7 @@ func (s *strikes) strike(t *testing.T, kind fault, at int64) {
 	s.judge(t, kind, at, end, left)
 	held := s.keeper.held(t, tagOf(n))
 	again := s.machine.push(t, s.errand, n, s.to(n), nil)
+	s.ledger.left(&s.entry, kind, left, s.keeper.sessions(t)-before)
 	if again.code != 0 {
 		t.Errorf("%s at %d: the next push: %+v", kind, at, again)
 		return
@@ -196,9 +197,9 @@ func (s *strikes) judge(t *testing.T, kind fault, at int64, o ended, left int) {
 	explained := strings.Contains(o.stderr, "cause: ") && strings.Contains(o.stderr, "hint: ")
 	switch {
 	case o.code == 0:
-		s.ledger.met(&s.entry, kind, survived, left)
+		s.ledger.met(&s.entry, kind, survived)
 	case kind == faultKill && o.code == -1, kind == faultInterrupt && o.code == 130, explained:
-		s.ledger.met(&s.entry, kind, named, left)
+		s.ledger.met(&s.entry, kind, named)
 	default:
 		t.Errorf("%s at %d: got %+v", kind, at, o)
 	}

@@ -106,17 +106,18 @@ func (s *sweep) meet(t *testing.T, m meddler, at int64, kind fault) bool {
 	held := s.keeper.held(t, tag)
 	switch d := client.Diagnose(err); {
 	case err == nil:
-		s.ledger.met(&s.entry, kind, survived, left)
+		s.ledger.met(&s.entry, kind, survived)
 		s.want(t, kind, at, held, result.Digest)
 	case kind == faultCancel && errors.Is(err, context.Canceled):
-		s.ledger.met(&s.entry, kind, named, left)
+		s.ledger.met(&s.entry, kind, named)
 	case d.Cause == "" || d.Hint == "":
 		t.Errorf("%s at %d: the failure has no name: %v", kind, at, err)
 	default:
-		s.ledger.met(&s.entry, kind, named, left)
+		s.ledger.met(&s.entry, kind, named)
 		t.Logf("%s at %d: %v, %d sessions left", kind, at, err, left)
 	}
 	again, err := s.push(t.Context(), t, m, n, 0)
+	s.ledger.left(&s.entry, kind, left, s.keeper.sessions(t)-before)
 	if err != nil {
 		t.Errorf("%s at %d: the next push: %v", kind, at, err)
 		return true
