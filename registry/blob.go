@@ -425,6 +425,7 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 		}
 		return newBody(reading, t.content.reader(reading, offset), limit, func(n int) {
 			read.Add(int64(n))
+			t.push.purpose.silence.moved()
 			t.event(StatusPushing, Event{Current: offset + read.Load()})
 		})
 	}

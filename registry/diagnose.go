@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -54,6 +55,8 @@ type failure struct {
 	dns  *net.DNSError
 	// proxy is the failure of this machine's proxy; zero when it is none.
 	proxy ProxyError
+	// host is the one that could not be reached, empty where one could.
+	host string
 }
 
 func takeApart(err error) failure {
@@ -64,6 +67,9 @@ func takeApart(err error) failure {
 	f.tls, _ = errors.AsType[*TLSError](err)
 	if proxy, ok := errors.AsType[*ProxyError](err); ok {
 		f.proxy = *proxy
+	}
+	if way, ok := errors.AsType[hostError](err); ok {
+		f.host = way.host
 	}
 	f.dns, _ = errors.AsType[*net.DNSError](err)
 	if hostname, ok := errors.AsType[x509.HostnameError](err); ok {
@@ -138,7 +144,7 @@ func (f failure) place() (host, path string) {
 	if f.tls != nil {
 		return f.tls.Host, ""
 	}
-	return f.proxy.Host, ""
+	return cmp.Or(f.proxy.Host, f.host), ""
 }
 
 func (f failure) unknownName() string {
@@ -208,6 +214,13 @@ func dates(c *x509.Certificate) string {
 // isTimeout reports that a time limit of the push, and not of the network,
 // was reached.
 func isTimeout(f failure) bool { return f.is(context.DeadlineExceeded) }
+
+// neverAnswered reports that time ran out before anything could be asked. Of
+// the handshake net/http tells so in words alone.
+func neverAnswered(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial" && op.Timeout() || strings.Contains(err.Error(), "TLS handshake timeout")
+}
 
 func isAuthority(f failure) bool {
 	_, ok := errors.AsType[x509.UnknownAuthorityError](f.error)

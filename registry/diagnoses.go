@@ -115,16 +115,21 @@ var diagnoses = []diagnosis{
 	},
 	{
 		"silence in both directions, or an answer without an end", is(ErrStalled),
-		"nothing moved in either direction for too long, or the answer comes a byte at a time", "try again; behind a proxy, --chunk-size 32MiB keeps requests short",
+		"nothing moved in either direction for too long, or the answer comes a byte at a time", "docker gitea check {host} tells whether it is still there; then try again. Behind a proxy, --chunk-size 32MiB keeps requests short",
 	},
 	{
 		"the limit of `--timeout`", isTimeout,
 		"the time limit was reached", "allow more with --timeout; what arrived is not sent again",
 	},
 	{
+		"a connection, or its TLS handshake, that does not come about in time", func(f failure) bool { return f.answer.Status == 0 && neverAnswered(f.error) },
+		"{host} does not answer: the server hangs, or something on the way drops what is sent to it",
+		"check the host and its port, a firewall or a VPN, and the server; docker gitea check {host} tells how far one gets",
+	},
+	{
 		"a connection that broke off, and again when tried again", func(f failure) bool { return f.answer.Status == 0 && isNetwork(f.error) },
 		"the connection to the registry broke off each time: the server or a proxy went away, or the network did",
-		"try again once the server is up; what arrived is not sent again; docker gitea check says what is wrong on the way",
+		"try again once the server is up; what arrived is not sent again; docker gitea check {host} says what is wrong on the way",
 	},
 
 	// Whether there is a registry.

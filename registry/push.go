@@ -78,6 +78,9 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 		purpose: newPurpose("repository:"+ref.Repository+":pull,push", c.retries(opts.Retries)),
 		sent:    map[string]image.Sent{}, lasting: map[string]*image.Blob{}, mounts: map[digest.Digest]string{},
 	}
+	p.purpose.silence = &silence{tell: func() {
+		p.note("nothing has moved to or from %s for %v; after %v of that its connections are given up", c.Host(), silentFor, c.stallTimeout())
+	}}
 	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
 	var root image.Manifest
 	if p.stack, err = c.stack(ctx, opts.Insecure, c.authConfig()); err == nil {

@@ -40,6 +40,8 @@ type purpose struct {
 	retries int
 	// requests counts those made.
 	requests *atomic.Int64
+	// silence hears of each.
+	silence *silence
 }
 
 func newPurpose(scope string, retries int) *purpose {
@@ -161,13 +163,15 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", m.userAgent)
 	purposeOf(ctx).requests.Add(1)
 	start := time.Now()
+	purposeOf(ctx).silence.begin()
 	resp, err := m.base.RoundTrip(req)
+	purposeOf(ctx).silence.end()
 	if err = asProxyError(req, resp, endlessHeader(err)); err != nil {
 		resp = nil
 	}
 	result := ""
 	if err != nil {
-		err = asTLSError(req.URL.Host, err)
+		err = hostError{canonicalHost(req.URL), asTLSError(req.URL.Host, err)}
 		result = clean(err.Error())
 	}
 	if err == nil {
@@ -186,6 +190,15 @@ func endlessHeader(err error) error {
 	}
 	return fmt.Errorf("%w: the header of the answer does not end", ErrStalled)
 }
+
+// hostError is a failure on the way to a host, of which the text does not tell
+// which one it was.
+type hostError struct {
+	host string
+	error
+}
+
+func (e hostError) Unwrap() error { return e.error }
 
 // CloseIdleConnections is what [http.Client.CloseIdleConnections] calls.
 func (m *meter) CloseIdleConnections() {
