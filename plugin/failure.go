@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
@@ -128,21 +127,10 @@ func exitCode(ctx context.Context, err error) int {
 		return ExitInterrupted
 	case errors.Is(err, registry.ErrUnauthorized), errors.Is(err, registry.ErrDenied):
 		return ExitDenied
-	case pushing && isTemporary(err):
+	case pushing && registry.Temporary(err):
 		return ExitTemporary
 	}
 	return ExitFailed
-}
-
-func isTemporary(err error) bool {
-	for _, kind := range []error{registry.ErrServer, registry.ErrRateLimited, registry.ErrStalled, context.DeadlineExceeded} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	_, network := errors.AsType[net.Error](err)
-	_, certificate := errors.AsType[*registry.TLSError](err)
-	return network && !certificate
 }
 
 // diagnose is the advice that comes with err, or what the registry's client

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -232,9 +234,11 @@ func TestExitCode(t *testing.T) {
 		{"interrupted", cancelled, pushError{context.Canceled}, ExitInterrupted},
 		{"credential", t.Context(), pushError{registry.ErrUnauthorized}, ExitDenied},
 		{"permission", t.Context(), pushError{fmt.Errorf("push x: %w", registry.ErrDenied)}, ExitDenied},
-		{"server", t.Context(), pushError{registry.ErrServer}, ExitTemporary},
+		{"server", t.Context(), pushError{&registry.Error{Status: 503}}, ExitTemporary},
 		{"time limit", t.Context(), pushError{context.DeadlineExceeded}, ExitTemporary},
 		{"network", t.Context(), pushError{&net.OpError{Op: "dial", Err: errors.New("refused")}}, ExitTemporary},
+		{"no such name", t.Context(), pushError{&net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}}, ExitFailed},
+		{"disk", t.Context(), pushError{&fs.PathError{Op: "write", Err: syscall.ENOSPC}}, ExitFailed},
 		{"certificate", t.Context(), pushError{&url.Error{Op: "Get", Err: &registry.TLSError{Err: errors.New("expired")}}}, ExitFailed},
 		{"network to the daemon", t.Context(), &net.OpError{Op: "dial", Err: errors.New("refused")}, ExitFailed},
 		{"too large", t.Context(), pushError{registry.ErrTooLarge}, ExitFailed},

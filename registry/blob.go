@@ -144,7 +144,8 @@ func (p *push) fill(ctx context.Context, blob *image.Blob, open func() (io.ReadC
 		_, err = io.Copy(io.MultiWriter(raw.Hash(), w), buffered)
 	}
 	if err != nil {
-		return errors.Join(err, w.Close())
+		_ = w.Close() // it may only fail for the same reason once more
+		return err
 	}
 	s.diffID = raw.Digest()
 	return w.Close()

@@ -217,6 +217,10 @@ func (e *TLSError) Error() string { return e.Host + ": " + clean(e.Err.Error()) 
 // Unwrap gives the cause.
 func (e *TLSError) Unwrap() error { return e.Err }
 
+// Temporary reports whether what failed may succeed later, as it is: the network
+// failed, or the server did, or a time limit was reached.
+func Temporary(err error) bool { return temporary(err) || errors.Is(err, context.DeadlineExceeded) }
+
 // temporary reports whether err may be gone at the next attempt: the network
 // failed, or the server said so.
 func temporary(err error) bool {

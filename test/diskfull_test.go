@@ -43,7 +43,7 @@ func fillDisk(t *testing.T, l *ledger, plugin string) {
 				switch {
 				case end.code == 0:
 					l.met(&line, faultDiskFull, survived)
-				case strings.Contains(end.stderr, "the disk of the temporary directory is full") && strings.Contains(end.stderr, "hint: "):
+				case strings.Contains(end.stderr, "hint: ") && strings.Contains(end.stderr, "the disk of the temporary directory is full") && strings.Count(end.stderr, "no space left") == 1 && end.code == 1:
 					l.met(&line, faultDiskFull, named)
 				default:
 					t.Errorf("got %+v", end)
