@@ -184,7 +184,7 @@ func TestDiagnosesAreDocumented(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	b.WriteString("| seen | cause | what to do |\n|---|---|---|\n")
-	placeholder := strings.NewReplacer("{", "*", "}", "*", "{ proxy_pass …; }", "{ proxy_pass …; }", "|", `\|`)
+	placeholder := strings.NewReplacer("{ proxy_pass …; }", "{ proxy_pass …; }", "{", "*", "}", "*", "|", `\|`)
 	for _, row := range diagnoses {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", row.seen, placeholder.Replace(row.cause), placeholder.Replace(row.hint))
 	}

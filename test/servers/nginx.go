@@ -26,8 +26,9 @@ type NginxOptions struct {
 	HideScheme bool
 	// PlainHTTP serves HTTP.
 	PlainHTTP bool
-	// Directives are added to the location that passes requests on.
-	Directives string
+	// Directives are added to the location that passes requests on, those of
+	// Server stand beside it.
+	Directives, Server string
 }
 
 var nginxConfig = template.Must(template.New("nginx.conf").Parse(`daemon off;
@@ -51,6 +52,7 @@ http {
 		{{- if .MaxBody}}
 		client_max_body_size {{.MaxBody}};
 		{{- end}}
+		{{.Server}}
 		location / {
 			proxy_pass {{.Upstream}};
 			proxy_ssl_verify off;

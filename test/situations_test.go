@@ -1,0 +1,393 @@
+//go:build e2e
+
+package test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	client "github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/test/servers"
+)
+
+func (p *patient) onTheWay(t *testing.T) map[string]come {
+	t.Helper()
+	file := func(content string) string {
+		path := filepath.Join(t.TempDir(), "file")
+		writeFile(t, path, []byte(content))
+		return path
+	}
+	noNames, deadResolver := file("hosts: files\n"), file("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+	return map[string]come{
+		"`--plain-http` or `http://`, and the server speaks TLS": func(t *testing.T) string { return p.push(t, at(p.gitea.Server, admin), "me/app", "--plain-http") },
+		// On this machine's own names plain HTTP is tried as well.
+		"TLS, and the server speaks plain HTTP": func(t *testing.T) string {
+			env := withProxy(nil, []string{"HTTPS_PROXY=http://PROXY"}, strings.TrimPrefix(startProxy(t, p.plain.Host, nil).URL, "http://"))
+			return p.run(t, address{host: hostBehind}, env, "push", "--progress", "quiet", p.image, hostBehind+"/me/app:1")
+		},
+		"an unknown host below `localtest.me` or another name for this machine": func(t *testing.T) string {
+			return p.elsewhere(t, "mount --bind "+noNames+" /etc/nsswitch.conf", "gitea.localtest.me")
+		},
+		"an unknown host": func(t *testing.T) string {
+			return p.elsewhere(t, "mount --bind "+noNames+" /etc/nsswitch.conf", "git.example.com")
+		},
+		"a resolver that does not answer": func(t *testing.T) string {
+			return p.elsewhere(t, "mount --bind "+deadResolver+" /etc/resolv.conf", "git.example.com")
+		},
+		"connection refused by this machine":    func(t *testing.T) string { return p.push(t, address{host: closedPort(t)}, "me/app") },
+		"connection refused by another machine": func(t *testing.T) string { return p.elsewhere(t, "ip addr add 192.0.2.1/32 dev lo", "192.0.2.1:3000") },
+		"no route to the host":                  func(t *testing.T) string { return p.elsewhere(t, "true", "192.0.2.1:3000") },
+		"a connection, or its TLS handshake, that does not come about in time": func(t *testing.T) string {
+			return p.push(t, address{host: deaf(t)}, "me/app", "--connect-timeout", "200ms")
+		},
+		"silence in both directions, or an answer without an end": func(t *testing.T) string {
+			a := scripted(t, registrytest.Config{}, registrytest.Rule{Method: "POST", Action: registrytest.Hold{}})
+			return p.push(t, a, "alice/app", "--stall-timeout", "300ms")
+		},
+		"the limit of `--timeout`": func(t *testing.T) string {
+			a := scripted(t, registrytest.Config{}, registrytest.Rule{Method: "POST", Action: registrytest.Hold{}})
+			return p.push(t, a, "alice/app", "--timeout", "300ms")
+		},
+		"a connection that broke off, and again when tried again": func(t *testing.T) string {
+			a := scripted(t, registrytest.Config{}, registrytest.Rule{Method: "POST", Action: registrytest.Cut{After: 1000}})
+			return p.push(t, a, "alice/app")
+		},
+	}
+}
+
+// showing is a server that shows a chain of certificates, and an authority of
+// its own.
+func showing(t *testing.T, root *issued, h hostileChain, more func(*tls.Config)) address {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	srv.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: h.chain, PrivateKey: h.key}}}
+	if more != nil {
+		more(srv.TLS)
+	}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	writeFile(t, ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}))
+	return address{host: srv.Listener.Addr().String(), ca: ca}
+}
+
+func (p *patient) certificates(t *testing.T) map[string]come {
+	t.Helper()
+	root := issue(t, nil, authority("root"))
+	chains := hostileChains(t, root)
+	chain := func(name string, more func(*tls.Config)) come {
+		return func(t *testing.T) string { return p.push(t, showing(t, root, chains[name], more), "me/app") }
+	}
+	chains["none"] = shown("", issue(t, root, nil), root)
+	return map[string]come{
+		"a signature by SHA-1 or MD5, or a key of less than 1024 bits": chain("a signature of SHA-1", nil),
+		"a certificate other than the one that was pinned": func(t *testing.T) string {
+			g := own(t, servers.GiteaOptions{})
+			home := t.TempDir()
+			env := []string{"XDG_CONFIG_HOME=" + home}
+			run(t, append(env, "HOME="+home), p.plugin, "trust", g.Host, g.CAFile)
+			servers.Need(t, g.RenewCertificate(t.Context()))
+			return p.run(t, address{}, env, "push", "--progress", "quiet", p.image, g.Host+"/me/app:1")
+		},
+		"`x509: certificate signed by unknown authority`": func(t *testing.T) string { return p.push(t, address{host: p.gitea.Host}, "me/app") },
+		"`x509: certificate is valid for …, not …`": func(t *testing.T) string {
+			g := own(t, servers.GiteaOptions{Names: []string{"localhost"}})
+			return p.push(t, address{host: strings.Replace(g.Host, "localhost", "127.0.0.1", 1), ca: g.CAFile}, "me/app")
+		},
+		"`x509: certificate has expired or is not yet valid`":        chain("expired", nil),
+		"another fault of the certificate, or of one that signed it": chain("outside of a constraint", nil),
+		"another failure of the TLS handshake":                       chain("none", func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }),
+		"400, and a client certificate is missing or another is wanted": func(t *testing.T) string {
+			n := behind(t, servers.NginxOptions{Upstream: p.gitea.URL, Server: "ssl_verify_client on; ssl_client_certificate " + p.gitea.CAFile + ";"})
+			return p.push(t, at(n, admin), servers.AdminUser+"/app")
+		},
+	}
+}
+
+func (p *patient) proxies() map[string]come {
+	through := func(variable string, setUp func(*proxy)) come {
+		return func(t *testing.T) string {
+			env := withProxy(nil, []string{variable}, strings.TrimPrefix(startProxy(t, "", setUp).URL, "http://"))
+			return p.run(t, address{host: hostBehind}, env, "push", "--progress", "quiet", p.image, hostBehind+"/me/app:1")
+		}
+	}
+	return map[string]come{
+		"407 from the proxy of this machine":             through("HTTPS_PROXY=http://PROXY", func(p *proxy) { p.credential = "me:secret" }),
+		"another answer of the proxy of this machine":    through("HTTPS_PROXY=http://PROXY", func(p *proxy) { p.refuse = http.StatusForbidden }),
+		"a proxy of this machine that cannot be reached": through("HTTPS_PROXY=http://127.0.0.1:1", nil),
+		"`HTTPS_PROXY` or `HTTP_PROXY` makes no sense":   through("HTTPS_PROXY=http://[bad", nil),
+	}
+}
+
+func (p *patient) noRegistry(t *testing.T) map[string]come {
+	t.Helper()
+	nginx := func(opts servers.NginxOptions) come {
+		return func(t *testing.T) string {
+			if opts.Upstream == "" {
+				opts.Upstream = p.plain.URL
+			}
+			n := behind(t, opts)
+			return p.run(t, at(n, admin), nil, "check", n.Host)
+		}
+	}
+	return map[string]come{
+		"404 at `/v2/`, not from a registry": func(t *testing.T) string {
+			g := own(t, servers.GiteaOptions{Settings: map[string]string{"packages.ENABLED": "false"}})
+			return p.check(t, at(g.Server, admin), g.Host)
+		},
+		"a page or a redirection at `/v2/`":          nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-gitea) { return 302 /sso/login; }"}),
+		"the realm has http, and the registry https": nginx(servers.NginxOptions{HideScheme: true}),
+		"the realm is of another host or port": func(t *testing.T) string {
+			g := own(t, servers.GiteaOptions{Settings: map[string]string{"server.PUBLIC_URL_DETECTION": "never", "server.ROOT_URL": "https://git.example.com/"}})
+			return p.check(t, at(g.Server, admin), g.Host)
+		},
+		"the clocks of this machine and the server differ": func(t *testing.T) string {
+			a := scripted(t, registrytest.Config{}, registrytest.Rule{Action: registrytest.ActionFunc(
+				func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+					w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+					next.ServeHTTP(w, req)
+				})})
+			return p.check(t, a, a.host)
+		},
+	}
+}
+
+// nobodyInParticular are the situations of who asks, and what they may do.
+func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
+	t.Helper()
+	g := p.gitea
+	name, other := newUser(t, g), newUser(t, g)
+	private, barred := newUser(t, g), newUser(t, g)
+	edit(t, g, private, map[string]any{"visibility": "private"})
+	token := func(user string, scopes ...string) client.AuthConfig {
+		value, err := g.CreateToken(t.Context(), user, scopes...)
+		servers.Need(t, err)
+		return client.AuthConfig{Token: value}
+	}
+	barredToken := token(barred, "write:package", "read:user")
+	edit(t, g, barred, map[string]any{"prohibit_login": true})
+	pushing := func(auth client.AuthConfig, owner string) come {
+		return func(t *testing.T) string { return p.push(t, at(g.Server, auth), owner+"/app") }
+	}
+	answering := func(answer registrytest.Answer) come {
+		return func(t *testing.T) string {
+			return p.push(t, scripted(t, registrytest.Config{}, registrytest.Rule{Method: "POST", Action: answer}), "alice/app")
+		}
+	}
+	former := newUser(t, g)
+	servers.Need(t, g.API(t.Context(), http.MethodPost, "/admin/users/"+former+"/rename", map[string]string{"new_username": former + "new"}, nil))
+	return map[string]come{
+		"401, and no credential was given":                      pushing(client.AuthConfig{}, name),
+		"401, and the account has a security key":               pushing(securityKey(t, g), name),
+		"401, and the account may not sign in":                  pushing(barredToken, barred),
+		"401, and the API knows the token":                      pushing(token(name, "read:user"), name),
+		"401, also from the API":                                pushing(client.AuthConfig{Username: name, Password: "wrong"}, name),
+		"401 `reqPackageAccess`, and the token lacks the scope": pushing(token(name, "read:package"), name),
+		"403 `reqToken`":                                        pushing(token(name, "write:package", "public-only"), private),
+		"401 `reqPackageAccess`":                                pushing(userAuth(name), other),
+		"404 `Not found.`":                                      pushing(userAuth(name), "nobody-of-that-name"),
+		"a redirection":                                         pushing(userAuth(name), former),
+		"401": func(t *testing.T) string {
+			k := startRegistryKeeper(t)
+			return p.push(t, at(k.Server, client.AuthConfig{Username: k.auth.Username, Password: "wrong"}), "me/app", "--plain-http")
+		},
+		"403 from a proxy": func(t *testing.T) string {
+			n := behind(t, servers.NginxOptions{Upstream: g.URL, Directives: "if ($request_method = POST) { return 403; }"})
+			return p.push(t, at(n, userAuth(name)), name+"/app")
+		},
+		"401 `reqPackageAccess`, anonymous in the registry's eyes": func(t *testing.T) string {
+			n := behind(t, servers.NginxOptions{Upstream: g.URL, Server: `location = /v2/token { proxy_pass ` + g.URL + `; proxy_set_header Host $http_host; proxy_set_header Authorization ""; }`})
+			return p.push(t, at(n, userAuth(name)), name+"/app")
+		},
+		// Gitea 1.26 gives no token to a job; others did.
+		"401 `reqPackageAccess`, with the token of a job": func(t *testing.T) string {
+			a := scripted(t, registrytest.Config{Flavor: registrytest.Forgejo, ActionsToken: "job"})
+			a.auth = client.AuthConfig{Token: "job"}
+			return p.push(t, a, "alice/app")
+		},
+		// Gitea 1.26 tells of an inactive account by its API.
+		"401 `reqPackageAccess` under one's own name": func(t *testing.T) string {
+			a := scripted(t, registrytest.Config{Users: []registrytest.User{{Name: "alice", Password: "secret", Inactive: true}}}, registrytest.Rule{
+				Path: "/api/v1/user", Action: registrytest.Answer{Header: http.Header{"Content-Type": {"application/json"}}, Body: `{"login":"alice"}`},
+			})
+			return p.push(t, a, "alice/app")
+		},
+		// Gitea's rules are checked before anything is sent.
+		"400 `NAME_INVALID` or `Tag is invalid` from the server": p.refused("POST", "/blobs/", http.StatusBadRequest, "NAME_INVALID"),
+		"429": func(t *testing.T) string {
+			n := behind(t, servers.NginxOptions{Upstream: g.URL, Directives: "if ($request_method = POST) { return 429; }"})
+			return p.push(t, at(n, userAuth(name)), name+"/app")
+		},
+		"another answer that is not of the registry": func(t *testing.T) string {
+			n := behind(t, servers.NginxOptions{Upstream: g.URL, Directives: "if ($request_method ~ POST|PUT) { return 405; }"})
+			return p.push(t, at(n, userAuth(name)), name+"/app")
+		},
+		"413": answering(registrytest.Answer{Status: http.StatusRequestEntityTooLarge}),
+	}
+}
+
+func (p *patient) limits(t *testing.T) map[string]come {
+	t.Helper()
+	limited := func(setting, value string) come {
+		return func(t *testing.T) string {
+			g := own(t, servers.GiteaOptions{Settings: map[string]string{"packages." + setting: value}})
+			name := newUser(t, g)
+			return p.push(t, at(g.Server, userAuth(name)), name+"/app")
+		}
+	}
+	small := func(server string) come {
+		return func(t *testing.T) string {
+			return p.push(t, scripted(t, registrytest.Config{Proxy: &registrytest.Proxy{MaxBody: 1000, Server: server}}), "alice/app")
+		}
+	}
+	return map[string]come{
+		"403 without a text, of a blob":     limited("LIMIT_SIZE_CONTAINER", "1 MiB"),
+		"403 without a text, of a manifest": limited("LIMIT_TOTAL_OWNER_COUNT", "0"),
+		"413 from nginx": func(t *testing.T) string {
+			n := behind(t, servers.NginxOptions{Upstream: p.gitea.URL, MaxBody: "1k"})
+			return p.push(t, at(n, admin), servers.AdminUser+"/app")
+		},
+		"413 from Cloudflare": small("cloudflare"),
+		"413 from Caddy":      small("Caddy"),
+		"413 from Apache":     small("Apache/2.4.57 (Debian)"),
+		"413 of a manifest":   p.refused("PUT", "/manifests/", http.StatusRequestEntityTooLarge, "MANIFEST_INVALID"),
+	}
+}
+
+// refused has the registry answer some requests with a code.
+func (p *patient) refused(method, path string, status int, code string) come {
+	return func(t *testing.T) string {
+		answer := registrytest.EmptyError(status)
+		answer.Body = fmt.Sprintf(`{"errors":[{"code":%q,"message":""}]}`, code)
+		return p.push(t, scripted(t, registrytest.Config{}, registrytest.Rule{Method: method, Path: path, Action: answer}), "alice/app")
+	}
+}
+
+func (p *patient) manifests() map[string]come {
+	return map[string]come{
+		"404 `BLOB_UNKNOWN` of a manifest": p.refused("PUT", "/manifests/", http.StatusNotFound, "BLOB_UNKNOWN"),
+		"404 `MANIFEST_UNKNOWN`":           p.refused("PUT", "/manifests/", http.StatusNotFound, "MANIFEST_UNKNOWN"),
+		"400 `SIZE_INVALID`":               p.refused("PUT", "/manifests/", http.StatusBadRequest, "SIZE_INVALID"),
+		"501 `UNSUPPORTED`":                p.refused("PUT", "/manifests/", http.StatusNotImplemented, "UNSUPPORTED"),
+		// Of an index, only what the source holds is sent.
+		"404 `MANIFEST_BLOB_UNKNOWN` of an index": p.refused("PUT", "/manifests/1$", http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN"),
+		"layers that the source lacks": func(t *testing.T) string {
+			return p.pushLayout(t, func(l layoutWriter) ocispec.Descriptor {
+				layer := l.layer(63, 1000)
+				image := l.image(layer, "linux", "amd64")
+				servers.Need(t, os.Remove(l.path(layer.Digest)))
+				return image
+			})
+		},
+		"400 `MANIFEST_INVALID`": func(t *testing.T) string {
+			return p.pushLayout(t, func(l layoutWriter) ocispec.Descriptor {
+				inner := l.json(ocispec.MediaTypeImageIndex, indexOf(l.image(l.layer(64, 1000), "linux", "amd64")))
+				return l.json(ocispec.MediaTypeImageIndex, indexOf(inner))
+			})
+		},
+	}
+}
+
+// pushLayout pushes a layout to Gitea whose top make makes.
+func (p *patient) pushLayout(t *testing.T, make func(layoutWriter) ocispec.Descriptor) string {
+	t.Helper()
+	l := layoutWriter{t: t, dir: t.TempDir()}
+	top, err := json.Marshal(indexOf(make(l)))
+	servers.Need(t, err)
+	writeFile(t, filepath.Join(l.dir, "index.json"), top)
+	writeFile(t, filepath.Join(l.dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`))
+	return p.run(t, at(p.gitea.Server, admin), nil, "push", "--progress", "quiet", l.dir, p.gitea.Host+"/"+servers.AdminUser+"/app:1")
+}
+
+// meddle stands in front of Gitea, and changes requests.
+func (p *patient) meddle(t *testing.T, change func(out *http.Request)) address {
+	t.Helper()
+	target, err := url.Parse(p.gitea.URL)
+	servers.Need(t, err)
+	srv := httptest.NewServer(&httputil.ReverseProxy{
+		Transport: p.gitea.Client().Transport,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			change(r.Out)
+		},
+	})
+	t.Cleanup(srv.Close)
+	return address{host: strings.TrimPrefix(srv.URL, "http://"), auth: admin}
+}
+
+// mangled is a body in which something changes each byte that is zero.
+type mangled struct{ io.ReadCloser }
+
+func (m mangled) Read(p []byte) (int, error) {
+	n, err := m.ReadCloser.Read(p)
+	copy(p[:n], bytes.ReplaceAll(p[:n], []byte{0}, []byte{1}))
+	return n, err
+}
+
+var uploadSession = regexp.MustCompile(`(/blobs/uploads/)[a-z0-9]+$`)
+
+func (p *patient) failingServers() map[string]come {
+	return map[string]come{
+		"400 `DIGEST_INVALID`": func(t *testing.T) string {
+			a := p.meddle(t, func(out *http.Request) {
+				if out.Method == http.MethodPost {
+					out.Body = mangled{out.Body}
+				}
+			})
+			return p.push(t, a, servers.AdminUser+"/mangled")
+		},
+		"404 `BLOB_UPLOAD_UNKNOWN`, again and again": func(t *testing.T) string {
+			a := p.meddle(t, func(out *http.Request) { out.URL.Path = uploadSession.ReplaceAllString(out.URL.Path, "${1}unknown") })
+			return p.push(t, a, servers.AdminUser+"/lost", "--chunk-size", "100kB")
+		},
+		"400, 404 or 416 `BLOB_UPLOAD_INVALID`": func(t *testing.T) string {
+			n := behind(t, servers.NginxOptions{Upstream: p.gitea.URL, Directives: `proxy_set_header Content-Range "";`})
+			return p.push(t, at(n, admin), servers.AdminUser+"/parts", "--chunk-size", "100kB")
+		},
+		"502, 503 or 504 from a proxy": func(t *testing.T) string {
+			n := behind(t, servers.NginxOptions{Upstream: "http://" + closedPort(t)})
+			return p.push(t, at(n, admin), servers.AdminUser+"/app")
+		},
+		"500 without a text": func(t *testing.T) string {
+			g := own(t, servers.GiteaOptions{})
+			_, err := g.SQL(t.Context(), "DROP TABLE package_blob")
+			servers.Need(t, err)
+			return p.push(t, at(g.Server, admin), servers.AdminUser+"/app")
+		},
+	}
+}
+
+func (p *patient) thisMachine() map[string]come {
+	return map[string]come{
+		"no space left on this machine": func(t *testing.T) string {
+			needSmallDisk(t)
+			k := giteaKeeper(t, startPlainGitea(t))
+			end, _ := newPusherMachine(t, p.plugin, k, k.Host, nil).pushOnSmallDisk(t, errands(t, 0, nil)[1], k.Host+"/"+k.repository+":1")
+			return end.stderr
+		},
+		// The program always has a daemon to ask; other programs may have none.
+		"nothing to push": func(t *testing.T) string {
+			d := client.Diagnose(newClient(t, p.gitea.Server, admin, nil).Push(t.Context(), servers.AdminUser+"/app:1", client.PushOptions{}))
+			return "cause: " + d.Cause + "\nhint: " + d.Hint
+		},
+	}
+}
