@@ -274,24 +274,39 @@ func groupTags(found map[string]daemon.Image) [][]string {
 // does only when the registry lacks some.
 func (p *pusher) daemonImage(ctx context.Context, found daemon.Image, targets []target) error {
 	for _, t := range targets {
-		s := p.plan.settings[t.host]
-		push := s.pushOptions()
-		push.Image = found.Export
-		push.ImageID = digest.Digest(found.ID)
-		push.Platform = s.platform
-		push.DiffIDs = diffIDs(found)
-		push.Fetch = func(ctx context.Context, d digest.Digest) (io.ReadCloser, error) { return p.fetch(ctx, found, t, d) }
-		if s.via != viaExport {
-			push.Via = func(ctx context.Context, to registry.Loopback) error {
-				p.viaErr = p.viaDaemon(ctx, s, found, t.host, to)
-				return p.viaErr
-			}
-		}
-		if err := p.one(ctx, t, push); err != nil {
+		if err := p.daemonImageTo(ctx, found, t); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (p *pusher) daemonImageTo(ctx context.Context, found daemon.Image, t target) error {
+	s := p.plan.settings[t.host]
+	push := s.pushOptions()
+	push.Image = found.Export
+	push.ImageID = digest.Digest(found.ID)
+	push.Platform = s.platform
+	push.DiffIDs = diffIDs(found)
+	push.Fetch = func(ctx context.Context, d digest.Digest) (io.ReadCloser, error) { return p.fetch(ctx, found, t, d) }
+	if s.via == viaExport {
+		return p.one(ctx, t, push)
+	}
+	// The daemon is asked what decides while the registry is asked for the
+	// image: describing itself takes it as long as a small push.
+	asking, cancel := context.WithCancel(ctx)
+	var asked sync.WaitGroup
+	defer asked.Wait()
+	defer cancel()
+	exported := sync.OnceValue(func() error { return p.exported(asking, s, found, t.host) })
+	asked.Go(func() { _ = exported() }) // who needs the answer asks for it
+	push.Via = func(ctx context.Context, to registry.Loopback) error {
+		if p.viaErr = exported(); p.viaErr == nil {
+			p.viaErr = p.pushAs(ctx, found.ID, s.platform, to)
+		}
+		return p.viaErr
+	}
+	return p.one(ctx, t, push)
 }
 
 // meantPath adds to an unknown image that there is a file of its name.

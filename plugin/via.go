@@ -58,9 +58,10 @@ var (
 	errUnreached = errors.New("it does not reach 127.0.0.1 of this machine, being in another network")
 )
 
-// viaDaemon has the daemon push an image to a loopback port, if that can be
-// done and, unless the user wants it, if it is quicker.
-func (p *pusher) viaDaemon(ctx context.Context, s settings, found daemon.Image, host string, to registry.Loopback) error {
+// exported says why the daemon does not push an image to a loopback port: that
+// cannot be done or, unless the user wants it, the export is quicker. It is nil
+// if the daemon does.
+func (p *pusher) exported(ctx context.Context, s settings, found daemon.Image, host string) error {
 	info, err := p.daemon.Info(ctx)
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func (p *pusher) viaDaemon(ctx context.Context, s settings, found daemon.Image, 
 			return cmp.Or(err, errExportQuicker)
 		}
 	}
-	return p.pushAs(ctx, found.ID, s.platform, to)
+	return nil
 }
 
 func diffIDs(found daemon.Image) []digest.Digest {
