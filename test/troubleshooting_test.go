@@ -4,6 +4,7 @@ package test
 
 import (
 	"context"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -155,9 +156,7 @@ func (p *patient) situations(t *testing.T) map[string]come {
 	t.Helper()
 	all := map[string]come{}
 	for _, some := range []map[string]come{p.onTheWay(t), p.certificates(t), p.proxies(), p.noRegistry(t), p.nobodyInParticular(t), p.limits(t), p.manifests(), p.failingServers(), p.thisMachine()} {
-		for seen, c := range some {
-			all[seen] = c
-		}
+		maps.Copy(all, some)
 	}
 	return all
 }
