@@ -111,6 +111,7 @@ func TestDiagnoses(t *testing.T) {
 		"401 `reqPackageAccess`, anonymous in the registry's eyes":              denied401(Identity{UserID: ghostUser, Anonymous: true}, Account{}),
 		"401 `reqPackageAccess`, with the token of a job":                       denied401(Identity{UserID: -2, Actions: true}, Account{}),
 		"401 `reqPackageAccess`, and the token lacks the scope":                 denied401(Identity{UserID: 5, Scope: "read:package"}, Account{}),
+
 		"403 `reqToken`": answered("start upload", http.StatusForbidden, text, "reqToken\n"),
 		"401 `reqPackageAccess` under one's own name":            denied401(user, Account{Status: http.StatusOK, Name: "Acme"}),
 		"401 `reqPackageAccess`":                                 denied401(user, Account{Status: http.StatusOK, Name: "alice"}),
