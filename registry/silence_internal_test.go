@@ -3,6 +3,7 @@ package registry
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,13 +12,13 @@ import (
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		told := 0
-		s := &silence{tell: func() { told++ }}
+		var told atomic.Int64
+		s := &silence{tell: func() { told.Add(1) }}
 		for _, step := range []struct {
 			name  string
 			do    func()
 			after time.Duration
-			want  int
+			want  int64
 		}{
 			{"one request", s.begin, 20 * time.Second, 0},
 			{"and another", s.begin, 20 * time.Second, 0},
@@ -30,7 +31,7 @@ func TestSilence(t *testing.T) {
 			step.do()
 			time.Sleep(step.after) // of the test's own clock
 			synctest.Wait()
-			if told != step.want {
+			if told := told.Load(); told != step.want {
 				t.Errorf("%s: told %d times, want %d", step.name, told, step.want)
 			}
 		}
