@@ -9,7 +9,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -339,7 +339,7 @@ var errProbe = errors.New("probe")
 // probe is the body of a request that is made for the answer to its header.
 // Who says "100 Continue" has not refused it, and is sent nothing.
 type probe struct {
-	told *atomic.Bool // "100 Continue" came
+	told <-chan struct{} // "100 Continue" came
 	// left is what is sent to one who has said nothing so far. Caddy refuses
 	// the length, but cannot answer before it has read the first 256 KiB.
 	left int64
@@ -353,14 +353,17 @@ const (
 	probePatience = 3 * time.Second
 )
 
-func newProbe(size int64, told *atomic.Bool, answered <-chan struct{}) io.ReadCloser {
+func newProbe(size int64, told, answered <-chan struct{}) io.ReadCloser {
 	return io.NopCloser(&probe{told: told, left: min(size, mostProbed), whole: size <= mostProbed, answered: answered})
 }
 
 func (p *probe) Read(b []byte) (int, error) {
-	switch {
-	case p.told.Load():
+	select {
+	case <-p.told:
 		return 0, errProbe
+	default:
+	}
+	switch {
 	case p.left > 0:
 		n := min(p.left, int64(len(b)))
 		clear(b[:n])
@@ -372,6 +375,7 @@ func (p *probe) Read(b []byte) (int, error) {
 	patience := time.NewTimer(probePatience)
 	defer patience.Stop()
 	select {
+	case <-p.told:
 	case <-p.answered:
 	case <-patience.C:
 	}
@@ -381,16 +385,16 @@ func (p *probe) Read(b []byte) (int, error) {
 // announce begins to send size bytes to the upload session, and stops when it
 // is told to go on ("Expect: 100-continue").
 func (e *examination) announce(ctx context.Context, size int64) error {
-	var told atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got100Continue: func() { told.Store(true) }})
+	told := make(chan struct{})
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got100Continue: sync.OnceFunc(func() { close(told) })})
 	answered := make(chan struct{})
 	defer close(answered)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, e.session, newProbe(size, &told, answered))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, e.session, newProbe(size, told, answered))
 	if err != nil {
 		return err
 	}
 	req.ContentLength = size
-	req.GetBody = func() (io.ReadCloser, error) { return newProbe(size, &told, answered), nil }
+	req.GetBody = func() (io.ReadCloser, error) { return newProbe(size, told, answered), nil }
 	req.Header.Set("Content-Type", "application/octet-stream")
 	req.Header.Set("Expect", "100-continue")
 	resp, err := e.stack.auth.RoundTrip(req)
