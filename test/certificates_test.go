@@ -52,7 +52,7 @@ func issueWith(t *testing.T, key crypto.Signer, by *issued, change func(*x509.Ce
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "hostile"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage:    x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
@@ -123,7 +123,7 @@ func hostileChains(t *testing.T, root *issued) map[string]hostileChain {
 			c.SerialNumber = new(big.Int).Lsh(big.NewInt(1), 800_000)
 		})),
 		"expired":       shown("valid from ", leaf(root, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }), root),
-		"not yet valid": shown("valid from ", leaf(root, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }), root),
+		"not yet valid": shown("valid from ", leaf(root, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(12 * time.Hour) }), root),
 	}
 	plain := leaf(root, nil)
 	chains["signed by a leaf"] = shown("an authority that this machine does not know", leaf(plain, nil), plain, root)
