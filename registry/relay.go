@@ -73,10 +73,8 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	}
 	r.standIns = newStandIns(inner, r)
 	r.keep = p.ways().chunk > 0 // a part is sent once all of it is there
-	for _, diffID := range p.opts.DiffIDs {
-		if entry, found := p.client.opts.Cache.layer(diffID, p.opts.Compression); found {
-			r.sentBefore[entry.Digest] = true
-		}
+	for _, entry := range r.standIns.cached {
+		r.sentBefore[entry.Digest] = true
 	}
 	server := &http.Server{ //nolint:gosec // the only client is the daemon; what it sends slowly is its layers
 		Handler:     r.handler(),
@@ -333,11 +331,12 @@ func (r *relay) streamUpload(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	data, whole, err := head(req.Body)
-	switch {
-	case err != nil:
+	if err != nil {
 		r.fail(w, fmt.Errorf("%w: %w", errSource, err))
 		return
-	case !whole && r.standIns.mayBe(data):
+	}
+	begins := beginning(data)
+	if !whole && r.standIns.mayBe(begins) {
 		r.breakOff(w, req, id)
 		return
 	}
@@ -347,7 +346,7 @@ func (r *relay) streamUpload(w http.ResponseWriter, req *http.Request) {
 	case errors.Is(err, errPassed):
 		err = r.drop(req, id)
 	case err == nil:
-		r.standIns.addWhole(sent.Digest, wholeLayer{sent.Size, beginning(data)})
+		r.standIns.addWhole(sent.Digest, wholeLayer{sent.Size, begins})
 	}
 	if err != nil {
 		r.fail(w, err)

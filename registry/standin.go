@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -34,6 +35,8 @@ import (
 // push to come.
 type standIns struct {
 	relay *relay
+	// cached is what the cache knows of the image's layers, by diff ID.
+	cached map[digest.Digest]layerEntry
 	// known gives the layers that the registry has, by diff ID; it asks once.
 	known func() (map[digest.Digest]ocispec.Descriptor, error)
 
@@ -60,7 +63,12 @@ const standInHead = 64 << 10
 const beginningSize = 32 << 10
 
 func newStandIns(ctx context.Context, r *relay) *standIns {
-	s := &standIns{relay: r, made: map[digest.Digest]bool{}, whole: map[digest.Digest]wholeLayer{}}
+	s := &standIns{relay: r, cached: map[digest.Digest]layerEntry{}, made: map[digest.Digest]bool{}, whole: map[digest.Digest]wholeLayer{}}
+	for _, diffID := range r.push.opts.DiffIDs {
+		if entry, found := r.push.client.opts.Cache.layer(diffID, r.push.opts.Compression); found {
+			s.cached[diffID] = entry
+		}
+	}
 	s.known = sync.OnceValues(func() (map[digest.Digest]ocispec.Descriptor, error) { return s.ask(ctx) })
 	return s
 }
@@ -68,12 +76,11 @@ func newStandIns(ctx context.Context, r *relay) *standIns {
 // prepare asks before the daemon has begun to send, where it may send what the
 // registry has: it would compress some MiB of each layer in the meantime.
 func (s *standIns) prepare() {
-	cache := s.relay.push.client.opts.Cache
-	if slices.ContainsFunc(s.relay.push.opts.DiffIDs, func(diffID digest.Digest) bool {
-		_, found := cache.layer(diffID, s.relay.push.opts.Compression)
-		return found && !cache.taught(s.relay.repository, diffID)
-	}) {
-		_, _ = s.known() // who needs the answer gets it, or the error
+	for diffID := range s.cached {
+		if !s.relay.push.client.opts.Cache.taught(s.relay.repository, diffID) {
+			_, _ = s.known() // who needs the answer gets it, or the error
+			return
+		}
 	}
 }
 
@@ -84,11 +91,7 @@ func (s *standIns) ask(ctx context.Context) (map[digest.Digest]ocispec.Descripto
 	group.SetLimit(DefaultJobs)
 	var mu sync.Mutex // guards known
 	known := map[digest.Digest]ocispec.Descriptor{}
-	for _, diffID := range p.opts.DiffIDs {
-		entry, found := p.client.opts.Cache.layer(diffID, p.opts.Compression)
-		if !found {
-			continue
-		}
+	for diffID, entry := range s.cached {
 		group.Go(func() error {
 			exists, err := p.mount(ctx, entry.Digest)
 			if err != nil || !exists {
@@ -132,17 +135,17 @@ func (s *standIns) fresh(d digest.Digest) bool {
 	return s.made[d] && !s.off
 }
 
-// mayBe reports whether a layer, of which data is the beginning, compressed,
+// mayBe reports whether a layer that begins so, or of which that is not known,
 // may be one that the registry has.
-func (s *standIns) mayBe(data []byte) bool {
+func (s *standIns) mayBe(begins digest.Digest) bool {
 	s.mu.Lock()
 	off := s.off
 	s.mu.Unlock()
 	if off {
 		return false
 	}
-	p, begins := s.relay.push, beginning(data)
-	candidates := slices.DeleteFunc(slices.Clone(p.opts.DiffIDs), func(diffID digest.Digest) bool {
+	p := s.relay.push
+	candidates := slices.DeleteFunc(slices.Collect(maps.Keys(s.cached)), func(diffID digest.Digest) bool {
 		if known := p.client.opts.Cache.beginning(diffID); known != "" && begins != "" {
 			return known != begins
 		}

@@ -161,11 +161,12 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	req = req.Clone(ctx)
 	req.Header.Set("User-Agent", m.userAgent)
-	purposeOf(ctx).requests.Add(1)
+	purpose := purposeOf(ctx)
+	purpose.requests.Add(1)
 	start := time.Now()
-	purposeOf(ctx).silence.begin()
+	purpose.silence.begin()
 	resp, err := m.base.RoundTrip(req)
-	purposeOf(ctx).silence.end()
+	purpose.silence.end()
 	if err = asProxyError(req, resp, endlessHeader(err)); err != nil {
 		resp = nil
 	}
@@ -206,7 +207,8 @@ func (m *meter) CloseIdleConnections() {
 }
 
 // retrier sends a request again after a passing failure, as often as its
-// purpose allows, or else retries times. Bodies come from GetBody; a request without it is tried once.
+// purpose allows, or else retries times. Bodies come from GetBody; a request
+// without it is tried once.
 type retrier struct {
 	base    http.RoundTripper
 	retries int
