@@ -3,17 +3,15 @@
 package test
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/docker-gitea/docker-gitea/test/servers"
+	"github.com/docker-gitea/docker-gitea/test/doctest"
 )
 
 var update = flag.Bool("update", false, "write the tables of the fault suite into docs/reliability.md")
@@ -121,26 +119,12 @@ func (l *ledger) tables() string {
 	return out.String()
 }
 
-const (
-	reliability = "../docs/reliability.md"
-	tablesBegin = "<!-- made by make test-faults UPDATE=1 -->\n"
-	tablesEnd   = "<!-- end -->\n"
-)
-
 // publish prints the tables, and writes them into the documentation when that
 // was asked for.
 func (l *ledger) publish(t *testing.T) {
 	t.Helper()
 	t.Logf("\n%s", l.tables())
-	if !*update {
-		return
+	if *update {
+		doctest.Section(t, "../docs/reliability.md", "made by make test-faults UPDATE=1", "\n"+l.tables()+"\n", true)
 	}
-	doc, err := os.ReadFile(reliability)
-	servers.Need(t, err)
-	before, rest, begun := bytes.Cut(doc, []byte(tablesBegin))
-	_, after, ended := bytes.Cut(rest, []byte(tablesEnd))
-	if !begun || !ended {
-		t.Fatalf("%s has no place for the tables", reliability)
-	}
-	writeFile(t, reliability, slices.Concat(before, []byte(tablesBegin+"\n"+l.tables()+"\n"+tablesEnd), after))
 }
