@@ -60,9 +60,7 @@ func TestCheck(t *testing.T) {
 
 func testCheck(t *testing.T, forgejo bool) {
 	t.Helper()
-	g, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Forgejo: forgejo})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, g.Stop) })
+	g := own(t, servers.GiteaOptions{Forgejo: forgejo})
 	name, other := newUser(t, g), newUser(t, g)
 	org := "org" + other
 	servers.Need(t, g.CreateOrg(t.Context(), org))
@@ -166,22 +164,14 @@ func jobToken(t *testing.T, g *servers.Gitea) client.AuthConfig {
 func TestCheckBehindNginx(t *testing.T) {
 	port, err := servers.FreePort()
 	servers.Need(t, err)
-	underPath, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Settings: map[string]string{
+	underPath := own(t, servers.GiteaOptions{Settings: map[string]string{
 		"server.ROOT_URL": fmt.Sprintf("https://localhost:%d/gitea/", port),
 	}})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, underPath.Stop) })
-	legacy, err := servers.StartGitea(t.Context(), servers.GiteaOptions{PlainHTTP: true, Settings: map[string]string{
+	legacy := own(t, servers.GiteaOptions{PlainHTTP: true, Settings: map[string]string{
 		"server.PUBLIC_URL_DETECTION": "never", "server.ROOT_URL": "https://git.example.com/",
 	}})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, legacy.Stop) })
-	off, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Settings: map[string]string{"packages.ENABLED": "false"}})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, off.Stop) })
-	plain, err := servers.StartGitea(t.Context(), servers.GiteaOptions{PlainHTTP: true})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, plain.Stop) })
+	off := own(t, servers.GiteaOptions{Settings: map[string]string{"packages.ENABLED": "false"}})
+	plain := own(t, servers.GiteaOptions{PlainHTTP: true})
 	admin := client.AuthConfig{Username: servers.AdminUser, Password: servers.AdminPassword}
 	for _, tc := range []struct {
 		name  string
@@ -198,9 +188,7 @@ func TestCheckBehindNginx(t *testing.T) {
 		{"a sign-in in front", servers.NginxOptions{Upstream: plain.URL, Directives: "if ($http_user_agent = docker-gitea) { return 302 /sso/login; }"}, "registry failed: what answers at /v2/ is a page for browsers"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			n, err := servers.StartNginx(t.Context(), tc.nginx)
-			servers.Need(t, err)
-			t.Cleanup(func() { stop(t, n.Stop) })
+			n := behind(t, tc.nginx)
 			got := outcomes(t, newClient(t, n, admin, nil).Check(t.Context(), servers.AdminUser))
 			if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
 				t.Errorf("got %q, want %q", got, tc.want)
@@ -212,9 +200,7 @@ func TestCheckBehindNginx(t *testing.T) {
 
 func TestCheckOfTheWrongPort(t *testing.T) {
 	g := gitea(t)
-	plain, err := servers.StartGitea(t.Context(), servers.GiteaOptions{PlainHTTP: true})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, plain.Stop) })
+	plain := own(t, servers.GiteaOptions{PlainHTTP: true})
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	servers.Need(t, err)
 	servers.Need(t, closed.Close())
@@ -241,15 +227,9 @@ func atOnce(int) time.Duration { return 0 }
 // TestFailuresAreExplained has the limits and names that a push runs into, and
 // not before.
 func TestFailuresAreExplained(t *testing.T) {
-	small, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Settings: map[string]string{"packages.LIMIT_SIZE_CONTAINER": "1 MiB"}})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, small.Stop) })
-	little, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Settings: map[string]string{"packages.LIMIT_TOTAL_OWNER_SIZE": "1 MiB"}})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, little.Stop) })
-	few, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Settings: map[string]string{"packages.LIMIT_TOTAL_OWNER_COUNT": "0"}})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, few.Stop) })
+	small := own(t, servers.GiteaOptions{Settings: map[string]string{"packages.LIMIT_SIZE_CONTAINER": "1 MiB"}})
+	little := own(t, servers.GiteaOptions{Settings: map[string]string{"packages.LIMIT_TOTAL_OWNER_SIZE": "1 MiB"}})
+	few := own(t, servers.GiteaOptions{Settings: map[string]string{"packages.LIMIT_TOTAL_OWNER_COUNT": "0"}})
 	g := gitea(t)
 	former := newUser(t, g)
 	servers.Need(t, g.API(t.Context(), http.MethodPost, "/admin/users/"+former+"/rename", map[string]string{"new_username": former + "new"}, nil))

@@ -32,9 +32,7 @@ func TestRegistrytestIsGitea(t *testing.T) {
 	for name, flavor := range map[string]registrytest.Flavor{"Gitea": registrytest.Gitea, "Forgejo": registrytest.Forgejo} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g, err := servers.StartGitea(t.Context(), servers.GiteaOptions{Forgejo: flavor == registrytest.Forgejo})
-			servers.Need(t, err)
-			t.Cleanup(func() { stop(t, g.Stop) })
+			g := own(t, servers.GiteaOptions{Forgejo: flavor == registrytest.Forgejo})
 			accounts := newAccounts(t, g)
 			accounts.config.Flavor = flavor
 			compare(t, g, registrytest.Start(t, accounts.config), accounts.secrets)

@@ -69,10 +69,7 @@ func startPlainGitea(t *testing.T) *servers.Gitea {
 func startPlain(t *testing.T, opts servers.GiteaOptions) *servers.Gitea {
 	t.Helper()
 	opts.PlainHTTP = true
-	g, err := servers.StartGitea(t.Context(), opts)
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, g.Stop) })
-	return g
+	return own(t, opts)
 }
 
 func giteaKeeper(t *testing.T, g *servers.Gitea) *keeper {

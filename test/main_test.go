@@ -132,3 +132,21 @@ func newUser(t *testing.T, g *servers.Gitea) string {
 	servers.Need(t, g.CreateUser(t.Context(), name, servers.AdminPassword))
 	return name
 }
+
+// behind starts nginx in front of upstream.
+func behind(t *testing.T, opts servers.NginxOptions) *servers.Server {
+	t.Helper()
+	n, err := servers.StartNginx(t.Context(), opts)
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, n.Stop) })
+	return n
+}
+
+// own starts a Gitea with settings of its own.
+func own(t *testing.T, opts servers.GiteaOptions) *servers.Gitea {
+	t.Helper()
+	g, err := servers.StartGitea(t.Context(), opts)
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, g.Stop) })
+	return g
+}

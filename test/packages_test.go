@@ -223,17 +223,13 @@ func testPackagesUnderAPath(t *testing.T, plugin string) {
 	t.Helper()
 	port, err := servers.FreePort()
 	servers.Need(t, err)
-	g, err := servers.StartGitea(t.Context(), servers.GiteaOptions{PlainHTTP: true, Settings: map[string]string{
+	g := own(t, servers.GiteaOptions{PlainHTTP: true, Settings: map[string]string{
 		"server.ROOT_URL": fmt.Sprintf("https://localhost:%d/gitea/", port),
 	}})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, g.Stop) })
-	n, err := servers.StartNginx(t.Context(), servers.NginxOptions{
+	n := behind(t, servers.NginxOptions{
 		Upstream: g.URL, Port: port, MaxBody: "0",
 		Directives: `if ($request_uri !~ ^/(v2|gitea)/) { return 404; } rewrite ^/gitea(/.*)$ $1 break;`,
 	})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, n.Stop) })
 	me := newShopper(t, plugin, n, servers.AdminUser, servers.AdminPassword)
 	newRepository(t, g, servers.AdminUser, "shop")
 	image := n.Host + "/" + servers.AdminUser + "/app"

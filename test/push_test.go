@@ -368,9 +368,7 @@ func TestPushThroughAProxyWithALimit(t *testing.T) { eachForge(t, testPushThroug
 func testPushThroughALimit(t *testing.T, g *servers.Gitea) {
 	t.Helper()
 	name := newUser(t, g)
-	n, err := servers.StartNginx(t.Context(), servers.NginxOptions{Upstream: g.URL, MaxBody: "4m"})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, n.Stop) })
+	n := behind(t, servers.NginxOptions{Upstream: g.URL, MaxBody: "4m"})
 	cache := client.NewCache(t.TempDir())
 	dir := layout(t, 8, 10<<20)
 	result := mustPush(t, newClient(t, n, userAuth(name), &client.Options{Cache: cache}), name+"/chunked:1", dir, client.PushOptions{})

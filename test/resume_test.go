@@ -31,9 +31,7 @@ func TestPushGoesOnWhereItWasKilled(t *testing.T) {
 		for source, path := range sources {
 			t.Run(kind+" "+source, func(t *testing.T) {
 				t.Parallel()
-				n, err := servers.StartNginx(t.Context(), servers.NginxOptions{Upstream: upstream.URL, MaxBody: "2m", PlainHTTP: true})
-				servers.Need(t, err)
-				t.Cleanup(func() { stop(t, n.Stop) })
+				n := behind(t, servers.NginxOptions{Upstream: upstream.URL, MaxBody: "2m", PlainHTTP: true})
 				proxy := startCutter(t, n.Host)
 				env := append(os.Environ(), "HOME="+t.TempDir(), "XDG_CACHE_HOME="+t.TempDir(), "DOCKER_CONFIG="+t.TempDir(),
 					"DOCKER_GITEA_HOST="+proxy.host, "DOCKER_GITEA_TOKEN="+token)

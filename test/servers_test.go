@@ -59,12 +59,10 @@ func TestPeersPushToGitea(t *testing.T) {
 
 func TestGiteaKeepsItsDataAcrossARestart(t *testing.T) {
 	t.Parallel()
-	g, err := servers.StartGitea(t.Context(), servers.GiteaOptions{
+	g := own(t, servers.GiteaOptions{
 		PlainHTTP: true,
 		Settings:  map[string]string{"service.REQUIRE_SIGNIN_VIEW": "true"},
 	})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, g.Stop) })
 	servers.Need(t, g.CreateOrg(t.Context(), "acme"))
 	g.Kill()
 	servers.Need(t, g.Restart(t.Context()))
@@ -150,9 +148,7 @@ func TestDistributionRegistry(t *testing.T) {
 func TestNginxRefusesLargeBodies(t *testing.T) {
 	t.Parallel()
 	g := gitea(t)
-	proxy, err := servers.StartNginx(t.Context(), servers.NginxOptions{Upstream: g.URL, MaxBody: "10k"})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, proxy.Stop) })
+	proxy := behind(t, servers.NginxOptions{Upstream: g.URL, MaxBody: "10k"})
 	for size, want := range map[int]int{10_000: http.StatusUnauthorized, 20_000: http.StatusRequestEntityTooLarge} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
 			proxy.URL+"/v2/nobody/app/blobs/uploads/", bytes.NewReader(make([]byte, size)))

@@ -161,24 +161,6 @@ func (p *patient) situations(t *testing.T) map[string]come {
 	return all
 }
 
-// behind starts nginx in front of upstream.
-func behind(t *testing.T, opts servers.NginxOptions) *servers.Server {
-	t.Helper()
-	n, err := servers.StartNginx(t.Context(), opts)
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, n.Stop) })
-	return n
-}
-
-// own starts a Gitea with settings of its own.
-func own(t *testing.T, opts servers.GiteaOptions) *servers.Gitea {
-	t.Helper()
-	g, err := servers.StartGitea(t.Context(), opts)
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, g.Stop) })
-	return g
-}
-
 var admin = client.AuthConfig{Username: servers.AdminUser, Password: servers.AdminPassword}
 
 // closedPort is an address of this machine where nobody listens.

@@ -18,9 +18,7 @@ import (
 // TestTrust pins the certificate of a Gitea that comes back with another one:
 // a push, a check and the credential helper refuse it, and name both.
 func TestTrust(t *testing.T) {
-	g, err := servers.StartGitea(t.Context(), servers.GiteaOptions{})
-	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, g.Stop) })
+	g := own(t, servers.GiteaOptions{})
 	user, d := newUser(t, g), newDesk(t, g.Server, "SSL_CERT_FILE=/dev/null")
 	token, err := g.CreateToken(t.Context(), user, "write:package")
 	servers.Need(t, err)
