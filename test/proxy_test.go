@@ -62,17 +62,24 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	defer up.Close()
-	down, _, err := http.NewResponseController(w).Hijack()
+	// The first request of a connection is written before the connection is
+	// taken over: net/http reads ahead once a body has ended, and a byte of the
+	// next request would be lost.
+	if req.Method != http.MethodConnect {
+		if err := req.Write(up); err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+	}
+	down, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
 	}
 	defer down.Close()
 	if req.Method == http.MethodConnect {
 		_, _ = io.WriteString(down, "HTTP/1.1 200 OK\r\n\r\n")
-	} else {
-		_ = req.Write(up) // the first request of the connection; the rest is passed on
 	}
-	go func() { _, _ = io.Copy(up, down) }()
+	go func() { _, _ = io.Copy(up, buffered) }()
 	_, _ = io.Copy(down, up)
 }
 
