@@ -38,7 +38,10 @@ HOST/OWNER/NAME[:TAG]; without one, SOURCE is its own destination.
 
 What begins with "/", "./" or "../", ends in ".tar", ".tar.gz" and the like,
 or is a directory with an OCI layout, is a path. To push an image of the daemon
-that has such a name, write docker-daemon:NAME.`,
+that has such a name, write docker-daemon:NAME.
+
+The login is that of "docker-credential-gitea login HOST" or "docker login";
+DOCKER_GITEA_TOKEN, or -u with --password-stdin, takes its place.`,
 		Example: `  # An image of the docker daemon
   docker gitea push app:dev git.example.com/me/app:1
 

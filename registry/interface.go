@@ -22,7 +22,10 @@
 //     the state machine in upload.go, which does no I/O; content.go and
 //     spool.go: what can be sent again; manifest.go: manifests and tags;
 //     known.go and cache.go: what need not be sent at all; session.go: where
-//     another process goes on; relay.go: a daemon's own push, passed on
+//     another process goes on; missing.go and download.go: where the blobs come
+//     from that the source lacks; silence.go: a word when nothing moves
+//   - relay.go: a daemon's own push, passed on from the registry of loopback.go;
+//     standin.go: layers that the daemon need not compress for it
 //   - response.go: the one place that knows what an answer means; diagnose.go
 //     and its table in diagnoses.go: what to say about it
 //   - browse.go: what the registry holds, read and deleted; and the way to the
