@@ -77,7 +77,7 @@ test: build servers ## run every test: units and scripts with -race, then agains
 
 .PHONY: test-faults
 test-faults: servers ## break pushes at 200 positions for each kind of source; UPDATE=1 writes docs/reliability.md
-	go test -tags e2e -count 1 -v -timeout 20m -parallel 6 -run '^TestFaults$$' ./test/ -positions 100 $(if $(UPDATE),-update)
+	go test -tags e2e -count 1 -v -timeout 60m -parallel 6 -run '^TestFaults$$' ./test/ -positions 100 $(if $(UPDATE),-update)
 
 .PHONY: test-unit
 test-unit: ## run the tests that need no servers, quickly
