@@ -74,11 +74,6 @@ func (c *Client) retries(own int) int {
 	return max(cmp.Or(own, c.opts.Retries, DefaultRetries), 0)
 }
 
-// stallTimeout is how long a connection may be silent.
-func (c *Client) stallTimeout() time.Duration {
-	return cmp.Or(max(c.opts.StallTimeout, 0), DefaultStallTimeout)
-}
-
 // Authenticate implements [RegistryClient].
 func (c *Client) Authenticate(ctx context.Context, config AuthConfig) error {
 	if err := config.Validate(); err != nil {

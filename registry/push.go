@@ -79,7 +79,7 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 		sent:    map[string]image.Sent{}, lasting: map[string]*image.Blob{}, mounts: map[digest.Digest]string{},
 	}
 	p.purpose.silence = &silence{tell: func() {
-		p.note("nothing has moved to or from %s for %v; after %v of that its connections are given up", c.Host(), silentFor, c.stallTimeout())
+		p.note("nothing has moved to or from %s for %v; after %v of that its connections are given up", c.Host(), silentFor, c.opts.stallTimeout())
 	}}
 	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
 	var root image.Manifest

@@ -64,6 +64,14 @@ func purposeOf(ctx context.Context) *purpose {
 	return newPurpose("", -1)
 }
 
+// stallTimeout is how long a connection may be silent. o may be nil.
+func (o *Options) stallTimeout() time.Duration {
+	if o == nil || o.StallTimeout <= 0 {
+		return DefaultStallTimeout
+	}
+	return o.StallTimeout
+}
+
 // NewTransport returns Go's transport with the TLS settings of config, the
 // proxy of the environment, and connections that fail with [ErrStalled] when
 // nothing moves in either direction for too long. opts may be nil.
@@ -72,12 +80,9 @@ func NewTransport(config RegistryConfig, opts *Options) (*http.Transport, error)
 	if err != nil {
 		return nil, err
 	}
-	connect, stall := DefaultConnectTimeout, DefaultStallTimeout
+	connect, stall := DefaultConnectTimeout, opts.stallTimeout()
 	if opts != nil && opts.ConnectTimeout > 0 {
 		connect = opts.ConnectTimeout
-	}
-	if opts != nil && opts.StallTimeout > 0 {
-		stall = opts.StallTimeout
 	}
 	dialer := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}
 	return &http.Transport{
