@@ -136,6 +136,14 @@ func edit(t *testing.T, g *servers.Gitea, name string, changes map[string]any) {
 	servers.Need(t, g.API(t.Context(), http.MethodPatch, "/admin/users/"+name, changes, nil))
 }
 
+// formerName is the name that a user had before another.
+func formerName(t *testing.T, g *servers.Gitea) string {
+	t.Helper()
+	name := newUser(t, g)
+	servers.Need(t, g.API(t.Context(), http.MethodPost, "/admin/users/"+name+"/rename", map[string]string{"new_username": name + "new"}, nil))
+	return name
+}
+
 // securityKey is the password of a new user who has one.
 func securityKey(t *testing.T, g *servers.Gitea) client.AuthConfig {
 	t.Helper()
@@ -172,7 +180,6 @@ func TestCheckBehindNginx(t *testing.T) {
 	}})
 	off := own(t, servers.GiteaOptions{Settings: map[string]string{"packages.ENABLED": "false"}})
 	plain := own(t, servers.GiteaOptions{PlainHTTP: true})
-	admin := client.AuthConfig{Username: servers.AdminUser, Password: servers.AdminPassword}
 	for _, tc := range []struct {
 		name  string
 		nginx servers.NginxOptions
@@ -201,13 +208,10 @@ func TestCheckBehindNginx(t *testing.T) {
 func TestCheckOfTheWrongPort(t *testing.T) {
 	g := gitea(t)
 	plain := own(t, servers.GiteaOptions{PlainHTTP: true})
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	servers.Need(t, err)
-	servers.Need(t, closed.Close())
 	for _, tc := range []struct{ name, address, want string }{
 		{"https to plain http", "https://" + plain.Host, "certificate failed: " + plain.Host + " speaks plain HTTP"},
 		{"http to https", "http://" + g.Host, "registry failed: " + g.Host + " speaks TLS"},
-		{"nobody listens", "https://" + closed.Addr().String(), "connection failed: nothing listens on that port of this machine"},
+		{"nobody listens", "https://" + closedPort(t), "connection failed: nothing listens on that port of this machine"},
 		{"no such name", "https://no-such-host.invalid", "name failed: the name \"no-such-host.invalid\" is not known"},
 		{"an unknown authority", g.URL, "docker gitea trust " + g.Host},
 	} {
@@ -231,8 +235,6 @@ func TestFailuresAreExplained(t *testing.T) {
 	little := own(t, servers.GiteaOptions{Settings: map[string]string{"packages.LIMIT_TOTAL_OWNER_SIZE": "1 MiB"}})
 	few := own(t, servers.GiteaOptions{Settings: map[string]string{"packages.LIMIT_TOTAL_OWNER_COUNT": "0"}})
 	g := gitea(t)
-	former := newUser(t, g)
-	servers.Need(t, g.API(t.Context(), http.MethodPost, "/admin/users/"+former+"/rename", map[string]string{"new_username": former + "new"}, nil))
 	for _, tc := range []struct {
 		name  string
 		gitea *servers.Gitea
@@ -242,7 +244,7 @@ func TestFailuresAreExplained(t *testing.T) {
 		{"a large layer", small, newUser(t, small), "a limit on the size of a layer"},
 		{"much in all", little, newUser(t, little), "or of all packages of "},
 		{"many packages", few, newUser(t, few), "a limit on the number of packages"},
-		{"a former name", g, former, "the server leads elsewhere"},
+		{"a former name", g, formerName(t, g), "the server leads elsewhere"},
 		{"another's name", g, newUser(t, g), "it is another user, or an organisation"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

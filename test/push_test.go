@@ -143,8 +143,7 @@ func TestPushToAnOrganisation(t *testing.T) {
 	org := "org" + newUser(t, g)
 	servers.Need(t, g.CreateOrg(t.Context(), org))
 	dir := layout(t, 3, 10_000)
-	admin := newClient(t, g.Server, client.AuthConfig{Username: servers.AdminUser, Password: servers.AdminPassword}, nil)
-	mustPush(t, admin, org+"/app:1", dir, client.PushOptions{})
+	mustPush(t, newClient(t, g.Server, admin, nil), org+"/app:1", dir, client.PushOptions{})
 	outsider := newClient(t, g.Server, userAuth(newUser(t, g)), nil)
 	if _, err := pushPath(t, outsider, org+"/app:2", dir, client.PushOptions{}); !errors.Is(err, client.ErrDenied) {
 		t.Errorf("got %v, want %v", err, client.ErrDenied)

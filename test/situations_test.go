@@ -146,7 +146,7 @@ func (p *patient) noRegistry(t *testing.T) map[string]come {
 				opts.Upstream = p.plain.URL
 			}
 			n := behind(t, opts)
-			return p.run(t, at(n, admin), nil, "check", n.Host)
+			return p.check(t, at(n, admin), n.Host)
 		}
 	}
 	return map[string]come{
@@ -193,8 +193,6 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 			return p.push(t, scripted(t, registrytest.Config{}, registrytest.Rule{Method: "POST", Action: answer}), "alice/app")
 		}
 	}
-	former := newUser(t, g)
-	servers.Need(t, g.API(t.Context(), http.MethodPost, "/admin/users/"+former+"/rename", map[string]string{"new_username": former + "new"}, nil))
 	return map[string]come{
 		"401, and no credential was given":                      pushing(client.AuthConfig{}, name),
 		"401, and the account has a security key":               pushing(securityKey(t, g), name),
@@ -205,7 +203,7 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 		"403 `reqToken`":                                        pushing(token(name, "write:package", "public-only"), private),
 		"401 `reqPackageAccess`":                                pushing(userAuth(name), other),
 		"404 `Not found.`":                                      pushing(userAuth(name), "nobody-of-that-name"),
-		"a redirection":                                         pushing(userAuth(name), former),
+		"a redirection":                                         pushing(userAuth(name), formerName(t, g)),
 		"401": func(t *testing.T) string {
 			k := startRegistryKeeper(t)
 			return p.push(t, at(k.Server, client.AuthConfig{Username: k.auth.Username, Password: "wrong"}), "me/app", "--plain-http")

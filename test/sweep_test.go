@@ -102,8 +102,7 @@ func (s *sweep) meet(t *testing.T, m meddler, at int64, kind fault) bool {
 			t.Errorf("%s at %d: %d upload sessions are left", kind, at, left)
 		}
 	}
-	tag, failed := tagOf(n), err
-	held := s.keeper.held(t, tag)
+	held := s.keeper.held(t, tagOf(n))
 	switch d := client.Diagnose(err); {
 	case err == nil:
 		s.ledger.met(&s.entry, kind, survived)
@@ -116,17 +115,24 @@ func (s *sweep) meet(t *testing.T, m meddler, at int64, kind fault) bool {
 		s.ledger.met(&s.entry, kind, named)
 		t.Logf("%s at %d: %v, %d sessions left", kind, at, err, left)
 	}
-	again, err := s.push(t.Context(), t, m, n, 0)
+	s.again(t, m, at, kind, n, held)
 	s.ledger.left(&s.entry, kind, left, s.keeper.sessions(t)-before)
+	return true
+}
+
+// again makes the push of image n once more, without the fault, after which the
+// tag led to held: that was nothing or the image, and now is the image.
+func (s *sweep) again(t *testing.T, m meddler, at int64, kind fault, n int, held digest.Digest) {
+	t.Helper()
+	result, err := s.push(t.Context(), t, m, n, 0)
 	if err != nil {
 		t.Errorf("%s at %d: the next push: %v", kind, at, err)
-		return true
+		return
 	}
-	if failed != nil && held != "" {
-		s.want(t, kind, at, held, again.Digest)
+	if held != "" {
+		s.want(t, kind, at, held, result.Digest)
 	}
-	s.want(t, kind, at, s.keeper.held(t, tag), again.Digest)
-	return true
+	s.want(t, kind, at, s.keeper.held(t, tagOf(n)), result.Digest)
 }
 
 // want compares what a tag leads to with the image's manifest.
