@@ -137,7 +137,7 @@ func (c *Client) Config(ctx context.Context, repository string, d digest.Digest)
 // The caller closes the body of the answer, whatever its status. Redirects to
 // another origin are followed without the credential.
 func (c *Client) Ask(ctx context.Context, method, path string) (*http.Response, error) {
-	s, err := c.stack(ctx, false, AuthConfig{})
+	s, err := c.stack(ctx, false, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (i introducer) RoundTrip(req *http.Request) (*http.Response, error) {
 // whatever host; empty where it names none. Forgejo's begins with the path
 // that its pages are under.
 func (c *Client) TokenRealm(ctx context.Context) string {
-	s, err := c.stack(ctx, false, AuthConfig{})
+	s, err := c.stack(ctx, false, nil)
 	if err != nil {
 		return ""
 	}
@@ -191,7 +191,7 @@ func (c *Client) TokenRealm(ctx context.Context) string {
 // Origin is "https://HOST" or "http://HOST", which of them is found out first
 // if need be.
 func (c *Client) Origin(ctx context.Context) (string, error) {
-	s, err := c.stack(ctx, false, AuthConfig{})
+	s, err := c.stack(ctx, false, nil)
 	if err != nil {
 		return "", err
 	}
@@ -208,7 +208,7 @@ func (c *Client) browse(ctx context.Context, op, method, path, scope string) (*h
 
 // browseWith is browse with headers.
 func (c *Client) browseWith(ctx context.Context, op, method, path, scope string, header http.Header) (*http.Response, error) {
-	s, err := c.stack(ctx, false, c.authConfig())
+	s, err := c.stack(ctx, false, introduced)
 	if err != nil {
 		return nil, err
 	}

@@ -124,7 +124,7 @@ func (e *examination) names(context.Context) []Check {
 // reach asks /v2/ without a credential, and sees how far that comes.
 func (e *examination) reach(ctx context.Context) []Check {
 	var err error
-	if e.stack, err = e.client.stack(ctx, false, AuthConfig{}); err != nil {
+	if e.stack, err = e.client.stack(ctx, false, nil); err != nil {
 		return []Check{Failed("settings", err)}
 	}
 	t := &trace{}

@@ -79,7 +79,7 @@ func (c *Client) Authenticate(ctx context.Context, config AuthConfig) error {
 	if err := config.Validate(); err != nil {
 		return err
 	}
-	s, err := c.stack(ctx, false, AuthConfig{})
+	s, err := c.stack(ctx, false, nil)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (c *Client) Authenticate(ctx context.Context, config AuthConfig) error {
 // Identity asks the registry whom it takes the client for. Registries other
 // than Gitea and Forgejo do not tell; the zero Identity is then returned.
 func (c *Client) Identity(ctx context.Context) (Identity, error) {
-	s, err := c.stack(ctx, false, AuthConfig{})
+	s, err := c.stack(ctx, false, nil)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -112,10 +112,13 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 	return s.auth.identity(), nil
 }
 
-// stack returns the layers for a request, building them at their first use.
-// The credential may go to the registry with the request that this takes;
-// those who only look give none.
-func (c *Client) stack(ctx context.Context, insecure bool, credential AuthConfig) (*stack, error) {
+// greeting makes the first request to a registry.
+type greeting func(context.Context, *stack) error
+
+// stack returns the layers for a request, building them at their first use,
+// with greet as the first request. Those who only look have none: where it has
+// to be known whether the registry speaks TLS, it is asked without a credential.
+func (c *Client) stack(ctx context.Context, insecure bool, greet greeting) (*stack, error) {
 	insecure = insecure || c.config.Insecure
 	c.mu.Lock()
 	s, e, own := c.stacks[insecure], c.endpoint, c.credential
@@ -128,7 +131,7 @@ func (c *Client) stack(ctx context.Context, insecure bool, credential AuthConfig
 		return nil, err
 	}
 	s = c.assemble(e, base, own)
-	if err := s.greet(ctx, credential); err != nil {
+	if err := s.meet(ctx, greet); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
@@ -139,13 +142,6 @@ func (c *Client) stack(ctx context.Context, insecure bool, credential AuthConfig
 	c.endpoint = s.endpoint
 	c.stacks[insecure] = s
 	return s, nil
-}
-
-// authConfig is the credential in use.
-func (c *Client) authConfig() AuthConfig {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.credential
 }
 
 // transport is the lowest layers, which know nothing of credentials.
@@ -198,23 +194,31 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// greet is the first request, which finds out two things at once. A credential
-// is taken straight to where Gitea and Forgejo have their token service; any
-// other registry tells, then or in the answer to the request proper, how it
-// lets one in. And a loopback address without a scheme speaks TLS or not: TLS
-// is tried first, as Docker does. What else goes wrong shows again, with its
-// cause, in the request proper.
-func (s *stack) greet(ctx context.Context, credential AuthConfig) error {
+// meet lets greet make the first request, which finds out two things at once:
+// what greet wants to know, and whether a loopback address without a scheme
+// speaks TLS, which is tried first, as Docker does. What else goes wrong shows
+// again, with its cause, in the request proper.
+func (s *stack) meet(ctx context.Context, greet greeting) error {
 	probe := !s.endpoint.chosen && s.endpoint.loopback()
-	if credential.IsZero() && !probe {
-		return nil
+	if greet == nil || s.auth.anonymous() {
+		if !probe {
+			return nil
+		}
+		greet = func(ctx context.Context, s *stack) error { return s.auth.introduce(ctx, AuthConfig{}) }
 	}
-	err := s.auth.introduce(ctx, credential)
+	err := greet(ctx, s)
 	if probe && err != nil && speaksPlainHTTP(err) {
 		s.endpoint.scheme = "http"
 		s.auth.endpoint = s.endpoint
 	}
 	return ctx.Err()
+}
+
+// introduced greets with the credential: it is taken straight to where Gitea
+// and Forgejo have their token service; any other registry tells, then or in
+// the answer to the request proper, how it lets one in.
+func introduced(ctx context.Context, s *stack) error {
+	return s.auth.introduce(ctx, s.auth.current())
 }
 
 // ping asks /v2/, the endpoint that tells whether there is a registry and

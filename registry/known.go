@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	digest "github.com/opencontainers/go-digest"
@@ -15,6 +16,30 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
+
+// greet is the first request of a push. Where earlier pushes left every tag at
+// what the image became, it asks whether they are there still, and shows the
+// credential itself: fetching a token would take longer than all the rest of a
+// push that has nothing to do. Any other push begins with its token.
+func (p *push) greet(ctx context.Context, s *stack) error {
+	p.stack = s
+	root, found, err := p.knownRoot()
+	if !found || err != nil || slices.ContainsFunc(p.tags, func(tag string) bool { return !p.leftAt(tag, root) }) {
+		return introduced(ctx, s)
+	}
+	asking := &http.Client{Transport: introducer{s.auth}, CheckRedirect: checkRedirect}
+	for _, tag := range p.tags {
+		found, err := p.statWith(ctx, asking, "manifests", tag)
+		if err != nil {
+			return err
+		}
+		if found.Digest != root.Descriptor.Digest {
+			return introduced(ctx, s)
+		}
+	}
+	p.standing = true
+	return nil
+}
 
 // known pushes an image without reading its layers, where the registry has all
 // of it and the manifest is at hand. done is false where that fails, for
@@ -42,17 +67,16 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 // and layouts know an image by the digest of its manifest, others by that of
 // its config.
 func (p *push) knownManifest(ctx context.Context) (image.Manifest, []string, error) {
-	entry, found := p.client.opts.Cache.image(p.opts.ImageID, p.opts.Compression, p.opts.Platform)
+	root, found, err := p.knownRoot()
+	if err != nil || p.standing {
+		return root, nil, err
+	}
 	if !found {
 		root, err := p.getManifest(ctx, p.opts.ImageID)
 		if err == nil {
 			p.remember(ctx, root)
 		}
 		return root, p.tags, err
-	}
-	root, err := image.ParseManifest(entry.MediaType, entry.Manifest)
-	if err != nil {
-		return root, nil, err
 	}
 	tags, err := p.moved(ctx, root)
 	if err != nil || len(tags) == 0 {
@@ -65,12 +89,26 @@ func (p *push) knownManifest(ctx context.Context) (image.Manifest, []string, err
 	return root, tags, p.mountAll(ctx, root)
 }
 
+// knownRoot is the manifest that the image became in an earlier push, wherever
+// that went.
+func (p *push) knownRoot() (root image.Manifest, found bool, err error) {
+	if p.opts.ImageID == "" || p.opts.DryRun {
+		return root, false, nil
+	}
+	entry, found := p.client.opts.Cache.image(p.opts.ImageID, p.opts.Compression, p.opts.Platform)
+	if !found {
+		return root, false, nil
+	}
+	root, err = image.ParseManifest(entry.MediaType, entry.Manifest)
+	return root, true, err
+}
+
 // moved leaves out the tags that point at root already. Only those are looked
 // at that an earlier push pointed there: of others it would be one request more.
 func (p *push) moved(ctx context.Context, root image.Manifest) ([]string, error) {
 	var moved []string
 	for _, tag := range p.tags {
-		if p.client.opts.Cache.tagged(p.tagged(tag)) == root.Descriptor.Digest {
+		if p.leftAt(tag, root) {
 			found, err := p.stat(ctx, "manifests", tag)
 			if err != nil {
 				return nil, err
@@ -82,6 +120,11 @@ func (p *push) moved(ctx context.Context, root image.Manifest) ([]string, error)
 		moved = append(moved, tag)
 	}
 	return moved, nil
+}
+
+// leftAt reports whether the last push of a tag left it at root.
+func (p *push) leftAt(tag string, root image.Manifest) bool {
+	return p.client.opts.Cache.tagged(p.tagged(tag)) == root.Descriptor.Digest
 }
 
 // tagged is what the cache knows a tag by.
@@ -293,12 +336,16 @@ func (p *push) exists(ctx context.Context, kind string, d digest.Digest) (bool, 
 // stat asks for digest and size of a blob or manifest of the repository, which
 // are zero where it is not there.
 func (p *push) stat(ctx context.Context, kind, name string) (ocispec.Descriptor, error) {
+	return p.statWith(ctx, p.stack.http, kind, name)
+}
+
+func (p *push) statWith(ctx context.Context, client *http.Client, kind, name string) (ocispec.Descriptor, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, p.address(kind, name), nil)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
 	acceptManifests(req)
-	resp, err := p.stack.http.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return ocispec.Descriptor{}, fmt.Errorf("find %s: %w", name, unwrapURL(err))
 	}

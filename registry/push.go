@@ -38,6 +38,9 @@ type push struct {
 	bytesSent, retries atomic.Int64
 	refused            atomic.Bool // a request was too large, which was told
 
+	// standing: greet found every tag where an earlier push left it.
+	standing bool
+
 	// mu guards the fields below, and lets one event out at a time.
 	mu    sync.Mutex
 	sent  map[string]image.Sent
@@ -83,7 +86,7 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 	}}
 	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
 	var root image.Manifest
-	if p.stack, err = c.stack(ctx, opts.Insecure, c.authConfig()); err == nil {
+	if p.stack, err = c.stack(ctx, opts.Insecure, p.greet); err == nil {
 		root, err = p.run(ctx)
 	}
 	if err == nil {

@@ -29,7 +29,7 @@ type Pin struct {
 // Certificates are those that the server shows, leaf first, whether they are
 // to be trusted or not. No credential is sent.
 func (c *Client) Certificates(ctx context.Context) ([]*x509.Certificate, error) {
-	s, err := c.stack(ctx, true, AuthConfig{})
+	s, err := c.stack(ctx, true, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -298,8 +298,9 @@ func testPushFromEachDaemon(t *testing.T, g *servers.Gitea) {
 				name := newUser(t, g)
 				tag := name + "/app:1"
 				servers.Need(t, e.Build(t.Context(), tag, buildContext(t, 30, 20<<20)))
+				cache := client.NewCache(filepath.Join(t.TempDir(), "cache"))
 				c := newClient(t, g.Server, userAuth(name), &client.Options{
-					Save: exported(e), Cache: client.NewCache(filepath.Join(t.TempDir(), "cache")),
+					Save: exported(e), Cache: cache,
 				})
 				var first, again client.Result
 				opts := client.PushOptions{Image: tag, ImageID: digest.Digest(imageID(t, e, tag)), Compression: compression, Result: &first}
@@ -320,6 +321,11 @@ func testPushFromEachDaemon(t *testing.T, g *servers.Gitea) {
 					t.Errorf("the second push sent %d bytes in %d requests", again.BytesSent, again.Requests)
 				}
 				t.Logf("first %d bytes in %d requests, again %d bytes in %d requests", first.BytesSent, first.Requests, again.BytesSent, again.Requests)
+				c = newClient(t, g.Server, userAuth(name), &client.Options{Cache: cache})
+				servers.Need(t, c.Push(t.Context(), tag, opts))
+				if again.Digest != first.Digest || again.Requests != 1 {
+					t.Errorf("another process gave %s in %d requests, want %s in one", again.Digest, again.Requests, first.Digest)
+				}
 			})
 		}
 	}
