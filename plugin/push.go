@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -80,6 +81,21 @@ type pushPlan struct {
 	general  settings
 	settings map[string]settings
 	destinations
+}
+
+// readCertificates has the system's certificates read, which takes long, while
+// the source is looked at, the credential is fetched and the connection is
+// made, unless no registry will be asked for one of theirs. They are kept in
+// memory; whether they can be read shows when they are needed.
+func (p pushPlan) readCertificates(dockerConfig string) {
+	for host, s := range p.settings {
+		go func() {
+			config, err := registry.TLSConfig(s.registryConfig(host, registry.AuthConfig{}, dockerConfig))
+			if err == nil && config.RootCAs == nil && !s.insecure && !s.plainHTTP {
+				_, _ = x509.SystemCertPool()
+			}
+		}()
+	}
 }
 
 // planPush checks everything that can be checked from the command line and
@@ -167,6 +183,7 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	if err := reports.prepare(); err != nil {
 		return err
 	}
+	plan.readCertificates(config.Dir)
 	p := &pusher{app: a, plan: plan, config: config, words: reports.format.isText()}
 	if plan.source.kind == sourceDaemon {
 		err = p.fromDaemon(ctx)

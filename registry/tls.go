@@ -19,7 +19,8 @@ import (
 // beside those of config.CAFiles, config.CAData and of the host's certificate
 // directories, and the client certificate, if there is one. A pinned
 // certificate takes the place of the system's authorities. It reads files and
-// makes no connection. The result holds for that host alone.
+// makes no connection. The result holds for that host alone; without RootCAs
+// it means the system's, which are then read at the first handshake.
 func TLSConfig(config RegistryConfig) (*tls.Config, error) {
 	e, err := parseEndpoint(config.URL)
 	if err != nil {
@@ -35,22 +36,20 @@ func TLSConfig(config RegistryConfig) (*tls.Config, error) {
 			return nil, err
 		}
 	}
-	pool := x509.NewCertPool()
-	if system, err := x509.SystemCertPool(); err == nil && len(pinned) == 0 {
-		pool = system
-	}
 	result := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
-		RootCAs:            pool,
 		InsecureSkipVerify: config.Insecure, //nolint:gosec // G402: only where the user asks, for this host
 		ClientSessionCache: tls.NewLRUClientSessionCache(0),
 	}
+	if len(pinned) > 0 {
+		result.RootCAs = x509.NewCertPool()
+	}
 	for _, file := range config.CAFiles {
-		if err := addCA(pool, file); err != nil {
+		if err := addCA(result, file); err != nil {
 			return nil, err
 		}
 	}
-	if config.CAData != "" && !pool.AppendCertsFromPEM([]byte(config.CAData)) {
+	if config.CAData != "" && !authorities(result).AppendCertsFromPEM([]byte(config.CAData)) {
 		return nil, errors.New("certificate authority: no PEM certificate in caData")
 	}
 	if config.CertFile != "" {
@@ -143,7 +142,7 @@ func addDir(config *tls.Config, dir string) error {
 		file := filepath.Join(dir, entry.Name())
 		switch filepath.Ext(file) {
 		case ".crt":
-			err = addCA(config.RootCAs, file)
+			err = addCA(config, file)
 		case ".cert":
 			err = addPair(config, file, strings.TrimSuffix(file, ".cert")+".key")
 		}
@@ -154,12 +153,24 @@ func addDir(config *tls.Config, dir string) error {
 	return nil
 }
 
-func addCA(pool *x509.CertPool, file string) error {
+// authorities are those of config to add to, the system's if none were added
+// so far.
+func authorities(config *tls.Config) *x509.CertPool {
+	if config.RootCAs == nil {
+		var err error
+		if config.RootCAs, err = x509.SystemCertPool(); err != nil {
+			config.RootCAs = x509.NewCertPool()
+		}
+	}
+	return config.RootCAs
+}
+
+func addCA(config *tls.Config, file string) error {
 	pem, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("read certificate authority: %w", err)
 	}
-	if !pool.AppendCertsFromPEM(pem) {
+	if !authorities(config).AppendCertsFromPEM(pem) {
 		return fmt.Errorf("certificate authority %s: no PEM certificate in it", file)
 	}
 	return nil

@@ -85,6 +85,39 @@ func TestPin(t *testing.T) {
 	}
 }
 
+// The system's authorities take long to read: they are, before they are needed,
+// only where others are put beside them.
+func TestWhoseAuthorities(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("XDG_CONFIG_HOME", filepath.Join(t.TempDir(), "config"))
+	own, err := registrytest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := registry.SavePin("pinned.example.com", certificates(t, own)); err != nil {
+		t.Fatal(err)
+	}
+	alone := x509.NewCertPool()
+	alone.AppendCertsFromPEM(own.PEM())
+	both, err := x509.SystemCertPool()
+	if err != nil {
+		t.Fatal(err)
+	}
+	both.AppendCertsFromPEM(own.PEM())
+	for name, tc := range map[string]struct {
+		config registry.RegistryConfig
+		want   *x509.CertPool // nil: the system's
+	}{
+		"the system's":          {registry.RegistryConfig{URL: "other.example.com"}, nil},
+		"one's own beside them": {registry.RegistryConfig{URL: "other.example.com", CAData: string(own.PEM())}, both},
+		"a pin in their place":  {registry.RegistryConfig{URL: "pinned.example.com"}, alone},
+	} {
+		if got, err := registry.TLSConfig(tc.config); err != nil || !got.RootCAs.Equal(tc.want) {
+			t.Errorf("%s: got %v, %v", name, got, err)
+		}
+	}
+}
+
 func TestPinStillVerifiesNamesAndDates(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("XDG_CONFIG_HOME", filepath.Join(t.TempDir(), "config"))
