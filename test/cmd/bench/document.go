@@ -73,7 +73,9 @@ const intro = `# Performance
 What ` + "`make bench`" + ` printed, on a machine with %d cores: medians of %d rounds. The
 programs take turns, each with a new and empty Gitea over TLS on the same
 machine. Only ratios are a claim; they are taken round by round. A peer that
-takes five times as long as the quickest runs once. Processor
+takes five times as long as the quickest runs once. ` + "`docker-gitea push`" + ` is the
+plugin by itself; where ` + "`docker push`" + ` is compared, docker starts the plugin, too,
+and both ways begin with what a push that chose by itself left. Processor
 and memory are the program's alone, without the daemon's. What was sent, and in how many requests, is
 counted in a run of its own. The images are parts of the Go toolchain's tree
 (%s/%s): five layers of together 235 MB; sixty of its packages, one a layer; and

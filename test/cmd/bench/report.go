@@ -137,7 +137,9 @@ func (r report) missed(peer, thin int) string {
 const mostOfBetter = 1.20
 
 // ours reports whether a tool is this project's.
-func ours(t tool) bool { return strings.HasPrefix(t.name, "docker gitea") }
+func ours(t tool) bool {
+	return strings.HasPrefix(t.name, "docker gitea") || strings.HasPrefix(t.name, "docker-gitea")
+}
 
 // betterWay is the quicker of those of our ways that are asked for, -1 where
 // there are none.

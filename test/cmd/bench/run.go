@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -89,11 +90,26 @@ func (t *target) delay(roundTrip time.Duration) {
 	}
 }
 
+// install has docker find plugin.
+func (t *target) install(plugin string) error {
+	link := filepath.Join(t.dir, "cli-plugins", "docker-gitea")
+	err := os.Mkdir(filepath.Dir(link), 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return errors.Join(err, os.Symlink(plugin, link))
+}
+
 // push runs a program. Its peak is at least that of this one, which therefore
 // keeps nothing large in memory.
 func (t *target) push(ctx context.Context, tool tool, s subject, name string) (measure, error) {
 	args := tool.args(s, t.host+"/"+name)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	if tool.plugin != "" {
+		if err := t.install(tool.plugin); err != nil {
+			return measure{}, err
+		}
+	}
 	cmd.Env = append(t.env, "HOME="+t.dir, "XDG_RUNTIME_DIR="+filepath.Join(t.dir, "run"), "DOCKER_HOST="+s.host)
 	before, err := t.gitea.CPU()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
+	"strings"
 
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
@@ -19,6 +20,10 @@ type tool struct {
 	// daemon says that the work is done by the docker daemon, so that the
 	// program's own processor time and memory say little.
 	daemon bool
+	// plugin is the program that docker has to find as docker-gitea, if any.
+	plugin string
+	// first is what pushed before, where something did; nil is the tool itself.
+	first *tool
 }
 
 // subject is an image as the programs find it.
@@ -60,9 +65,17 @@ func findTools(ctx context.Context, dir string) (tools, error) {
 	if path["skopeo"], err = exec.LookPath("skopeo"); err != nil {
 		return tools{}, fmt.Errorf("find skopeo: %w", err)
 	}
-	push := func(name string, source func(subject) string, options ...string) tool {
+	push := func(source func(subject) string, options ...string) tool {
+		name := strings.Join(append([]string{"docker-gitea push"}, options...), " ")
 		return tool{name: name, args: func(s subject, ref string) []string {
-			return append(append([]string{ours, "gitea", "push", "--quiet"}, options...), source(s), ref)
+			return append(append([]string{ours, "push", "--quiet"}, options...), source(s), ref)
+		}}
+	}
+	// What is compared with docker push is started by docker as well.
+	byDocker := func(source func(subject) string, options ...string) tool {
+		name := strings.Join(append([]string{"docker gitea push"}, options...), " ")
+		return tool{name: name, plugin: ours, args: func(s subject, ref string) []string {
+			return append(append([]string{path["docker"], "gitea", "push", "--quiet"}, options...), source(s), ref)
 		}}
 	}
 	skopeo := func(source func(subject) []string, options ...string) tool {
@@ -80,30 +93,35 @@ func findTools(ctx context.Context, dir string) (tools, error) {
 		}}
 	}
 	fromArchive := func(s subject) []string { return []string{"docker-archive:" + s.archive} }
+	auto := byDocker(tag)
+	// The ways are those among which a push chooses: they find what it left.
+	way := func(name string) tool {
+		t := byDocker(tag, "--via", name)
+		t.first = &auto
+		return t
+	}
 	viaDaemon := []tool{
-		push("docker gitea push", tag),
-		push("docker gitea push --via export", tag, "--via", "export"),
-		push("docker gitea push --via daemon", tag, "--via", "daemon"),
+		auto, way("export"), way("daemon"), push(tag),
 		{name: dockerPush, daemon: true, args: func(s subject, ref string) []string {
 			return []string{"sh", "-c", `"$1" tag "$2" "$3" && exec "$1" push --quiet "$3"`, "sh", path["docker"], s.tag, ref}
 		}},
 	}
 	return tools{
 		archive: []tool{
-			push("docker gitea push", archive), skopeo(fromArchive), crane(archive),
+			push(archive), skopeo(fromArchive), crane(archive),
 			{name: "regctl", args: func(s subject, ref string) []string {
 				return []string{path["regctl"], "image", "import", ref, s.archive}
 			}},
 		},
 		zstd: []tool{
-			push("docker gitea push", archive, "--compression", "zstd"),
+			push(archive, "--compression", "zstd"),
 			skopeo(fromArchive, "--dest-compress-format", "zstd"),
 			{name: skopeoGzip, args: skopeo(fromArchive).args},
 		},
-		streaming: []tool{push("docker gitea push", archive), push("docker gitea push --compression zstd", archive, "--compression", "zstd"), skopeo(fromArchive), crane(archive)},
+		streaming: []tool{push(archive), push(archive, "--compression", "zstd"), skopeo(fromArchive), crane(archive)},
 		ours:      ours,
 		layout: []tool{
-			push("docker gitea push", layout), crane(layout),
+			push(layout), crane(layout),
 			skopeo(func(s subject) []string { return []string{"oci:" + s.layout + ":latest"} }),
 			{name: "regctl", args: func(s subject, ref string) []string {
 				return []string{path["regctl"], "image", "copy", "ocidir://" + s.layout + ":latest", ref}
