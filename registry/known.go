@@ -71,6 +71,9 @@ func (p *push) knownManifest(ctx context.Context) (image.Manifest, []string, err
 	if err != nil || p.standing {
 		return root, nil, err
 	}
+	if !found && p.namesConfig() {
+		return root, nil, ErrManifestUnknown
+	}
 	if !found {
 		root, err := p.getManifest(ctx, p.opts.ImageID)
 		if err == nil {
@@ -101,6 +104,11 @@ func (p *push) knownRoot() (root image.Manifest, found bool, err error) {
 	}
 	root, err = image.ParseManifest(entry.MediaType, entry.Manifest)
 	return root, true, err
+}
+
+// namesConfig reports that the ID of the image is known to be that of a blob.
+func (p *push) namesConfig() bool {
+	return p.opts.Source != nil && slices.ContainsFunc(p.opts.Source.Left(), func(b *image.Blob) bool { return b.Digest == p.opts.ImageID })
 }
 
 // moved leaves out the tags that point at root already. Only those are looked

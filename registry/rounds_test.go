@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -70,6 +71,17 @@ func TestRoundTrips(t *testing.T) {
 		if again, _ := process(t, srv, c, archive, "alice/app:2"); again.Requests > 3 || again.BytesSent > 0 {
 			t.Errorf("%s: %d requests, want at most 3; %d bytes sent", name, again.Requests, again.BytesSent)
 		}
+	}
+}
+
+// What an archive with raw layers is known by is no manifest to ask for.
+func TestNobodyAsksForAConfigAsAManifest(t *testing.T) {
+	t.Parallel()
+	srv := registrytest.Start(t, registrytest.Config{})
+	archive, _ := saved(t, true, pack(t, entry{"file", noise(t, 1, 100)}))
+	process(t, srv, registry.NewCache(t.TempDir()), archive, "alice/app:1")
+	if asked := srv.Registry.Requests(http.MethodGet, "/manifests/"); len(asked) > 0 {
+		t.Errorf("asked for %v", asked)
 	}
 }
 
