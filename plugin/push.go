@@ -319,7 +319,7 @@ func (p *pusher) daemonImageTo(ctx context.Context, found daemon.Image, t target
 	defer asked.Wait()
 	defer cancel()
 	exported := sync.OnceValue(func() error { return p.exported(asking, s, found, t.host) })
-	asked.Go(func() { _ = exported() }) // who needs the answer asks for it
+	push.Prepare = func() { asked.Go(func() { _ = exported() }) } // who needs the answer asks for it
 	push.Via = func(ctx context.Context, to registry.Loopback) error {
 		if p.viaErr = exported(); p.viaErr == nil {
 			p.viaErr = p.pushAs(ctx, found.ID, s.platform, to)

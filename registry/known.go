@@ -17,28 +17,40 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
-// greet is the first request of a push. Where earlier pushes left every tag at
-// what the image became, it asks whether they are there still, and shows the
-// credential itself: fetching a token would take longer than all the rest of a
-// push that has nothing to do. Any other push begins with its token.
-func (p *push) greet(ctx context.Context, s *stack) error {
+// greet is the first request of a push. Where nothing will have changed it asks
+// whether that is so, and shows the credential itself: fetching a token would
+// take longer than all the rest. Any other push begins with its token.
+func (p *push) greet(ctx context.Context, s *stack) (err error) {
 	p.stack = s
+	if p.standing, err = p.stands(ctx); err != nil || p.standing {
+		return err
+	}
+	p.prepare()
+	return introduced(ctx, s)
+}
+
+// stands reports whether earlier pushes left every tag at what the image became,
+// and the registry has them there still.
+func (p *push) stands(ctx context.Context) (bool, error) {
 	root, found, err := p.knownRoot()
 	if !found || err != nil || slices.ContainsFunc(p.tags, func(tag string) bool { return !p.leftAt(tag, root) }) {
-		return introduced(ctx, s)
+		return false, nil //nolint:nilerr // what the cache has is of no use
 	}
-	asking := &http.Client{Transport: introducer{s.auth}, CheckRedirect: checkRedirect}
+	client := &http.Client{Transport: introducer{p.stack.auth}, CheckRedirect: checkRedirect}
 	for _, tag := range p.tags {
-		found, err := p.statWith(ctx, asking, "manifests", tag)
-		if err != nil {
-			return err
-		}
-		if found.Digest != root.Descriptor.Digest {
-			return introduced(ctx, s)
+		found, err := p.statWith(ctx, client, "manifests", tag)
+		if err != nil || found.Digest != root.Descriptor.Digest {
+			return false, err
 		}
 	}
-	p.standing = true
-	return nil
+	return true, nil
+}
+
+// prepare tells that there is something to do.
+func (p *push) prepare() {
+	if p.opts.Prepare != nil {
+		p.prepared.Do(p.opts.Prepare)
+	}
 }
 
 // known pushes an image without reading its layers, where the registry has all

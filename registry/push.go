@@ -38,6 +38,7 @@ type push struct {
 	bytesSent, retries atomic.Int64
 	refused            atomic.Bool // a request was too large, which was told
 
+	prepared sync.Once
 	// standing: greet found every tag where an earlier push left it.
 	standing bool
 
@@ -146,6 +147,9 @@ func (p *push) failure(ctx context.Context, err error) error {
 // run goes through the stages and returns the manifest that was tagged.
 func (p *push) run(ctx context.Context) (image.Manifest, error) {
 	p.warnTags()
+	if !p.standing {
+		p.prepare()
+	}
 	root, done, err := p.known(ctx)
 	if err != nil || done {
 		return root, err

@@ -149,6 +149,10 @@ type PushOptions struct {
 	// known. They let the cache learn what a push by way of Via made of them.
 	DiffIDs []digest.Digest `json:"-"`
 
+	// Prepare, when not nil, is told once, before anything is sent, that the
+	// image is not as earlier pushes left it, or that there were none: what
+	// Via needs can be got ready while the registry is asked. It returns at once.
+	Prepare func() `json:"-"`
 	// Via, when not nil, has whoever holds the image push it to a registry on
 	// this machine, which passes it on; a daemon may do that much faster than
 	// it exports. It returns when that push has ended. Where it cannot be done,
