@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/docker-gitea/docker-gitea/test/servers"
@@ -152,7 +154,8 @@ func (i *images) fill(ctx context.Context, name, dir string) ([]byte, error) {
 	var steps strings.Builder
 	steps.WriteString("FROM scratch\n")
 	copied := map[string]bool{}
-	for target, sources := range parts {
+	for _, target := range slices.Sorted(maps.Keys(parts)) { // the same image every time
+		sources := parts[target]
 		if err := os.MkdirAll(filepath.Join(dir, target), 0o755); err != nil {
 			return nil, err
 		}
