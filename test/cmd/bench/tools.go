@@ -47,8 +47,9 @@ type tools struct {
 
 // The peers that an expectation names.
 const (
-	dockerPush = "docker push"
-	skopeoGzip = "skopeo, gzip"
+	dockerPush  = "docker push"
+	plainSkopeo = "skopeo"
+	skopeoGzip  = "skopeo, gzip"
 )
 
 func findTools(ctx context.Context, dir string) (tools, error) {
@@ -72,14 +73,17 @@ func findTools(ctx context.Context, dir string) (tools, error) {
 		}}
 	}
 	// What is compared with docker push is started by docker as well.
-	byDocker := func(source func(subject) string, options ...string) tool {
-		name := strings.Join(append([]string{"docker gitea push"}, options...), " ")
-		return tool{name: name, plugin: ours, args: func(s subject, ref string) []string {
-			return append(append([]string{path["docker"], "gitea", "push", "--quiet"}, options...), source(s), ref)
-		}}
+	byDocker := func(t tool) tool {
+		direct := t.args
+		t.name = strings.Replace(t.name, "docker-gitea", "docker gitea", 1)
+		t.plugin = ours
+		t.args = func(s subject, ref string) []string {
+			return append([]string{path["docker"], "gitea"}, direct(s, ref)[1:]...)
+		}
+		return t
 	}
 	skopeo := func(source func(subject) []string, options ...string) tool {
-		return tool{name: "skopeo", args: func(s subject, ref string) []string {
+		return tool{name: plainSkopeo, args: func(s subject, ref string) []string {
 			args := append([]string{path["skopeo"], "copy", "--quiet", "--insecure-policy"}, options...)
 			return append(append(args, source(s)...), "docker://"+ref)
 		}}
@@ -93,10 +97,10 @@ func findTools(ctx context.Context, dir string) (tools, error) {
 		}}
 	}
 	fromArchive := func(s subject) []string { return []string{"docker-archive:" + s.archive} }
-	auto := byDocker(tag)
+	auto := byDocker(push(tag))
 	// The ways are those among which a push chooses: they find what it left.
 	way := func(name string) tool {
-		t := byDocker(tag, "--via", name)
+		t := byDocker(push(tag, "--via", name))
 		t.first = &auto
 		return t
 	}
