@@ -57,7 +57,7 @@ func (p *push) prepare() {
 // of it and the manifest is at hand. done is false where that fails, for
 // whatever reason but a cancelled context: the source then decides.
 func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err error) {
-	if p.opts.ImageID == "" || p.opts.DryRun {
+	if !p.identified() {
 		return root, false, nil
 	}
 	root, tags, err := p.knownManifest(ctx)
@@ -73,6 +73,9 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 	}
 	return root, true, nil
 }
+
+// identified reports that what becomes of the image can be remembered.
+func (p *push) identified() bool { return p.opts.ImageID != "" && !p.opts.DryRun }
 
 // knownManifest is the manifest that the image became, when the registry has
 // what it names, and the tags that do not point at it yet. The containerd store
@@ -107,7 +110,7 @@ func (p *push) knownManifest(ctx context.Context) (image.Manifest, []string, err
 // knownRoot is the manifest that the image became in an earlier push, wherever
 // that went.
 func (p *push) knownRoot() (root image.Manifest, found bool, err error) {
-	if p.opts.ImageID == "" || p.opts.DryRun {
+	if !p.identified() {
 		return root, false, nil
 	}
 	entry, found := p.client.opts.Cache.image(p.opts.ImageID, p.opts.Compression, p.opts.Platform)
@@ -192,7 +195,7 @@ func isIndex(mediaType string) bool {
 
 // remember keeps the manifest of an image for the next push.
 func (p *push) remember(ctx context.Context, root image.Manifest) {
-	if p.opts.ImageID == "" || p.opts.DryRun {
+	if !p.identified() {
 		return
 	}
 	entry := imageEntry{MediaType: root.Descriptor.MediaType, Manifest: root.Data}

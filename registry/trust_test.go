@@ -26,6 +26,13 @@ func certificates(t *testing.T, a *registrytest.Authority) []*x509.Certificate {
 	return all
 }
 
+// ownTrustDir makes [registry.TrustDir] one of the test's own.
+func ownTrustDir(t *testing.T) {
+	t.Helper()
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("XDG_CONFIG_HOME", filepath.Join(t.TempDir(), "config"))
+}
+
 // pinned is a client that knows nothing but the pins.
 func pinned(t *testing.T, address string) *registry.Client {
 	t.Helper()
@@ -37,8 +44,7 @@ func pinned(t *testing.T, address string) *registry.Client {
 }
 
 func TestPin(t *testing.T) {
-	t.Setenv("HOME", t.TempDir())
-	t.Setenv("XDG_CONFIG_HOME", filepath.Join(t.TempDir(), "config"))
+	ownTrustDir(t)
 	srv := registrytest.Start(t, registrytest.Config{})
 	chain, err := pinned(t, srv.URL).Certificates(t.Context())
 	if err != nil {
@@ -88,8 +94,7 @@ func TestPin(t *testing.T) {
 // The system's authorities take long to read: they are, before they are needed,
 // only where others are put beside them.
 func TestWhoseAuthorities(t *testing.T) {
-	t.Setenv("HOME", t.TempDir())
-	t.Setenv("XDG_CONFIG_HOME", filepath.Join(t.TempDir(), "config"))
+	ownTrustDir(t)
 	own, err := registrytest.NewAuthority()
 	if err != nil {
 		t.Fatal(err)
@@ -119,8 +124,7 @@ func TestWhoseAuthorities(t *testing.T) {
 }
 
 func TestPinStillVerifiesNamesAndDates(t *testing.T) {
-	t.Setenv("HOME", t.TempDir())
-	t.Setenv("XDG_CONFIG_HOME", filepath.Join(t.TempDir(), "config"))
+	ownTrustDir(t)
 	authority, err := registrytest.NewAuthority()
 	if err != nil {
 		t.Fatal(err)
