@@ -69,10 +69,8 @@ func (p *pusher) exported(ctx context.Context, s settings, found daemon.Image, h
 	if fault := exportOnly(s, info, found); fault != "" {
 		return errors.New(fault)
 	}
-	if info.Containerd() {
-		if lacks, err := p.daemon.Lacks(ctx, found.ID, s.platform); err != nil || lacks {
-			return cmp.Or(err, errLacksLayers)
-		}
+	if found.Lacks(s.platform) {
+		return errLacksLayers
 	}
 	if s.via == viaAuto {
 		known := cache().Pushed(host, diffIDs(found))

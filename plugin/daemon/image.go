@@ -38,9 +38,41 @@ type Image struct {
 	Metadata struct {
 		LastTagTime time.Time `json:"LastTagTime"`
 	} `json:"Metadata"`
+	// Manifests are what the containerd store has of it, from API 1.48 on; a
+	// list of images leaves them out.
+	Manifests []Manifest `json:"Manifests"`
 
 	// Export is what to ask [Client.Save] for to get this image and no other.
 	Export string `json:"-"`
+}
+
+// Manifest is one of the images, attestations and the like under a name.
+type Manifest struct {
+	// Kind is "image" for an image.
+	Kind string `json:"Kind"`
+	// Available says that the daemon holds all of it.
+	Available bool `json:"Available"`
+	ImageData struct {
+		Platform wirePlatform `json:"Platform"`
+	} `json:"ImageData"`
+}
+
+// Lacks reports that the daemon does not hold all of the image, and so can
+// neither push nor export it. The containerd store does not fetch what it has
+// the files of already. platform is that of [Client.Save]; without one it is
+// enough to hold the image for any. Before API 1.48 a daemon does not tell.
+func (i Image) Lacks(platform string) bool {
+	lacks := false
+	for _, m := range i.Manifests {
+		if m.Kind != "image" || platform != "" && m.ImageData.Platform != parsePlatform(platform) {
+			continue
+		}
+		if m.Available {
+			return false
+		}
+		lacks = true
+	}
+	return lacks
 }
 
 // Origin is a repository that an image may have come from.
@@ -82,8 +114,12 @@ func (c *Client) Image(ctx context.Context, name string) (Image, error) {
 	if err := CheckName(name); err != nil {
 		return Image{}, err
 	}
+	var query url.Values
+	if c.api.atLeast(1, 48) {
+		query = url.Values{"manifests": {"1"}}
+	}
 	var image Image
-	err := c.getJSON(ctx, "inspect image", "/images/"+name+"/json", nil, &image)
+	err := c.getJSON(ctx, "inspect image", "/images/"+name+"/json", query, &image)
 	if answer, ok := errors.AsType[*Error](err); ok && answer.Status == http.StatusNotFound {
 		return Image{}, c.notFound(ctx, name)
 	}

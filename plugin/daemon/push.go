@@ -46,37 +46,6 @@ func (i Info) SharesLoopback() bool {
 		!slices.Contains(i.SecurityOptions, "name=rootless")
 }
 
-// Lacks reports that the daemon does not hold all of an image, and so can
-// neither push nor export it. The containerd store does not fetch what it has
-// the files of already. platform is that of [Client.Save]; without one it is
-// enough to hold the image for any. Before API 1.48 a daemon does not tell.
-func (c *Client) Lacks(ctx context.Context, id, platform string) (bool, error) {
-	if !c.api.atLeast(1, 48) {
-		return false, nil
-	}
-	var image struct {
-		Manifests []struct {
-			Available bool
-			Kind      string
-			ImageData struct{ Platform wirePlatform }
-		}
-	}
-	if err := c.getJSON(ctx, "inspect image", "/images/"+id+"/json", url.Values{"manifests": {"1"}}, &image); err != nil {
-		return false, err
-	}
-	lacks := false
-	for _, m := range image.Manifests {
-		if m.Kind != "image" || platform != "" && m.ImageData.Platform != parsePlatform(platform) {
-			continue
-		}
-		if m.Available {
-			return false, nil
-		}
-		lacks = true
-	}
-	return lacks, nil
-}
-
 // Auth is a credential for a registry.
 type Auth struct {
 	Username string `json:"username"`
