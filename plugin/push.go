@@ -312,18 +312,8 @@ func (p *pusher) daemonImageTo(ctx context.Context, found daemon.Image, t target
 	if s.via == viaExport {
 		return p.one(ctx, t, push)
 	}
-	// The daemon is asked what decides while the registry is asked for the
-	// image: describing itself takes it as long as a small push.
-	asking, cancel := context.WithCancel(ctx)
-	var asked sync.WaitGroup
-	defer asked.Wait()
-	defer cancel()
-	exported := sync.OnceValue(func() error { return p.exported(asking, s, found, t.host) })
-	push.Prepare = func() { asked.Go(func() { _ = exported() }) } // who needs the answer asks for it
 	push.Via = func(ctx context.Context, to registry.Loopback) error {
-		if p.viaErr = exported(); p.viaErr == nil {
-			p.viaErr = p.pushAs(ctx, found.ID, s.platform, to)
-		}
+		p.viaErr = p.throughDaemon(ctx, s, found, t.host, to)
 		return p.viaErr
 	}
 	return p.one(ctx, t, push)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	digest "github.com/opencontainers/go-digest"
@@ -58,10 +59,10 @@ var (
 	errUnreached = errors.New("it does not reach 127.0.0.1 of this machine, being in another network")
 )
 
-// exported says why the daemon does not push an image to a loopback port: that
-// cannot be done or, unless the user wants it, the export is quicker. It is nil
-// if the daemon does.
-func (p *pusher) exported(ctx context.Context, s settings, found daemon.Image, host string) error {
+// throughDaemon has the daemon push an image to a loopback port, or says why it
+// does not: that cannot be done or, unless the user wants it, the export is
+// quicker.
+func (p *pusher) throughDaemon(ctx context.Context, s settings, found daemon.Image, host string, to registry.Loopback) error {
 	info, err := p.daemon.Info(ctx)
 	if err != nil {
 		return err
@@ -78,7 +79,7 @@ func (p *pusher) exported(ctx context.Context, s settings, found daemon.Image, h
 			return cmp.Or(err, errExportQuicker)
 		}
 	}
-	return nil
+	return p.pushAs(ctx, found.ID, s.platform, info.Containerd(), to)
 }
 
 func diffIDs(found daemon.Image) []digest.Digest {
@@ -122,20 +123,39 @@ func (p *pusher) quicker(ctx context.Context, info daemon.Info, found daemon.Ima
 }
 
 // pushAs has the daemon push an image under a name that exists only meanwhile.
-func (p *pusher) pushAs(ctx context.Context, id, platform string, to registry.Loopback) (err error) {
+// The containerd store needs it no more when it begins to send: it has looked
+// the image up by then (moby, daemon/containerd/image_push.go). The classic
+// store gives the image one more when it has sent it.
+func (p *pusher) pushAs(ctx context.Context, id, platform string, containerd bool, to registry.Loopback) (err error) {
 	host, _, _ := strings.Cut(to.Repository, "/")
 	if err := p.daemon.Tag(ctx, id, to.Repository, to.Tag); err != nil {
 		return err
 	}
-	defer func() {
+	untag := sync.OnceValue(func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), untagTimeout)
 		defer cancel()
-		err = errors.Join(err, p.daemon.Untag(ctx, to.Repository+":"+to.Tag))
-	}()
+		return p.daemon.Untag(ctx, to.Repository+":"+to.Tag)
+	})
+	defer func() { err = errors.Join(err, untag()) }()
+	pushed := make(chan struct{})
+	defer close(pushed)
+	if containerd {
+		go func() {
+			select {
+			case <-to.Reached:
+				_ = untag() // whoever waits for it gets the error
+			case <-pushed:
+			}
+		}()
+	}
 	err = p.daemon.Push(ctx, to.Repository, to.Tag, platform,
 		daemon.Auth{Username: to.Username, Password: to.Password, Server: host})
-	if err != nil && ctx.Err() == nil && !to.Reached() {
-		err = fmt.Errorf("%w: %w", errUnreached, err)
+	select {
+	case <-to.Reached:
+	default:
+		if err != nil && ctx.Err() == nil {
+			err = fmt.Errorf("%w: %w", errUnreached, err)
+		}
 	}
 	return err
 }

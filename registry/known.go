@@ -25,7 +25,7 @@ func (p *push) greet(ctx context.Context, s *stack) (err error) {
 	if p.standing, err = p.stands(ctx); err != nil || p.standing {
 		return err
 	}
-	p.prepare()
+	p.anticipate(ctx)
 	return introduced(ctx, s)
 }
 
@@ -44,13 +44,6 @@ func (p *push) stands(ctx context.Context) (bool, error) {
 		}
 	}
 	return true, nil
-}
-
-// prepare tells that there is something to do.
-func (p *push) prepare() {
-	if p.opts.Prepare != nil {
-		p.prepared.Do(p.opts.Prepare)
-	}
 }
 
 // known pushes an image without reading its layers, where the registry has all

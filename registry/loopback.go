@@ -21,8 +21,8 @@ type Loopback struct {
 	Tag string
 	// Username and Password are this push's own; nobody else knows them.
 	Username, Password string
-	// Reached reports whether somebody with the password has called by now.
-	Reached func() bool
+	// Reached is closed when somebody with the password has called.
+	Reached <-chan struct{}
 }
 
 // LoopbackTag is the tag of every [Loopback]; with its repository it is a name

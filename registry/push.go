@@ -38,7 +38,8 @@ type push struct {
 	bytesSent, retries atomic.Int64
 	refused            atomic.Bool // a request was too large, which was told
 
-	prepared sync.Once
+	// relay is the one that greet began, until it is used.
+	relay *relay
 	// standing: greet found every tag where an earlier push left it.
 	standing bool
 
@@ -86,6 +87,7 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 		p.note("nothing has moved to or from %s for %v; after %v of that its connections are given up", c.Host(), silentFor, c.opts.stallTimeout())
 	}}
 	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
+	defer p.abandonRelay()
 	var root image.Manifest
 	if p.stack, err = c.stack(ctx, opts.Insecure, p.greet); err == nil {
 		root, err = p.run(ctx)
@@ -147,9 +149,6 @@ func (p *push) failure(ctx context.Context, err error) error {
 // run goes through the stages and returns the manifest that was tagged.
 func (p *push) run(ctx context.Context) (image.Manifest, error) {
 	p.warnTags()
-	if !p.standing {
-		p.prepare()
-	}
 	root, done, err := p.known(ctx)
 	if err != nil || done {
 		return root, err

@@ -31,11 +31,17 @@ import (
 type relay struct {
 	push       *push
 	repository string
-	username   string
-	password   string
-	cancel     context.CancelCauseFunc // of the push to this relay
-	sentBefore map[digest.Digest]bool  // to whichever repository; may be mounted
-	running    sync.WaitGroup          // requests
+	to         Loopback
+	ctx        context.Context         // of the push to this relay
+	cancel     context.CancelCauseFunc // likewise
+	server     *http.Server
+	served     chan error    // of the server, when it has ended
+	pushed     chan error    // of the holder's push, likewise
+	ready      chan struct{} // closed when the registry can be asked
+	reached    chan struct{} // closed by reach, at the first request
+	reach      func()
+	sentBefore map[digest.Digest]bool // to whichever repository; may be mounted
+	running    sync.WaitGroup         // requests
 	standIns   *standIns
 
 	// mu guards the fields below.
@@ -49,58 +55,110 @@ type relay struct {
 	keep     bool                   // of a blob everything, until the registry has it
 	again    bool                   // one more push is needed
 	told     map[digest.Digest]bool
-	reached  bool
 	root     *image.Manifest
 	err      error // why the real registry does not take the image
+}
+
+// anticipate has the holder of the image begin to push it while the registry is
+// asked for a token: to find and name the image takes a daemon as long. An image
+// that was pushed before may be there, and a new tag all that it lacks.
+func (p *push) anticipate(ctx context.Context) {
+	if _, pushed, _ := p.knownRoot(); !pushed {
+		p.relay = p.beginRelay(ctx)
+	}
+}
+
+// beginRelay opens a relay, and has the holder push to it, which gets no answers
+// yet. It is nil where that cannot be.
+func (p *push) beginRelay(ctx context.Context) *relay {
+	if p.opts.Via == nil || p.opts.DryRun {
+		return nil
+	}
+	listener, repository, err := p.listen(ctx)
+	if err != nil {
+		p.debug(ctx, "listen on a loopback port", err)
+		return nil
+	}
+	r := &relay{
+		push: p, repository: repository,
+		served: make(chan error, 1), pushed: make(chan error, 1), ready: make(chan struct{}), reached: make(chan struct{}),
+		sessions: map[string]image.Sent{}, broken: map[string]bool{}, dropped: map[string]bool{}, lost: map[digest.Digest]bool{}, told: map[digest.Digest]bool{}, sentBefore: map[digest.Digest]bool{},
+	}
+	r.to = Loopback{
+		Repository: listener.Addr().String() + "/" + repository, Tag: LoopbackTag,
+		Username: "docker-gitea", Password: rand.Text(), Reached: r.reached,
+	}
+	inner, cancel := context.WithCancelCause(ctx)
+	r.ctx, r.cancel = inner, cancel
+	r.reach = sync.OnceFunc(func() { close(r.reached) })
+	r.standIns = newStandIns(inner, r)
+	for _, entry := range r.standIns.cached {
+		r.sentBefore[entry.Digest] = true
+	}
+	r.server = &http.Server{ //nolint:gosec // the only client is the daemon; what it sends slowly is its layers
+		Handler:     r.handler(),
+		BaseContext: func(net.Listener) context.Context { return inner },
+		ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // daemons try TLS first
+	}
+	go func() { r.served <- r.server.Serve(listener) }()
+	go func() { r.pushed <- r.via() }()
+	return r
+}
+
+// via has the holder push once.
+func (r *relay) via() error {
+	return r.push.opts.Via(r.ctx, r.to)
+}
+
+// open lets requests be answered: there is a connection to the registry.
+func (r *relay) open() {
+	r.keep = r.push.ways().chunk > 0 // a part is sent once all of it is there
+	r.standIns.prepare()
+	close(r.ready)
+}
+
+// end ends a relay once the holder's push has ended, which it cancels unless
+// that was waited for.
+func (r *relay) end() {
+	r.close()
+	// Shutdown would wait for connections that were never used.
+	err := r.server.Close()
+	if serveErr := <-r.served; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, serveErr)
+	}
+	r.running.Wait()
+	if err != nil {
+		r.push.debug(r.ctx, "close the loopback port", err)
+	}
+}
+
+// abandonRelay ends a relay that was not needed.
+func (p *push) abandonRelay() {
+	if r := p.relay; r != nil {
+		r.cancel(nil)
+		if err := <-r.pushed; err != nil {
+			p.debug(r.ctx, "push by the daemon, which is not needed", err)
+		}
+		r.end()
+	}
 }
 
 // relayed has the holder of the image push it through a relay. done is false
 // where that could not be; the source then decides.
 func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err error) {
-	if p.opts.Via == nil || p.opts.DryRun {
+	r := p.relay
+	if r == nil {
+		r = p.beginRelay(ctx)
+	}
+	if r == nil {
 		return root, false, nil
 	}
-	listener, repository, err := p.listen(ctx)
-	if err != nil {
-		p.debug(ctx, "listen on a loopback port", err)
-		return root, false, nil
+	p.relay = nil
+	r.open()
+	if err = <-r.pushed; err == nil && r.needsMore() {
+		err = r.via()
 	}
-	inner, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	r := &relay{
-		push: p, repository: repository, username: "docker-gitea", password: rand.Text(), cancel: cancel,
-		sessions: map[string]image.Sent{}, broken: map[string]bool{}, dropped: map[string]bool{}, lost: map[digest.Digest]bool{}, told: map[digest.Digest]bool{}, sentBefore: map[digest.Digest]bool{},
-	}
-	r.standIns = newStandIns(inner, r)
-	r.keep = p.ways().chunk > 0 // a part is sent once all of it is there
-	for _, entry := range r.standIns.cached {
-		r.sentBefore[entry.Digest] = true
-	}
-	server := &http.Server{ //nolint:gosec // the only client is the daemon; what it sends slowly is its layers
-		Handler:     r.handler(),
-		BaseContext: func(net.Listener) context.Context { return inner },
-		ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // daemons try TLS first
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	to := Loopback{
-		Repository: listener.Addr().String() + "/" + repository, Tag: LoopbackTag,
-		Username: r.username, Password: r.password, Reached: r.wasReached,
-	}
-	r.standIns.prepare()
-	if err = p.opts.Via(inner, to); err == nil && r.needsMore() {
-		err = p.opts.Via(inner, to)
-	}
-	r.close()
-	// Shutdown would wait for connections that were never used.
-	closeErr := server.Close()
-	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
-		closeErr = errors.Join(closeErr, serveErr)
-	}
-	r.running.Wait()
-	if closeErr != nil {
-		p.debug(ctx, "close the loopback port", closeErr)
-	}
+	r.end()
 	switch {
 	case r.root != nil:
 		if err != nil {
@@ -161,7 +219,7 @@ func (r *relay) handler() http.Handler {
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		username, password, _ := req.BasicAuth()
-		if subtle.ConstantTimeCompare([]byte(username+":"+password), []byte(r.username+":"+r.password)) != 1 {
+		if subtle.ConstantTimeCompare([]byte(username+":"+password), []byte(r.to.Username+":"+r.to.Password)) != 1 {
 			w.Header().Set("WWW-Authenticate", `Basic realm="docker-gitea"`)
 			refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "this is for one push only")
 			return
@@ -172,6 +230,10 @@ func (r *relay) handler() http.Handler {
 		}
 		defer r.running.Done()
 		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+		if req.URL.Path != "/v2/" && !r.awaitReady(req.Context()) { // moby waits 15 s for the first
+			refuse(w, http.StatusServiceUnavailable, "UNAVAILABLE", "the push has ended")
+			return
+		}
 		mux.ServeHTTP(w, req)
 	})
 }
@@ -183,15 +245,28 @@ func (r *relay) enter() bool {
 	if r.closed {
 		return false
 	}
-	r.reached = true
+	r.reach()
 	r.running.Add(1)
 	return true
 }
 
+// awaitReady is false where the push ended before.
+func (r *relay) awaitReady(ctx context.Context) bool {
+	select {
+	case <-r.ready:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 func (r *relay) wasReached() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.reached
+	select {
+	case <-r.reached:
+		return true
+	default:
+		return false
+	}
 }
 
 // close ends the requests that still run: they have no client any more.

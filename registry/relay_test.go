@@ -304,3 +304,117 @@ func TestParseLeftover(t *testing.T) {
 		}
 	}
 }
+
+// until holds requests back until a channel is closed.
+type until struct {
+	closed <-chan struct{}
+	base   http.RoundTripper
+}
+
+func (u until) RoundTrip(req *http.Request) (*http.Response, error) {
+	select {
+	case <-u.closed:
+		return u.base.RoundTrip(req)
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	}
+}
+
+// The holder of a new image begins its push before the registry has answered,
+// and waits for it then.
+func TestRelayIsAnticipated(t *testing.T) {
+	srv := registrytest.Start(t, registrytest.Config{})
+	transport, err := registry.NewTransport(srv.Config(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	begun := make(chan struct{})
+	c, err := registry.New(srv.Config(), &registry.Options{Transport: until{begun, transport}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, layer, manifest := parts(t)
+	err = c.Push(t.Context(), "alice/app:1", registry.PushOptions{
+		ImageID: digest.FromBytes(config), Timeout: time.Minute,
+		Via: func(ctx context.Context, to registry.Loopback) error {
+			h := &holder{to, to.Password}
+			_, err := h.do(ctx, http.MethodGet, "/v2/", nil, http.StatusOK)
+			close(begun)
+			if err = errors.Join(err,
+				h.whole(ctx, layer, digest.FromBytes(layer), http.StatusCreated),
+				h.whole(ctx, config, digest.FromBytes(config), http.StatusCreated)); err != nil {
+				return err
+			}
+			_, err = h.do(ctx, http.MethodPut, "manifests/push", manifest, http.StatusCreated)
+			return err
+		},
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A push that the holder began is cancelled, and waited for, where the registry
+// turns out to have the image, or to let nobody in.
+func TestRelayThatIsNotNeeded(t *testing.T) {
+	srv := registrytest.Start(t, registrytest.Config{})
+	archive, id := layout(t, noise(t, 1, 100))
+	process(t, srv, nil, archive, "alice/app:1")
+	for _, tc := range []struct {
+		name  string
+		token string
+		want  error
+	}{
+		{"there already", registrytest.Token, nil},
+		{"no login", "wrong", registry.ErrUnauthorized},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			config := srv.Config()
+			config.Auth.Token = tc.token
+			c, err := registry.New(config, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			began, ended := make(chan struct{}), false
+			err = c.Push(t.Context(), "alice/app:2", registry.PushOptions{
+				ImageID: id, Timeout: time.Minute,
+				Via: func(ctx context.Context, _ registry.Loopback) error {
+					close(began)
+					<-ctx.Done()
+					ended = true
+					return ctx.Err()
+				},
+			})
+			<-began
+			if !errors.Is(err, tc.want) || !ended {
+				t.Errorf("got %v, want %v; the holder's push has ended: %v", err, tc.want, ended)
+			}
+		})
+	}
+}
+
+// Where an earlier push left the image, nobody begins anything.
+func TestRelayOfAKnownImage(t *testing.T) {
+	srv := registrytest.Start(t, registrytest.Config{})
+	cache := registry.NewCache(t.TempDir())
+	archive, id := saved(t, true, pack(t, entry{"file", noise(t, 1, 100)}))
+	for _, tc := range []struct {
+		name, reference string
+		want            int
+	}{
+		{"the first push", "alice/app:1", 1},
+		{"nothing changed", "alice/app:1", 0},
+		{"another tag", "alice/app:2", 0},
+	} {
+		c := clientOf(t, srv, registry.Options{Cache: cache, Save: save(archive)})
+		begun := 0
+		via := func(context.Context, registry.Loopback) error { begun++; return errors.New("not now") }
+		if err := c.Push(t.Context(), tc.reference, registry.PushOptions{ImageID: id, Via: via}); err != nil {
+			t.Fatal(err)
+		}
+		if begun != tc.want {
+			t.Errorf("%s: began %d times, want %d", tc.name, begun, tc.want)
+		}
+	}
+}

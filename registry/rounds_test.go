@@ -85,31 +85,6 @@ func TestNobodyAsksForAConfigAsAManifest(t *testing.T) {
 	}
 }
 
-// A daemon is asked how it pushes only where there is something to push.
-func TestPrepare(t *testing.T) {
-	t.Parallel()
-	srv := registrytest.Start(t, registrytest.Config{})
-	cache := registry.NewCache(t.TempDir())
-	archive, id := saved(t, true, pack(t, entry{"file", noise(t, 1, 100)}))
-	for _, tc := range []struct {
-		name, reference string
-		want            int
-	}{
-		{"the first push", "alice/app:1", 1},
-		{"nothing changed", "alice/app:1", 0},
-		{"another tag", "alice/app:2", 1},
-	} {
-		c := clientOf(t, srv, registry.Options{Cache: cache, Save: save(archive)})
-		prepared := 0
-		if err := c.Push(t.Context(), tc.reference, registry.PushOptions{ImageID: id, Prepare: func() { prepared++ }}); err != nil {
-			t.Fatal(err)
-		}
-		if prepared != tc.want {
-			t.Errorf("%s: was told to prepare %d times, want %d", tc.name, prepared, tc.want)
-		}
-	}
-}
-
 // A registry that takes nothing but its tokens is asked once more with one.
 func TestNothingChangedWithoutBasic(t *testing.T) {
 	t.Parallel()

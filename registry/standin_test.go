@@ -121,11 +121,15 @@ func TestStandIns(t *testing.T) {
 						ids[e.Name] = e.ID
 					},
 					Via: func(ctx context.Context, to registry.Loopback) error {
+						h := &holder{to, to.Password}
+						if _, err := h.do(ctx, http.MethodPost, "blobs/uploads/", nil, http.StatusAccepted); err != nil {
+							return err
+						}
 						// It is known by now what the daemon need not compress.
 						if asked := len(srv.Registry.Requests(http.MethodHead, "")); len(pushes) == 0 && asked != []int{1, 0, 0}[round] {
 							t.Errorf("round %d: %d requests before the daemon begins", round, asked)
 						}
-						sent, err := daemon.push(ctx, &holder{to, to.Password})
+						sent, err := daemon.push(ctx, h)
 						pushes = append(pushes, sent)
 						return err
 					},

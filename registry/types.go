@@ -149,15 +149,13 @@ type PushOptions struct {
 	// known. They let the cache learn what a push by way of Via made of them.
 	DiffIDs []digest.Digest `json:"-"`
 
-	// Prepare, when not nil, is told once, before anything is sent, that the
-	// image is not as earlier pushes left it, or that there were none: what
-	// Via needs can be got ready while the registry is asked. It returns at once.
-	Prepare func() `json:"-"`
 	// Via, when not nil, has whoever holds the image push it to a registry on
 	// this machine, which passes it on; a daemon may do that much faster than
 	// it exports. It returns when that push has ended. Where it cannot be done,
 	// for a reason that is not the destination's, Source or Save is read
-	// instead.
+	// instead. It may be called before the real registry has answered, when an
+	// image seems to be new: the one on this machine then lets its requests
+	// wait, and ctx is cancelled if the image turns out to be there.
 	Via func(ctx context.Context, to Loopback) error `json:"-"`
 	// Fetch, when not nil, gives a blob that the source lacks and that the
 	// registry has for no package, from where the image came from. Push
