@@ -215,7 +215,8 @@ func TestKilledPush(t *testing.T) {
 					t.Fatal("the push never reached the cut")
 				}
 			}
-			if left() == "" {
+			// The containerd store needs no name any more.
+			if names := left(); names == "" && store == servers.Classic {
 				t.Error("the name of a push that goes on was removed")
 			}
 			servers.Need(t, first.Process.Kill())
