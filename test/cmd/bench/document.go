@@ -95,13 +95,14 @@ const end = endMark + `
   and store them. HTTP/2 and leaving out "Expect: 100-continue" were tried, and
   made no difference.
 - Gitea gathers a blob that comes in one request in memory. With all layers sent
-  that way the OCI layout took three times as long; hence POST and PUT above
-  4 MiB. How much memory costs depends on the machine: a new page took 16 µs on
-  the one that was measured, and takes a fraction of that on most. A Gitea that
-  had the memory already was as quick with one request.
+  that way the OCI layout took 1.3 times as long as with crane, in 9 requests;
+  hence POST and PUT above 4 MiB. On a machine where a new page of memory takes
+  16 µs it was 3 times.
 - Compressing takes most of the processors' time in a push of raw layers, and
   Gitea much of the rest: what is not spent there is hashing both sides of the
-  layers, and copying.
+  layers, and copying. The best level for each block of 256 KiB, known
+  beforehand, would save 9 % of the encoder's time at the size of skopeo's
+  layers; level 3, which is quick enough, makes them 6 % larger.
 - In a push by the daemon, every byte passes one more process.
 - The classic store writes a whole image to its disk before it exports the first
   byte, whatever changed.
@@ -109,6 +110,8 @@ const end = endMark + `
 - A push that has nothing to do asks one question. To a Gitea that speaks TLS by
   itself, which it does in version 1.2, that takes four round trips, one for the
   connection and two for TLS among them.
+- The containerd store takes 20 ms to tell which image it is that a name stands
+  for, and flushes its database to name one.
 - Docker starts the plugin twice, once to ask what it is. With docker's own start
-  that is 0.1 s here, of which most machines need a fraction: a new page again.
+  that is 25 ms, and 100 ms on a machine where a new page of memory takes 16 µs.
 `
