@@ -150,12 +150,8 @@ func (p *pusher) pushAs(ctx context.Context, id, platform string, containerd boo
 	}
 	err = p.daemon.Push(ctx, to.Repository, to.Tag, platform,
 		daemon.Auth{Username: to.Username, Password: to.Password, Server: host})
-	select {
-	case <-to.Reached:
-	default:
-		if err != nil && ctx.Err() == nil {
-			err = fmt.Errorf("%w: %w", errUnreached, err)
-		}
+	if err != nil && ctx.Err() == nil && !to.WasReached() {
+		err = fmt.Errorf("%w: %w", errUnreached, err)
 	}
 	return err
 }

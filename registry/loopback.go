@@ -25,6 +25,16 @@ type Loopback struct {
 	Reached <-chan struct{}
 }
 
+// WasReached reports whether [Loopback.Reached] is closed by now.
+func (l Loopback) WasReached() bool {
+	select {
+	case <-l.Reached:
+		return true
+	default:
+		return false
+	}
+}
+
 // LoopbackTag is the tag of every [Loopback]; with its repository it is a name
 // that nobody else gives to an image.
 const LoopbackTag = "push"

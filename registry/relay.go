@@ -35,11 +35,10 @@ type relay struct {
 	ctx        context.Context         // of the push to this relay
 	cancel     context.CancelCauseFunc // likewise
 	server     *http.Server
-	served     chan error    // of the server, when it has ended
-	pushed     chan error    // of the holder's push, likewise
-	ready      chan struct{} // closed when the registry can be asked
-	reached    chan struct{} // closed by reach, at the first request
-	reach      func()
+	served     chan error             // of the server, when it has ended
+	pushed     chan error             // of the holder's push, likewise
+	ready      chan struct{}          // closed when the registry can be asked
+	reach      func()                 // closes the Loopback's Reached, at the first request
 	sentBefore map[digest.Digest]bool // to whichever repository; may be mounted
 	running    sync.WaitGroup         // requests
 	standIns   *standIns
@@ -81,16 +80,17 @@ func (p *push) beginRelay(ctx context.Context) *relay {
 	}
 	r := &relay{
 		push: p, repository: repository,
-		served: make(chan error, 1), pushed: make(chan error, 1), ready: make(chan struct{}), reached: make(chan struct{}),
+		served: make(chan error, 1), pushed: make(chan error, 1), ready: make(chan struct{}),
 		sessions: map[string]image.Sent{}, broken: map[string]bool{}, dropped: map[string]bool{}, lost: map[digest.Digest]bool{}, told: map[digest.Digest]bool{}, sentBefore: map[digest.Digest]bool{},
 	}
+	reached := make(chan struct{})
+	r.reach = sync.OnceFunc(func() { close(reached) })
 	r.to = Loopback{
 		Repository: listener.Addr().String() + "/" + repository, Tag: LoopbackTag,
-		Username: "docker-gitea", Password: rand.Text(), Reached: r.reached,
+		Username: "docker-gitea", Password: rand.Text(), Reached: reached,
 	}
 	inner, cancel := context.WithCancelCause(ctx)
 	r.ctx, r.cancel = inner, cancel
-	r.reach = sync.OnceFunc(func() { close(r.reached) })
 	r.standIns = newStandIns(inner, r)
 	for _, entry := range r.standIns.cached {
 		r.sentBefore[entry.Digest] = true
@@ -117,8 +117,7 @@ func (r *relay) open() {
 	close(r.ready)
 }
 
-// end ends a relay once the holder's push has ended, which it cancels unless
-// that was waited for.
+// end ends a relay of which the holder's push has ended.
 func (r *relay) end() {
 	r.close()
 	// Shutdown would wait for connections that were never used.
@@ -174,7 +173,7 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 		err = errors.New("it sent no manifest")
 	}
 	p.debug(ctx, "push by the daemon", err)
-	if r.wasReached() { // otherwise the daemon is in another network, and nothing is wrong
+	if r.to.WasReached() { // otherwise the daemon is in another network, and nothing is wrong
 		p.note("the daemon could not push the image (%s); reading it instead", clean(err.Error()))
 	}
 	p.mu.Lock()
@@ -256,15 +255,6 @@ func (r *relay) awaitReady(ctx context.Context) bool {
 	case <-r.ready:
 		return true
 	case <-ctx.Done():
-		return false
-	}
-}
-
-func (r *relay) wasReached() bool {
-	select {
-	case <-r.reached:
-		return true
-	default:
 		return false
 	}
 }
