@@ -75,9 +75,10 @@ programs take turns, each with a new and empty Gitea over TLS on the same
 machine. Only ratios are a claim; they are taken round by round. A peer that
 takes five times as long as the quickest runs once. ` + "`docker-gitea push`" + ` is the
 plugin by itself; where ` + "`docker push`" + ` is compared, docker starts the plugin, too,
-and both ways begin with what a push that chose by itself left. Processor
-and memory are the program's alone, without the daemon's. What was sent, and in how many requests, is
-counted in a run of its own. The images are parts of the Go toolchain's tree
+and both ways begin with what a push that chose by itself left. What was written
+before is on the disk when the clock starts. Processor and memory are the
+program's alone, without the daemon's. What was sent, and in how many requests,
+is counted in a run of its own. The images are parts of the Go toolchain's tree
 (%s/%s): five layers of together 235 MB; sixty of its packages, one a layer; and
 1.5 GB of it in one layer.
 
@@ -103,6 +104,9 @@ const end = endMark + `
   layers, and copying. The best level for each block of 256 KiB, known
   beforehand, would save 9 % of the encoder's time at the size of skopeo's
   layers; level 3, which is quick enough, makes them 6 % larger.
+- zstd finds no more of these files at its quickest level: with matches as far as
+  8 MiB back, in one stream, the layers are 1.3 % smaller and take the processor
+  1.7 times as long.
 - In a push by the daemon, every byte passes one more process.
 - The classic store writes a whole image to its disk before it exports the first
   byte, whatever changed.
@@ -114,4 +118,7 @@ const end = endMark + `
   for, and flushes its database to name one.
 - Docker starts the plugin twice, once to ask what it is. With docker's own start
   that is 25 ms, and 100 ms on a machine where a new page of memory takes 16 µs.
+- Gitea's default database, SQLite, has one writer at a time, and others look again
+  after up to 0.1 s: four small layers side by side are no quicker than one by one,
+  and may take 0.08 s longer.
 `

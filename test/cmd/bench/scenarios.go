@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/test/servers"
@@ -129,6 +130,7 @@ func (s scenario) once(ctx context.Context, images *images, t tool, counting boo
 			return m, err
 		}
 	}
+	syscall.Sync() // what came before is not written to disk while the clock runs
 	target.delay(s.roundTrip)
 	target.counter.reset()
 	m, err = target.push(ctx, t, image, "bench/app:1")
