@@ -70,7 +70,8 @@ func save(path string, sections map[string]string, names []string, rounds int) e
 
 const intro = `# Performance
 
-What ` + "`make bench`" + ` printed, on a machine with %d cores: medians of %d rounds. The
+What ` + "`make bench`" + ` printed, on a machine with %d cores: medians of %d rounds, of
+fewer where a push is long and of more where it is short and close to others. The
 programs take turns, each with a new and empty Gitea over TLS on the same
 machine. Only ratios are a claim; they are taken round by round. A peer that
 takes five times as long as the quickest runs once. ` + "`docker-gitea push`" + ` is the

@@ -84,7 +84,7 @@ func (r report) memory(n int) int64 {
 func (r report) section() string {
 	var b strings.Builder
 	peer, thin := r.peer(r.scenario.expect.wallOf, r.wall), r.thinnest()
-	fmt.Fprintf(&b, "### %s\n\nExpected: %s.\n\n", r.scenario.name, r.scenario.expect)
+	fmt.Fprintf(&b, "### %s\n\nExpected: %s. %d rounds.\n\n", r.scenario.name, r.scenario.expect, len(r.results[0]))
 	fmt.Fprintf(&b, "| | wall | ÷ %s | processor | Gitea's | memory | sent | ÷ %s | requests |\n|---|---|---|---|---|---|---|---|---|\n",
 		r.scenario.tools[peer].name, r.scenario.tools[thin].name)
 	for i, t := range r.scenario.tools {
