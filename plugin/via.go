@@ -124,8 +124,10 @@ func (p *pusher) quicker(ctx context.Context, info daemon.Info, found daemon.Ima
 
 // pushAs has the daemon push an image under a name that exists only meanwhile.
 // The containerd store needs it no more when it begins to send: it has looked
-// the image up by then (moby, daemon/containerd/image_push.go). The classic
-// store gives the image one more when it has sent it.
+// the image up by then (moby, daemon/containerd/image_push.go). Told that the
+// image arrived, it would label each blob with the loopback repository, which
+// "docker image inspect" shows from then on. The classic store gives the image
+// one more name when it has sent it.
 func (p *pusher) pushAs(ctx context.Context, id, platform string, containerd bool, to registry.Loopback) (err error) {
 	host, _, _ := strings.Cut(to.Repository, "/")
 	if err := p.daemon.Tag(ctx, id, to.Repository, to.Tag); err != nil {
@@ -140,6 +142,7 @@ func (p *pusher) pushAs(ctx context.Context, id, platform string, containerd boo
 	pushed := make(chan struct{})
 	defer close(pushed)
 	if containerd {
+		to.Refuse()
 		go func() {
 			select {
 			case <-to.Reached:
@@ -150,6 +153,9 @@ func (p *pusher) pushAs(ctx context.Context, id, platform string, containerd boo
 	}
 	err = p.daemon.Push(ctx, to.Repository, to.Tag, platform,
 		daemon.Auth{Username: to.Username, Password: to.Password, Server: host})
+	if containerd && to.Sent() {
+		return nil // err is that refusal
+	}
 	if err != nil && ctx.Err() == nil && !to.WasReached() {
 		err = fmt.Errorf("%w: %w", errUnreached, err)
 	}

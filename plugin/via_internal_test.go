@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -116,11 +117,21 @@ func TestPushAs(t *testing.T) {
 						<-untagged
 					}
 					got = append(got, "pushed")
+					if tc.containerd {
+						_, _ = io.WriteString(w, `{"error":"409 Conflict"}`)
+					}
 				}
 			}))}
-			to := registry.Loopback{Repository: "127.0.0.1:1/x", Tag: registry.LoopbackTag, Reached: reached}
+			refuses := false
+			to := registry.Loopback{
+				Repository: "127.0.0.1:1/x", Tag: registry.LoopbackTag, Reached: reached,
+				Refuse: func() { refuses = true }, Sent: func() bool { return refuses },
+			}
 			if err := p.pushAs(t.Context(), "sha256:1", "", tc.containerd, to); err != nil {
 				t.Error(err)
+			}
+			if refuses != tc.containerd {
+				t.Errorf("has the manifest refused: %v", refuses)
 			}
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("got %q, want %q", got, tc.want)

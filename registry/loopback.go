@@ -23,6 +23,14 @@ type Loopback struct {
 	Username, Password string
 	// Reached is closed when somebody with the password has called.
 	Reached <-chan struct{}
+	// Refuse has the manifest of the image refused once the registry has it. A
+	// store that is told that it was taken may keep this place among those that
+	// the image came from, as containerd does (its label
+	// "containerd.io/distribution.source"). The push to here then fails, which
+	// means nothing where Sent reports that the image was sent.
+	Refuse func()
+	// Sent reports whether the registry has the image.
+	Sent func() bool
 }
 
 // WasReached reports whether [Loopback.Reached] is closed by now.

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -42,6 +43,7 @@ type relay struct {
 	sentBefore map[digest.Digest]bool // to whichever repository; may be mounted
 	running    sync.WaitGroup         // requests
 	standIns   *standIns
+	forget     atomic.Bool // Loopback.Refuse was called
 
 	// mu guards the fields below.
 	mu       sync.Mutex
@@ -88,6 +90,7 @@ func (p *push) beginRelay(ctx context.Context) *relay {
 	r.to = Loopback{
 		Repository: listener.Addr().String() + "/" + repository, Tag: LoopbackTag,
 		Username: "docker-gitea", Password: rand.Text(), Reached: reached,
+		Refuse: func() { r.forget.Store(true) }, Sent: r.hasRoot,
 	}
 	inner, cancel := context.WithCancelCause(ctx)
 	r.ctx, r.cancel = inner, cancel
@@ -140,6 +143,13 @@ func (p *push) abandonRelay() {
 		}
 		r.end()
 	}
+}
+
+// hasRoot implements [Loopback.Sent].
+func (r *relay) hasRoot() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.root != nil
 }
 
 // relayed has the holder of the image push it through a relay. done is false
@@ -590,6 +600,10 @@ func (r *relay) putManifest(w http.ResponseWriter, req *http.Request) {
 	}
 	if err != nil {
 		r.fail(w, err)
+		return
+	}
+	if r.forget.Load() && r.hasRoot() {
+		refuse(w, http.StatusConflict, "DENIED", "the image has arrived, and this place ends with its push")
 		return
 	}
 	w.Header().Set("Location", "/v2/"+r.repository+"/manifests/"+reference)

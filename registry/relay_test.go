@@ -83,9 +83,9 @@ func parts(t *testing.T) (config, layer, manifest []byte) {
 }
 
 // relayClient is a client for a registry of its own.
-func relayClient(t *testing.T, config registrytest.Config) *registry.Client {
+func relayClient(t *testing.T) *registry.Client {
 	t.Helper()
-	server := registrytest.Start(t, config)
+	server := registrytest.Start(t, registrytest.Config{})
 	c, err := registry.New(registry.RegistryConfig{URL: server.URL, Auth: registry.AuthConfig{Token: registrytest.Token}, CAFiles: []string{server.CAFile}},
 		&registry.Options{Cache: registry.NewCache(t.TempDir())})
 	if err != nil {
@@ -97,7 +97,7 @@ func relayClient(t *testing.T, config registrytest.Config) *registry.Client {
 func TestRelay(t *testing.T) {
 	config, layer, manifest := parts(t)
 	configDigest, layerDigest := digest.FromBytes(config), digest.FromBytes(layer)
-	c := relayClient(t, registrytest.Config{})
+	c := relayClient(t)
 	var repositories []string
 	destination := "alice/app:1"
 	push := func(via func(context.Context, *holder) error, opts registry.PushOptions) (registry.Result, error) {
@@ -227,10 +227,33 @@ func TestRelayAsksAgain(t *testing.T) {
 	}
 }
 
+// A holder that is not to note where it pushed to gets a refusal when the image
+// has arrived, not before.
+func TestRelayRefuses(t *testing.T) {
+	config, layer, manifest := parts(t)
+	var result registry.Result
+	err := relayClient(t).Push(t.Context(), "alice/app:1", registry.PushOptions{Result: &result, Via: func(ctx context.Context, to registry.Loopback) error {
+		to.Refuse()
+		h := &holder{to, to.Password}
+		err := errors.Join(h.whole(ctx, layer, digest.FromBytes(layer), http.StatusCreated), h.whole(ctx, config, digest.FromBytes(config), http.StatusCreated))
+		if to.Sent() {
+			t.Error("the image was sent without its manifest")
+		}
+		_, errPut := h.do(ctx, http.MethodPut, "manifests/push", manifest, http.StatusConflict)
+		if !to.Sent() {
+			t.Error("the image was not sent")
+		}
+		return errors.Join(err, errPut)
+	}})
+	if err != nil || result.Digest != digest.FromBytes(manifest) {
+		t.Errorf("got %v, %+v", err, result)
+	}
+}
+
 // Nobody else may use the port while a push lasts.
 func TestRelayWantsItsPassword(t *testing.T) {
 	_, _, manifest := parts(t)
-	err := relayClient(t, registrytest.Config{}).Push(t.Context(), "alice/app:1", registry.PushOptions{
+	err := relayClient(t).Push(t.Context(), "alice/app:1", registry.PushOptions{
 		Via: func(ctx context.Context, to registry.Loopback) error {
 			stranger := &holder{to, "guess"}
 			for _, path := range []string{"/v2/", "manifests/push"} {
@@ -250,7 +273,7 @@ func TestRelayWantsItsPassword(t *testing.T) {
 // fails elsewhere leads to the export.
 func TestRelayFailures(t *testing.T) {
 	_, layer, _ := parts(t)
-	err := relayClient(t, registrytest.Config{}).Push(t.Context(), "nobody/app:1", registry.PushOptions{
+	err := relayClient(t).Push(t.Context(), "nobody/app:1", registry.PushOptions{
 		Via: func(ctx context.Context, to registry.Loopback) error {
 			_ = (&holder{to, to.Password}).stream(ctx, layer, digest.FromBytes(layer), http.StatusCreated)
 			<-ctx.Done()

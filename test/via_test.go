@@ -18,7 +18,7 @@ import (
 
 // TestPushViaTheDaemon pushes through the daemon's own push: first, again, and
 // with a layer added; every time what arrived is pulled back, and no name is
-// left in the daemon.
+// left in the daemon, nor an origin.
 func TestPushViaTheDaemon(t *testing.T) {
 	plugin := filepath.Join(pluginDir(t), "docker-gitea")
 	for _, store := range []servers.Store{servers.Classic, servers.Graph, servers.Containerd} {
@@ -35,8 +35,10 @@ func TestPushViaTheDaemon(t *testing.T) {
 				assertBlobs(t, pull(t, g.Server, name, servers.AdminPassword, g.Host+"/"+tag), pullWithSkopeo(t, g.Server, name, g.Host+"/"+tag))
 				names, err := e.Run(t.Context(), "images", "--all", "--digests")
 				servers.Need(t, err)
-				if strings.Contains(names, "docker-gitea-") {
-					t.Errorf("left behind: %s", names)
+				origins, err := e.Run(t.Context(), "image", "inspect", tag)
+				servers.Need(t, err)
+				if left := names + origins; strings.Contains(left, "docker-gitea-") {
+					t.Errorf("left behind: %s", left)
 				}
 				return out
 			}
