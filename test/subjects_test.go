@@ -137,7 +137,7 @@ func inDaemon(t *testing.T, store servers.Store, n int) []subject {
 			t.Helper()
 			o := ask(t, n)
 			id := o.options.ImageID.String()
-			o.options.Via = func(ctx context.Context, to client.Loopback) error { return pushByDaemon(ctx, d, id, to) }
+			o.options.Via = func(ctx context.Context, to client.Loopback) error { return pushByDaemon(ctx, d, store, id, to) }
 			o.save = nil
 			return o
 		}},
@@ -164,11 +164,17 @@ func load(t *testing.T, e *servers.Engine, n int) {
 }
 
 // pushByDaemon does what the plugin does with --via daemon.
-func pushByDaemon(ctx context.Context, d *daemon.Client, id string, to client.Loopback) error {
+func pushByDaemon(ctx context.Context, d *daemon.Client, store servers.Store, id string, to client.Loopback) error {
 	if err := d.Tag(ctx, id, to.Repository, to.Tag); err != nil {
 		return err
 	}
+	if store == servers.Containerd {
+		to.Refuse()
+	}
 	host, _, _ := strings.Cut(to.Repository, "/")
 	err := d.Push(ctx, to.Repository, to.Tag, "", daemon.Auth{Username: to.Username, Password: to.Password, Server: host})
+	if store == servers.Containerd && to.Sent() {
+		err = nil // that refusal
+	}
 	return errors.Join(err, d.Untag(context.WithoutCancel(ctx), to.Repository+":"+to.Tag))
 }
