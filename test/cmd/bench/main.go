@@ -37,7 +37,7 @@ import (
 )
 
 func main() {
-	rounds := flag.Int("rounds", 5, "how often each program runs")
+	rounds := flag.Int("rounds", 5, "how often each program runs; some scenarios have more or fewer")
 	only := flag.String("only", "", "run only the scenarios whose names match this expression")
 	output := flag.String("o", "", "write the report to this file, too")
 	flag.Parse()
