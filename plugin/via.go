@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
-	"sync"
 	"time"
 
 	digest "github.com/opencontainers/go-digest"
@@ -46,17 +44,12 @@ func (v *via) String() string { return string(*v) }
 // Type implements [pflag.Value].
 func (v *via) Type() string { return "string" }
 
-// untagTimeout bounds the removal of a temporary name after an interruption.
-const untagTimeout = 10 * time.Second
-
 // Why a push does not go through the daemon.
 var (
 	errExportQuicker = errors.New("the export is quicker")
 	// The export of such an image has no layers at all; what is lacking is
 	// found before anything is sent.
 	errLacksLayers = errors.New("it does not hold all layers of the image")
-	// The daemon is in a virtual machine, rootless, or on another machine.
-	errUnreached = errors.New("it does not reach 127.0.0.1 of this machine, being in another network")
 )
 
 // throughDaemon has the daemon push an image to a loopback port, or says why it
@@ -79,7 +72,7 @@ func (p *pusher) throughDaemon(ctx context.Context, s settings, found daemon.Ima
 			return cmp.Or(err, errExportQuicker)
 		}
 	}
-	return p.pushAs(ctx, found.ID, s.platform, info.Containerd(), to)
+	return p.daemon.PushThrough(ctx, found.ID, s.platform, info.Containerd(), to)
 }
 
 func diffIDs(found daemon.Image) []digest.Digest {
@@ -120,46 +113,6 @@ func (p *pusher) quicker(ctx context.Context, info daemon.Info, found daemon.Ima
 	}
 	size, err := p.daemon.TopSize(ctx, found.ID, len(found.RootFS.Layers)-known)
 	return size < found.Size/3, err
-}
-
-// pushAs has the daemon push an image under a name that exists only meanwhile.
-// The containerd store needs it no more when it begins to send: it has looked
-// the image up by then (moby, daemon/containerd/image_push.go). Told that the
-// image arrived, it would label each blob with the loopback repository, which
-// "docker image inspect" shows from then on. The classic store gives the image
-// one more name when it has sent it.
-func (p *pusher) pushAs(ctx context.Context, id, platform string, containerd bool, to registry.Loopback) (err error) {
-	host, _, _ := strings.Cut(to.Repository, "/")
-	if err := p.daemon.Tag(ctx, id, to.Repository, to.Tag); err != nil {
-		return err
-	}
-	untag := sync.OnceValue(func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), untagTimeout)
-		defer cancel()
-		return p.daemon.Untag(ctx, to.Repository+":"+to.Tag)
-	})
-	defer func() { err = errors.Join(err, untag()) }()
-	pushed := make(chan struct{})
-	defer close(pushed)
-	if containerd {
-		to.Refuse()
-		go func() {
-			select {
-			case <-to.Reached:
-				_ = untag() // whoever waits for it gets the error
-			case <-pushed:
-			}
-		}()
-	}
-	err = p.daemon.Push(ctx, to.Repository, to.Tag, platform,
-		daemon.Auth{Username: to.Username, Password: to.Password, Server: host})
-	if containerd && to.Sent() {
-		return nil // err is that refusal
-	}
-	if err != nil && ctx.Err() == nil && !to.WasReached() {
-		err = fmt.Errorf("%w: %w", errUnreached, err)
-	}
-	return err
 }
 
 // abandoned is how long ago a name was given that nobody can need any more.

@@ -6,11 +6,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 
 	digest "github.com/opencontainers/go-digest"
@@ -137,7 +135,9 @@ func inDaemon(t *testing.T, store servers.Store, n int) []subject {
 			t.Helper()
 			o := ask(t, n)
 			id := o.options.ImageID.String()
-			o.options.Via = func(ctx context.Context, to client.Loopback) error { return pushByDaemon(ctx, d, store, id, to) }
+			o.options.Via = func(ctx context.Context, to client.Loopback) error {
+				return d.PushThrough(ctx, id, "", store == servers.Containerd, to)
+			}
 			o.save = nil
 			return o
 		}},
@@ -161,20 +161,4 @@ func load(t *testing.T, e *servers.Engine, n int) {
 	path := filepath.Join(t.TempDir(), "images.tar")
 	writeFile(t, path, tarOf(append(files, file{"manifest.json", encoded(t, index)})...))
 	servers.Need(t, e.Load(t.Context(), path))
-}
-
-// pushByDaemon does what the plugin does with --via daemon.
-func pushByDaemon(ctx context.Context, d *daemon.Client, store servers.Store, id string, to client.Loopback) error {
-	if err := d.Tag(ctx, id, to.Repository, to.Tag); err != nil {
-		return err
-	}
-	if store == servers.Containerd {
-		to.Refuse()
-	}
-	host, _, _ := strings.Cut(to.Repository, "/")
-	err := d.Push(ctx, to.Repository, to.Tag, "", daemon.Auth{Username: to.Username, Password: to.Password, Server: host})
-	if store == servers.Containerd && to.Sent() {
-		err = nil // that refusal
-	}
-	return errors.Join(err, d.Untag(context.WithoutCancel(ctx), to.Repository+":"+to.Tag))
 }

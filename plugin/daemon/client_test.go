@@ -74,15 +74,15 @@ func (e *engine) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// connect starts e behind a unix socket.
-func connect(t *testing.T, e *engine) *daemon.Client {
+// connect starts a daemon behind a unix socket.
+func connect(t *testing.T, h http.Handler) *daemon.Client {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "docker.sock")
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: e}}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: h}}
 	server.Start()
 	t.Cleanup(server.Close)
 	client, err := daemon.Connect(t.Context(), daemon.Endpoint{Host: "unix://" + socket, Origin: "--host"})
