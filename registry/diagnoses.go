@@ -332,7 +332,7 @@ var diagnoses = []diagnosis{
 	},
 	{
 		"502, 503 or 504 from a proxy", func(f failure) bool { return f.is(ErrServer) && f.proxied() },
-		"{server} in front of the registry could not reach it, or gave up waiting", "raise its read timeout (proxy_read_timeout in nginx); --chunk-size keeps requests short",
+		"{server} in front of the registry could not reach it, lost the connection, or gave up waiting", "raise its read timeout (proxy_read_timeout in nginx); --chunk-size keeps requests short",
 	},
 	{
 		"500 without a text", is(ErrServer),
