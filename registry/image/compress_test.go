@@ -109,7 +109,7 @@ func TestCompressionIsTheSameForever(t *testing.T) {
 }
 
 const (
-	goldenGzip digest.Digest = "sha256:b487a878d1819e7c97957ebdfb0326f120b13efa8aaff6bc0a4348009d4ef471"
+	goldenGzip digest.Digest = "sha256:4655120227a05ec5ad0d01b1d8f53f1ad71100dd121ccc38d149356c87b6039b"
 	goldenZstd digest.Digest = "sha256:777befe888fdf4b0c281b8bacbccc7849165b0006b75bc4ceae8cb8cbaa276da"
 )
 
