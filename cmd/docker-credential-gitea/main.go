@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -19,6 +20,9 @@ var (
 )
 
 func main() {
+	// net/http logs by itself what odd servers send on idle connections. What
+	// becomes of a request is in its error, and in the log of --debug.
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal cancels; the next one kills.
 	context.AfterFunc(ctx, stop)

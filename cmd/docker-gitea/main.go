@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -16,6 +17,9 @@ import (
 var version = "dev"
 
 func main() {
+	// net/http logs by itself what odd servers send on idle connections. What
+	// becomes of a request is in its error, and in the log of --debug.
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal cancels; the next one kills.
 	context.AfterFunc(ctx, stop)
