@@ -45,6 +45,7 @@ func (s talkative) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 func TestUnaskedAnswers(t *testing.T) {
 	t.Parallel()
 	p := newPatient(t)
+	p.image = layout(t, 77, 1<<20) // others need theirs to be new
 	srv := httptest.NewServer(talkative{p.gitea})
 	t.Cleanup(srv.Close)
 	to := address{host: strings.TrimPrefix(srv.URL, "http://"), auth: admin}
