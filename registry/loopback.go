@@ -21,7 +21,8 @@ type Loopback struct {
 	Tag string
 	// Username and Password are this push's own; nobody else knows them.
 	Username, Password string
-	// Reached is closed when somebody with the password has called.
+	// Reached is closed when somebody with the password has called since this
+	// push began.
 	Reached <-chan struct{}
 	// Refuse has the manifest of the image refused once the registry has it. A
 	// store that is told that it was taken may keep this place among those that

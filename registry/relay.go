@@ -39,7 +39,6 @@ type relay struct {
 	served     chan error             // of the server, when it has ended
 	pushed     chan error             // of the holder's push, likewise
 	ready      chan struct{}          // closed when the registry can be asked
-	reach      func()                 // closes the Loopback's Reached, at the first request
 	sentBefore map[digest.Digest]bool // to whichever repository; may be mounted
 	running    sync.WaitGroup         // requests
 	standIns   *standIns
@@ -48,6 +47,7 @@ type relay struct {
 	// mu guards the fields below.
 	mu       sync.Mutex
 	closed   bool
+	reach    func()                 // closes the Loopback's Reached, at a push's first request
 	sessions map[string]image.Sent  // what an upload became so far
 	broken   map[string]bool        // uploads that were broken off
 	dropped  map[string]bool        // uploads of which the registry did not get everything
@@ -85,11 +85,9 @@ func (p *push) beginRelay(ctx context.Context) *relay {
 		served: make(chan error, 1), pushed: make(chan error, 1), ready: make(chan struct{}),
 		sessions: map[string]image.Sent{}, broken: map[string]bool{}, dropped: map[string]bool{}, lost: map[digest.Digest]bool{}, told: map[digest.Digest]bool{}, sentBefore: map[digest.Digest]bool{},
 	}
-	reached := make(chan struct{})
-	r.reach = sync.OnceFunc(func() { close(reached) })
 	r.to = Loopback{
 		Repository: listener.Addr().String() + "/" + repository, Tag: LoopbackTag,
-		Username: "docker-gitea", Password: rand.Text(), Reached: reached,
+		Username: "docker-gitea", Password: rand.Text(),
 		Refuse: func() { r.forget.Store(true) }, Sent: r.hasRoot,
 	}
 	inner, cancel := context.WithCancelCause(ctx)
@@ -108,8 +106,13 @@ func (p *push) beginRelay(ctx context.Context) *relay {
 	return r
 }
 
-// via has the holder push once.
+// via has the holder push once. What it did before says nothing of this push:
+// who takes a call for it removes the name before the holder has looked it up.
 func (r *relay) via() error {
+	reached := make(chan struct{})
+	r.mu.Lock()
+	r.reach, r.to.Reached = sync.OnceFunc(func() { close(reached) }), reached
+	r.mu.Unlock()
 	return r.push.opts.Via(r.ctx, r.to)
 }
 

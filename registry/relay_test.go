@@ -200,6 +200,9 @@ func TestRelayAsksAgain(t *testing.T) {
 				var result registry.Result
 				err = c.Push(t.Context(), "alice/app:1", registry.PushOptions{Result: &result, Via: func(ctx context.Context, to registry.Loopback) error {
 					h := &holder{to, to.Password}
+					if to.WasReached() {
+						t.Error("a push counts as begun by the one before")
+					}
 					_, err := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, http.StatusNotFound)
 					err = errors.Join(err, upload(h, ctx, layer, layerDigest, http.StatusCreated), h.whole(ctx, config, configDigest, http.StatusCreated))
 					_, errHead := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, http.StatusOK)
