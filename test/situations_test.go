@@ -319,15 +319,27 @@ func (p *patient) pushLayout(t *testing.T, make func(layoutWriter) ocispec.Descr
 // meddle stands in front of Gitea, and changes requests.
 func (p *patient) meddle(t *testing.T, change func(out *http.Request)) address {
 	t.Helper()
-	target, err := url.Parse(p.gitea.URL)
+	return behindHandler(t, inFrontOf(t, p.gitea, change))
+}
+
+// inFrontOf passes requests on to Gitea, changed.
+func inFrontOf(t *testing.T, g *servers.Gitea, change func(out *http.Request)) http.Handler {
+	t.Helper()
+	target, err := url.Parse(g.URL)
 	servers.Need(t, err)
-	srv := httptest.NewServer(&httputil.ReverseProxy{
-		Transport: p.gitea.Client().Transport,
+	return &httputil.ReverseProxy{
+		Transport: g.Client().Transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			change(r.Out)
 		},
-	})
+	}
+}
+
+// behindHandler is where h answers.
+func behindHandler(t *testing.T, h http.Handler) address {
+	t.Helper()
+	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	return address{host: strings.TrimPrefix(srv.URL, "http://"), auth: admin}
 }
