@@ -25,7 +25,7 @@ func (a *app) newClient(ctx context.Context, host string, i inquiry, config *doc
 		ConnectTimeout: i.connectTimeout,
 		StallTimeout:   i.stallTimeout,
 		Retries:        i.tries(),
-		Cache:          cache(),
+		Cache:          a.cache(),
 	})
 }
 
@@ -64,10 +64,13 @@ func (c connection) registryConfig(host string, credential registry.AuthConfig, 
 }
 
 // cache is nil, which remembers nothing, for a user without a directory.
-func cache() *registry.Cache {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return nil
+func (a *app) cache() *registry.Cache {
+	dir := a.CacheDir
+	if dir == "" {
+		var err error
+		if dir, err = os.UserCacheDir(); err != nil {
+			return nil
+		}
 	}
 	return registry.NewCache(filepath.Join(dir, programName))
 }

@@ -49,9 +49,12 @@ type System struct {
 	Args    []string
 	// Getenv returns a variable of the environment, or nothing.
 	Getenv func(key string) string
-	Stdin  io.Reader
-	Stdout io.Writer
-	Stderr io.Writer
+	// CacheDir is where programs keep what they can do without. Empty means
+	// the user's own.
+	CacheDir string
+	Stdin    io.Reader
+	Stdout   io.Writer
+	Stderr   io.Writer
 	// Browser finds the user's browser: it returns what shows an address there,
 	// or nil where nobody would see it.
 	Browser func() (show func(address string) error)

@@ -67,7 +67,7 @@ func (p *pusher) throughDaemon(ctx context.Context, s settings, found daemon.Ima
 		return errLacksLayers
 	}
 	if s.via == viaAuto {
-		known := cache().Pushed(host, diffIDs(found))
+		known := p.cache().Pushed(host, diffIDs(found))
 		if quicker, err := p.quicker(ctx, info, found, known); err != nil || !quicker {
 			return cmp.Or(err, errExportQuicker)
 		}
