@@ -24,13 +24,13 @@ const (
 // stream (RFC 8878, section 3.1).
 type frames struct {
 	encoder *zstd.Encoder
-	block   []byte           // raw, to be filled
-	free    chan []byte      // blocks to be used again
-	spare   chan []byte      // frames that were written, likewise
-	queue   chan chan []byte // frames, in order
-	written chan error       // of the goroutine that writes
-	failed  atomic.Bool      // writing has
-	begun   bool             // there was a frame
+	block   []byte                // raw, to be filled
+	free    chan []byte           // blocks to be used again
+	spare   chan []byte           // frames that were written, likewise
+	queue   chan chan []byte      // frames, in order
+	written chan error            // of the goroutine that writes
+	failed  atomic.Pointer[error] // why writing has ended
+	begun   bool                  // there was a frame
 }
 
 func newFrames(w io.Writer, level zstd.EncoderLevel) (*frames, error) {
@@ -52,12 +52,12 @@ func newFrames(w io.Writer, level zstd.EncoderLevel) (*frames, error) {
 	return f, nil
 }
 
-// Write takes p. After a failure to write it takes no more, and Close says why.
+// Write takes p. After a failure to write it takes no more, and says why.
 func (f *frames) Write(p []byte) (int, error) {
 	taken := 0
 	for len(p) > 0 {
-		if f.failed.Load() {
-			return taken, io.ErrShortWrite
+		if failed := f.failed.Load(); failed != nil {
+			return taken, *failed
 		}
 		if f.block == nil {
 			f.block = reuse(f.free, zstdFrame)
@@ -110,7 +110,7 @@ func (f *frames) writeTo(w io.Writer) {
 		data := <-frame
 		if failed == nil {
 			if _, failed = w.Write(data); failed != nil {
-				f.failed.Store(true)
+				f.failed.Store(&failed)
 			}
 		}
 		release(f.spare, data)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 )
 
@@ -19,8 +20,8 @@ const (
 // that different readers could take for different things: of a key given twice
 // some take the first value and some the last.
 func decode(name, what string, data []byte, v any) error {
-	e := examiner{json.NewDecoder(bytes.NewReader(data)), 0}
-	if refused, ok := errors.AsType[*Error](e.value(0)); ok {
+	e := examiner{Decoder: json.NewDecoder(bytes.NewReader(data)), fields: map[reflect.Type]map[string]reflect.Type{}}
+	if refused, ok := errors.AsType[*Error](e.value(0, reflect.TypeOf(v))); ok {
 		refused.File = name
 		return refused
 	}
@@ -30,11 +31,14 @@ func decode(name, what string, data []byte, v any) error {
 	return nil
 }
 
-// examiner walks through a document without keeping it. Mistakes in the syntax
-// end the walk; to tell of them is left to [json.Unmarshal].
+// examiner walks through a document without keeping it, beside the type that
+// it will be read into. Mistakes in the syntax end the walk; to tell of them is
+// left to [json.Unmarshal].
 type examiner struct {
 	*json.Decoder
 	count int
+	// fields are those of the structs met so far, by their folded keys.
+	fields map[reflect.Type]map[string]reflect.Type
 }
 
 func (e *examiner) next() (json.Token, error) {
@@ -44,8 +48,9 @@ func (e *examiner) next() (json.Token, error) {
 	return e.Token()
 }
 
-// value passes over a value and what is in it.
-func (e *examiner) value(depth int) error {
+// value passes over a value and what is in it. t is the type that it is read
+// into, nil where it is not read.
+func (e *examiner) value(depth int, t reflect.Type) error {
 	token, err := e.next()
 	if err != nil {
 		return err
@@ -56,14 +61,18 @@ func (e *examiner) value(depth int) error {
 	if depth == maxNesting {
 		return fault(ErrLimit, "", "is nested deeper than %d", maxNesting)
 	}
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
 	keys := map[string]bool{}
 	for e.More() {
+		inner := elementOf(t)
 		if token == json.Delim('{') {
-			if err := e.key(keys); err != nil {
+			if inner, err = e.key(keys, t); err != nil {
 				return err
 			}
 		}
-		if err := e.value(depth + 1); err != nil {
+		if err := e.value(depth+1, inner); err != nil {
 			return err
 		}
 	}
@@ -71,29 +80,51 @@ func (e *examiner) value(depth int) error {
 	return err
 }
 
-func (e *examiner) key(keys map[string]bool) error {
+// key passes over a key, and gives the type that its value is read into. Only
+// the fields of a struct are found in any spelling, by encoding/json and by no
+// other reader; labels and annotations that differ in case are different keys.
+func (e *examiner) key(keys map[string]bool, t reflect.Type) (reflect.Type, error) {
 	token, err := e.next()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	key, _ := token.(string)
-	if folded := fold(key); meant[folded] {
-		key = folded
+	inner := elementOf(t)
+	if t != nil && t.Kind() == reflect.Struct {
+		folded := fold(key)
+		if field, found := e.fieldsOf(t)[folded]; found {
+			key, inner = folded, field
+		}
 	}
 	if keys[key] {
-		return fault(ErrUnsafe, "", "has the key %q twice", clip(key))
+		return nil, fault(ErrUnsafe, "", "has the key %q twice", clip(key))
 	}
 	keys[key] = true
+	return inner, nil
+}
+
+// elementOf is the type of what is in a list or a map, nil for all else.
+func elementOf(t reflect.Type) reflect.Type {
+	if t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Map) {
+		return t.Elem()
+	}
 	return nil
 }
 
-// meant are the keys that we look for, which encoding/json finds in any
-// spelling, and other readers do not.
-var meant = map[string]bool{
-	"schemaversion": true, "mediatype": true, "config": true, "layers": true, "blobs": true, "manifests": true,
-	"digest": true, "size": true, "urls": true, "data": true, "annotations": true, "platform": true,
-	"os": true, "os.version": true, "architecture": true, "variant": true, "rootfs": true, "type": true, "diff_ids": true,
-	"repotags": true, "layersources": true, "imagelayoutversion": true,
+// fieldsOf are the types of the fields of a struct, by the keys that
+// encoding/json reads them from, folded.
+func (e *examiner) fieldsOf(t reflect.Type) map[string]reflect.Type {
+	fields := e.fields[t]
+	if fields == nil {
+		fields = map[string]reflect.Type{}
+		for _, field := range reflect.VisibleFields(t) {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" {
+				fields[fold(name)] = field.Type
+			}
+		}
+		e.fields[t] = fields
+	}
+	return fields
 }
 
 // fold takes all spellings of a key to one: of the long s and the Kelvin sign

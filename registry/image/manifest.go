@@ -17,6 +17,9 @@ const (
 	mediaTypeDockerConfig    = "application/vnd.docker.container.image.v1+json"
 	mediaTypeDockerLayer     = "application/vnd.docker.image.rootfs.diff.tar"
 	mediaTypeDockerLayerGzip = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+	// Layers that are found elsewhere, those of Windows.
+	mediaTypeDockerForeign     = "application/vnd.docker.image.rootfs.foreign.diff.tar"
+	mediaTypeDockerForeignGzip = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 
 	// mediaTypeArtifact was in the OCI image specification until its 1.1.
 	mediaTypeArtifact = "application/vnd.oci.artifact.manifest.v1+json"
@@ -195,13 +198,32 @@ var layerTypes = map[string]string{
 	None: ocispec.MediaTypeImageLayer,
 }
 
+// dockerTypes are the layers that Docker's manifests can name, in OCI's words
+// and in Docker's: compressed with gzip, or found elsewhere.
+var dockerTypes = map[string]string{
+	ocispec.MediaTypeImageLayerGzip:                 mediaTypeDockerLayerGzip,
+	ocispec.MediaTypeImageLayerNonDistributable:     mediaTypeDockerForeign,     //nolint:staticcheck // images of Windows have them
+	ocispec.MediaTypeImageLayerNonDistributableGzip: mediaTypeDockerForeignGzip, //nolint:staticcheck // likewise
+}
+
+// ociType is a layer's media type in OCI's words.
+func ociType(mediaType string) string {
+	for oci, docker := range dockerTypes {
+		if docker == mediaType {
+			return oci
+		}
+	}
+	return mediaType
+}
+
 // buildManifest makes the manifest of an image that came without. As long as
-// every layer is compressed with gzip it is Docker's, which everything that
-// speaks to a registry understands; zstd and no compression are OCI's alone.
+// every layer is compressed with gzip or found elsewhere it is Docker's, which
+// everything that speaks to a registry understands; zstd and no compression are
+// OCI's alone.
 func buildManifest(config ocispec.Descriptor, layers []ocispec.Descriptor) (Manifest, error) {
 	docker := true
 	for _, layer := range layers {
-		docker = docker && layer.MediaType == ocispec.MediaTypeImageLayerGzip || len(layer.URLs) > 0
+		docker = docker && dockerTypes[ociType(layer.MediaType)] != ""
 	}
 	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Config: config, Layers: []ocispec.Descriptor{}}
 	m.SchemaVersion = 2
@@ -210,8 +232,9 @@ func buildManifest(config ocispec.Descriptor, layers []ocispec.Descriptor) (Mani
 		m.MediaType, m.Config.MediaType = mediaTypeDockerManifest, mediaTypeDockerConfig
 	}
 	for _, layer := range layers {
-		if docker && layer.MediaType == ocispec.MediaTypeImageLayerGzip {
-			layer.MediaType = mediaTypeDockerLayerGzip
+		layer.MediaType = ociType(layer.MediaType)
+		if docker {
+			layer.MediaType = dockerTypes[layer.MediaType]
 		}
 		m.Layers = append(m.Layers, layer)
 	}

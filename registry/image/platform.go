@@ -46,7 +46,7 @@ func normalize(p ocispec.Platform) ocispec.Platform {
 	case "armel":
 		p.Architecture, p.Variant = "arm", "v6"
 	}
-	if p.Variant != "" && !strings.HasPrefix(p.Variant, "v") {
+	if p.Variant != "" && p.Variant[0] >= '0' && p.Variant[0] <= '9' {
 		p.Variant = "v" + p.Variant
 	}
 	switch {
@@ -71,19 +71,48 @@ func distance(want, have ocispec.Platform) int {
 	if want.Variant == have.Variant {
 		return 0
 	}
-	return max(-1, generation(want)-generation(have))
+	newer, knownNewer := parseVariant(want)
+	older, knownOlder := parseVariant(have)
+	if !knownNewer || !knownOlder {
+		return -1
+	}
+	return newer.above(older)
 }
 
-// generation is the number in a variant. Newer processors run what was built
-// for older ones, in the families that have variants.
-func generation(p ocispec.Platform) int {
-	base := map[string]int{"amd64": 1, "arm64": 8}[p.Architecture]
-	number, _, _ := strings.Cut(strings.TrimPrefix(p.Variant, "v"), ".")
-	n, err := strconv.Atoi(number)
-	if err != nil || n < base {
-		return base
+// variant is the place of a variant in the line of its architecture: v8.5.
+type variant struct{ major, minor int }
+
+// parseVariant reads the variant of an architecture whose variants are a line,
+// on which newer processors run what was built for older ones. Those of others
+// (softfloat, power8, rva20u64) fit only themselves.
+func parseVariant(p ocispec.Platform) (variant, bool) {
+	base := map[string]int{"amd64": 1, "arm": 5, "arm64": 8}[p.Architecture]
+	if base == 0 {
+		return variant{}, false
 	}
-	return n
+	if p.Variant == "" {
+		return variant{major: base}, true
+	}
+	major, minor, found := strings.Cut(strings.TrimPrefix(p.Variant, "v"), ".")
+	if !found {
+		minor = "0"
+	}
+	m, errMajor := strconv.ParseUint(major, 10, 16)
+	n, errMinor := strconv.ParseUint(minor, 10, 16)
+	v := variant{int(m), int(n)}
+	return v, errMajor == nil && errMinor == nil && v.major >= base && v.minor < variantSteps
+}
+
+// variantSteps is more than any architecture has of minor versions.
+const variantSteps = 100
+
+// above says how far v is above an older variant, -1 where it is below. Arm's
+// v9.0 is made of v8.5, and so on: it runs nothing newer of the line of v8.
+func (v variant) above(older variant) int {
+	if v.major == 9 && older.major == 8 && older.minor > v.minor+5 {
+		return -1
+	}
+	return max(-1, (v.major-older.major)*variantSteps+v.minor-older.minor)
 }
 
 // nearest gives the positions of the platforms that suit want best: none, one,

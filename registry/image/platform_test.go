@@ -29,6 +29,7 @@ func TestParsePlatform(t *testing.T) {
 		"linux/amd64/v1/x":            "",
 		"linux/../etc":                "",
 		"linux/amd64\x1b":             "",
+		"linux/ppc64le/power8":        "linux/ppc64le/power8",
 	} {
 		t.Run(text, func(t *testing.T) {
 			p, err := parsePlatform(text)
@@ -78,6 +79,46 @@ func TestNearest(t *testing.T) {
 			}
 			if got := nearest(p, platforms); !slices.Equal(got, want) {
 				t.Errorf("got %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// Variants that are no numbers, and those that are not part of a line, fit only
+// themselves.
+func TestVariants(t *testing.T) {
+	for _, test := range []struct {
+		want, have string
+		distance   int
+	}{
+		{"linux/riscv64/rva20u64", "linux/riscv64/rva23u64", -1},
+		{"linux/riscv64/rva23u64", "linux/riscv64/rva23u64", 0},
+		{"linux/riscv64/rva23u64", "linux/riscv64", -1},
+		{"linux/ppc64le/power8", "linux/ppc64le/power10", -1},
+		{"linux/ppc64le/power10", "linux/ppc64le/power8", -1},
+		{"linux/mips64le/softfloat", "linux/mips64le/hardfloat", -1},
+		{"linux/arm64/v8", "linux/arm64/v8.5", -1},
+		{"linux/arm64/v8.5", "linux/arm64/v8", 5},
+		{"linux/arm64/v8.5", "linux/arm64/v8.2", 3},
+		{"linux/arm64/v9", "linux/arm64/v8.5", 95},
+		{"linux/arm64/v9", "linux/arm64/v8.6", -1},
+		{"linux/arm64/v9.1", "linux/arm64/v8.6", 95},
+		{"linux/arm64/vx", "linux/arm64", -1},
+		{"linux/amd64", "linux/amd64/v3", -1},
+		{"linux/amd64/v3", "linux/amd64", 200},
+		{"linux/arm/v6", "linux/arm/v7", -1},
+	} {
+		t.Run(test.want+" from "+test.have, func(t *testing.T) {
+			want, err := parsePlatform(test.want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			have, err := parsePlatform(test.have)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := distance(want, have); got != test.distance {
+				t.Errorf("got %d, want %d", got, test.distance)
 			}
 		})
 	}
