@@ -366,6 +366,9 @@ func (p *pusher) perform(ctx context.Context, t target, options registry.PushOpt
 		display.Event(registry.Event{Note: dryRunSummary(*options.Result)})
 		return linked, nil
 	}
+	if options.Result.Unverified {
+		display.Event(registry.Event{Note: unverified})
+	}
 	return p.linkPushed(ctx, client, t, display), nil
 }
 

@@ -61,7 +61,7 @@ func newReport(source string, s settings, o outcome) v1alpha1.Push {
 			Source: source, Destination: o.familiar(), Tags: o.tags,
 			Platform: s.platform, Compression: v1alpha1.Compression{Algorithm: s.compression, Level: s.level},
 			Jobs: s.jobs, Retries: s.retries, ChunkSize: int64(s.chunkSize),
-			Timeout: metav1.Duration{Duration: s.timeout}, Insecure: s.insecure, Link: s.link, DryRun: s.dryRun,
+			Timeout: metav1.Duration{Duration: s.timeout}, Insecure: s.insecure, Link: s.link, DryRun: s.dryRun, Verify: s.verify,
 		},
 		Status: newStatus(s, o),
 	}
@@ -70,7 +70,7 @@ func newReport(source string, s settings, o outcome) v1alpha1.Push {
 func newStatus(s settings, o outcome) v1alpha1.PushStatus {
 	status := v1alpha1.PushStatus{
 		Conditions: conditions(s, o),
-		MediaType:  o.result.MediaType, Digest: o.result.Digest.String(), Size: o.result.Size,
+		MediaType:  o.result.MediaType, Digest: o.result.Digest.String(), Size: o.result.Size, Unverified: o.result.Unverified,
 		LinkedRepository: o.linked.repository,
 		BytesSent:        o.result.BytesSent, Requests: o.result.Requests, Retries: o.result.Retries,
 	}
@@ -120,6 +120,8 @@ func conditions(s settings, o outcome) []metav1.Condition {
 	case o.err != nil:
 	case s.dryRun:
 		failure, message = "DryRun", "nothing was to be sent"
+	case o.result.Unverified:
+		status, failure, message = metav1.ConditionTrue, "Unchanged", unverified
 	default:
 		status, failure, message = metav1.ConditionTrue, "Pushed", ""
 	}

@@ -126,6 +126,9 @@ func resultLine(r registry.Result, tag string, quiet bool) string {
 	return fmt.Sprintf("%s: digest: %s size: %d", tag, r.Digest, r.Size)
 }
 
+// unverified says what a push that changed nothing did not find out.
+const unverified = "nothing has changed: the tags were at this image already, and what they lead to was not looked at (--verify looks)"
+
 func dryRunSummary(r registry.Result) string {
 	var blobs int
 	var bytes int64

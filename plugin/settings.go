@@ -84,6 +84,7 @@ type settings struct {
 	level       int
 	quiet       bool
 	dryRun      bool
+	verify      bool
 	progress    progressMode
 	via         via
 	link        string
@@ -106,6 +107,7 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.IntVar(&s.level, "compression-level", 0, "Level of the compression (0: its default)")
 	flags.BoolVarP(&s.quiet, "quiet", "q", false, "Print only the pushed references")
 	flags.BoolVar(&s.dryRun, "dry-run", false, "Say what would be sent, and send nothing")
+	flags.BoolVar(&s.verify, "verify", false, "Look at everything that the tags lead to, and send what the registry lacks")
 	s.via = viaAuto
 	flags.Var(&s.via, "via", `How an image leaves the docker daemon ("auto", "export", "daemon")`)
 	flags.StringVar(&s.link, "link", "", `Link the image to this repository of its owner afterwards ("auto": find it)`)
@@ -157,6 +159,7 @@ func (s settings) pushOptions() registry.PushOptions {
 		Retries:     s.tries(),
 		Compression: image.Compression{Algorithm: s.compression, Level: s.level},
 		DryRun:      s.dryRun,
+		Verify:      s.verify,
 	}
 }
 

@@ -22,7 +22,7 @@
 //     the state machine in upload.go, which does no I/O; content.go and
 //     spool.go: what can be sent again; manifest.go: manifests and tags;
 //     known.go and cache.go: what need not be sent at all; session.go: where
-//     another process goes on; missing.go and download.go: where the blobs come
+//     another process goes on; verify.go: whether it is all there; missing.go and download.go: where the blobs come
 //     from that the source lacks; silence.go: a word when nothing moves
 //   - relay.go: a daemon's own push, passed on from the registry of loopback.go;
 //     standin.go: layers that the daemon need not compress for it

@@ -22,8 +22,10 @@ import (
 // take longer than all the rest. Any other push begins with its token.
 func (p *push) greet(ctx context.Context, s *stack) (err error) {
 	p.stack = s
-	if p.standing, err = p.stands(ctx); err != nil || p.standing {
-		return err
+	if !p.verifies() {
+		if p.standing, err = p.stands(ctx); err != nil || p.standing {
+			return err
+		}
 	}
 	p.anticipate(ctx)
 	return introduced(ctx, s)
@@ -54,17 +56,32 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 		return root, false, nil
 	}
 	root, tags, err := p.knownManifest(ctx)
+	if err == nil && len(tags) > 0 {
+		err = p.retag(ctx, root, tags)
+	}
+	if err == nil && p.verifies() {
+		err = p.whole(ctx, root)
+	}
 	if err != nil {
 		return image.Manifest{}, false, p.permanent(ctx, err)
 	}
-	if err := p.putTags(ctx, root, tags); err != nil {
-		return image.Manifest{}, false, p.permanent(ctx, err)
-	}
+	p.unverified = len(tags) == 0 && !p.verifies()
 	for _, d := range root.References {
 		blob := &image.Blob{Name: d.Digest.String(), Digest: d.Digest, Size: d.Size}
 		p.done(blob, image.Sent{Digest: d.Digest, Size: d.Size}, StatusExists)
 	}
 	return root, true, nil
+}
+
+// retag points tags at a manifest of which the registry has everything, as far
+// as is known. It compares what it is sent with what it has.
+func (p *push) retag(ctx context.Context, root image.Manifest, tags []string) error {
+	if isIndex(root.Descriptor.MediaType) {
+		if err := p.putChildren(ctx, root); err != nil {
+			return err
+		}
+	}
+	return p.putTags(ctx, root, tags)
 }
 
 // identified reports that what becomes of the image can be remembered.
@@ -156,6 +173,8 @@ func (p *push) permanent(ctx context.Context, err error) error {
 		return ctx.Err()
 	case errors.Is(err, ErrUnauthorized), errors.Is(err, ErrDenied), isTLS(err):
 		return err
+	case isIncomplete(err):
+		p.note("%s; sending the image again", clean(err.Error()))
 	case err != nil:
 		p.debug(ctx, "push from the cache", err)
 	}

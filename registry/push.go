@@ -42,6 +42,8 @@ type push struct {
 	relay *relay
 	// standing: greet found every tag where an earlier push left it.
 	standing bool
+	// unverified is [Result.Unverified].
+	unverified bool
 
 	// mu guards the fields below, and lets one event out at a time.
 	mu    sync.Mutex
@@ -153,7 +155,17 @@ func (p *push) run(ctx context.Context) (image.Manifest, error) {
 	if err != nil || done {
 		return root, err
 	}
-	if root, done, err = p.relayed(ctx); err != nil || done {
+	root, err = p.carry(ctx)
+	if err == nil && p.verifies() {
+		err = p.whole(ctx, root)
+	}
+	return root, err
+}
+
+// carry brings the image from where it is into the registry.
+func (p *push) carry(ctx context.Context) (image.Manifest, error) {
+	root, done, err := p.relayed(ctx)
+	if err != nil || done {
 		return root, err
 	}
 	source, closeSource, err := p.source(ctx)
@@ -287,6 +299,7 @@ func (p *push) result(root image.Manifest, success bool, took time.Duration) Res
 	if !success {
 		return r
 	}
+	r.Unverified = p.unverified
 	r.MediaType, r.Digest, r.Size = root.Descriptor.MediaType, root.Descriptor.Digest, root.Descriptor.Size
 	for _, tag := range p.tags {
 		r.Tags = append(r.Tags, strings.ToLower(tag))

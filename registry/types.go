@@ -131,6 +131,13 @@ type PushOptions struct {
 	// DryRun reads the source and asks the registry what it has, and sends
 	// nothing.
 	DryRun bool `json:"dryRun,omitempty"`
+	// Verify looks at everything that the tags will lead to: each manifest is
+	// read and compared with its digest, each blob is asked for. What the
+	// registry lacks is sent. A push that ends well has then found the image
+	// whole, also behind tags that did not change. Without it, a push that finds
+	// every tag at the image already asks no more, and says so in
+	// [Result.Unverified]. A dry run does not verify.
+	Verify bool `json:"verify,omitempty"`
 
 	// Image is the name or ID of the image in the local daemon, when Source is
 	// nil. Empty means the destination.
@@ -216,6 +223,13 @@ type Result struct {
 	Duration time.Duration `json:"duration"`
 	// DryRun is set when nothing was sent.
 	DryRun bool `json:"dryRun,omitempty"`
+	// Unverified is set when every tag was found at Digest already and nothing
+	// was sent: the tags are right, but nobody looked whether the registry
+	// still has the blobs and children that they lead to. Those that Blobs
+	// names as existing are then believed to. It is never set after
+	// [PushOptions.Verify], nor when a tag was set: the registry itself compares
+	// a manifest that it is sent with what it has.
+	Unverified bool `json:"unverified,omitempty"`
 }
 
 // BlobResult is what became of one blob: Status is one of the final states.

@@ -56,6 +56,8 @@ type PushSpec struct {
 	Link string `json:"link,omitempty"`
 	// DryRun sends nothing.
 	DryRun bool `json:"dryRun,omitempty"`
+	// Verify looks at everything that the tags lead to.
+	Verify bool `json:"verify,omitempty"`
 }
 
 // PushStatus is what was done; after a failure, as far as it came.
@@ -74,6 +76,10 @@ type PushStatus struct {
 	MediaType string `json:"mediaType,omitempty"`
 	Digest    string `json:"digest,omitempty"`
 	Size      int64  `json:"size,omitempty"`
+	// Unverified says that every tag was found at Digest already, nothing was
+	// sent, and nobody looked whether the registry still has what the tags lead
+	// to. The blobs that exist are then believed to.
+	Unverified bool `json:"unverified,omitempty"`
 	// Blobs are what became of the image's blobs, in no particular order.
 	Blobs []BlobStatus `json:"blobs,omitempty"`
 

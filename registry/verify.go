@@ -1,0 +1,128 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// incompleteError names what the registry lacks of an image that it has a
+// manifest of.
+type incompleteError struct{ lacking []digest.Digest }
+
+func (e *incompleteError) Error() string {
+	var names []string
+	for _, d := range e.lacking {
+		names = append(names, d.String())
+	}
+	return "the registry has the manifest, but lacks " + strings.Join(names, ", ")
+}
+
+// Is makes it an [ErrBlobUnknown].
+func (e *incompleteError) Is(target error) bool { return target == ErrBlobUnknown }
+
+func isIncomplete(err error) bool {
+	_, incomplete := errors.AsType[*incompleteError](err)
+	return incomplete
+}
+
+// verifies reports that the push looks at what its tags lead to.
+func (p *push) verifies() bool { return p.opts.Verify && !p.opts.DryRun }
+
+// whole looks whether the registry has everything that root leads to: each
+// manifest, whose bytes are compared with its digest, and each blob, of which
+// the registry tells the size. What it lacks is an [*incompleteError].
+func (p *push) whole(ctx context.Context, root image.Manifest) error {
+	level := []ocispec.Descriptor{root.Descriptor}
+	known := map[digest.Digest]bool{root.Descriptor.Digest: true}
+	var lacking []digest.Digest
+	for len(level) > 0 {
+		var below []ocispec.Descriptor
+		var mu sync.Mutex // guards below and lacking
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(cmp.Or(p.opts.Jobs, DefaultJobs))
+		for _, d := range level {
+			group.Go(func() error {
+				there, names, err := p.look(ctx, d)
+				mu.Lock()
+				defer mu.Unlock()
+				below = append(below, names...)
+				if err == nil && !there {
+					lacking = append(lacking, d.Digest)
+				}
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		level = slices.DeleteFunc(below, func(d ocispec.Descriptor) bool {
+			seen := known[d.Digest]
+			known[d.Digest] = true
+			return seen
+		})
+	}
+	if len(lacking) == 0 {
+		return nil
+	}
+	slices.Sort(lacking)
+	return &incompleteError{lacking}
+}
+
+// look reports whether the registry has what a descriptor describes, and what
+// that names in turn. A layer that is kept elsewhere (it has URLs) may be
+// absent.
+func (p *push) look(ctx context.Context, d ocispec.Descriptor) (there bool, names []ocispec.Descriptor, err error) {
+	if isManifest(d.MediaType) {
+		m, err := p.getManifest(ctx, d.Digest)
+		if errors.Is(err, ErrManifestUnknown) || errors.Is(err, ErrDigestMismatch) {
+			return false, nil, nil
+		}
+		return err == nil, m.References, err
+	}
+	found, err := p.stat(ctx, "blobs", d.Digest.String())
+	sameSize := found.Size == d.Size || found.Size < 0
+	return err == nil && found.Digest != "" && sameSize || len(d.URLs) > 0, nil, err
+}
+
+// isManifest reports the media types of what a registry keeps as a manifest.
+func isManifest(mediaType string) bool {
+	switch mediaType {
+	case ocispec.MediaTypeImageManifest, "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.artifact.manifest.v1+json":
+		return true
+	}
+	return isIndex(mediaType)
+}
+
+// putChildren puts the manifests below an index again, as the registry has
+// them, deepest first. A registry compares an index with its children, but not
+// those with their blobs: that it does when it takes a child.
+func (p *push) putChildren(ctx context.Context, index image.Manifest) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(cmp.Or(p.opts.Jobs, DefaultJobs))
+	for _, d := range index.References {
+		if !isManifest(d.MediaType) {
+			continue // the registry compares it, as a blob, when it takes the index
+		}
+		group.Go(func() error {
+			child, err := p.getManifest(ctx, d.Digest)
+			if err == nil && isIndex(d.MediaType) {
+				err = p.putChildren(ctx, child)
+			}
+			if err == nil {
+				err = p.putOnce(ctx, child, d.Digest.String())
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
