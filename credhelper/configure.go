@@ -6,6 +6,9 @@ import (
 	"os/exec"
 
 	"github.com/spf13/cobra"
+
+	"github.com/docker-gitea/docker-gitea/internal/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 // configureOptions are the flags of configure-docker and its inverse.
@@ -57,24 +60,32 @@ func addConfigureFlags(cmd *cobra.Command, opts *configureOptions) {
 	cmd.Flags().BoolVar(&opts.all, "default", false, "for every host without a helper of its own (credsStore)")
 }
 
-// hosts parses the arguments. With --default there need be none.
-func (o configureOptions) hosts(args []string) ([]string, error) {
+// keys are what Docker calls the hosts of the arguments. With --default there
+// need be none.
+func (o configureOptions) keys(args []string) ([]string, error) {
 	if o.all && len(args) == 0 {
 		return nil, nil
 	}
-	return hosts(args)
+	if _, err := hosts(args); err != nil {
+		return nil, err
+	}
+	var keys []string
+	for _, arg := range args {
+		key, err := dockerconfig.Key(arg)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
 
 // configure changes Docker's configuration for each host, and for all if asked,
 // and shows what it changed.
 func (h *helper) configure(ctx context.Context, args []string, opts configureOptions,
-	one func(e *dockerEdit, host string) error, all func(*dockerEdit) error,
+	one func(e *dockerEdit, key string) error, all func(*dockerEdit) error,
 ) error {
-	names, err := opts.hosts(args)
-	if err != nil {
-		return err
-	}
-	path, err := h.dockerConfigPath()
+	keys, err := opts.keys(args)
 	if err != nil {
 		return err
 	}
@@ -85,13 +96,13 @@ func (h *helper) configure(ctx context.Context, args []string, opts configureOpt
 		}
 		defer unlock()
 	}
-	original, err := readDockerConfig(path)
+	edit, err := h.openDockerConfig()
 	if err != nil {
 		return err
 	}
-	edit := &dockerEdit{data: original, force: opts.force}
-	for _, host := range names {
-		if err := one(edit, host); err != nil {
+	edit.force = opts.force
+	for _, key := range keys {
+		if err := one(edit, key); err != nil {
 			return err
 		}
 	}
@@ -101,19 +112,15 @@ func (h *helper) configure(ctx context.Context, args []string, opts configureOpt
 		}
 	}
 	if len(edit.changes) == 0 {
-		fmt.Fprintf(h.Stderr, "%s: nothing to change\n", path)
+		fmt.Fprintf(h.Stderr, "%s: nothing to change\n", edit.Path())
 		return nil
 	}
-	edited, err := edit.indented(original)
-	if err != nil {
-		return err
-	}
 	if !opts.dryRun {
-		if err := writeDockerConfig(path, edited); err != nil {
+		if err := edit.Save(); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintln(h.Stdout, path)
+	fmt.Fprintln(h.Stdout, edit.Path())
 	for _, line := range edit.changes {
 		fmt.Fprintln(h.Stdout, line)
 	}
@@ -126,7 +133,7 @@ func (h *helper) configure(ctx context.Context, args []string, opts configureOpt
 // adviseLogin names the hosts that Docker asks us for in vain: the login that it
 // had itself, if any, is not used any more.
 func (h *helper) adviseLogin(args []string, opts configureOptions) error {
-	names, err := opts.hosts(args)
+	keys, err := opts.keys(args)
 	if err != nil {
 		return err
 	}
@@ -134,7 +141,11 @@ func (h *helper) adviseLogin(args []string, opts configureOptions) error {
 	if err != nil {
 		return err
 	}
-	for _, host := range names {
+	for _, key := range keys {
+		host, err := registry.NormalizeHost(key)
+		if err != nil {
+			return usageError{err}
+		}
 		_, known := logins[host]
 		if _, given := environmentCredential(h.Getenv, host); !known && !given {
 			fmt.Fprintf(h.Stderr, "next: %s login %s\n", program, host)
@@ -143,20 +154,16 @@ func (h *helper) adviseLogin(args []string, opts configureOptions) error {
 	return nil
 }
 
-// dockerHelper returns which helper Docker asks for host: its name, or
-// nothing where Docker keeps the login itself.
-func (h *helper) dockerHelper(host string) (string, error) {
-	path, err := h.dockerConfigPath()
+// dockerHelper returns which helper Docker asks for the host at an address: its
+// name, or nothing where Docker keeps the login itself.
+func (h *helper) dockerHelper(address string) (string, error) {
+	key, err := dockerconfig.Key(address)
 	if err != nil {
 		return "", err
 	}
-	data, err := readDockerConfig(path)
+	edit, err := h.openDockerConfig()
 	if err != nil {
 		return "", err
 	}
-	e := dockerEdit{data: data}
-	if name := e.get(keyHelpers, host); name.Exists() {
-		return name.String(), nil
-	}
-	return e.get(keyDefault).String(), nil
+	return edit.Helper(key), nil
 }

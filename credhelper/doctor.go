@@ -6,11 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/docker/docker-credential-helpers/credentials"
 	"github.com/spf13/cobra"
-	"github.com/tidwall/gjson"
 
+	"github.com/docker-gitea/docker-gitea/internal/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/internal/userdir"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -30,7 +32,11 @@ Example:
 			if err != nil {
 				return err
 			}
-			return h.doctor(cmd.Context(), names[0])
+			key, err := dockerconfig.Key(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			return h.doctor(cmd.Context(), names[0], key)
 		},
 	}
 }
@@ -47,14 +53,14 @@ type finding struct {
 }
 
 // doctor examines the way from Docker to the server, and fails when a part of
-// it is broken.
-func (h *helper) doctor(ctx context.Context, host string) error {
+// it is broken. Key is what Docker calls the host.
+func (h *helper) doctor(ctx context.Context, host, key string) error {
 	examinations := []struct {
 		name string
 		do   func(context.Context, string) []finding
 	}{
 		{"program", h.examineProgram},
-		{"docker", h.examineDocker},
+		{"docker", func(context.Context, string) []finding { return h.examineDocker(key) }},
 		{"plain text", h.examinePlainText},
 		{"environment", h.examineEnvironment},
 		{"login", h.examineLogin},
@@ -105,22 +111,22 @@ func sameFile(a, b string) bool {
 }
 
 // examineDocker sees whether Docker asks this program.
-func (h *helper) examineDocker(_ context.Context, host string) []finding {
-	name, err := h.dockerHelper(host)
-	configure := "run: " + program + " configure-docker " + host
+func (h *helper) examineDocker(key string) []finding {
+	name, err := h.dockerHelper(key)
+	configure := "run: " + program + " configure-docker " + key
 	switch {
 	case err != nil:
 		return []finding{{fault: err}}
 	case name == "":
-		return []finding{{fault: fmt.Errorf("no helper is asked for %s", host), advice: configure}}
+		return []finding{{fault: fmt.Errorf("no helper is asked for %s", key), advice: configure}}
 	case name != helperName:
-		return []finding{{fault: fmt.Errorf("docker-credential-%s is asked for %s", name, host), advice: configure + " --force"}}
+		return []finding{{fault: fmt.Errorf("docker-credential-%s is asked for %s", name, key), advice: configure + " --force"}}
 	}
-	findings := []finding{{detail: "this program is asked for " + host}}
+	findings := []finding{{detail: "this program is asked for " + key}}
 	// Docker looks there first (docker/cli cli/config/configfile/file.go).
-	if gjson.Get(h.Getenv("DOCKER_AUTH_CONFIG"), jsonPath([]string{keyAuths, host})).Exists() {
+	if slices.Contains(dockerconfig.PlainIn([]byte(h.Getenv("DOCKER_AUTH_CONFIG"))), key) {
 		findings = append(findings, finding{
-			fault:  fmt.Errorf("DOCKER_AUTH_CONFIG holds a login to %s, which takes precedence", host),
+			fault:  fmt.Errorf("DOCKER_AUTH_CONFIG holds a login to %s, which takes precedence", key),
 			advice: "unset DOCKER_AUTH_CONFIG",
 		})
 	}
@@ -146,14 +152,12 @@ func (h *helper) examinePlainText(_ context.Context, host string) []finding {
 		if err != nil {
 			continue // most do not exist
 		}
-		for address, auth := range gjson.GetBytes(data, keyAuths).Map() {
-			if auth.Get("auth").String() != "" || auth.Get("identitytoken").String() != "" {
-				findings = append(findings, finding{
-					fault:    fmt.Errorf("a login to %q in plain text: %s", address, path),
-					advice:   "docker logout, or podman logout, removes it",
-					harmless: true,
-				})
-			}
+		for _, address := range dockerconfig.PlainIn(data) {
+			findings = append(findings, finding{
+				fault:    fmt.Errorf("a login to %q in plain text: %s", address, path),
+				advice:   "docker logout, or podman logout, removes it",
+				harmless: true,
+			})
 		}
 	}
 	if findings == nil {
@@ -166,13 +170,13 @@ func (h *helper) examinePlainText(_ context.Context, host string) []finding {
 // (containers-auth.json(5)).
 func (h *helper) authFiles() []string {
 	var files []string
-	if path, err := h.dockerConfigPath(); err == nil {
-		files = append(files, path)
+	if dir, err := dockerconfig.Dir(h.Getenv); err == nil {
+		files = append(files, filepath.Join(dir, "config.json"))
 	}
 	if dir := h.Getenv("XDG_RUNTIME_DIR"); dir != "" {
 		files = append(files, filepath.Join(dir, "containers", "auth.json"))
 	}
-	if dir, err := os.UserConfigDir(); err == nil {
+	if dir, err := userdir.Config(); err == nil {
 		files = append(files, filepath.Join(dir, "containers", "auth.json"))
 	}
 	if path := h.Getenv("REGISTRY_AUTH_FILE"); path != "" {

@@ -2,10 +2,10 @@ package credhelper
 
 import (
 	"cmp"
-	"os"
 	"path/filepath"
 	"slices"
 
+	"github.com/docker-gitea/docker-gitea/internal/userdir"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -30,7 +30,7 @@ func directory(getenv func(string) string) string {
 	if dir := getenv(envDir); dir != "" {
 		return dir
 	}
-	base, err := os.UserConfigDir()
+	base, err := userdir.Config()
 	if err != nil {
 		return ""
 	}

@@ -496,7 +496,7 @@ func TestDependencies(t *testing.T) {
 	forbidden := []string{
 		"github.com/moby/moby", "github.com/docker/docker/", "github.com/docker/cli", "github.com/docker/go-connections",
 		"k8s.io/", "go.opentelemetry.io/", "google.golang.org/", "github.com/sirupsen/", "html/template",
-		"github.com/docker-gitea/docker-gitea/plugin",
+		"github.com/docker-gitea/docker-gitea/plugin", "github.com/tidwall/",
 	}
 	for pkg := range strings.Lines(string(out)) {
 		for _, prefix := range forbidden {

@@ -15,7 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/internal/dockerconfig"
+	pluginconfig "github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -150,7 +151,7 @@ func (s *setup) save() error {
 	return writeNew(s.recordPath(), append(encoded, '\n'))
 }
 
-func (s *setup) do(ctx context.Context, options setupSettings, config *dockerconfig.Config) error {
+func (s *setup) do(ctx context.Context, options setupSettings, config *pluginconfig.Config) error {
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -323,7 +324,7 @@ func (s *setup) enableHooks() error {
 const credentialHelper = "docker-credential-gitea" //nolint:gosec // G101: a program's name
 
 // configureHelper leaves to the credential helper what it can do itself.
-func (s *setup) configureHelper(ctx context.Context, host string, config *dockerconfig.Config) error {
+func (s *setup) configureHelper(ctx context.Context, host string, config *pluginconfig.Config) error {
 	host, err := registry.NormalizeHost(host)
 	if err != nil {
 		return usageError{err}
