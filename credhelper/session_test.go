@@ -3,9 +3,12 @@ package credhelper
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -233,12 +236,18 @@ func TestWritersLoseNoEntry(t *testing.T) {
 
 func TestWritersLoseNoApplication(t *testing.T) {
 	g, m := newFakeGitea(t, ""), newHome(t)
+	// What is said of the registry is not said of the host of --root-url.
+	certs := filepath.Join(m.env["DOCKER_CONFIG"], "certs.d", g.host)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: g.Certificate().Raw})
+	if err := errors.Join(os.MkdirAll(certs, 0o700), os.WriteFile(filepath.Join(certs, "ca.crt"), ca, 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	var group errgroup.Group
 	group.SetLimit(8)
 	for i := range 24 {
 		group.Go(func() error {
 			host := fmt.Sprintf("h%d.example.com", i)
-			return m.command(t, "token", "register-app", "--with-token", "--insecure", "--root-url", g.URL, host).Run()
+			return m.command(t, "token", "register-app", "--with-token", "--root-url", g.URL, host).Run()
 		})
 	}
 	if err := group.Wait(); err != nil {

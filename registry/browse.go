@@ -134,8 +134,9 @@ func (c *Client) Config(ctx context.Context, repository string, d digest.Digest)
 
 // Ask sends a request to another API of the registry's server, such as Gitea's
 // own, with the client's credential. path is the escaped path, with its query.
-// The caller closes the body of the answer, whatever its status. Redirects to
-// another origin are followed without the credential.
+// The caller closes the body of the answer, whatever its status. Of a redirect
+// to another origin the answer is the redirect: what others say of the
+// registry is not believed.
 func (c *Client) Ask(ctx context.Context, method, path string) (*http.Response, error) {
 	s, err := c.stack(ctx, false, nil)
 	if err != nil {
@@ -145,8 +146,16 @@ func (c *Client) Ask(ctx context.Context, method, path string) (*http.Response, 
 	if err != nil {
 		return nil, err
 	}
+	if !s.auth.own(req.URL) || req.URL.User != nil {
+		return nil, fmt.Errorf("ask %s: %q is no path", c.Host(), clean(path))
+	}
 	req.Header.Set("Accept", "application/json")
-	client := http.Client{Transport: c.retrier(introducer{s.auth}), CheckRedirect: checkRedirect}
+	client := http.Client{Transport: c.retrier(introducer{s.auth}), CheckRedirect: func(req *http.Request, via []*http.Request) error {
+		if !s.auth.own(req.URL) {
+			return http.ErrUseLastResponse
+		}
+		return checkRedirect(req, via)
+	}}
 	resp, err := client.Do(req)
 	return resp, unwrapURL(err)
 }

@@ -129,7 +129,7 @@ func TestDeleteUnsupported(t *testing.T) {
 	}
 }
 
-// The credential goes to the registry's own origin and to no other.
+// The API is asked at the registry's own origin, and no other is.
 func TestAsk(t *testing.T) {
 	other := start(t, func(w http.ResponseWriter, _ *http.Request) bool {
 		fmt.Fprint(w, "elsewhere")
@@ -139,16 +139,16 @@ func TestAsk(t *testing.T) {
 		switch {
 		case req.URL.Path == "/away":
 			http.Redirect(w, req, other.URL+"/x", http.StatusFound)
+		case req.URL.Path == "/home":
+			http.Redirect(w, req, "/api", http.StatusFound)
 		case req.Header.Get("Authorization") == "":
 			w.WriteHeader(http.StatusForbidden)
 		}
 		return true
 	})
-	client, err := registry.New(registry.RegistryConfig{URL: s.URL, Insecure: true, CertDirs: []string{}, Auth: registry.AuthConfig{Token: canary}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]int{"/api?q=1": http.StatusOK, "/away": http.StatusOK} {
+	s.alsoTrust(t, other)
+	client := s.client(t, registry.AuthConfig{Token: canary})
+	for path, want := range map[string]int{"/api?q=1": http.StatusOK, "/home": http.StatusOK, "/away": http.StatusFound} {
 		resp, err := client.Ask(t.Context(), http.MethodGet, path)
 		if err != nil {
 			t.Fatal(err)
@@ -158,7 +158,13 @@ func TestAsk(t *testing.T) {
 			t.Errorf("%s: got %d", path, resp.StatusCode)
 		}
 	}
-	if len(other.leaks) > 0 {
-		t.Errorf("the credential went elsewhere: %v", other.leaks)
+	for _, path := range []string{"@" + strings.TrimPrefix(other.URL, "https://") + "/x", ".evil.example/x", ":80/x", "x"} {
+		if resp, err := client.Ask(t.Context(), http.MethodGet, path); err == nil {
+			_ = resp.Body.Close()
+			t.Errorf("%q was asked: %s", path, resp.Request.URL)
+		}
+	}
+	if len(other.seen) > 0 {
+		t.Errorf("another origin was asked: %v", other.seen)
 	}
 }

@@ -37,6 +37,8 @@ const canary = "canary-5ecret"
 type server struct {
 	*httptest.Server
 	hook func(w http.ResponseWriter, req *http.Request) bool
+	// certDirs are those of its clients.
+	certDirs []string
 
 	mu        sync.Mutex
 	seen      []string // method and path
@@ -48,7 +50,7 @@ type server struct {
 
 func start(t *testing.T, hook func(w http.ResponseWriter, req *http.Request) bool) *server {
 	t.Helper()
-	s := &server{hook: hook, blobs: map[string][]byte{}, manifests: map[string][]byte{}, sessions: map[string][]byte{}}
+	s := &server{hook: hook, certDirs: []string{}, blobs: map[string][]byte{}, manifests: map[string][]byte{}, sessions: map[string][]byte{}}
 	s.Server = httptest.NewUnstartedServer(s)
 	s.Config.ConnContext = shortBuffers
 	s.StartTLS()
@@ -180,18 +182,35 @@ func (s *server) clientVia(t *testing.T, auth registry.AuthConfig, set func(*htt
 	if err := os.WriteFile(ca, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config := registry.RegistryConfig{URL: s.URL, CAFiles: []string{ca}, CertDirs: []string{}, Auth: auth}
+	config := registry.RegistryConfig{URL: s.URL, CAFiles: []string{ca}, CertDirs: s.certDirs, Auth: auth}
 	transport, err := registry.NewTransport(config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	set(transport)
+	own, err := transport.To(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set(own)
 	c, err := registry.New(config, &registry.Options{Backoff: func(int) time.Duration { return 0 }, Transport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// alsoTrust has the clients of s know the certificate of another server, as
+// that one's own.
+func (s *server) alsoTrust(t *testing.T, other *server) {
+	t.Helper()
+	certs := t.TempDir()
+	dir := filepath.Join(certs, strings.TrimPrefix(other.URL, "https://"))
+	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.Certificate().Raw})
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "ca.crt"), data, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s.certDirs = append(s.certDirs, certs)
 }
 
 // writeLayout writes an OCI layout of one artifact with these layers.
@@ -376,7 +395,7 @@ func TestLocationOnAnotherOriginSeesNoCredential(t *testing.T) {
 		}
 		return false
 	})
-	// The other server's certificate is trusted as well: both are httptest's.
+	s.alsoTrust(t, other)
 	if err := push(t, s.client(t, secretAuth), writeLayout(t, []byte("x")), registry.PushOptions{}); err != nil {
 		t.Error(err)
 	}
@@ -399,6 +418,7 @@ func TestRedirects(t *testing.T) {
 				http.Redirect(w, req, to, http.StatusTemporaryRedirect)
 				return true
 			})
+			s.alsoTrust(t, other)
 			c := s.client(t, secretAuth)
 			_ = c.Health(t.Context()) // whatever it makes of it
 			err := push(t, c, writeLayout(t, []byte("x")), registry.PushOptions{})

@@ -173,6 +173,11 @@ func normalHost(u *url.URL) (string, bool) {
 	}
 }
 
+// errHost refuses a host that is none.
+func errHost(u *url.URL) error {
+	return fmt.Errorf("%w: %q is no host", ErrRedirected, clean(u.Host))
+}
+
 // stripUserinfo keeps a password in an address out of messages.
 func stripUserinfo(address string) string {
 	if i := strings.LastIndex(address, "@"); i >= 0 {

@@ -92,7 +92,7 @@ func TestDrippingHeaderEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+		transport.dial = func(context.Context, string, string) (net.Conn, error) {
 			ours, theirs := net.Pipe()
 			go func() {
 				// What comes before there is a request is no answer to it.

@@ -36,8 +36,12 @@ func process(t *testing.T, srv *registrytest.Server, cache *registry.Cache, arch
 	}
 	defer transport.CloseIdleConnections()
 	var connections atomic.Int64
-	dial := transport.DialContext
-	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+	own, err := transport.To(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := own.DialContext
+	own.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		connections.Add(1)
 		return dial(ctx, network, address)
 	}

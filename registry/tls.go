@@ -12,15 +12,18 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/docker-gitea/docker-gitea/internal/home"
 )
 
 // TLSConfig returns the TLS settings for the host of config, for this client
 // and for any other: TLS 1.2 at least, the system's certificate authorities
 // beside those of config.CAFiles, config.CAData and of the host's certificate
 // directories, and the client certificate, if there is one. A pinned
-// certificate takes the place of the system's authorities. It reads files and
-// makes no connection. The result holds for that host alone; without RootCAs
-// it means the system's, which are then read at the first handshake.
+// certificate takes the place of the system's authorities, and of
+// config.Insecure: that pins cannot be found or read is an error. It reads
+// files and makes no connection. The result holds for that host alone; without
+// RootCAs it means the system's, which are then read at the first handshake.
 func TLSConfig(config RegistryConfig) (*tls.Config, error) {
 	e, err := parseEndpoint(config.URL)
 	if err != nil {
@@ -30,11 +33,9 @@ func TLSConfig(config RegistryConfig) (*tls.Config, error) {
 	if dirs == nil {
 		dirs = DefaultCertDirs("")
 	}
-	var pinned []*x509.Certificate
-	if slices.Contains(dirs, TrustDir()) {
-		if pinned, err = readPin(filepath.Join(TrustDir(), dirName(e.host))); err != nil {
-			return nil, err
-		}
+	pinned, err := pinsIn(dirs, e.host)
+	if err != nil {
+		return nil, err
 	}
 	result := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
@@ -58,73 +59,88 @@ func TLSConfig(config RegistryConfig) (*tls.Config, error) {
 		}
 	}
 	for _, dir := range dirs {
-		if err := addDir(result, filepath.Join(dir, dirName(e.host))); err != nil {
+		if err := addDir(result, hostDir(dir, e.host)); err != nil {
 			return nil, err
 		}
 	}
-	if len(pinned) > 0 && !config.Insecure {
+	if len(pinned) > 0 {
 		usePin(result, e.host, pinned)
 	}
 	return result, nil
 }
 
+// pinsIn are the certificates that are pinned for host, if [TrustDir] is among
+// dirs.
+func pinsIn(dirs []string, host string) ([]*x509.Certificate, error) {
+	if !slices.Contains(dirs, TrustDir()) {
+		return nil, nil
+	}
+	dir, err := trustDir()
+	if err != nil {
+		return nil, err
+	}
+	return readPin(hostDir(dir, host))
+}
+
 // DefaultCertDirs returns the directories laid out as Docker's certs.d, most
 // specific first: docker-gitea's own, where trusted certificates are pinned,
 // then Docker's (Desktop's, rootless, the system's) and those of containers.
-// They need not exist. dockerConfig is Docker's configuration directory; empty
-// means ~/.docker.
+// They need not exist. The first is [TrustDir], even where that is not known:
+// then there might be a pin, and [TLSConfig] refuses. dockerConfig is Docker's
+// configuration directory; empty means ~/.docker.
 //
 // Source: moby daemon/pkg/registry (CertsDir), containers-certs.d(5).
 func DefaultCertDirs(dockerConfig string) []string {
-	if dir := TrustDir(); dir != "" {
-		return append([]string{dir}, DockerCertDirs(dockerConfig)...)
-	}
-	return DockerCertDirs(dockerConfig)
+	return append([]string{TrustDir()}, DockerCertDirs(dockerConfig)...)
 }
 
 // DockerCertDirs are [DefaultCertDirs] without docker-gitea's own.
 func DockerCertDirs(dockerConfig string) []string {
 	var dirs []string
-	add := func(parts ...string) {
-		if parts[0] != "" {
-			dirs = append(dirs, filepath.Join(parts...))
-		}
+	if own, err := home.Dir(); err == nil && dockerConfig == "" {
+		dockerConfig = filepath.Join(own, ".docker")
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		home = ""
+	if dockerConfig != "" {
+		dirs = append(dirs, filepath.Join(dockerConfig, "certs.d"))
 	}
-	if dockerConfig == "" && home != "" {
-		dockerConfig = filepath.Join(home, ".docker")
+	if config, err := home.Config(); err == nil {
+		dirs = append(dirs, filepath.Join(config, "docker", "certs.d"), filepath.Join(config, "containers", "certs.d"))
 	}
-	add(dockerConfig, "certs.d")
-	if config, err := os.UserConfigDir(); err == nil {
-		add(config, "docker", "certs.d")
-		add(config, "containers", "certs.d")
-	}
-	if runtime.GOOS == "windows" {
-		add(filepath.VolumeName(home)+`\`, "ProgramData", "docker", "certs.d")
-		return dirs
-	}
-	return append(dirs, "/etc/docker/certs.d", "/etc/containers/certs.d")
+	return append(dirs, systemCertDirs()...)
 }
 
 // TrustDir is the directory of the certificates that the user has pinned, laid
-// out as Docker's certs.d; empty when the user has no configuration directory.
+// out as Docker's certs.d; empty when it is not known where the user's
+// configuration is.
 func TrustDir() string {
-	config, err := os.UserConfigDir()
+	dir, err := trustDir()
 	if err != nil {
 		return ""
 	}
-	return filepath.Join(config, "docker-gitea", "certs.d")
+	return dir
 }
 
-// dirName is the directory of host in a certs.d: Windows allows no colon.
-func dirName(host string) string {
-	if runtime.GOOS == "windows" {
-		return strings.ReplaceAll(host, ":", "")
+const windows = "windows"
+
+// systemCertDirs are those of the machine, which its administrator alone may
+// write to. Windows has none: anybody may make C:\ProgramData\docker there.
+func systemCertDirs() []string {
+	if runtime.GOOS == windows {
+		return nil
 	}
-	return host
+	return []string{"/etc/docker/certs.d", "/etc/containers/certs.d"}
+}
+
+// hostDir is the directory of host in dir, a certs.d. Docker leaves out the
+// colon on Windows.
+func hostDir(dir, host string) string {
+	switch {
+	case dir == TrustDir():
+		return filepath.Join(dir, pinName(host, runtime.GOOS))
+	case runtime.GOOS == windows:
+		return filepath.Join(dir, strings.ReplaceAll(host, ":", ""))
+	}
+	return filepath.Join(dir, host)
 }
 
 // addDir adds the *.crt files of dir as authorities, and its *.cert with the

@@ -24,7 +24,8 @@ import (
 //	retrier      other requests than uploads: again after a passing failure
 //	  authorizer   adds the token, fetches a new one on 401   (auth.go)
 //	    meter        user agent, TLS errors, log, count
-//	      transport    Go's, with the host's TLS settings and stall detection
+//	      Transport    Go's, with the TLS settings of the host that is asked,
+//	                   and stall detection                (hosts.go)
 //
 // Uploads enter below the retrier: their retries belong to the upload state
 // machine alone (upload.go).
@@ -70,59 +71,6 @@ func (o *Options) stallTimeout() time.Duration {
 		return DefaultStallTimeout
 	}
 	return o.StallTimeout
-}
-
-// NewTransport returns Go's transport with the TLS settings of config, the
-// proxy of the environment, and connections that fail with [ErrStalled] when
-// nothing moves in either direction for too long. opts may be nil.
-func NewTransport(config RegistryConfig, opts *Options) (*http.Transport, error) {
-	settings, err := TLSConfig(config)
-	if err != nil {
-		return nil, err
-	}
-	connect, stall := DefaultConnectTimeout, opts.stallTimeout()
-	if opts != nil && opts.ConnectTimeout > 0 {
-		connect = opts.ConnectTimeout
-	}
-	dialer := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		Proxy:                  proxyOf,
-		OnProxyConnectResponse: tunnelRefused,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			return &stallConn{Conn: conn, limit: stall}, nil
-		},
-		TLSClientConfig:     settings,
-		TLSHandshakeTimeout: connect,
-		// Blob uploads wait this long for "100 Continue" before they send the
-		// body all the same, as RFC 9110 section 10.1.1 asks for.
-		ExpectContinueTimeout:  2 * time.Second,
-		MaxIdleConnsPerHost:    16,
-		IdleConnTimeout:        60 * time.Second,
-		MaxResponseHeaderBytes: 1 << 20,
-		// Who sends a byte of a header now and then, for ever, never stalls.
-		ResponseHeaderTimeout: stall + headerTime,
-		// No layer of a registry is ever sent compressed a second time.
-		DisableCompression: true,
-		WriteBufferSize:    64 << 10,
-		ReadBufferSize:     16 << 10,
-		// HTTP/1.1 gives each upload a connection and a TCP window of its own;
-		// in HTTP/2 all of them share one flow-control window (golang/go#47840).
-		Protocols: onlyHTTP1(),
-	}, nil
-}
-
-// headerTime is how long the header of an answer may take from its first byte
-// on. A server may be silent before that as long as the connection may.
-const headerTime = 30 * time.Second
-
-func onlyHTTP1() *http.Protocols {
-	p := new(http.Protocols)
-	p.SetHTTP1(true)
-	return p
 }
 
 // stallConn fails when nothing is read or written for limit. Each write also

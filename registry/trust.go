@@ -12,6 +12,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/docker-gitea/docker-gitea/internal/home"
 )
 
 // A pinned certificate is the only authority for its host: the system's are
@@ -29,7 +34,17 @@ type Pin struct {
 // Certificates are those that the server shows, leaf first, whether they are
 // to be trusted or not. No credential is sent.
 func (c *Client) Certificates(ctx context.Context) ([]*x509.Certificate, error) {
-	s, err := c.stack(ctx, true, nil)
+	config := c.config
+	config.Auth, config.Insecure = AuthConfig{}, true
+	if config.CertDirs == nil {
+		config.CertDirs = DefaultCertDirs("")
+	}
+	config.CertDirs = slices.DeleteFunc(slices.Clone(config.CertDirs), func(dir string) bool { return dir == TrustDir() }) // a pin holds for the insecure too
+	blind, err := New(config, &c.opts)
+	if err != nil {
+		return nil, err
+	}
+	s, err := blind.stack(ctx, false, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -111,21 +126,24 @@ func RemovePin(host string) error {
 	return nil
 }
 
-// Pins are all that are kept, sorted by host. (Where a host's directory cannot
-// hold a colon, its port follows without one.)
+// Pins are all that are kept, sorted by host.
 func Pins() ([]Pin, error) {
-	entries, err := os.ReadDir(TrustDir())
+	trusted, err := trustDir()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(trusted)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read pins: %w", err)
 	}
 	var pins []Pin
 	for _, entry := range entries {
-		certificates, err := readPin(filepath.Join(TrustDir(), entry.Name()))
+		certificates, err := readPin(filepath.Join(trusted, entry.Name()))
 		if err != nil {
 			return nil, err
 		}
 		if len(certificates) > 0 {
-			pins = append(pins, Pin{Host: entry.Name(), Certificates: certificates})
+			pins = append(pins, Pin{Host: hostOfPin(entry.Name(), runtime.GOOS), Certificates: certificates})
 		}
 	}
 	return pins, nil
@@ -160,10 +178,36 @@ func pinDir(host string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if TrustDir() == "" {
-		return "", errors.New("pin certificate: this user has no configuration directory")
+	dir, err := trustDir()
+	if err != nil {
+		return "", err
 	}
-	return filepath.Join(TrustDir(), dirName(host)), nil
+	return filepath.Join(dir, pinName(host, runtime.GOOS)), nil
+}
+
+// trustDir is [TrustDir], or why it is not known.
+func trustDir() (string, error) {
+	config, err := home.Config()
+	if err != nil {
+		return "", fmt.Errorf("find the pinned certificates: %w", err)
+	}
+	return filepath.Join(config, "docker-gitea", "certs.d"), nil
+}
+
+// pinName is the directory of host in [TrustDir]. Windows allows no colon; what
+// stands for it is in no host's name, so that two hosts never share one.
+func pinName(host, system string) string {
+	if system == windows {
+		return strings.ReplaceAll(host, ":", "+")
+	}
+	return host
+}
+
+func hostOfPin(name, system string) string {
+	if system == windows {
+		return strings.ReplaceAll(name, "+", ":")
+	}
+	return name
 }
 
 // readPin reads the pin in dir, if there is one.
@@ -171,6 +215,9 @@ func readPin(dir string) ([]*x509.Certificate, error) {
 	file := filepath.Join(dir, pinnedFile)
 	content, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(file); err == nil {
+			return nil, fmt.Errorf("read pin: %s is a link to nothing", file)
+		}
 		return nil, nil
 	}
 	if err != nil {
@@ -183,9 +230,9 @@ func readPin(dir string) ([]*x509.Certificate, error) {
 	return certificates, nil
 }
 
-// usePin makes config accept for host what pinned and its own authorities
-// vouch for. The verification is that of crypto/tls, but its error knows what
-// was pinned.
+// usePin makes config, which is for host alone, accept what pinned and its own
+// authorities vouch for. The verification is that of crypto/tls, but its error
+// knows what was pinned. It takes the place of what config says itself.
 func usePin(config *tls.Config, host string, pinned []*x509.Certificate) {
 	for _, c := range pinned {
 		config.RootCAs.AddCert(c)
@@ -194,10 +241,8 @@ func usePin(config *tls.Config, host string, pinned []*x509.Certificate) {
 	config.InsecureSkipVerify = true // VerifyConnection does it
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		shown := state.PeerCertificates
+		// Not the name of the connection: there is none of an address.
 		opts := x509.VerifyOptions{DNSName: name, Roots: config.RootCAs, Intermediates: pool(shown[1:])}
-		if state.ServerName != "" && state.ServerName != name { // a redirection has led elsewhere
-			opts.DNSName, opts.Roots = state.ServerName, nil
-		}
 		if _, err := shown[0].Verify(opts); err != nil {
 			return &TLSError{Host: host, Certificates: shown, Pinned: pinned, Err: err}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -48,6 +49,29 @@ func FuzzPinDir(f *testing.F) {
 		}
 		if filepath.Dir(dir) != TrustDir() || !filepath.IsLocal(filepath.Base(dir)) || filepath.Base(dir) == "." {
 			t.Errorf("%q has its pin in %q", host, dir)
+		}
+	})
+}
+
+// FuzzPinName takes anything for two hosts: wherever a colon cannot be part of
+// a name, each has a directory of its own all the same, that tells whose it is.
+func FuzzPinName(f *testing.F) {
+	f.Add("h:8443", "h8443")
+	f.Add("[::1]:8443", "[::18443]")
+	f.Fuzz(func(t *testing.T, one, other string) {
+		one, oneErr := NormalizeHost(one)
+		other, otherErr := NormalizeHost(other)
+		if oneErr != nil || otherErr != nil {
+			return
+		}
+		for _, system := range []string{"linux", windows} {
+			name := pinName(one, system)
+			if system == windows && strings.Contains(name, ":") || hostOfPin(name, system) != one {
+				t.Errorf("%s: %q has its pin in %q", system, one, name)
+			}
+			if one != other && name == pinName(other, system) {
+				t.Errorf("%s: %q and %q share the pin %q", system, one, other, name)
+			}
 		}
 	})
 }

@@ -38,7 +38,8 @@ type RegistryConfig struct {
 	// bare "git.example.com:3000". "http://" asks for plain HTTP. A path is
 	// ignored: /v2/ is always at the root of the host.
 	URL string `json:"url,omitempty"`
-	// Insecure accepts any TLS certificate from this host, and from no other.
+	// Insecure accepts any TLS certificate from this host, and from no other;
+	// where one is pinned, only that.
 	Insecure bool `json:"insecure,omitempty"`
 	// Auth is the credential. The zero value is anonymous.
 	Auth AuthConfig `json:"auth,omitzero"`

@@ -1,0 +1,181 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// Transport performs requests with the TLS settings of the host that each goes
+// to: those of its [RegistryConfig] to the registry, and to every other host,
+// which a redirect may lead to or which is a proxy, those that this machine has
+// for that one. It is safe for concurrent use.
+type Transport struct {
+	config         RegistryConfig
+	connect, stall time.Duration
+	// proxy and dial are [proxyOf] and [Transport.connection], but in tests.
+	proxy func(*http.Request) (*url.URL, error)
+	dial  func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// mu guards hosts, which has one transport for each origin, so that no
+	// connection and no TLS session of one is used for another.
+	mu    sync.Mutex
+	hosts map[string]*http.Transport
+}
+
+// NewTransport returns a transport for the registry of config, with the proxy
+// of the environment, and with connections that fail with [ErrStalled] when
+// nothing moves in either direction for too long. opts may be nil.
+func NewTransport(config RegistryConfig, opts *Options) (*Transport, error) {
+	t := &Transport{config: config, connect: DefaultConnectTimeout, stall: opts.stallTimeout(), proxy: proxyOf, hosts: map[string]*http.Transport{}}
+	if opts != nil && opts.ConnectTimeout > 0 {
+		t.connect = opts.ConnectTimeout
+	}
+	t.dial = t.connection
+	e, err := parseEndpoint(config.URL)
+	if err != nil {
+		return nil, err
+	}
+	// What is wrong with the settings is told before anything is sent.
+	if _, err := t.to(&url.URL{Scheme: e.scheme, Host: e.host}); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	host, err := t.to(req.URL)
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	return host.RoundTrip(req)
+}
+
+// CloseIdleConnections closes the connections that are not in use.
+func (t *Transport) CloseIdleConnections() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, host := range t.hosts {
+		host.CloseIdleConnections()
+	}
+}
+
+// to is the transport for the origin of u.
+func (t *Transport) to(u *url.URL) (*http.Transport, error) {
+	host, ok := normalHost(u)
+	if !ok {
+		return nil, errHost(u)
+	}
+	origin := &url.URL{Scheme: u.Scheme, Host: host}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known := t.hosts[origin.String()]; known != nil {
+		return known, nil
+	}
+	settings, err := TLSConfig(t.config.forHost(origin))
+	if err != nil {
+		return nil, err
+	}
+	made := t.transport(settings)
+	proxy, err := t.proxy(&http.Request{URL: origin})
+	if err == nil && proxy != nil && proxy.Scheme == "https" {
+		made.DialTLSContext, err = t.dialProxy(proxy)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t.hosts[origin.String()] = made
+	return made, nil
+}
+
+// forHost is the configuration for the origin of another address than c's own:
+// every setting of c is for its own host, and leaves it never. What other hosts
+// have in the directories of certificates is theirs.
+func (c RegistryConfig) forHost(origin *url.URL) RegistryConfig {
+	if e, err := parseEndpoint(c.URL); err == nil && e.owns(origin) {
+		return c
+	}
+	return RegistryConfig{URL: origin.String(), CertDirs: c.CertDirs}
+}
+
+// dialProxy connects to a proxy that speaks TLS. It is a host of its own: what
+// the user says of the registry's certificate is not said of the proxy's.
+func (t *Transport) dialProxy(proxy *url.URL) (func(context.Context, string, string) (net.Conn, error), error) {
+	host, ok := normalHost(proxy)
+	if !ok {
+		return nil, &ProxyError{Variable: proxyVariable("https"), Err: errProxyAddress}
+	}
+	settings, err := TLSConfig(t.config.forHost(&url.URL{Scheme: "https", Host: host}))
+	if err != nil {
+		return nil, err
+	}
+	settings.ServerName = proxy.Hostname()
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := t.dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, t.connect)
+		defer cancel()
+		secured := tls.Client(conn, settings)
+		if err := secured.HandshakeContext(ctx); err != nil {
+			_ = conn.Close() // the handshake's error says more
+			return nil, asTLSError(host, err)
+		}
+		return secured, nil
+	}, nil
+}
+
+// connection is one with stall detection.
+func (t *Transport) connection(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: t.connect, KeepAlive: 30 * time.Second}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &stallConn{Conn: conn, limit: t.stall}, nil
+}
+
+// transport is Go's, for one host.
+func (t *Transport) transport(settings *tls.Config) *http.Transport {
+	return &http.Transport{
+		Proxy:                  t.proxy,
+		OnProxyConnectResponse: tunnelRefused,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return t.dial(ctx, network, address)
+		},
+		TLSClientConfig:     settings,
+		TLSHandshakeTimeout: t.connect,
+		// Blob uploads wait this long for "100 Continue" before they send the
+		// body all the same, as RFC 9110 section 10.1.1 asks for.
+		ExpectContinueTimeout:  2 * time.Second,
+		MaxIdleConnsPerHost:    16,
+		IdleConnTimeout:        60 * time.Second,
+		MaxResponseHeaderBytes: 1 << 20,
+		// Who sends a byte of a header now and then, for ever, never stalls.
+		ResponseHeaderTimeout: t.stall + headerTime,
+		// No layer of a registry is ever sent compressed a second time.
+		DisableCompression: true,
+		WriteBufferSize:    64 << 10,
+		ReadBufferSize:     16 << 10,
+		// HTTP/1.1 gives each upload a connection and a TCP window of its own;
+		// in HTTP/2 all of them share one flow-control window (golang/go#47840).
+		Protocols: onlyHTTP1(),
+	}
+}
+
+// headerTime is how long the header of an answer may take from its first byte
+// on. A server may be silent before that as long as the connection may.
+const headerTime = 30 * time.Second
+
+func onlyHTTP1() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	return p
+}
