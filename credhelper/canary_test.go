@@ -16,7 +16,7 @@ var secretWords = []string{canary, "access-", "refresh-", "minted-", "code-"}
 
 // watched is a home in which everything that a run shows is looked through.
 type watched struct {
-	*home
+	*userHome
 	// debug gives every command --debug; verbs take no flag.
 	debug bool
 	// succeeded and failed are the commands that did.
@@ -29,7 +29,7 @@ func (w *watched) run(t *testing.T, succeeds bool, stdin string, args ...string)
 	if w.debug && !isVerb(args[0]) {
 		args = append(args, "--debug")
 	}
-	out := w.home.run(t, stdin, args...)
+	out := w.userHome.run(t, stdin, args...)
 	w.see(t, succeeds, args, out)
 }
 
@@ -68,7 +68,7 @@ func TestSecretIsShownByGetAlone(t *testing.T) {
 		"silent": {}, "debug": {debug: true}, "log": {log: true}, "debug and log": {true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g, w := newFakeGitea(t, ""), &watched{home: newHome(t), debug: level.debug}
+			g, w := newFakeGitea(t, ""), &watched{userHome: newHome(t), debug: level.debug}
 			g.tokens[canary], g.password, g.otp = "all", canary+"-password", canary+"-otp"
 			logFile := filepath.Join(w.dir, "log")
 			if level.log {
@@ -94,7 +94,7 @@ func (w *watched) paste(t *testing.T, g *fakeGitea) {
 	if w.debug {
 		flags = append(flags, "--debug")
 	}
-	w.see(t, true, args, loginPasting(t, w.home, g, g.host, flags...))
+	w.see(t, true, args, loginPasting(t, w.userHome, g, g.host, flags...))
 }
 
 // secretsInUse has every command succeed.
@@ -110,7 +110,7 @@ func secretsInUse(t *testing.T, g *fakeGitea, w *watched) {
 	w.run(t, true, "", "configure-docker", "--dry-run", g.host)
 	w.run(t, true, "", "configure-docker", g.host)
 	w.paste(t, g)
-	expire(t, w.home, g.host)
+	expire(t, w.userHome, g.host)
 	w.run(t, true, g.host, "get") // refreshes
 	w.run(t, true, "", "status")
 	w.run(t, true, "", "status", "--json")
@@ -170,7 +170,7 @@ func secretsRefused(t *testing.T, g *fakeGitea, w *watched) {
 func secretsInTrouble(t *testing.T, g *fakeGitea, w *watched) {
 	t.Helper()
 	w.paste(t, g)
-	expire(t, w.home, g.host)
+	expire(t, w.userHome, g.host)
 	g.broken = true
 	w.run(t, false, g.host, "get")
 	g.broken, g.refusal = false, "invalid_grant"

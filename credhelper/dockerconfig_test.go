@@ -89,7 +89,7 @@ func TestConfigureDocker(t *testing.T) {
 	}
 }
 
-func writeDocker(t *testing.T, m *home, text string) string {
+func writeDocker(t *testing.T, m *userHome, text string) string {
 	t.Helper()
 	file := filepath.Join(m.env["DOCKER_CONFIG"], "config.json")
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -260,4 +260,3 @@ func TestIndexOfNewerVersionIsNotTouched(t *testing.T) {
 		t.Error("the index was changed")
 	}
 }
-

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-gitea/docker-gitea/internal/dockerconfig"
-	"github.com/docker-gitea/docker-gitea/internal/userdir"
+	"github.com/docker-gitea/docker-gitea/internal/home"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -176,7 +176,7 @@ func (h *helper) authFiles() []string {
 	if dir := h.Getenv("XDG_RUNTIME_DIR"); dir != "" {
 		files = append(files, filepath.Join(dir, "containers", "auth.json"))
 	}
-	if dir, err := userdir.Config(); err == nil {
+	if dir, err := home.Config(); err == nil {
 		files = append(files, filepath.Join(dir, "containers", "auth.json"))
 	}
 	if path := h.Getenv("REGISTRY_AUTH_FILE"); path != "" {

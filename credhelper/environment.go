@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/docker-gitea/docker-gitea/internal/userdir"
+	"github.com/docker-gitea/docker-gitea/internal/home"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -30,7 +30,7 @@ func directory(getenv func(string) string) string {
 	if dir := getenv(envDir); dir != "" {
 		return dir
 	}
-	base, err := userdir.Config()
+	base, err := home.Config()
 	if err != nil {
 		return ""
 	}

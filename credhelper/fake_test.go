@@ -230,7 +230,7 @@ func (g *fakeGitea) approve(t *testing.T, address string) string {
 }
 
 // expire makes the home's access token one that must be refreshed.
-func expire(t *testing.T, m *home, host string) {
+func expire(t *testing.T, m *userHome, host string) {
 	t.Helper()
 	h := &helper{System: System{Getenv: func(key string) string { return m.env[key] }}, dir: m.env[envDir]}
 	err := h.updateIndex(t.Context(), func(all index) {

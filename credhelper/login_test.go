@@ -16,7 +16,7 @@ import (
 var addressPattern = regexp.MustCompile(`https://\S+`)
 
 // loginPasting logs in with --paste, the test being user and browser.
-func loginPasting(t *testing.T, m *home, g *fakeGitea, address string, flags ...string) output {
+func loginPasting(t *testing.T, m *userHome, g *fakeGitea, address string, flags ...string) output {
 	t.Helper()
 	stdinReader, stdinWriter := io.Pipe()
 	stderrReader, stderrWriter := io.Pipe()
@@ -45,7 +45,7 @@ func loginPasting(t *testing.T, m *home, g *fakeGitea, address string, flags ...
 }
 
 // get asks for the credential of an address.
-func get(t *testing.T, m *home, address string) credentials.Credentials {
+func get(t *testing.T, m *userHome, address string) credentials.Credentials {
 	t.Helper()
 	var got credentials.Credentials
 	if err := json.Unmarshal([]byte(m.run(t, address, "get").must(t).stdout), &got); err != nil {

@@ -32,17 +32,17 @@ func TestMain(m *testing.M) {
 
 func noBrowser() func(string) error { return nil }
 
-// home is a home directory in which the program runs.
-type home struct {
+// userHome is a home directory in which the program runs.
+type userHome struct {
 	dir string
 	env map[string]string
 }
 
 // newHome returns an empty home whose logins are stored in files.
-func newHome(t *testing.T) *home {
+func newHome(t *testing.T) *userHome {
 	t.Helper()
 	dir := t.TempDir()
-	return &home{dir, map[string]string{
+	return &userHome{dir, map[string]string{
 		envDir:          filepath.Join(dir, "own"),
 		envStorage:      storeFile,
 		"DOCKER_CONFIG": filepath.Join(dir, "docker"),
@@ -58,7 +58,7 @@ type output struct {
 func (o output) all() string { return o.stdout + o.stderr }
 
 // run runs the program in this process.
-func (m *home) run(t *testing.T, stdin string, args ...string) output {
+func (m *userHome) run(t *testing.T, stdin string, args ...string) output {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code := Main(t.Context(), System{
@@ -74,7 +74,7 @@ func (m *home) run(t *testing.T, stdin string, args ...string) output {
 }
 
 // command is the program as a process of its own.
-func (m *home) command(t *testing.T, stdin string, args ...string) *exec.Cmd {
+func (m *userHome) command(t *testing.T, stdin string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = []string{asProgram + "=1", "HOME=" + m.dir, "PATH=" + os.Getenv("PATH")}

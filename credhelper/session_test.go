@@ -93,7 +93,7 @@ func TestFiftyProcessesMakeOneRefresh(t *testing.T) {
 
 // interruptedRefresh lets a process ask for a refresh and signals it before
 // the answer. It returns whether the process ended well.
-func interruptedRefresh(t *testing.T, m *home, g *fakeGitea, sig syscall.Signal) error {
+func interruptedRefresh(t *testing.T, m *userHome, g *fakeGitea, sig syscall.Signal) error {
 	t.Helper()
 	asked, release := make(chan struct{}), make(chan struct{})
 	g.hold = func(*http.Request) {

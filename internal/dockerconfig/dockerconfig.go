@@ -22,8 +22,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/docker-gitea/docker-gitea/internal/userdir"
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
+	"github.com/docker-gitea/docker-gitea/internal/home"
 )
 
 // Dir is docker's directory of configuration: what DOCKER_CONFIG says, or else
@@ -32,7 +32,7 @@ func Dir(getenv func(string) string) (string, error) {
 	if dir := getenv("DOCKER_CONFIG"); dir != "" {
 		return dir, nil
 	}
-	dir, err := userdir.Home()
+	dir, err := home.Dir()
 	if err != nil {
 		return "", fmt.Errorf("find docker config: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
@@ -197,7 +198,7 @@ func FuzzEdit(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, original []byte, host string) {
 		before, err := config.LoadFromReader(bytes.NewReader(original))
-		if err != nil || !json.Valid(original) || !json.Valid([]byte(`"`+host+`"`)) || strings.Contains(host, `\`) {
+		if err != nil || !json.Valid(original) || !json.Valid([]byte(`"`+host+`"`)) || !utf8.ValidString(host) || strings.Contains(host, `\`) {
 			return
 		}
 		dir := t.TempDir()
