@@ -6,13 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/dustin/go-humanize"
-	"github.com/moby/sys/atomicwriter"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
@@ -33,21 +30,9 @@ func (r *reportOptions) register(flags *pflag.FlagSet) {
 	flags.StringVar(&r.digestFile, "digest-file", "", "Write the digest of what was pushed to this file")
 }
 
-// prepare removes the files of an earlier push, so that nobody takes them for
-// those of this one, and finds out what cannot be written before the push.
+// prepare makes the files ready.
 func (r *reportOptions) prepare() error {
-	for _, path := range []string{r.metadataFile, r.digestFile} {
-		if path == "" {
-			continue
-		}
-		if _, err := os.Stat(filepath.Dir(path)); err != nil {
-			return usageError{fmt.Errorf("write %s: %w", path, err)}
-		}
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return usageError{err}
-		}
-	}
-	return nil
+	return errors.Join(outputFile(r.metadataFile).prepare(), outputFile(r.digestFile).prepare())
 }
 
 // write puts the reports where the options say. asList makes a list of them
@@ -87,7 +72,7 @@ func (r *reportOptions) writeMetadata(document any) error {
 	if err := encoder.Encode(document); err != nil {
 		return err
 	}
-	return atomicwriter.WriteFile(r.metadataFile, out.Bytes(), 0o644)
+	return outputFile(r.metadataFile).write(out.Bytes())
 }
 
 // writeDigests writes one digest a line, and after the last none: most often
@@ -102,7 +87,7 @@ func (r *reportOptions) writeDigests(reports []v1alpha1.Push) error {
 	if r.digestFile == "" || len(digests) == 0 {
 		return nil
 	}
-	return atomicwriter.WriteFile(r.digestFile, []byte(strings.Join(digests, "\n")), 0o644)
+	return outputFile(r.digestFile).write([]byte(strings.Join(digests, "\n")))
 }
 
 // printResult writes what a push amounts to: one line per tag, in docker
