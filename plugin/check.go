@@ -66,8 +66,11 @@ func (a *app) check(ctx context.Context, flags *pflag.FlagSet, target string, fo
 	if _, err := l.resolve(&c, host); err != nil {
 		return err
 	}
+	if first, _, _ := strings.Cut(target, "/"); c.plainHTTP && strings.HasSuffix(first, ":443") {
+		return refusePort443(host)
+	}
 	c.plainHTTP = c.plainHTTP || plainHTTP
-	client, err := a.newClient(ctx, host, inquiry{connection: c}, config, nil)
+	client, err := a.newClient(ctx, host, repository, inquiry{connection: c}, config, nil)
 	if err != nil {
 		return err
 	}
@@ -101,13 +104,10 @@ type checkList struct {
 
 // checkTarget reads HOST[/OWNER[/NAME[:TAG]]], with or without a scheme.
 func checkTarget(target string) (host, repository string, plainHTTP bool, err error) {
-	rest := target
-	if scheme, after, found := strings.Cut(target, "://"); found {
-		rest = after
-		plainHTTP = scheme == "http"
-	}
+	scheme, rest := cutScheme(target)
+	plainHTTP = scheme == "http://"
 	host, repository, _ = strings.Cut(rest, "/")
-	if host, err = registry.NormalizeHost(host); err != nil {
+	if host, err = registry.NormalizeHost(scheme + host); err != nil {
 		return "", "", false, usageError{err}
 	}
 	repository = strings.TrimSuffix(repository, "/")

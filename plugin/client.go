@@ -2,19 +2,22 @@ package plugin
 
 import (
 	"context"
-	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/internal/home"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
-// newClient makes the client for host, with its credential. save may be nil.
-func (a *app) newClient(ctx context.Context, host string, i inquiry, config *dockerconfig.Config, save image.SaveFunc) (*registry.Client, error) {
-	credential, err := a.credential(ctx, host, i.connection, config)
+// newClient makes the client for the host of a repository ("owner/name", "owner"
+// or empty), with the credential for that. save may be nil.
+func (a *app) newClient(ctx context.Context, host, repository string, i inquiry, config *dockerconfig.Config, save image.SaveFunc) (*registry.Client, error) {
+	place := dockerconfig.Place{Host: host, PlainHTTP: i.plainHTTP, Repository: repository}
+	credential, err := a.credential(ctx, place, i.connection, config)
 	if err != nil {
 		return nil, err
 	}
@@ -40,8 +43,11 @@ func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r remote) (*reg
 	if _, err := l.resolve(&i, r.host); err != nil {
 		return nil, err
 	}
+	if i.plainHTTP && r.port443 {
+		return nil, refusePort443(r.host)
+	}
 	i.plainHTTP = i.plainHTTP || r.plainHTTP
-	return a.newClient(ctx, r.host, i, config, nil)
+	return a.newClient(ctx, r.host, strings.Trim(r.repository(), "/"), i, config, nil)
 }
 
 // registryConfig says where host is and how to be trusted by it. dir is
@@ -68,7 +74,7 @@ func (a *app) cache() *registry.Cache {
 	dir := a.CacheDir
 	if dir == "" {
 		var err error
-		if dir, err = os.UserCacheDir(); err != nil {
+		if dir, err = home.Cache(); err != nil {
 			return nil
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
@@ -208,7 +209,7 @@ func TestSourcedCredential(t *testing.T) {
 		{v1alpha1.CredentialSource{Env: "ABSENT"}, "", ""},
 		{v1alpha1.CredentialSource{DockerConfig: dir}, "", ""},
 	} {
-		got, err := a.credential(t.Context(), "git.example.com", connection{username: test.user, credentialSource: &test.source}, config)
+		got, err := a.credential(t.Context(), dockerconfig.Place{Host: "git.example.com"}, connection{username: test.user, credentialSource: &test.source}, config)
 		if err != nil || got.Token+got.Password != test.want || got.Username != test.user {
 			t.Errorf("%+v: got %+v, %v", test.source, got, err)
 		}
@@ -217,7 +218,7 @@ func TestSourcedCredential(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{secret, filepath.Join(dir, "absent")} {
-		if _, err := a.credential(t.Context(), "git.example.com", connection{credentialSource: &v1alpha1.CredentialSource{File: path}}, config); err == nil {
+		if _, err := a.credential(t.Context(), dockerconfig.Place{Host: "git.example.com"}, connection{credentialSource: &v1alpha1.CredentialSource{File: path}}, config); err == nil {
 			t.Errorf("%s: no error", path)
 		}
 	}

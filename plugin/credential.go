@@ -12,9 +12,10 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
-// credential finds the credential for host: the one given on standard input,
+// credential finds the credential for a place: the one given on standard input,
 // the environment's, the one that the configuration file leads to, or docker's.
-func (a *app) credential(ctx context.Context, host string, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
+func (a *app) credential(ctx context.Context, p dockerconfig.Place, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
+	host := p.Host
 	if c.passwordStdin {
 		return a.givenCredential(ctx, c.username)
 	}
@@ -23,7 +24,7 @@ func (a *app) credential(ctx context.Context, host string, c connection, config 
 		return found, err
 	}
 	if c.credentialSource != nil {
-		if found, err = a.sourcedCredential(ctx, host, c, config); err != nil || !found.IsZero() {
+		if found, err = a.sourcedCredential(ctx, p, c, config); err != nil || !found.IsZero() {
 			return found, err
 		}
 	}
@@ -31,7 +32,7 @@ func (a *app) credential(ctx context.Context, host string, c connection, config 
 		return found, usageError{withHint(errors.New("--username needs a password or token"),
 			"give it with --password-stdin, or set DOCKER_GITEA_TOKEN and DOCKER_GITEA_HOST")}
 	}
-	found, err = config.Credential(ctx, host, a.Stderr)
+	found, err = config.Credential(ctx, p, a.Stderr)
 	if err == nil && found.IsZero() && notice != "" {
 		_, _ = fmt.Fprintln(a.Stderr, notice)
 	}
@@ -64,17 +65,17 @@ func withUsername(username, secret string) registry.AuthConfig {
 
 // sourcedCredential follows the configuration file. A source that has nothing
 // for host leaves the search to docker's.
-func (a *app) sourcedCredential(ctx context.Context, host string, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
+func (a *app) sourcedCredential(ctx context.Context, p dockerconfig.Place, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
 	source := c.credentialSource
 	switch {
 	case source.Helper != "":
-		return config.HelperCredential(ctx, source.Helper, host, a.Stderr)
+		return config.HelperCredential(ctx, source.Helper, p.Host, a.Stderr)
 	case source.DockerConfig != "":
 		other, err := dockerconfig.Load(source.DockerConfig, a.Getenv)
 		if err != nil {
 			return registry.AuthConfig{}, err
 		}
-		return other.Credential(ctx, host, a.Stderr)
+		return other.Credential(ctx, p, a.Stderr)
 	case source.Env != "":
 		secret := a.Getenv(source.Env)
 		if secret == "" {
@@ -84,11 +85,11 @@ func (a *app) sourcedCredential(ctx context.Context, host string, c connection, 
 	case source.File != "":
 		content, err := os.ReadFile(source.File)
 		if err != nil {
-			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s: %w", host, err)
+			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s: %w", p.Host, err)
 		}
 		secret := strings.TrimRight(string(content), "\r\n")
 		if secret == "" {
-			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s: %s is empty", host, source.File)
+			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s: %s is empty", p.Host, source.File)
 		}
 		return withUsername(c.username, secret), nil
 	}

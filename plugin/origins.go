@@ -33,7 +33,7 @@ func (p *pusher) fetch(ctx context.Context, found daemon.Image, to target, d dig
 }
 
 func (p *pusher) openBlob(ctx context.Context, from daemon.Origin, d digest.Digest) (io.ReadCloser, error) {
-	client, err := p.client(ctx, from.Host)
+	client, err := p.client(ctx, from.Host, from.Repository)
 	if err != nil {
 		return nil, err
 	}

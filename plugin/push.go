@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -140,6 +141,12 @@ func planPush(l layers, args []string, defaultHost string, isLayout func(string)
 		}
 		plan.settings[t.host] = s
 	}
+	for _, name := range names {
+		host, _, _ := strings.Cut(name, "/")
+		if bare, given := strings.CutSuffix(host, ":443"); given && plan.settings[strings.ToLower(bare)].plainHTTP {
+			return plan, refusePort443(bare)
+		}
+	}
 	return plan, plan.checkHosts()
 }
 
@@ -211,7 +218,7 @@ type pusher struct {
 	// viaErr is why the daemon could not push by itself.
 	viaErr error
 
-	// mu guards clients: those built so far, by host.
+	// mu guards clients: those built so far, by the login that they use.
 	mu      sync.Mutex
 	clients map[string]*registry.Client
 }
@@ -346,7 +353,7 @@ func (p *pusher) one(ctx context.Context, t target, options registry.PushOptions
 // perform pushes to one repository and shows how that goes. linked is what came
 // of linking the image.
 func (p *pusher) perform(ctx context.Context, t target, options registry.PushOptions) (linked linkOutcome, err error) {
-	client, err := p.client(ctx, t.host)
+	client, err := p.client(ctx, t.host, t.repository)
 	if err != nil {
 		return linked, err
 	}
@@ -381,16 +388,18 @@ func (p *pusher) display(t target) progress.Display {
 	})
 }
 
-// client returns the client for host.
-func (p *pusher) client(ctx context.Context, host string) (*registry.Client, error) {
+// client returns the client for a repository of host. Repositories with the same
+// login share one.
+func (p *pusher) client(ctx context.Context, host, repository string) (*registry.Client, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if client := p.clients[host]; client != nil {
-		return client, nil
-	}
 	i, err := p.inquiry(host)
 	if err != nil {
 		return nil, err
+	}
+	scope := p.scope(i.connection, host, repository)
+	if client := p.clients[scope]; client != nil {
+		return client, nil
 	}
 	s := p.plan.settings[host]
 	save := func(ctx context.Context, name string) (io.ReadCloser, error) {
@@ -399,13 +408,27 @@ func (p *pusher) client(ctx context.Context, host string) (*registry.Client, err
 		}
 		return p.daemon.Save(ctx, name, s.platform)
 	}
-	client, err := p.newClient(ctx, host, i, p.config, save)
+	client, err := p.newClient(ctx, host, repository, i, p.config, save)
 	if err != nil {
 		return nil, err
 	}
 	if p.clients == nil {
 		p.clients = map[string]*registry.Client{}
 	}
-	p.clients[host] = client
+	p.clients[scope] = client
 	return client, nil
+}
+
+// scope is the same for repositories with the same login. What is given with
+// the command is for the whole registry, and standard input can be read only
+// once.
+func (p *pusher) scope(c connection, host, repository string) string {
+	if c.passwordStdin {
+		return host
+	}
+	place := dockerconfig.Place{Host: host, PlainHTTP: c.plainHTTP, Repository: repository}
+	if source := c.credentialSource; source != nil && source.DockerConfig != "" {
+		return host + " " + repository // of a file that is not read here
+	}
+	return p.config.Scope(place)
 }

@@ -15,6 +15,8 @@ import (
 type remote struct {
 	host      string
 	plainHTTP bool
+	// port443 says that this port was given, which host leaves out.
+	port443 bool
 	// owner and name are empty where all of them are meant.
 	owner, name string
 	// reference is a tag or a digest, or empty.
@@ -25,10 +27,8 @@ type remote struct {
 // scheme. Without a host it is on defaultHost.
 func parseRemote(arg, defaultHost string) (remote, error) {
 	var r remote
-	rest := arg
-	if scheme, after, found := strings.Cut(arg, "://"); found {
-		rest, r.plainHTTP = after, scheme == "http"
-	}
+	scheme, rest := cutScheme(arg)
+	r.plainHTTP = scheme == "http://"
 	first, after, _ := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
 	if strings.ContainsAny(first, ".:") || first == "localhost" {
 		rest = after
@@ -36,15 +36,33 @@ func parseRemote(arg, defaultHost string) (remote, error) {
 		return r, usageError{withHint(fmt.Errorf("%q names no registry", arg), fmt.Sprintf("write HOST/%s, or set DOCKER_GITEA_HOST", arg))}
 	}
 	var err error
-	if r.host, err = registry.NormalizeHost(first); err != nil {
+	// Which port is left out depends on the scheme.
+	if r.host, err = registry.NormalizeHost(scheme + first); err != nil {
 		return r, usageError{err}
 	}
+	r.port443 = strings.HasSuffix(first, ":443") && !r.plainHTTP
 	rest = strings.TrimSuffix(rest, "/")
 	if !strings.Contains(rest, "/") {
 		r.owner = strings.ToLower(rest)
 		return r, r.checkOwner()
 	}
 	return r, r.parseImage(rest)
+}
+
+// cutScheme separates "https://" or whatever else stands before a host.
+func cutScheme(address string) (scheme, rest string) {
+	scheme, rest, found := strings.Cut(address, "://")
+	if !found {
+		return "", address
+	}
+	return strings.ToLower(scheme) + "://", rest
+}
+
+// refusePort443 keeps a credential for port 443 from port 80: that is where plain
+// HTTP goes once the port has been left out.
+func refusePort443(host string) error {
+	return usageError{withHint(fmt.Errorf("%s:443 is asked for, which is the port of HTTPS, and so is plain HTTP", host),
+		"leave out one of the two; ls, rm, open, link and check take http://"+host+":443")}
 }
 
 // checkOwner refuses what no owner can be called.

@@ -2,10 +2,12 @@
 // its config.json and the credentials that it leads to. It writes nothing.
 //
 // config.go finds and reads the file; credential.go looks a credential up in
-// it, in Docker's credential helpers and in podman's files.
+// it, in Docker's credential helpers and in podman's files, which podman.go
+// finds; place.go tells which entry of such a file is for an image.
 package dockerconfig
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,11 +15,14 @@ import (
 
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
+
+	"github.com/docker-gitea/docker-gitea/internal/home"
 )
 
 // Config is Docker's configuration directory and the config.json in it.
 type Config struct {
-	// Dir is the directory: ~/.docker, DOCKER_CONFIG, or what --config says.
+	// Dir is the directory: ~/.docker, DOCKER_CONFIG, or what --config says. It
+	// is empty for a user without a home directory, who has no configuration.
 	Dir string
 
 	file   *configfile.ConfigFile
@@ -25,16 +30,22 @@ type Config struct {
 }
 
 // Load reads the configuration in dir; empty means DOCKER_CONFIG, or else
-// ~/.docker. A file that does not exist is an empty configuration; one that
-// cannot be read or parsed is an error.
+// ~/.docker, wherever docker would look for the home directory. A file that
+// does not exist is an empty configuration; one that cannot be read or parsed
+// is an error.
 func Load(dir string, getenv func(string) string) (*Config, error) {
 	if dir == "" {
 		dir = getenv(config.EnvOverrideConfigDir)
 	}
 	if dir == "" {
-		// Without a home directory there is no configuration, as for docker.
-		home, _ := os.UserHomeDir()
-		dir = filepath.Join(home, ".docker")
+		base, err := home.Dir()
+		if errors.Is(err, home.ErrUnknown) {
+			return &Config{file: configfile.New(""), getenv: getenv}, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find docker config: %w", err)
+		}
+		dir = filepath.Join(base, ".docker")
 	}
 	file, err := config.Load(dir)
 	if err != nil {
@@ -47,8 +58,13 @@ func Load(dir string, getenv func(string) string) (*Config, error) {
 // or empty.
 func (c *Config) CurrentContext() string { return c.file.CurrentContext }
 
-// ContextDir is where the contexts are stored.
-func (c *Config) ContextDir() string { return filepath.Join(c.Dir, "contexts") }
+// ContextDir is where the contexts are stored; empty where there is no Dir.
+func (c *Config) ContextDir() string {
+	if c.Dir == "" {
+		return ""
+	}
+	return filepath.Join(c.Dir, "contexts")
+}
 
 // readFile reads another file of the same format. A file that does not exist
 // is empty.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/docker/cli/cli/config/configfile"
-	clicredentials "github.com/docker/cli/cli/config/credentials"
 	"github.com/docker/cli/cli/config/types"
 	"github.com/docker/docker-credential-helpers/client"
 	"github.com/docker/docker-credential-helpers/credentials"
@@ -47,17 +45,17 @@ func (e *HelperError) Hint() string {
 	return fmt.Sprintf("to see what it says: echo %s | %s get", e.Host, e.Program)
 }
 
-// Credential returns the credential that Docker has for host, in the form of
-// [registry.NormalizeHost]; anonymous if there is none. It looks, in this
-// order, at DOCKER_AUTH_CONFIG, the credential helper for the host, the
-// entries of config.json, and podman's files. What helpers write to their
-// standard error goes to stderr. A helper that fails is a [*HelperError].
-func (c *Config) Credential(ctx context.Context, host string, stderr io.Writer) (registry.AuthConfig, error) {
+// Credential returns the credential that Docker has for a place; anonymous if
+// there is none. It looks, in this order, at DOCKER_AUTH_CONFIG, the credential
+// helper for the host, the entries of config.json, and podman's files. What
+// helpers write to their standard error goes to stderr. A helper that fails is
+// a [*HelperError].
+func (c *Config) Credential(ctx context.Context, p Place, stderr io.Writer) (registry.AuthConfig, error) {
 	lookups := []func() (types.AuthConfig, error){
-		func() (types.AuthConfig, error) { return c.fromEnvironment(host) },
-		func() (types.AuthConfig, error) { return c.fromHelper(ctx, c.file, host, stderr) },
-		func() (types.AuthConfig, error) { return fromFile(c.file, host) },
-		func() (types.AuthConfig, error) { return c.fromPodman(ctx, host, stderr) },
+		func() (types.AuthConfig, error) { return c.fromEnvironment(p) },
+		func() (types.AuthConfig, error) { return fromHelper(ctx, c.file, p, stderr) },
+		func() (types.AuthConfig, error) { return fromFile(c.file, p), nil },
+		func() (types.AuthConfig, error) { return c.fromPodman(ctx, p, stderr) },
 	}
 	for _, lookup := range lookups {
 		found, err := lookup()
@@ -74,10 +72,7 @@ func (c *Config) Credential(ctx context.Context, host string, stderr io.Writer) 
 // Store is where docker keeps the login of host: a credential helper, or the
 // path of config.json.
 func (c *Config) Store(host string) string {
-	helper := c.file.CredentialsStore
-	if own, ok := c.file.CredentialHelpers[host]; ok {
-		helper = own
-	}
+	helper, _ := helperFor(c.file, Place{Host: host})
 	if helper == "" {
 		return filepath.Join(c.Dir, "config.json")
 	}
@@ -90,13 +85,6 @@ func (c *Config) Store(host string) string {
 func (c *Config) HelperCredential(ctx context.Context, name, host string, stderr io.Writer) (registry.AuthConfig, error) {
 	found, err := askHelper(ctx, name, host, stderr)
 	return convert(found), err
-}
-
-// HasCredential reports whether Docker's configuration mentions host.
-func (c *Config) HasCredential(host string) bool {
-	_, helper := c.file.CredentialHelpers[host]
-	_, entry := c.file.AuthConfigs[host]
-	return helper || entry
 }
 
 // Hosts are the registries that Docker's configuration has a login or a
@@ -125,7 +113,7 @@ func convert(a types.AuthConfig) registry.AuthConfig {
 	return registry.AuthConfig{Username: a.Username, Password: a.Password}
 }
 
-func (c *Config) fromEnvironment(host string) (types.AuthConfig, error) {
+func (c *Config) fromEnvironment(p Place) (types.AuthConfig, error) {
 	content := c.getenv(configfile.DockerEnvConfigKey)
 	if content == "" {
 		return types.AuthConfig{}, nil
@@ -135,66 +123,21 @@ func (c *Config) fromEnvironment(host string) (types.AuthConfig, error) {
 		// The parser's message could quote the secret.
 		return types.AuthConfig{}, fmt.Errorf("%s holds no valid docker configuration", configfile.DockerEnvConfigKey)
 	}
-	return fromFile(file, host)
-}
-
-func fromFile(file *configfile.ConfigFile, host string) (types.AuthConfig, error) {
-	return clicredentials.NewFileStore(file).Get(host)
-}
-
-// fromPodman looks into the files of podman, skopeo and buildah
-// (containers-auth.json(5)).
-func (c *Config) fromPodman(ctx context.Context, host string, stderr io.Writer) (types.AuthConfig, error) {
-	for _, path := range c.podmanFiles() {
-		file, err := readFile(path)
-		if err != nil {
-			return types.AuthConfig{}, fmt.Errorf("read podman credentials: %w", err)
-		}
-		for _, lookup := range []func() (types.AuthConfig, error){
-			func() (types.AuthConfig, error) { return c.fromHelper(ctx, file, host, stderr) },
-			func() (types.AuthConfig, error) { return fromFile(file, host) },
-		} {
-			if found, err := lookup(); err != nil || found != (types.AuthConfig{}) {
-				return found, err
-			}
-		}
-	}
-	return types.AuthConfig{}, nil
-}
-
-func (c *Config) podmanFiles() []string {
-	if path := c.getenv("REGISTRY_AUTH_FILE"); path != "" {
-		return []string{path}
-	}
-	var files []string
-	if dir := c.getenv("XDG_RUNTIME_DIR"); dir != "" {
-		files = append(files, filepath.Join(dir, "containers", "auth.json"))
-	}
-	config := c.getenv("XDG_CONFIG_HOME")
-	if home, err := os.UserHomeDir(); err == nil && config == "" {
-		config = filepath.Join(home, ".config")
-	}
-	if config != "" {
-		files = append(files, filepath.Join(config, "containers", "auth.json"))
-	}
-	return files
+	return fromFile(file, p), nil
 }
 
 // helperName keeps a configuration file from naming a program elsewhere than
 // on PATH.
 var helperName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-// fromHelper asks the helper that file names for host. One that has nothing
-// for it is no error.
-func (c *Config) fromHelper(ctx context.Context, file *configfile.ConfigFile, host string, stderr io.Writer) (types.AuthConfig, error) {
-	name, ok := file.CredentialHelpers[host]
-	if !ok {
-		name = file.CredentialsStore
-	}
+// fromHelper asks the helper that file names for the place. One that has
+// nothing for it is no error.
+func fromHelper(ctx context.Context, file *configfile.ConfigFile, p Place, stderr io.Writer) (types.AuthConfig, error) {
+	name, address := helperFor(file, p)
 	if name == "" {
 		return types.AuthConfig{}, nil
 	}
-	return askHelper(ctx, name, host, stderr)
+	return askHelper(ctx, name, address, stderr)
 }
 
 func askHelper(ctx context.Context, name, host string, stderr io.Writer) (types.AuthConfig, error) {

@@ -54,7 +54,7 @@ func TestCredential(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := load(t, test.config, test.podman, test.env)
-			got, err := c.Credential(t.Context(), "git.example.com", io.Discard)
+			got, err := c.Credential(t.Context(), dockerconfig.Place{Host: "git.example.com"}, io.Discard)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +80,7 @@ func TestCredentialFailures(t *testing.T) {
 		{name: "malformed environment", env: map[string]string{"DOCKER_AUTH_CONFIG": `{"auths":{"git.example.com":{"auth":"s3cret!"}}}`}, want: "DOCKER_AUTH_CONFIG holds no valid docker configuration"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := load(t, test.config, "", test.env).Credential(t.Context(), "git.example.com", io.Discard)
+			_, err := load(t, test.config, "", test.env).Credential(t.Context(), dockerconfig.Place{Host: "git.example.com"}, io.Discard)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("got %v, want %q", err, test.want)
 			}
@@ -99,7 +99,7 @@ func TestCredentialIsInterrupted(t *testing.T) {
 	c := load(t, `{"credsStore":"slow"}`, "", nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	// The helper says on its standard error that it runs.
-	_, err := c.Credential(ctx, "git.example.com", writerFunc(cancel))
+	_, err := c.Credential(ctx, dockerconfig.Place{Host: "git.example.com"}, writerFunc(cancel))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want a cancelled context", err)
 	}

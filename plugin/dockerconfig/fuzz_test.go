@@ -33,7 +33,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		for _, host := range []string{"git.example.com", "git.example.com:3000"} {
-			got, err := c.Credential(t.Context(), host, io.Discard)
+			got, err := c.Credential(t.Context(), dockerconfig.Place{Host: host}, io.Discard)
 			if err != nil && got.Token+got.Password != "" {
 				t.Errorf("%s: got a credential, and %v", host, err)
 			}

@@ -1,0 +1,97 @@
+package dockerconfig
+
+import (
+	"strings"
+
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/config/types"
+)
+
+// Place is what a login is wanted for.
+type Place struct {
+	// Host is in the form of [registry.NormalizeHost].
+	Host string
+	// PlainHTTP says that it is spoken there: port 80 is left out of Host then,
+	// and not 443.
+	PlainHTTP bool
+	// Repository is "owner/name" or "owner", or empty for the whole host.
+	Repository string
+}
+
+// hosts are the spellings of the host that lead to the same port. Docker keeps
+// a login under the one that was typed.
+func (p Place) hosts() []string {
+	if strings.Contains(p.Host[strings.LastIndex(p.Host, "]")+1:], ":") {
+		return []string{p.Host}
+	}
+	if p.PlainHTTP {
+		return []string{p.Host, p.Host + ":80"}
+	}
+	return []string{p.Host, p.Host + ":443"}
+}
+
+// key is the entry of a file that holds the login for the place: the longest
+// namespace that the repository is in, or else the host. Entries of other
+// namespaces are not for it.
+//
+// Source: containers-auth.json(5).
+func (p Place) key(entries map[string]types.AuthConfig) (key string, found bool) {
+	for namespace := p.Repository; namespace != ""; namespace = parent(namespace) {
+		for _, host := range p.hosts() {
+			if _, found := entries[host+"/"+namespace]; found {
+				return host + "/" + namespace, true
+			}
+		}
+	}
+	for _, host := range p.hosts() {
+		for _, key := range addresses(host) {
+			if _, found := entries[key]; found {
+				return key, true
+			}
+		}
+	}
+	return "", false
+}
+
+// parent is a namespace without its last part.
+func parent(namespace string) string {
+	return namespace[:max(strings.LastIndex(namespace, "/"), 0)]
+}
+
+// addresses are the forms in which docker has written the key of a host. What
+// else there is below it is something else: docker's web login keeps a token
+// under https://index.docker.io/v1/access-token.
+func addresses(host string) []string {
+	all := []string{host}
+	for _, path := range []string{"", "/", "/v1/", "/v1", "/v2/", "/v2"} {
+		for _, scheme := range []string{"https://", "http://", ""} {
+			if scheme+path != "" {
+				all = append(all, scheme+host+path)
+			}
+		}
+	}
+	return all
+}
+
+// fromFile is the entry for the place.
+func fromFile(file *configfile.ConfigFile, p Place) types.AuthConfig {
+	key, _ := p.key(file.AuthConfigs)
+	return file.AuthConfigs[key]
+}
+
+// helperFor is the helper that a file names for the place, and the address that
+// the login is kept under there.
+func helperFor(file *configfile.ConfigFile, p Place) (name, address string) {
+	for _, host := range p.hosts() {
+		if name, own := file.CredentialHelpers[host]; own {
+			return name, host
+		}
+	}
+	// Docker leaves an empty entry under the address.
+	for _, host := range p.hosts() {
+		if _, kept := file.AuthConfigs[host]; kept {
+			return file.CredentialsStore, host
+		}
+	}
+	return file.CredentialsStore, p.Host
+}
