@@ -30,10 +30,15 @@ type configFile struct {
 }
 
 // readConfigFile reads the file called path or, if that is empty, the one in
-// docker's configuration directory dir, which need not exist.
+// docker's configuration directory dir. Neither that nor the file in it need
+// exist.
 func readConfigFile(path, dir string) (*configFile, error) {
 	named := path != ""
-	if !named {
+	switch {
+	case named:
+	case dir == "":
+		return nil, nil //nolint:nilnil // nil is the empty file
+	default:
 		path = filepath.Join(dir, configFileName)
 	}
 	content, err := os.ReadFile(path)

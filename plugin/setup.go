@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-gitea/docker-gitea/internal/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/internal/home"
 	pluginconfig "github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -94,9 +95,10 @@ type configRecord struct {
 // setup is one run of the command.
 type setup struct {
 	*app
-	dir    string
-	record setupRecord
-	dryRun bool
+	// dir is docker's configuration directory, user the home directory.
+	dir, user string
+	record    setupRecord
+	dryRun    bool
 	// said: there was something to do.
 	said bool
 }
@@ -108,7 +110,11 @@ func (a *app) setup(ctx context.Context, s setupSettings) error {
 	if err != nil {
 		return err
 	}
-	run := setup{app: a, dir: config.Dir, dryRun: s.dryRun}
+	user, err := home.Dir()
+	if err != nil {
+		return err
+	}
+	run := setup{app: a, dir: config.Dir, user: user, dryRun: s.dryRun}
 	content, err := os.ReadFile(run.recordPath())
 	if err == nil {
 		err = json.Unmarshal(content, &run.record)
@@ -197,11 +203,7 @@ func (s *setup) do(ctx context.Context, options setupSettings, config *plugincon
 }
 
 func (s *setup) home(parts ...string) string {
-	dir, err := os.UserHomeDir()
-	if err != nil {
-		dir = s.dir
-	}
-	return filepath.Join(append([]string{dir}, parts...)...)
+	return filepath.Join(append([]string{s.user}, parts...)...)
 }
 
 // say prints what is done, or would be.

@@ -15,6 +15,7 @@ import (
 	"github.com/docker/cli/cli/context/store"
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/internal/home"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 )
 
@@ -90,6 +91,9 @@ func contextName(flags Flags, getenv func(string) string, current string) string
 }
 
 func fromContext(config *dockerconfig.Config, name string) (Endpoint, error) {
+	if config.ContextDir() == "" {
+		return Endpoint{}, &ContextError{Name: name, Err: home.ErrUnknown}
+	}
 	contexts := store.New(config.ContextDir(), store.NewConfig(
 		func() any { return &map[string]any{} },
 		store.EndpointTypeGetter(endpointName, func() any { return &dcontext.EndpointMetaBase{} }),
@@ -138,7 +142,9 @@ func fromFlags(flags Flags, configDir string, getenv func(string) string) (Endpo
 	}
 	dir := getenv("DOCKER_CERT_PATH")
 	if dir == "" {
-		dir = configDir
+		if dir = configDir; dir == "" {
+			return Endpoint{}, fmt.Errorf("find the daemon's certificates: %w", home.ErrUnknown)
+		}
 	}
 	data, err := dcontext.TLSDataFromFiles(
 		existing(flags.CACert, filepath.Join(dir, "ca.pem")),
