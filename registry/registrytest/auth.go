@@ -196,7 +196,7 @@ func (c *call) getToken() {
 
 // unauthorized is the challenge: container.go, APIUnauthorizedError.
 func (c *call) unauthorized() {
-	if c.config().Flavor == Distribution {
+	if c.distribution() {
 		c.challengeScope()
 		return
 	}

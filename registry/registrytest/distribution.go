@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// routeDistribution answers as the distribution registry does: names by the
+// routeDistribution answers as the distribution registry 2.8 does: names by the
 // specification, no owners, and a token that has to be good for the repository.
+// Comments cite its source by file below registry.
 func (c *call) routeDistribution(path string) {
 	if path == "/token" {
 		c.distributionToken()
@@ -23,7 +24,7 @@ func (c *call) routeDistribution(path string) {
 	}
 	c.owner = anyone
 	path = "/" + strings.TrimSuffix(rest, "/")
-	e, found := c.findEndpoint(path)
+	e, found := c.findEndpoint(distributionEndpoints, path)
 	who, err := c.reg.authenticate(c.req)
 	c.who = who
 	if err != nil || !c.granted(e) {
@@ -39,33 +40,34 @@ func (c *call) routeDistribution(path string) {
 		http.NotFound(c.w, c.req)
 	case !specPattern.MatchString(c.image):
 		c.fail(errNameInvalid)
-	case e.pattern == uploadsPattern:
-		c.beginSession()
 	default:
 		e.serve(c)
 	}
 }
+
+// distributionEndpoints is [endpoints] for the distribution registry.
+var distributionEndpoints = []endpoint{
+	{methods: []string{http.MethodPost}, pattern: uploadsPattern, write: true, serve: (*call).beginSession},
+	{methods: []string{http.MethodGet}, pattern: tagsPattern, serve: (*call).allTags},
+	{methods: []string{http.MethodGet, http.MethodHead}, pattern: uploadPattern, write: true, serve: (*call).getUpload},
+	{methods: []string{http.MethodPatch}, pattern: uploadPattern, write: true, serve: (*call).patchUpload},
+	{methods: []string{http.MethodPut}, pattern: uploadPattern, write: true, serve: (*call).putUpload},
+	{methods: []string{http.MethodDelete}, pattern: uploadPattern, write: true, serve: (*call).deleteUpload},
+	{methods: []string{http.MethodHead, http.MethodGet}, pattern: blobPattern, serve: (*call).getRange},
+	{methods: []string{http.MethodDelete}, pattern: blobPattern, write: true, serve: (*call).unlinkBlob},
+	{methods: []string{http.MethodHead, http.MethodGet}, pattern: manifestPattern, serve: byReference((*call).getManifest)},
+	{methods: []string{http.MethodPut}, pattern: manifestPattern, write: true, serve: byReference((*call).putManifest)},
+	{methods: []string{http.MethodDelete}, pattern: manifestPattern, write: true, serve: byReference((*call).deleteRevision)},
+}
+
+// distribution reports whether the call is to a distribution registry.
+func (c *call) distribution() bool { return c.config().Flavor == Distribution }
 
 // anyone owns all repositories where there are no owners.
 var anyone = &account{}
 
 // specPattern is that of the specification, "Pulling manifests".
 var specPattern = regexp.MustCompile(`\A[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*\z`)
-
-// beginSession begins an upload, unless the blob is in the repository that
-// from names. A digest in the query changes nothing.
-func (c *call) beginSession() {
-	query := c.req.URL.Query()
-	digest, from := query.Get("mount"), query.Get("from")
-	if f, ok := c.reg.store.blob(from, digest); ok && digest != "" {
-		c.reg.store.add(c.repository(), c.owner, f.content)
-		c.created(digest)
-		return
-	}
-	s := c.reg.store.newSession()
-	var none int64
-	c.begin(http.StatusAccepted, headers{location: c.uploadLocation(s), uploadID: s.id, rangeReceived: "0-0", length: &none})
-}
 
 // granted reports whether the token's scope covers the request.
 func (c *call) granted(e endpoint) bool {

@@ -27,10 +27,12 @@ func (c *call) tags() {
 		}
 		c.w.Header().Set("Link", `<`+c.location("tags", "list")+`?`+query.Encode()+`>; rel="next"`)
 	}
-	c.ok(struct {
-		Name string   `json:"name"`
-		Tags []string `json:"tags"`
-	}{c.repository(), tags})
+	c.ok(tagList{c.repository(), tags})
+}
+
+type tagList struct {
+	Name string   `json:"name"`
+	Tags []string `json:"tags"`
 }
 
 // catalog answers _catalog: GetRepositoryList.

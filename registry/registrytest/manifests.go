@@ -29,7 +29,7 @@ func isDigest(reference string) bool { return digest.Digest(reference).Validate(
 // normalReference is a reference as it is stored: tags are folded to lower
 // case, except by the distribution registry.
 func (c *call) normalReference() string {
-	if c.config().Flavor == Distribution {
+	if c.distribution() {
 		return c.param
 	}
 	return strings.ToLower(c.param)
@@ -76,7 +76,7 @@ func (c *call) putManifest() {
 		return
 	}
 	m, fault := parseManifest(c.req.Header.Get("Content-Type"), body)
-	if fault == nil && !tagged && c.config().Flavor == Distribution && m.content.digest != c.param {
+	if fault == nil && !tagged && c.distribution() && m.content.digest != c.param {
 		fault = &errDigestInvalid
 	}
 	if fault == nil {
@@ -149,11 +149,11 @@ func (c *call) storeManifest(m manifest, tagged bool) *wireError {
 	c.reg.store.mu.Lock()
 	defer c.reg.store.mu.Unlock()
 	repo := c.reg.store.repositories[c.repository()]
-	blobs, fault := repo.resolve(m)
+	blobs, fault := repo.resolve(m, c.distribution())
 	if fault == nil && !m.index && m.config.Digest == "" && c.forgejo() {
 		fault = &errServer // it takes some blob for the config
 	}
-	if fault != nil && c.config().Flavor == Distribution {
+	if fault != nil && c.distribution() {
 		return errManifestBlobUnknown.with(http.StatusBadRequest, "blob unknown to registry")
 	}
 	if fault != nil {
@@ -162,6 +162,14 @@ func (c *call) storeManifest(m manifest, tagged bool) *wireError {
 	reference := c.normalReference()
 	if c.overCountQuota(reference) {
 		return &errForbidden
+	}
+	v := version{reference: reference, tagged: tagged, manifest: file{content: m.content, mediaType: m.mediaType}}
+	if c.distribution() {
+		// Blobs and manifests stay in the repository whatever its tags become.
+		repo = c.reg.store.open(c.repository(), c.owner)
+		repo.set(version{reference: m.content.digest, manifest: v.manifest})
+		repo.set(v)
+		return nil
 	}
 	for i, d := range m.blobs() {
 		if blobs[i].size != d.Size {
@@ -172,14 +180,15 @@ func (c *call) storeManifest(m manifest, tagged bool) *wireError {
 	repo.uploads = slices.DeleteFunc(repo.uploads, func(f file) bool {
 		return slices.ContainsFunc(blobs, func(b file) bool { return b.digest == f.digest })
 	})
-	repo.versions = slices.DeleteFunc(repo.versions, func(v *version) bool { return v.reference == reference })
-	repo.versions = append(repo.versions, &version{
-		reference: reference,
-		tagged:    tagged,
-		manifest:  file{content: m.content, mediaType: m.mediaType},
-		blobs:     unique(blobs),
-	})
+	v.blobs = unique(blobs)
+	repo.set(v)
 	return nil
+}
+
+// set makes a version the only one of its reference.
+func (r *repository) set(v version) {
+	r.versions = slices.DeleteFunc(r.versions, func(old *version) bool { return old.reference == v.reference })
+	r.versions = append(r.versions, &v)
 }
 
 // blobs are the descriptors of blobs, as opposed to manifests.
@@ -191,8 +200,8 @@ func (m manifest) blobs() []ocispec.Descriptor {
 }
 
 // resolve finds what a manifest names: manifest.go, processOciImageManifest and
-// processOciImageIndex.
-func (r *repository) resolve(m manifest) ([]file, *wireError) {
+// processOciImageIndex. Nested says that an index may name others.
+func (r *repository) resolve(m manifest, nested bool) ([]file, *wireError) {
 	var blobs []file
 	for _, d := range m.blobs() {
 		f, ok := r.blob(d.Digest.String())
@@ -206,7 +215,7 @@ func (r *repository) resolve(m manifest) ([]file, *wireError) {
 		return nil, &errServer
 	}
 	for _, d := range m.manifests {
-		if !isManifestType(d.MediaType) {
+		if !nested && !isManifestType(d.MediaType) {
 			return nil, &errManifestInvalid
 		}
 		if r.version(d.Digest.String()) == nil {

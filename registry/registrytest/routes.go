@@ -143,8 +143,8 @@ var endpoints = []endpoint{
 
 // findEndpoint returns the endpoint of a path below an owner, and takes image
 // and last element from the path.
-func (c *call) findEndpoint(path string) (endpoint, bool) {
-	for _, e := range endpoints {
+func (c *call) findEndpoint(among []endpoint, path string) (endpoint, bool) {
+	for _, e := range among {
 		if match := e.pattern.FindStringSubmatch(path); match != nil && slices.Contains(e.methods, c.req.Method) {
 			c.image = unescape(strings.TrimSuffix(match[1], "/"))
 			c.param = unescape(match[len(match)-1])
@@ -163,7 +163,7 @@ func (c *call) routeOwner(owner, path string) {
 	if !c.assignOwner(unescape(owner)) || !c.allow(Read) {
 		return
 	}
-	e, ok := c.findEndpoint(path)
+	e, ok := c.findEndpoint(endpoints, path)
 	if !ok || c.image == "" && c.forgejo() {
 		c.noRoute()
 		return

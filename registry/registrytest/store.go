@@ -1,12 +1,15 @@
 package registrytest
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
 	"slices"
 	"strings"
 	"sync"
+
+	digest "github.com/opencontainers/go-digest"
 )
 
 // store is what the registry holds. Gitea keeps a package for each image,
@@ -32,12 +35,23 @@ type content struct {
 	discarded bool
 }
 
+// is reports whether d, of whatever algorithm, is the digest of the bytes.
+func (c *content) is(d string) bool {
+	parsed := digest.Digest(d)
+	return !c.discarded && parsed.Validate() == nil && parsed.Algorithm().FromBytes(c.data) == parsed
+}
+
 // file is a blob in a version, under the media type its manifest gives it.
 type file struct {
 	*content
 
 	mediaType string
+	// alias is another digest that the blob is known by. Empty means its own.
+	alias string
 }
+
+// name is the digest that the file is found by.
+func (f file) name() string { return cmp.Or(f.alias, f.digest) }
 
 // version is a manifest under one reference, a tag or a digest.
 type version struct {
@@ -84,12 +98,12 @@ func (s *store) sorted() []*repository {
 }
 
 // add keeps an uploaded blob until a manifest names it.
-func (s *store) add(name string, owner *account, blob *content) {
+func (s *store) add(name string, owner *account, blob file) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	repo := s.open(name, owner)
-	if !slices.ContainsFunc(repo.uploads, func(f file) bool { return f.digest == blob.digest }) {
-		repo.uploads = append(repo.uploads, file{content: blob})
+	if !slices.ContainsFunc(repo.uploads, func(f file) bool { return f.name() == blob.name() }) {
+		repo.uploads = append(repo.uploads, blob)
 	}
 }
 
@@ -107,12 +121,24 @@ func (s *store) blob(name, digest string) (file, bool) {
 	return s.repositories[name].blob(digest)
 }
 
+// upload finds a blob of that digest in one repository, by itself.
+func (s *store) upload(name, digest string) (file, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if repo := s.repositories[name]; repo != nil {
+		if i := slices.IndexFunc(repo.uploads, func(f file) bool { return f.name() == digest }); i >= 0 {
+			return repo.uploads[i], true
+		}
+	}
+	return file{}, false
+}
+
 func (r *repository) blob(digest string) (file, bool) {
 	if r == nil {
 		return file{}, false
 	}
 	// An empty digest is no condition at all: models/packages/container/search.go.
-	is := func(f file) bool { return digest == "" || f.digest == digest }
+	is := func(f file) bool { return digest == "" || f.name() == digest }
 	if i := slices.IndexFunc(r.uploads, is); i >= 0 {
 		return r.uploads[i], true
 	}
@@ -189,7 +215,7 @@ func (s *store) deleteBlob(name, digest string) {
 	if repo == nil {
 		return
 	}
-	is := func(f file) bool { return f.digest == digest }
+	is := func(f file) bool { return f.name() == digest }
 	repo.uploads = slices.DeleteFunc(repo.uploads, is)
 	for _, v := range repo.versions {
 		v.blobs = slices.DeleteFunc(v.blobs, is)

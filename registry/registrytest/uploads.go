@@ -50,7 +50,7 @@ func (c *call) form(name string) string { return strings.TrimSpace(c.req.FormVal
 func (c *call) mount(digest, from string) bool {
 	blob, ok := c.mountable(digest, from)
 	if ok {
-		c.reg.store.add(c.repository(), c.owner, blob)
+		c.reg.store.add(c.repository(), c.owner, file{content: blob})
 	}
 	return ok
 }
@@ -97,7 +97,7 @@ func (c *call) created(digest string) {
 }
 
 func (c *call) location(kind, name string) string {
-	if c.config().Flavor == Distribution {
+	if c.distribution() {
 		return c.origin() + "/v2/" + c.image + "/" + kind + "/" + name
 	}
 	return "/v2/" + c.owner.name + "/" + c.image + "/" + kind + "/" + name
@@ -112,9 +112,12 @@ func (c *call) getUpload() {
 		return
 	}
 	h := headers{location: c.uploadLocation(s), uploadID: s.id, rangeReceived: rangeOf(received)}
-	if c.forgejo() {
+	switch {
+	case c.forgejo():
 		// One more than there is, and no Location.
 		h.location, h.rangeReceived = "", fmt.Sprintf("0-%d", received)
+	case c.distribution() && received == 0:
+		h.rangeReceived = "0-0"
 	}
 	c.begin(http.StatusNoContent, h)
 }
@@ -141,11 +144,9 @@ func (c *call) patchUpload() {
 	if s == nil {
 		return
 	}
-	check := checkContentRange
-	if c.config().Flavor == Distribution {
-		check = checkByteRange
-	}
-	if fault := check(c.req.Header.Get("Content-Range"), received); fault != nil {
+	// The distribution registry appends whatever the range says:
+	// handlers/blobupload.go, PatchBlobData.
+	if fault := checkContentRange(c.req.Header.Get("Content-Range"), received); fault != nil && !c.distribution() {
 		c.fail(*fault)
 		return
 	}
@@ -175,16 +176,6 @@ func checkContentRange(value string, received int64) *wireError {
 	return nil
 }
 
-// checkByteRange is checkContentRange for the distribution registry, which
-// takes "START-END" with and without a unit, or nothing.
-func checkByteRange(value string, received int64) *wireError {
-	value, _, _ = strings.Cut(strings.TrimPrefix(value, "bytes "), "/")
-	if value == "" {
-		return nil
-	}
-	return checkContentRange(value, received)
-}
-
 // append adds the body to a claimed session, or answers.
 func (c *call) append(s *session) bool {
 	if !c.reg.store.claim(s) {
@@ -192,7 +183,7 @@ func (c *call) append(s *session) bool {
 		return false
 	}
 	if _, err := io.Copy(s.spool, c.req.Body); err != nil {
-		c.reg.store.release(s, c.config().Flavor == Distribution)
+		c.reg.store.release(s, c.distribution())
 		c.fail(errServer)
 		return false
 	}
@@ -214,17 +205,18 @@ func (c *call) putUpload() {
 	blob := s.spool.content()
 	c.reg.store.release(s, true)
 	saved := c.save(blob, digest)
-	if saved || c.config().Flavor == Distribution {
+	if saved || c.distribution() {
 		c.reg.store.remove(s.id)
 	}
 	if saved {
-		c.created(digest)
+		c.created(blob.digest)
 	}
 }
 
 // save stores an uploaded blob, or answers.
 func (c *call) save(blob *content, digest string) bool {
-	if blob.digest != digest {
+	alias := c.distribution() && blob.digest != digest && blob.is(digest)
+	if blob.digest != digest && !alias {
 		c.fail(errDigestInvalid)
 		return false
 	}
@@ -233,7 +225,11 @@ func (c *call) save(blob *content, digest string) bool {
 		c.fail(errForbidden)
 		return false
 	}
-	c.reg.store.add(c.repository(), c.owner, blob)
+	c.reg.store.add(c.repository(), c.owner, file{content: blob})
+	if alias {
+		// It is known by both digests: storage/blobwriter.go, Commit.
+		c.reg.store.add(c.repository(), c.owner, file{content: blob, alias: digest})
+	}
 	return true
 }
 
