@@ -88,6 +88,8 @@ func exportOnly(s settings, info daemon.Info, found daemon.Image) string {
 	switch {
 	case len(found.RepoTags) == 0:
 		return "the image has no name, and would be removed with its temporary one"
+	case s.platform != "" && !info.PushesPlatform():
+		return "the daemon pushes what it has, whatever the platform"
 	case !info.Containerd() && (s.level != 0 || s.compression != image.Gzip):
 		return "the daemon compresses with gzip, at its own level"
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 )
 
@@ -103,4 +104,39 @@ func connectTo(t *testing.T, h http.Handler) *daemon.Client {
 	}
 	t.Cleanup(client.Close)
 	return client
+}
+
+// Only the containerd store of a daemon that knows the option pushes the image
+// for one platform.
+func TestPlatformIsExported(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, api, driver, platform string
+		exported                    bool
+	}{
+		{"classic store", "1.52", "overlay2", "linux/arm64", true},
+		{"classic store, all of it", "1.52", "overlay2", "", false},
+		{"containerd store", "1.46", "io.containerd.snapshotter.v1", "linux/arm64", false},
+		{"containerd store of Engine 25", "1.44", "io.containerd.snapshotter.v1", "linux/arm64", true},
+		{"containerd store of Engine 25, all of it", "1.44", "io.containerd.snapshotter.v1", "", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			client := connectTo(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if req.URL.Path == "/_ping" {
+					w.Header().Set("Api-Version", test.api)
+					return
+				}
+				_ = json.NewEncoder(w).Encode(map[string]any{"DriverStatus": [][2]string{{"driver-type", test.driver}}})
+			}))
+			info, err := client.Info(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			fault := exportOnly(settings{platform: test.platform, compression: image.Gzip}, info, daemon.Image{RepoTags: []string{"app:1"}})
+			if (fault != "") != test.exported {
+				t.Errorf("got %q, want a reason to export: %t", fault, test.exported)
+			}
+		})
+	}
 }

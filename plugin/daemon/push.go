@@ -21,6 +21,7 @@ type Info struct {
 	RegistryConfig  registryConfig
 
 	local bool
+	api   apiVersion
 }
 
 // Info asks the daemon about itself.
@@ -29,6 +30,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	err := c.getJSON(ctx, "ask for information", "/info", nil, &info)
 	proto, _, _ := c.endpoint.address() // it was good enough to connect
 	info.local = proto == "unix"
+	info.api = c.api
 	return info, err
 }
 
@@ -37,6 +39,11 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 func (i Info) Containerd() bool {
 	return slices.Contains(i.DriverStatus, [2]string{"driver-type", "io.containerd.snapshotter.v1"})
 }
+
+// PushesPlatform reports whether the daemon's push sends the image for one
+// platform when it is asked to. The classic store has one image, and sends it
+// whatever it is for; before API 1.46 the option is ignored.
+func (i Info) PushesPlatform() bool { return i.Containerd() && i.api.atLeast(1, 46) }
 
 // SharesLoopback reports whether 127.0.0.1 is, as far as one can tell, the
 // same for the daemon as for this process. It is not for one that is remote,
@@ -55,7 +62,7 @@ type Auth struct {
 }
 
 // Push has the daemon push its image called repository:tag. platform is that
-// of [Client.Save]; before API 1.46 a daemon does not choose.
+// of [Client.Save]; whether it matters says [Info.PushesPlatform].
 func (c *Client) Push(ctx context.Context, repository, tag, platform string, auth Auth) error {
 	encoded, err := json.Marshal(auth) //nolint:gosec // this is what the header is for
 	if err != nil {
