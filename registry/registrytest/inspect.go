@@ -2,6 +2,7 @@ package registrytest
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -69,4 +70,37 @@ func (r *Registry) OpenSessions() int {
 	r.store.mu.Lock()
 	defer r.store.mu.Unlock()
 	return len(r.store.sessions)
+}
+
+// CollectGarbage removes what no tag leads to: blobs that no manifest names,
+// and manifests without a tag that no index with one names. Gitea's clean-up
+// and the garbage collection of distribution come to that.
+func (r *Registry) CollectGarbage() {
+	r.store.mu.Lock()
+	defer r.store.mu.Unlock()
+	for _, repo := range r.store.repositories {
+		repo.uploads = nil
+		reached := map[string]bool{}
+		for _, v := range repo.versions {
+			if v.tagged {
+				repo.reach(v, reached)
+			}
+		}
+		repo.versions = slices.DeleteFunc(repo.versions, func(v *version) bool { return !reached[v.manifest.digest] })
+	}
+}
+
+// reach notes a manifest and those that it names.
+func (r *repository) reach(v *version, reached map[string]bool) {
+	if v == nil || reached[v.manifest.digest] {
+		return
+	}
+	reached[v.manifest.digest] = true
+	var named struct {
+		Manifests []struct{ Digest string } `json:"manifests"`
+	}
+	_ = json.Unmarshal(v.manifest.data, &named) // what is stored was read before
+	for _, m := range named.Manifests {
+		r.reach(r.version(m.Digest), reached)
+	}
 }

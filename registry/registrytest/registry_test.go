@@ -2,6 +2,7 @@ package registrytest_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -223,5 +224,37 @@ func TestDistributionToken(t *testing.T) {
 		if got := exchange(t, srv, "POST", path, "", "Authorization", "Bearer "+token); got.status != want {
 			t.Errorf("scope %s: got %d, want %d", scope, got.status, want)
 		}
+	}
+}
+
+// Of what a repository holds, the garbage collection leaves what its tags lead
+// to: manifests through an index, and the blobs of those.
+func TestCollectGarbage(t *testing.T) {
+	t.Parallel()
+	srv := registrytest.Start(t, registrytest.Config{})
+	put := func(path, body string) {
+		t.Helper()
+		method := map[bool]string{true: http.MethodPut, false: http.MethodPost}[strings.HasPrefix(path, "manifests/")]
+		if got := exchange(t, srv, method, "/v2/alice/app/"+path, body); got.status != http.StatusCreated {
+			t.Fatalf("%s: got %+v, want 201", path, got)
+		}
+	}
+	other := strings.Replace(manifest, "{", "{ ", 1)
+	for _, blob := range []string{config, layer, "of no manifest"} {
+		put("blobs/uploads/?digest="+digest.FromString(blob).String(), blob)
+	}
+	for _, m := range []string{manifest, other} {
+		put("manifests/"+digest.FromString(m).String(), m)
+	}
+	put("manifests/all", fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[`+
+		`{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":%q,"size":%d}]}`, digest.FromString(manifest), len(manifest)))
+	srv.CollectGarbage()
+	for content, kept := range map[string]bool{config: true, layer: true, manifest: true, other: false, "of no manifest": false} {
+		if _, found := srv.HasBlob("alice/app", digest.FromString(content)); found != kept {
+			t.Errorf("%.20s: there %t, want %t", content, found, kept)
+		}
+	}
+	if _, _, found := srv.Manifest("alice/app", "all"); !found {
+		t.Error("the tag is gone")
 	}
 }
