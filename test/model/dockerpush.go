@@ -1,0 +1,240 @@
+package model
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// dockerPush is one push of a daemon, to a registry on this machine.
+type dockerPush struct {
+	ctx                context.Context //nolint:containedctx // of the request, which the push is
+	daemon             *daemon
+	repository, tag    string // with the host
+	base               string
+	username, password string
+	client             http.Client
+}
+
+func newDockerPush(req *http.Request, d *daemon, repository, tag string) *dockerPush {
+	var auth struct{ Username, Password string }
+	encoded, err := base64.URLEncoding.DecodeString(req.Header.Get("X-Registry-Auth"))
+	must(err, json.Unmarshal(encoded, &auth))
+	host, path, _ := strings.Cut(repository, "/")
+	return &dockerPush{
+		ctx: req.Context(), daemon: d, repository: repository, tag: tag, base: "http://" + host + "/v2/" + path + "/",
+		username: auth.Username, password: auth.Password, client: http.Client{Transport: &http.Transport{}},
+	}
+}
+
+func (p *dockerPush) close() { p.client.CloseIdleConnections() }
+
+// do makes a request, whose path may be an absolute one of the registry. The
+// body is of unknown length unless it is a bytes.Reader.
+func (p *dockerPush) do(method, path, contentType string, body io.Reader) (*http.Response, error) {
+	address := p.base + path
+	if strings.HasPrefix(path, "/") {
+		address = p.base[:strings.Index(p.base, "/v2/")] + path
+	}
+	req, err := http.NewRequestWithContext(p.ctx, method, address, body)
+	if err != nil {
+		return nil, err
+	}
+	req.SetBasicAuth(p.username, p.password)
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		return nil, err
+	}
+	if resp.StatusCode >= http.StatusBadRequest && resp.StatusCode != http.StatusNotFound {
+		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
+	}
+	return resp, nil
+}
+
+// expect makes a request that has to be answered so.
+func (p *dockerPush) expect(status int, method, path, contentType string, body io.Reader) (*http.Response, error) {
+	resp, err := p.do(method, path, contentType, body)
+	if err == nil && resp.StatusCode != status {
+		err = fmt.Errorf("%s %s: %s", method, path, resp.Status)
+	}
+	return resp, err
+}
+
+// stat reports whether the registry has something, and its size.
+func (p *dockerPush) stat(path string) (size int64, found bool, err error) {
+	resp, err := p.do(http.MethodHead, path, "", nil)
+	if err != nil {
+		return 0, false, err
+	}
+	return resp.ContentLength, resp.StatusCode == http.StatusOK, nil
+}
+
+// classic pushes as the distribution package of moby does: layers by the digest
+// that they had the last time, or else compressed on the way.
+func (p *dockerPush) classic(m *member) error {
+	sent := map[string]descriptor{}
+	var layers []blob
+	for _, l := range m.layers {
+		d, known := sent[l.raw.digest]
+		if !known {
+			var err error
+			if d, err = p.layer(l); err != nil {
+				return err
+			}
+			sent[l.raw.digest] = d
+		}
+		layers = append(layers, blob{d.Digest, make([]byte, d.Size)})
+	}
+	_, found, err := p.stat("blobs/" + m.config.digest)
+	if err == nil && !found {
+		_, err = p.stream(m.config)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = p.expect(http.StatusCreated, http.MethodPut, "manifests/"+p.tag, dockerManifest, bytes.NewReader(dockerdManifest(m.config, layers)))
+	return err
+}
+
+// layer pushes one layer, and gives what the manifest will say of it.
+func (p *dockerPush) layer(l *layer) (descriptor, error) {
+	key := p.repository + " " + l.raw.digest
+	p.daemon.mu.Lock()
+	digest := p.daemon.digests[key]
+	p.daemon.mu.Unlock()
+	if digest != "" {
+		size, found, err := p.stat("blobs/" + digest)
+		if err != nil || found {
+			return descriptor{Digest: digest, Size: int(size)}, err
+		}
+	}
+	d, err := p.stream(dockerGzip(l.raw))
+	if err == nil {
+		p.daemon.mu.Lock()
+		defer p.daemon.mu.Unlock()
+		p.daemon.digests[key] = d.Digest
+	}
+	return d, err
+}
+
+// stream uploads a blob in one request of unknown length, and names it by the
+// digest of what was read of it, which is not all where the registry answers
+// before the end.
+func (p *dockerPush) stream(b blob) (descriptor, error) {
+	resp, err := p.expect(http.StatusAccepted, http.MethodPost, "blobs/uploads/", "", nil)
+	if err != nil {
+		return descriptor{}, err
+	}
+	location := resp.Header.Get("Location")
+	body := &hashing{r: bytes.NewReader(b.data), hash: sha256.New()}
+	if resp, err = p.expect(http.StatusAccepted, http.MethodPatch, location, "application/octet-stream", body); err != nil {
+		return descriptor{}, err
+	}
+	digest, size := body.end()
+	if next := resp.Header.Get("Location"); next != "" {
+		location = next
+	}
+	if _, err := p.expect(http.StatusCreated, http.MethodPut, location+"?digest="+digest, "", nil); err != nil {
+		return descriptor{}, err
+	}
+	if _, err := p.expect(http.StatusOK, http.MethodHead, "blobs/"+digest, "", nil); err != nil {
+		return descriptor{}, err
+	}
+	return descriptor{Digest: digest, Size: size}, nil
+}
+
+// hashing is a body whose digest is that of what was read of it until its end
+// was asked for.
+type hashing struct {
+	mu   sync.Mutex // guards the fields below
+	r    io.Reader
+	hash hash.Hash
+	size int
+}
+
+func (h *hashing) Read(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n, err := h.r.Read(b)
+	h.hash.Write(b[:n])
+	h.size += n
+	return n, err
+}
+
+func (h *hashing) end() (digest string, size int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.r = strings.NewReader("")
+	return "sha256:" + hex.EncodeToString(h.hash.Sum(nil)), h.size
+}
+
+// containerd pushes as containerd's pusher does: blobs as they are, in requests
+// of known length. Which document goes to the tag is moby's choice
+// (daemon/containerd/image_push.go, getPushDescriptor).
+func (p *dockerPush) containerd(image *held, platform string) error {
+	root, below := image.root, image.presentDocuments()
+	switch {
+	case platform != "":
+		root = nil
+		for _, m := range image.present() {
+			if m.platform == platform {
+				root, below = m.document, nil
+			}
+		}
+		if root == nil {
+			return errors.New("no suitable image manifest found for platform " + platform)
+		}
+	case !image.whole: // "Not all multiplatform-content is present"
+		root, below = image.members[0].document, nil
+	}
+	for _, d := range below {
+		if err := p.document(d, d.digest); err != nil {
+			return err
+		}
+	}
+	return p.document(root, p.tag)
+}
+
+// document pushes a manifest or index after its blobs.
+func (p *dockerPush) document(d *document, reference string) error {
+	for _, b := range d.blobs {
+		if err := p.whole(b); err != nil {
+			return err
+		}
+	}
+	if _, found, err := p.stat("manifests/" + reference); err != nil || found {
+		return err
+	}
+	_, err := p.expect(http.StatusCreated, http.MethodPut, "manifests/"+reference, d.mediaType, bytes.NewReader(d.data))
+	return err
+}
+
+// whole uploads a blob whose digest is known.
+func (p *dockerPush) whole(b blob) error {
+	if _, found, err := p.stat("blobs/" + b.digest); err != nil || found {
+		return err
+	}
+	resp, err := p.expect(http.StatusAccepted, http.MethodPost, "blobs/uploads/", "", nil)
+	if err != nil {
+		return err
+	}
+	_, err = p.expect(http.StatusCreated, http.MethodPut, resp.Header.Get("Location")+"?digest="+b.digest, "application/octet-stream", bytes.NewReader(b.data))
+	return err
+}

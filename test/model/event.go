@@ -1,0 +1,384 @@
+package model
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// event is one step of a history.
+type event interface {
+	// name is what the pairs of events and sources are counted by.
+	name() string
+	// do makes it happen. What is not there to happen to is left alone.
+	do(w *world) error
+	String() string
+}
+
+// happening is an event that always goes well: what others do, or time.
+type happening struct {
+	kind, text string
+	happen     func(w *world)
+}
+
+func (h happening) name() string   { return h.kind }
+func (h happening) String() string { return h.text }
+
+func (h happening) do(w *world) error {
+	h.happen(w)
+	return nil
+}
+
+// choice gives numbers below n, all as likely.
+type choice func(n int) int
+
+func pick[T any](c choice, list []T) T { return list[c(len(list))] }
+
+// happenings are the kinds of event besides pushes, each with what it takes to
+// make one.
+var happenings = []func(c choice) happening{
+	// The registries, and other clients of theirs.
+	deleteBlob, deleteChild, deleteManifest, deleteTag, collectGarbage, otherClient, forgetAll, later, expire,
+	// The daemons.
+	build, pullOthers, untag, prune, forgetPushes,
+	// The caches.
+	loseEntry, truncateEntry, flipBit, loseCache, keepCopy, restoreCopy, shareCache, clockAhead,
+}
+
+// place is a repository of a registry.
+func place(c choice) (at, repo int, text string) {
+	at, repo = c(2), c(len(repositories))
+	return at, repo, fmt.Sprintf("of host %d, %s", at, repositories[repo])
+}
+
+// tagged does something to what one of the tags of a repository leads to.
+func tagged(w *world, at, repo, n int, do func(h *host, repository, tag string)) {
+	h := w.hosts[at]
+	all := slices.Sorted(maps.Keys(h.tags(repositories[repo])))
+	if len(all) > 0 {
+		do(h, repositories[repo], all[n%len(all)])
+	}
+}
+
+func deleteBlob(c choice) happening {
+	at, repo, where := place(c)
+	tag, n := c(4), c(8)
+	return happening{"a blob is deleted", fmt.Sprintf("blob %d of tag %d %s, is deleted", n, tag, where), func(w *world) {
+		tagged(w, at, repo, tag, func(h *host, repository, tag string) {
+			if blobs := h.parts(repository, tag).blobs; len(blobs) > 0 {
+				h.delete(repository, "blobs", blobs[n%len(blobs)])
+			}
+		})
+	}}
+}
+
+func deleteChild(c choice) happening {
+	at, repo, where := place(c)
+	tag, n := c(4), c(4)
+	return happening{"the child of an index is deleted", fmt.Sprintf("child %d of tag %d %s, is deleted", n, tag, where), func(w *world) {
+		tagged(w, at, repo, tag, func(h *host, repository, tag string) {
+			if children := h.parts(repository, tag).manifests; len(children) > 0 {
+				h.delete(repository, "manifests", children[n%len(children)])
+			}
+		})
+	}}
+}
+
+func deleteManifest(c choice) happening {
+	at, repo, where := place(c)
+	tag := c(4)
+	return happening{"a manifest is deleted", fmt.Sprintf("the manifest of tag %d %s, is deleted", tag, where), func(w *world) {
+		tagged(w, at, repo, tag, func(h *host, repository, tag string) {
+			if digest := h.tags(repository)[tag]; digest != "" {
+				h.delete(repository, "manifests", digest)
+			}
+		})
+	}}
+}
+
+func deleteTag(c choice) happening {
+	at, repo, where := place(c)
+	tag := c(4)
+	return happening{"a tag is deleted", fmt.Sprintf("tag %d %s, is deleted", tag, where), func(w *world) {
+		tagged(w, at, repo, tag, func(h *host, repository, tag string) { h.delete(repository, "manifests", tag) })
+	}}
+}
+
+func collectGarbage(c choice) happening {
+	at := c(2)
+	return happening{"garbage is collected", fmt.Sprintf("host %d collects its garbage", at), func(w *world) { w.hosts[at].Collect() }}
+}
+
+func otherClient(c choice) happening {
+	at, repo, where := place(c)
+	p, tag := pick(c, pictures), pick(c, tags)
+	return happening{"another client pushes", fmt.Sprintf("another client gives %q the tag %s %s", p.name, tag, where), func(w *world) {
+		w.hosts[at].receive(repositories[repo], tag, p)
+	}}
+}
+
+func forgetAll(c choice) happening {
+	at, repo, where := place(c)
+	return happening{"a repository is lost", fmt.Sprintf("everything %s, is lost", where), func(w *world) {
+		h, repository := w.hosts[at], repositories[repo]
+		for tag := range h.tags(repository) {
+			found := h.parts(repository, tag)
+			for _, d := range found.blobs {
+				h.delete(repository, "blobs", d)
+			}
+			for _, reference := range append(found.manifests, tag) {
+				h.delete(repository, "manifests", reference)
+			}
+		}
+	}}
+}
+
+func later(c choice) happening {
+	at := c(2)
+	d := []time.Duration{-time.Hour, 6 * time.Minute, 25 * time.Hour}[c(3)]
+	return happening{"a registry's clock moves", fmt.Sprintf("the clock of host %d moves by %v", at, d), func(w *world) {
+		if w.hosts[at].Later != nil {
+			w.hosts[at].Later(d)
+		}
+	}}
+}
+
+// expire is a day in which nobody pushes: entries of the cache get old.
+func expire(c choice) happening {
+	user := c(2)
+	return happening{"a month passes", fmt.Sprintf("a month passes for the cache of user %d", user), func(w *world) {
+		w.age(user, -30*24*time.Hour)
+	}}
+}
+
+func clockAhead(c choice) happening {
+	user := c(2)
+	return happening{"a clock was ahead", fmt.Sprintf("the clock of user %d was a year ahead, and a proxy took 16 KiB", user), func(w *world) {
+		w.age(user, 365*24*time.Hour)
+		for _, h := range w.hosts {
+			entry := file{
+				name: filepath.Join("docker-gitea", "hosts", newBlob([]byte(h.address())).hex()),
+				data: encode(map[string]any{"chunk": 16 << 10, "found": time.Now().Add(365 * 24 * time.Hour)}),
+			}
+			unpack(w.cache(user), []file{entry})
+		}
+	}}
+}
+
+// age moves the time at which the entries of a cache were written, on the disk
+// and in what they say of themselves.
+func (w *world) age(user int, by time.Duration) {
+	for _, path := range w.entries(user) {
+		full := filepath.Join(w.cache(user), path)
+		data, err := os.ReadFile(full)
+		must(err)
+		var entry map[string]json.RawMessage
+		if json.Unmarshal(data, &entry) == nil && entry["found"] != nil {
+			entry["found"] = encode(time.Now().Add(by))
+			must(os.WriteFile(full, encode(entry), 0o600))
+		}
+		must(os.Chtimes(full, time.Now().Add(by), time.Now().Add(by)))
+	}
+}
+
+// someDaemon chooses a daemon, and pictures that it can have.
+func someDaemon(c choice) (find func(w *world) *daemon, text string, fitting []*picture) {
+	if c(2) == 0 {
+		return func(w *world) *daemon { return w.classic }, "the classic daemon", plain
+	}
+	return func(w *world) *daemon { return w.store }, "the containerd daemon", pictures
+}
+
+// build is also a re-tag, and a pull of one platform.
+func build(c choice) happening {
+	find, daemon, fitting := someDaemon(c)
+	p, name, whole := pick(c, fitting), pick(c, names), c(2) == 1
+	text := fmt.Sprintf("in %s %s becomes %q", daemon, name, p.name)
+	if !whole && len(p.members) > 1 {
+		text += ", for one platform"
+	}
+	return happening{"an image is built, pulled or tagged anew", text, func(w *world) {
+		find(w).change(func(i *inventory) { i.load(p, name, whole) })
+	}}
+}
+
+func pullOthers(c choice) happening {
+	name := pick(c, names)
+	return happening{"the other platforms are pulled", "the containerd daemon pulls all platforms of " + name, func(w *world) {
+		w.store.change(func(i *inventory) {
+			if _, found := i.find(name); found != nil {
+				found.whole = true
+			}
+		})
+	}}
+}
+
+func untag(c choice) happening {
+	find, daemon, _ := someDaemon(c)
+	name := pick(c, names)
+	return happening{"an image loses a name", fmt.Sprintf("in %s the name %s is removed", daemon, name), func(w *world) {
+		find(w).change(func(i *inventory) { i.untag(name) })
+	}}
+}
+
+func prune(c choice) happening {
+	find, daemon, _ := someDaemon(c)
+	return happening{"a daemon is pruned", daemon + " is pruned", func(w *world) {
+		find(w).change(func(i *inventory) { i.prune() })
+	}}
+}
+
+func forgetPushes(choice) happening {
+	return happening{"the daemon forgets its pushes", "the classic daemon forgets what it has pushed", func(w *world) { w.classic.forget() }}
+}
+
+// someEntry does something to one file of a user's cache.
+func someEntry(c choice, kind, text string, change func(path string, data []byte)) happening {
+	user, n := c(2), c(64)
+	return happening{kind, fmt.Sprintf("entry %d of the cache of user %d %s", n, user, text), func(w *world) {
+		all := w.entries(user)
+		if len(all) == 0 {
+			return
+		}
+		path := filepath.Join(w.cache(user), all[n*len(all)/64])
+		data, err := os.ReadFile(path)
+		must(err)
+		change(path, data)
+	}}
+}
+
+func loseEntry(c choice) happening {
+	return someEntry(c, "a cache loses an entry", "is lost", func(path string, _ []byte) { must(os.Remove(path)) })
+}
+
+func truncateEntry(c choice) happening {
+	part := c(8)
+	return someEntry(c, "a cache's entry is cut", fmt.Sprintf("keeps %d/8 of itself", part), func(path string, data []byte) {
+		must(os.WriteFile(path, data[:len(data)*part/8], 0o600))
+	})
+}
+
+func flipBit(c choice) happening {
+	at, bit := c(256), c(8)
+	return someEntry(c, "a bit of a cache flips", fmt.Sprintf("has bit %d of byte %d/256 flipped", bit, at), func(path string, data []byte) {
+		data = bytes.Clone(data)
+		if len(data) > 0 {
+			data[len(data)*at/256] ^= 1 << bit
+		}
+		must(os.WriteFile(path, data, 0o600))
+	})
+}
+
+func loseCache(c choice) happening {
+	user := c(2)
+	return happening{"a cache is deleted", fmt.Sprintf("the cache of user %d is deleted", user), func(w *world) { must(os.RemoveAll(w.cache(user))) }}
+}
+
+func keepCopy(c choice) happening {
+	user := c(2)
+	return happening{"a cache is copied away", fmt.Sprintf("a copy of the cache of user %d is kept", user), func(w *world) { w.saved[user] = w.read(user) }}
+}
+
+func restoreCopy(c choice) happening {
+	user := c(2)
+	return happening{"an old cache comes back", fmt.Sprintf("the cache of user %d becomes what it was", user), func(w *world) {
+		if w.saved[user] != nil {
+			w.write(user, w.saved[user])
+		}
+	}}
+}
+
+func shareCache(c choice) happening {
+	user := c(2)
+	return happening{"a cache is given to another user", fmt.Sprintf("user %d gets the cache of user %d", 1-user, user), func(w *world) {
+		w.write(1-user, w.read(user))
+	}}
+}
+
+// pair is two pushes side by side, often of one user.
+type pair struct{ one, other *push }
+
+func (p *pair) name() string      { return "two pushes at once" }
+func (p *pair) String() string    { return fmt.Sprintf("%s\n     at once with: %s", p.one, p.other) }
+func (p *pair) do(w *world) error { return perform(w, p.one, p.other) }
+
+// somePair has tags of their own, and no trouble but each other.
+func somePair(c choice) *pair {
+	p := &pair{somePush(c), somePush(c)}
+	p.other.tags = []string{"other"}
+	p.one.trouble, p.other.trouble = trouble{}, trouble{}
+	return p
+}
+
+// somePush is any push.
+func somePush(c choice) *push {
+	p := &push{
+		source: someSource(c), user: c(2), host: c(2), repo: c(len(repositories)),
+		tags:        [][]string{{"1"}, {"1"}, {"dev"}, {"1", "dev"}, {"RC1"}}[c(5)],
+		platform:    []string{"", "", "", "", "", "linux/amd64", "linux/arm64", "linux/arm64"}[c(8)],
+		compression: []compression{"", "", "", "", "", "", "gzip:6", "gzip:9", "gzip:1", "zstd", "zstd:9", "none"}[c(12)],
+		verify:      c(8) == 0, dryRun: c(16) == 0,
+	}
+	p.trouble = someTrouble(c, p.source)
+	return p
+}
+
+func someSource(c choice) source {
+	s := source{way: pick(c, ways)}
+	if s.isDaemon() {
+		s.image, s.byID = pick(c, names), c(4) == 0
+		return s
+	}
+	if s.kind == fromStdin {
+		s.form = pick(c, []kind{fromDockerArchive, fromClassicExport, fromLayout, fromContainerdExport})
+	}
+	fitting := pictures
+	if s.isRaw() {
+		fitting = plain
+	}
+	s.picture = pick(c, fitting)
+	if several := s.format() == fromDockerArchive || s.format() == fromLayout; several && c(4) == 0 {
+		s.second, s.chosen = pick(c, fitting), c(2)
+		if s.second == s.picture {
+			s.second = nil
+			s.chosen = 0
+		}
+	}
+	return s
+}
+
+func someTrouble(c choice, s source) trouble {
+	if c(4) != 0 {
+		return trouble{}
+	}
+	t := trouble{kind: pick(c, []troubleKind{cancelAtRequest, cancelAtAnswer, portal, portal, cancelAtCall, retagged}), at: c(12)}
+	if t.kind == portal && c(2) == 0 {
+		t.at = 0
+	}
+	if t.kind != cancelAtCall && t.kind != retagged {
+		return t
+	}
+	if !s.isDaemon() {
+		return trouble{}
+	}
+	t.call = pick(c, []string{"inspect", "info", "save", "tag", "push", "untag"})
+	if t.kind == retagged {
+		t.call, t.picture = pick(c, []string{"info", "save", "tag", "push"}), pick(c, plain)
+	}
+	return t
+}
+
+// join is for messages.
+func join(events []event) string {
+	var lines []string
+	for i, e := range events {
+		lines = append(lines, fmt.Sprintf("%3d. %s", i+1, e))
+	}
+	return strings.Join(lines, "\n")
+}

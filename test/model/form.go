@@ -1,0 +1,141 @@
+package model
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// The forms in which tools write a picture.
+
+// dockerArchive is `docker save` of engines before 25.0, which podman, kaniko
+// and others write as well: a directory for each layer, and the metadata at the
+// end. A layer that is there already is a link.
+func dockerArchive(pictures []*picture, names []string) []byte {
+	var files []file
+	var items []map[string]any
+	seen := map[string]string{}
+	for i, p := range pictures {
+		m := p.members[0]
+		var paths []string
+		for j, l := range m.layers {
+			dir := newBlob(fmt.Appendf(nil, "%s %d %d", p.name, i, j)).hex()
+			path := dir + "/layer.tar"
+			f := file{name: path, data: l.raw.data}
+			if first, known := seen[l.raw.digest]; known {
+				f = file{name: path, link: "../" + first}
+			} else {
+				seen[l.raw.digest] = path
+			}
+			files = append(files, file{name: dir + "/VERSION", data: []byte("1.0")}, f)
+			paths = append(paths, path)
+		}
+		config := m.config.hex() + ".json"
+		files = append(files, file{name: config, data: m.config.data})
+		items = append(items, map[string]any{"Config": config, "RepoTags": tagsOf(names, i), "Layers": paths})
+	}
+	return pack(append(files, file{name: "manifest.json", data: encode(items)})...)
+}
+
+// tagsOf are the names of image i, where it has one.
+func tagsOf(names []string, i int) []string {
+	if i < len(names) && names[i] != "" {
+		return names[i : i+1]
+	}
+	return nil
+}
+
+// classicExport is `docker save` of the classic store since 25.0: raw layers
+// under their diff IDs, and a manifest that was made for the occasion.
+func classicExport(p *picture, name string) []byte {
+	m := p.members[0]
+	var layers []descriptor
+	var paths []string
+	for _, l := range m.layers {
+		layers = append(layers, describe(ociLayer, l.raw))
+		paths = append(paths, blobPath(l.raw))
+	}
+	root := newBlob(encode(manifest{SchemaVersion: 2, MediaType: ociManifest, Config: describe(ociConfig, m.config), Layers: layers}))
+	blobs := []blob{m.config, root}
+	for _, l := range m.layers {
+		blobs = append(blobs, l.raw)
+	}
+	return pack(slices.Concat(blobFiles(blobs), metadata(describe(ociManifest, root), m, paths, name))...)
+}
+
+// containerdExport is `docker save` of the containerd store: every blob as it
+// is, in the order of the digests. Of an index it has the documents, and what
+// held says of the rest.
+func containerdExport(root *document, first *member, held []*document, name string) []byte {
+	blobs := append(slices.Clone(root.blobs), root.blob)
+	for _, d := range held {
+		blobs = append(append(blobs, d.blob), d.blobs...)
+	}
+	var paths []string
+	for _, l := range first.layers {
+		paths = append(paths, blobPath(l.stored))
+	}
+	return pack(slices.Concat(blobFiles(blobs), metadata(describe(root.mediaType, root.blob), first, paths, name))...)
+}
+
+// metadata are the files at the end of both exports.
+func metadata(root descriptor, m *member, paths []string, name string) []file {
+	item := map[string]any{"Config": blobPath(m.config), "RepoTags": tagsOf([]string{name}, 0), "Layers": paths}
+	if name != "" {
+		repository, tag, _ := strings.Cut(name, ":")
+		root.Annotations = map[string]string{
+			"io.containerd.image.name": "docker.io/library/" + repository + ":" + tag, "org.opencontainers.image.ref.name": tag,
+		}
+	}
+	return []file{
+		{name: "index.json", data: encode(index{SchemaVersion: 2, MediaType: ociIndex, Manifests: []descriptor{root}})},
+		{name: "manifest.json", data: encode([]any{item})},
+		{name: "oci-layout", data: []byte(`{"imageLayoutVersion":"1.0.0"}`)},
+	}
+}
+
+// layoutFiles are an OCI layout, as buildx writes it, of one picture or more.
+func layoutFiles(pictures []*picture, names []string) []file {
+	var blobs []blob
+	var entries []descriptor
+	for i, p := range pictures {
+		for _, d := range p.documents() {
+			blobs = append(append(blobs, d.blob), d.blobs...)
+		}
+		entry := describe(p.root.mediaType, p.root.blob)
+		if tags := tagsOf(names, i); tags != nil {
+			entry.Annotations = map[string]string{"org.opencontainers.image.ref.name": tags[0]}
+		}
+		entries = append(entries, entry)
+	}
+	return append(blobFiles(blobs),
+		file{name: "index.json", data: encode(index{SchemaVersion: 2, Manifests: entries})},
+		file{name: "oci-layout", data: []byte(`{"imageLayoutVersion":"1.0.0"}`)})
+}
+
+// documents are root and what it names, root last.
+func (p *picture) documents() []*document {
+	return append(slices.Clone(p.root.children), p.root)
+}
+
+// blobFiles are blobs under their digests, each once, sorted.
+func blobFiles(blobs []blob) []file {
+	var files []file
+	for _, b := range blobs {
+		files = append(files, file{name: blobPath(b), data: b.data})
+	}
+	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })
+	return slices.CompactFunc(files, func(a, b file) bool { return a.name == b.name })
+}
+
+func blobPath(b blob) string { return "blobs/sha256/" + b.hex() }
+
+// unpack writes files into a directory.
+func unpack(dir string, files []file) {
+	for _, f := range files {
+		path := filepath.Join(dir, f.name)
+		must(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, f.data, 0o644))
+	}
+}

@@ -1,0 +1,288 @@
+package model
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+)
+
+// Upstream is a registry that a history is about.
+type Upstream struct {
+	// Name is what it is called in messages.
+	Name string
+	// Handler answers requests as the registry does, with Basic credentials.
+	Handler            http.Handler
+	Username, Password string
+	// Folds: tags are stored in lower case.
+	Folds bool
+	// Collect has the registry collect its garbage.
+	Collect func()
+	// Later moves the registry's clock. Nil where that cannot be.
+	Later func(time.Duration)
+}
+
+// scripted is a registry of registrytest.
+func scripted(flavor registrytest.Flavor) Upstream {
+	var mu sync.Mutex // guards ahead
+	var ahead time.Duration
+	config := registrytest.Config{Flavor: flavor, Now: func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Now().Add(ahead)
+	}}
+	if flavor == registrytest.Distribution {
+		config.Auth = registrytest.AuthBasic
+	}
+	r := registrytest.New(config)
+	return Upstream{
+		Name:    [...]string{"gitea", "forgejo", "distribution"}[flavor],
+		Handler: r, Username: registrytest.Username, Password: registrytest.Password,
+		Folds:   flavor != registrytest.Distribution,
+		Collect: r.CollectGarbage,
+		Later: func(d time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			ahead += d
+		},
+	}
+}
+
+// host is a registry as clients find it, on a port of its own. What is looked at
+// and done behind their backs goes past the port.
+type host struct {
+	Upstream
+	server *httptest.Server
+
+	// mu guards the fields below.
+	mu sync.Mutex
+	// strike, when not nil, is asked about each request before the registry.
+	strike func(n int) act
+	passed int
+}
+
+// act is what happens to a request.
+type act struct {
+	// before and after are called around the registry's work.
+	before, after func()
+	// portal has somebody else answer who knows nothing of registries.
+	portal bool
+}
+
+func newHost(u Upstream) *host {
+	h := &host{Upstream: u}
+	h.server = httptest.NewUnstartedServer(h)
+	h.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	h.server.Start()
+	return h
+}
+
+func (h *host) close() {
+	h.server.CloseClientConnections()
+	h.server.Close()
+}
+
+// address is "127.0.0.1:PORT".
+func (h *host) address() string { return h.server.Listener.Addr().String() }
+
+// arm has strike asked about the requests from now on, counted from 0.
+func (h *host) arm(strike func(n int) act) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.strike, h.passed = strike, 0
+}
+
+func (h *host) next() act {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.passed++
+	if h.strike == nil {
+		return act{}
+	}
+	return h.strike(h.passed - 1)
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *host) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	a := h.next()
+	if a.before != nil {
+		a.before()
+	}
+	if a.portal {
+		_, _ = io.Copy(io.Discard, req.Body) // the client may be gone
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, "<html><body>Welcome! Please accept the terms.</body></html>")
+		return
+	}
+	h.Handler.ServeHTTP(w, req)
+	if a.after != nil {
+		a.after()
+	}
+}
+
+// ask makes a request behind the clients' backs.
+func (h *host) ask(method, path, contentType string, body []byte) *http.Response {
+	req := httptest.NewRequest(method, "http://"+h.address()+path, bytes.NewReader(body))
+	req.SetBasicAuth(h.Username, h.Password)
+	req.Header.Set("Accept", strings.Join([]string{ociManifest, ociIndex, dockerManifest}, ", "))
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	answer := httptest.NewRecorder()
+	h.Handler.ServeHTTP(answer, req)
+	return answer.Result()
+}
+
+// get reads what a path has, if there is something.
+func (h *host) get(path string) (data []byte, header http.Header, found bool) {
+	resp := h.ask(http.MethodGet, path, "", nil)
+	data, err := io.ReadAll(resp.Body)
+	must(err)
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return data, resp.Header, true
+	case http.StatusNotFound:
+		return nil, nil, false
+	}
+	panic(fmt.Sprintf("GET %s: %s: %s", path, resp.Status, data))
+}
+
+func (h *host) manifest(repository, reference string) (data []byte, mediaType string, found bool) {
+	data, header, found := h.get("/v2/" + repository + "/manifests/" + reference)
+	return data, header.Get("Content-Type"), found
+}
+
+// holds compares a blob of a repository with what it has to be.
+func (h *host) holds(repository string, b blob) error {
+	data, _, found := h.get("/v2/" + repository + "/blobs/" + b.digest)
+	switch {
+	case !found:
+		return fmt.Errorf("the blob %s is not there", b.digest)
+	case !bytes.Equal(data, b.data):
+		return fmt.Errorf("the blob %s has other bytes", b.digest)
+	}
+	return nil
+}
+
+// size asks for a blob or a manifest of a repository.
+func (h *host) size(repository, digest string) (size int64, found bool) {
+	for _, kind := range []string{"blobs", "manifests"} {
+		if resp := h.ask(http.MethodHead, "/v2/"+repository+"/"+kind+"/"+digest, "", nil); resp.StatusCode == http.StatusOK {
+			size, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64)
+			must(err)
+			return size, true
+		}
+	}
+	return 0, false
+}
+
+// stored is a tag as the registry keeps it.
+func (h *host) stored(tag string) string {
+	if h.Folds {
+		return strings.ToLower(tag)
+	}
+	return tag
+}
+
+// tags are the tags of a repository, with their digests.
+func (h *host) tags(repository string) map[string]string {
+	data, _, found := h.get("/v2/" + repository + "/tags/list")
+	tags := map[string]string{}
+	if !found {
+		return tags
+	}
+	var list struct{ Tags []string }
+	must(json.Unmarshal(data, &list))
+	for _, tag := range list.Tags {
+		if data, _, found := h.manifest(repository, tag); found {
+			tags[tag] = newBlob(data).digest
+		}
+	}
+	return tags
+}
+
+// parts are the digests that a reference leads to, by what they are: the
+// manifests below it, and the blobs of all. broken: some are not there.
+type parts struct {
+	manifests, blobs []string
+	broken           bool
+}
+
+func (h *host) parts(repository, reference string) parts {
+	var found parts
+	h.collect(repository, reference, &found)
+	for _, list := range []*[]string{&found.manifests, &found.blobs} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return found
+}
+
+func (h *host) collect(repository, reference string, found *parts) {
+	data, _, there := h.manifest(repository, reference)
+	if !there {
+		found.broken = true
+		return
+	}
+	var named struct {
+		Config            descriptor
+		Layers, Manifests []descriptor
+	}
+	must(json.Unmarshal(data, &named))
+	for _, d := range named.Manifests {
+		found.manifests = append(found.manifests, d.Digest)
+		h.collect(repository, d.Digest, found)
+	}
+	if named.Config.Digest == "" {
+		return
+	}
+	for _, d := range append(named.Layers, named.Config) {
+		found.blobs = append(found.blobs, d.Digest)
+		if resp := h.ask(http.MethodHead, "/v2/"+repository+"/blobs/"+d.Digest, "", nil); resp.StatusCode != http.StatusOK {
+			found.broken = true
+		}
+	}
+}
+
+// delete removes a blob or a manifest.
+func (h *host) delete(repository, kind, reference string) {
+	resp := h.ask(http.MethodDelete, "/v2/"+repository+"/"+kind+"/"+reference, "", nil)
+	if resp.StatusCode >= http.StatusBadRequest && resp.StatusCode != http.StatusNotFound {
+		panic(fmt.Sprintf("DELETE %s of %s: %s", reference, repository, resp.Status))
+	}
+}
+
+// receive has another client push a picture, as a layout has it.
+func (h *host) receive(repository, tag string, p *picture) {
+	send := func(method, path, contentType string, data []byte) string {
+		resp := h.ask(method, path, contentType, data)
+		if resp.StatusCode >= http.StatusBadRequest {
+			text, _ := io.ReadAll(resp.Body)
+			panic(fmt.Sprintf("%s %s: %s: %s", method, path, resp.Status, text))
+		}
+		return resp.Header.Get("Location")
+	}
+	for _, d := range p.documents() {
+		for _, b := range d.blobs {
+			location := send(http.MethodPost, "/v2/"+repository+"/blobs/uploads/", "", nil)
+			location = strings.TrimPrefix(location, h.server.URL)
+			separator := map[bool]string{true: "&", false: "?"}[strings.Contains(location, "?")]
+			send(http.MethodPut, location+separator+"digest="+b.digest, "application/octet-stream", b.data)
+		}
+		reference := d.digest
+		if d == p.root {
+			reference = tag
+		}
+		send(http.MethodPut, "/v2/"+repository+"/manifests/"+reference, d.mediaType, d.data)
+	}
+}

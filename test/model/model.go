@@ -1,0 +1,25 @@
+// Package model shows that a push leaves the right image under every tag,
+// whatever came before. It makes up histories of a small world (two registries,
+// a daemon of each store, two users with a cache each), has the plugin push in
+// it, and compares after each push every tag with what a client without any
+// memory would have put there, byte for byte.
+//
+// # How the files fit together
+//
+//   - picture.go: the images that there are, in every form that a tool gives
+//     them; form.go writes them as files.
+//   - host.go: a registry, what it holds, and what others do to it.
+//   - inventory.go: what a daemon holds; daemon.go: its API, as the plugin asks
+//     it; dockerpush.go: its own push.
+//   - world.go: all of them together.
+//   - event.go: what happens besides pushes; source.go and push.go: a push, what
+//     goes wrong in the middle of it, and what is looked at afterwards.
+//   - oracle.go: what has to be there, by the bytes of the source and the
+//     options of the push alone. Nothing of this project helps to say it but
+//     the compressors, which make the same of the same bytes.
+//   - history.go: a history, how it is made up, and how it happens.
+//
+// The registries are those of registrytest and the daemons scripted, or, with
+// the tag e2e, real ones. What fails is shrunk by rapid to the shortest history
+// that still fails.
+package model

@@ -1,0 +1,51 @@
+package model
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"strconv"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+var count = flag.Int("histories", 500, "how many histories TestHistories makes up")
+
+// enough is from how many histories on every pair of event and source is to
+// have occurred leastPair times.
+const (
+	enough    = 10_000
+	leastPair = 20
+)
+
+// TestHistories has every push of many histories leave the right image. One of
+// them by itself: -run with the name of its shard, and -rapid.seed.
+func TestHistories(t *testing.T) {
+	shards := runtime.GOMAXPROCS(0)
+	for name, value := range map[string]string{"rapid.checks": strconv.Itoa((*count + shards - 1) / shards), "rapid.nofailfile": "true"} {
+		if err := flag.Set(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := newFiles(t.TempDir())
+	var l ledger
+	t.Run("shard", func(t *testing.T) {
+		for i := range shards {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				rapid.Check(t, func(t *rapid.T) {
+					if err := histories.Draw(t, "history").run(f, &l); err != nil {
+						t.Log(err)
+						t.FailNow() // a text of its own would keep rapid from shrinking
+					}
+				})
+			})
+		}
+	})
+	rarest, times := l.rarest()
+	t.Logf("%s; the rarest of %d pairs of event and source, %s, %d times", &l, len(l.pairs), rarest, times)
+	if *count >= enough && !t.Failed() && times < leastPair {
+		t.Errorf("%s occurred %d times, want %d", rarest, times, leastPair)
+	}
+}

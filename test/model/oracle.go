@@ -1,0 +1,204 @@
+package model
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// want is what a tag has to lead to after a push, by the bytes of the source and
+// the options alone.
+type want interface {
+	// check reads all that a tag of a repository leads to and compares every
+	// byte. It returns the digest that the tag has to have.
+	check(h *host, repository, tag string) (digest string, err error)
+	String() string
+}
+
+// kept is a document that arrives as the source has it, with all below it.
+type kept struct{ *document }
+
+func (k kept) String() string { return k.digest }
+
+func (k kept) check(h *host, repository, tag string) (string, error) {
+	data, mediaType, found := h.manifest(repository, tag)
+	switch {
+	case !found:
+		return "", fmt.Errorf("the tag %s is not there", tag)
+	case !bytes.Equal(data, k.data):
+		return "", fmt.Errorf("the tag %s is %s, want %s", tag, newBlob(data).digest, k.digest)
+	case mediaType != k.mediaType:
+		return "", fmt.Errorf("the tag %s is a %s, want %s", tag, mediaType, k.mediaType)
+	}
+	return k.digest, k.below(h, repository)
+}
+
+// below compares what a document names, wherever in it.
+func (k kept) below(h *host, repository string) error {
+	for _, child := range k.children {
+		data, _, found := h.manifest(repository, child.digest)
+		if !found || !bytes.Equal(data, child.data) {
+			return fmt.Errorf("the manifest %s in %s is not whole (there: %t)", child.digest, k.digest, found)
+		}
+		if err := (kept{child}).below(h, repository); err != nil {
+			return err
+		}
+	}
+	for _, b := range k.blobs {
+		if err := h.holds(repository, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remade is an image of raw layers, for which a manifest is made.
+type remade struct {
+	*member
+	compression compression
+}
+
+func (r remade) String() string {
+	return fmt.Sprintf("an image of %s with layers in %q", r.config.digest, r.compression.algorithm())
+}
+
+// forms are what a layer may have become: always what this project makes of it.
+// Who asks for gzip at no level may get what the daemon makes, which compresses
+// while it pushes, or what a builder made that the registry has already: they
+// are the same layer.
+func (r remade) forms(l *layer) []blob {
+	forms := []blob{r.compression.compressed(l.raw)}
+	if r.compression.isDefault() {
+		forms = append(forms, dockerGzip(l.raw), builderGzip(l.raw))
+	}
+	return forms
+}
+
+func (r remade) check(h *host, repository, tag string) (string, error) {
+	data, mediaType, found := h.manifest(repository, tag)
+	if !found {
+		return "", fmt.Errorf("the tag %s is not there", tag)
+	}
+	var named manifest
+	if err := json.Unmarshal(data, &named); err != nil {
+		return "", fmt.Errorf("the tag %s is %q: %w", tag, data, err)
+	}
+	if named.Config.Digest != r.config.digest || len(named.Layers) != len(r.layers) {
+		return "", fmt.Errorf("the tag %s has the config %s and %d layers, want %s and %d:\n%s", tag, named.Config.Digest, len(named.Layers), r.config.digest, len(r.layers), data)
+	}
+	var layers []blob
+	for i, l := range r.layers {
+		forms := r.forms(l)
+		j := slices.IndexFunc(forms, func(b blob) bool { return b.digest == named.Layers[i].Digest })
+		if j < 0 {
+			return "", fmt.Errorf("layer %d of the tag %s is %s, want %s in %q:\n%s", i, tag, named.Layers[i].Digest, l.raw.digest, r.compression, data)
+		}
+		layers = append(layers, forms[j])
+	}
+	if !slices.ContainsFunc(r.manifests(layers), func(m []byte) bool { return bytes.Equal(m, data) }) {
+		return "", fmt.Errorf("the tag %s is\n%s\nwant\n%s", tag, data, r.manifests(layers)[0])
+	}
+	if mediaType != r.mediaType() {
+		return "", fmt.Errorf("the tag %s is a %s, want %s", tag, mediaType, r.mediaType())
+	}
+	for _, b := range append(layers, r.config) {
+		if err := h.holds(repository, b); err != nil {
+			return "", err
+		}
+	}
+	return newBlob(data).digest, nil
+}
+
+// mediaType is Docker's as long as all layers are gzip, which everybody takes.
+func (r remade) mediaType() string {
+	if r.compression.algorithm() == "gzip" {
+		return dockerManifest
+	}
+	return ociManifest
+}
+
+// manifests are the ways to write the manifest: this project's, and dockerd's
+// for what that may have pushed by itself.
+func (r remade) manifests(layers []blob) [][]byte {
+	config, layer := dockerConfig, dockerLayer
+	if r.compression.algorithm() != "gzip" {
+		config, layer = ociConfig, ociLayer+map[string]string{"zstd": "+zstd"}[r.compression.algorithm()]
+	}
+	own := `{"schemaVersion":2,"mediaType":"` + r.mediaType() + `","config":` + inOrder(config, r.config) + `,"layers":[`
+	var list []string
+	for _, b := range layers {
+		list = append(list, inOrder(layer, b))
+	}
+	own += strings.Join(list, ",") + "]}"
+	if !r.compression.isDefault() {
+		return [][]byte{[]byte(own)}
+	}
+	return [][]byte{[]byte(own), dockerdManifest(r.config, layers)}
+}
+
+// inOrder is a descriptor as the image specification's Go types write it.
+func inOrder(mediaType string, b blob) string {
+	return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, mediaType, b.digest, len(b.data))
+}
+
+// dockerdManifest is one as dockerd writes it (distribution, manifest/schema2).
+func dockerdManifest(config blob, layers []blob) []byte {
+	type sized struct {
+		MediaType string `json:"mediaType"`
+		Size      int    `json:"size"`
+		Digest    string `json:"digest"`
+	}
+	list := []sized{}
+	for _, b := range layers {
+		list = append(list, sized{dockerLayer, len(b.data), b.digest})
+	}
+	data, err := json.MarshalIndent(struct {
+		SchemaVersion int     `json:"schemaVersion"`
+		MediaType     string  `json:"mediaType"`
+		Config        sized   `json:"config"`
+		Layers        []sized `json:"layers"`
+	}{2, dockerManifest, sized{dockerConfig, len(config.data), config.digest}, list}, "", "   ")
+	must(err)
+	return data
+}
+
+// expectation is how a push may end.
+type expectation struct {
+	// wants are the images that may arrive; without any it has to be refused.
+	wants []want
+	// mayFail: something was done to it that can keep it from ending well.
+	mayFail bool
+}
+
+func (e *expectation) add(more expectation) {
+	e.wants = append(e.wants, more.wants...)
+	e.mayFail = e.mayFail || more.mayFail || len(more.wants) == 0
+}
+
+// asKept is what arrives of a layout, of which held is there.
+func asKept(p *picture, held []*member, platform string) expectation {
+	var wants []want
+	for _, m := range held {
+		if m.platform == platform {
+			wants = append(wants, kept{m.document})
+		}
+	}
+	switch {
+	case platform != "":
+	case len(held) == len(p.members):
+		wants = append(wants, kept{p.root})
+	case len(held) == 1: // as of docker push: the image in place of the index
+		wants = append(wants, kept{held[0].document})
+	}
+	return expectation{wants: wants}
+}
+
+// asRaw is what arrives of raw layers.
+func asRaw(p *picture, platform string, c compression) expectation {
+	if m := p.members[0]; platform == "" || platform == m.platform {
+		return expectation{wants: []want{remade{m, c}}}
+	}
+	return expectation{}
+}

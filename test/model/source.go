@@ -1,0 +1,219 @@
+package model
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// kind is the kind of a source, in words.
+type kind string
+
+// The kinds of source.
+const (
+	fromDockerArchive    kind = "docker archive"
+	fromClassicExport    kind = "export of the classic store"
+	fromLayout           kind = "OCI layout"
+	fromContainerdExport kind = "export of the containerd store"
+	fromStdin            kind = "standard input"
+	fromClassic          kind = "classic store"
+	fromContainerd       kind = "containerd store"
+)
+
+// way is a kind of source, and how an image leaves a daemon: what the pairs of
+// events and sources are counted by.
+type way struct {
+	kind kind
+	via  string
+}
+
+func (w way) String() string {
+	if w.via == "" {
+		return string(w.kind)
+	}
+	return fmt.Sprintf("%s, via %s", w.kind, w.via)
+}
+
+var ways = []way{
+	{fromDockerArchive, ""}, {fromClassicExport, ""}, {fromLayout, ""}, {fromContainerdExport, ""}, {fromStdin, ""},
+	{fromClassic, "auto"}, {fromClassic, "export"}, {fromClassic, "daemon"},
+	{fromContainerd, "auto"}, {fromContainerd, "export"}, {fromContainerd, "daemon"},
+}
+
+// source is what is pushed, of everything that there is.
+type source struct {
+	way
+	// picture and second are the images of a file, where two are in one;
+	// chosen says which is asked for by its name.
+	picture, second *picture
+	chosen          int
+	// form is the kind of file that comes on standard input.
+	form kind
+	// image is the name of the daemon's image; byID asks for it by its ID.
+	image string
+	byID  bool
+}
+
+func (s source) String() string {
+	switch {
+	case s.isDaemon() && s.byID:
+		return fmt.Sprintf("%s, the ID of %s, via %s", s.kind, s.image, s.via)
+	case s.isDaemon():
+		return fmt.Sprintf("%s, %s, via %s", s.kind, s.image, s.via)
+	case s.second != nil:
+		return fmt.Sprintf("%s of %q and %q, image %d", s.file(), s.picture.name, s.second.name, s.chosen+1)
+	}
+	return fmt.Sprintf("%s of %q", s.file(), s.picture.name)
+}
+
+func (s source) isDaemon() bool { return s.kind == fromClassic || s.kind == fromContainerd }
+
+func (s source) file() string {
+	if s.kind == fromStdin {
+		return fmt.Sprintf("%s, %s", s.kind, s.form)
+	}
+	return string(s.kind)
+}
+
+// format is the form of the file.
+func (s source) format() kind {
+	if s.kind == fromStdin {
+		return s.form
+	}
+	return s.kind
+}
+
+// pictures are those in the file.
+func (s source) pictures() []*picture {
+	if s.second == nil {
+		return []*picture{s.picture}
+	}
+	return []*picture{s.picture, s.second}
+}
+
+// isRaw: the file has raw layers, for which a manifest is made.
+func (s source) isRaw() bool {
+	return s.format() == fromDockerArchive || s.format() == fromClassicExport
+}
+
+// expected is what arrives of it.
+func (s source) expected(w *world, platform string, c compression) expectation {
+	if s.isDaemon() {
+		return s.expectedOfDaemon(w, platform, c)
+	}
+	p := s.pictures()[s.chosen]
+	if s.isRaw() {
+		return asRaw(p, platform, c)
+	}
+	return asKept(p, p.members, platform)
+}
+
+// daemon is the one that has it.
+func (s source) daemon(w *world) *daemon {
+	if s.kind == fromClassic {
+		return w.classic
+	}
+	return w.store
+}
+
+func (s source) expectedOfDaemon(w *world, platform string, c compression) (e expectation) {
+	argument := s.argument(w)
+	s.daemon(w).change(func(i *inventory) {
+		id, found := i.find(argument)
+		switch {
+		case found == nil:
+		case i.containerd:
+			e = asKept(found.picture, found.present(), platform)
+		default:
+			e = asRaw(found.picture, platform, c)
+		}
+		// What the daemon cannot push by itself (it compresses in one way
+		// only, and an image without a name would be gone) is refused, if it
+		// has to be read.
+		if s.via == "daemon" && found != nil {
+			e.mayFail = len(i.namesOf(id)) == 0 || !i.containerd && (platform != "" || c != "")
+		}
+	})
+	return e
+}
+
+// argument is SOURCE on the command line.
+func (s source) argument(w *world) string {
+	switch {
+	case s.kind == fromStdin:
+		return "-"
+	case s.isDaemon() && s.byID:
+		d := s.daemon(w)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if id := d.named[s.image]; id != "" {
+			return id
+		}
+		return s.image
+	case s.isDaemon():
+		return s.image
+	}
+	return w.files.path(s)
+}
+
+// stdin is what comes on standard input.
+func (s source) stdin(w *world) *bytes.Reader {
+	if s.kind != fromStdin {
+		return bytes.NewReader(nil)
+	}
+	return bytes.NewReader(s.archive())
+}
+
+// imageNames are those of the images in a file: none where there is only one.
+func (s source) imageNames() []string {
+	if s.second == nil {
+		return nil
+	}
+	return names
+}
+
+// archive is the file as a tar.
+func (s source) archive() []byte {
+	return remember("archive "+s.key(), func() blob { return blob{data: s.pack()} }).data
+}
+
+func (s source) key() string {
+	key := string(s.format())
+	for _, p := range s.pictures() {
+		key += " " + p.name
+	}
+	return key
+}
+
+func (s source) pack() []byte {
+	switch s.format() {
+	case fromDockerArchive:
+		return dockerArchive(s.pictures(), s.imageNames())
+	case fromClassicExport:
+		return classicExport(s.picture, "app:1")
+	case fromContainerdExport:
+		return containerdExport(s.picture.root, s.picture.members[0], s.picture.root.children, "app:1")
+	default:
+		return pack(layoutFiles(s.pictures(), s.imageNames())...)
+	}
+}
+
+// path is the file, which is written when it is first asked for.
+func (f *files) path(s source) string {
+	path := filepath.Join(f.dir, newBlob([]byte(s.key())).hex()[:16])
+	if s.kind != fromLayout {
+		path += ".tar"
+	}
+	once, _ := f.written.LoadOrStore(path, sync.OnceFunc(func() {
+		if strings.HasSuffix(path, ".tar") {
+			must(os.WriteFile(path, s.archive(), 0o600))
+			return
+		}
+		unpack(path, layoutFiles(s.pictures(), s.imageNames()))
+	}))
+	once.(func())()
+	return path
+}

@@ -1,0 +1,167 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+)
+
+// repositories are those of every registry that histories push to.
+var repositories = []string{registrytest.Username + "/app", registrytest.Username + "/other"}
+
+// tags are those that are pushed. Gitea folds the last one.
+var tags = []string{"1", "dev", "RC1"}
+
+// world is where a history takes place: two registries, a daemon of each store,
+// and two users with a cache each.
+type world struct {
+	dir     string
+	hosts   [2]*host
+	classic *daemon
+	store   *daemon // containerd's
+	// saved is a copy of each user's cache, from when it was taken.
+	saved [2]map[string][]byte
+	files *files
+}
+
+// setting is what a history begins with.
+type setting struct {
+	flavors [2]registrytest.Flavor
+	// modern: the classic daemon is 25.0 or later.
+	modern bool
+}
+
+func (s setting) String() string {
+	return fmt.Sprintf("registries %d and %d, modern %t", s.flavors[0], s.flavors[1], s.modern)
+}
+
+func newWorld(s setting, f *files) *world {
+	dir, err := os.MkdirTemp("", "model-")
+	must(err)
+	w := &world{dir: dir, files: f}
+	for i, flavor := range s.flavors {
+		w.hosts[i] = newHost(scripted(flavor))
+	}
+	w.classic = newDaemon(filepath.Join(dir, "classic.sock"), false, s.modern)
+	w.store = newDaemon(filepath.Join(dir, "containerd.sock"), true, true)
+	must(os.WriteFile(filepath.Join(dir, "config.json"), w.dockerConfig(), 0o600))
+	return w
+}
+
+// dockerConfig is docker's configuration, with the logins.
+func (w *world) dockerConfig() []byte {
+	auths := map[string]any{}
+	for _, h := range w.hosts {
+		auths[h.address()] = map[string]string{"username": h.Username, "password": h.Password}
+	}
+	return encode(map[string]any{"auths": auths})
+}
+
+// close ends the world, and says what a history left behind.
+func (w *world) close() error {
+	for _, h := range w.hosts {
+		h.close()
+	}
+	w.classic.close()
+	w.store.close()
+	return os.RemoveAll(w.dir)
+}
+
+// cache is the directory of a user's cache.
+func (w *world) cache(user int) string { return filepath.Join(w.dir, fmt.Sprintf("cache%d", user)) }
+
+// entries are the files of a user's cache, as paths within it, sorted.
+func (w *world) entries(user int) []string {
+	var found []string
+	err := filepath.WalkDir(w.cache(user), func(path string, entry os.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			path, err = filepath.Rel(w.cache(user), path)
+			found = append(found, path)
+		}
+		return err
+	})
+	if !errors.Is(err, os.ErrNotExist) {
+		must(err)
+	}
+	return found
+}
+
+// read is what a user's cache holds.
+func (w *world) read(user int) map[string][]byte {
+	content := map[string][]byte{}
+	for _, path := range w.entries(user) {
+		data, err := os.ReadFile(filepath.Join(w.cache(user), path))
+		must(err)
+		content[path] = data
+	}
+	return content
+}
+
+// write makes a user's cache hold that and nothing else.
+func (w *world) write(user int, content map[string][]byte) {
+	must(os.RemoveAll(w.cache(user)))
+	var all []file
+	for path, data := range content {
+		all = append(all, file{name: path, data: data})
+	}
+	unpack(w.cache(user), all)
+}
+
+// snapshots are the digests of all tags, by their [target].
+func (w *world) snapshots() map[string]string {
+	all := map[string]string{}
+	for i, h := range w.hosts {
+		for _, repository := range repositories {
+			for tag, digest := range h.tags(repository) {
+				all[target(i, repository, tag)] = digest
+			}
+		}
+	}
+	return all
+}
+
+// target is a tag as it is called in a message.
+func target(host int, repository, tag string) string {
+	return fmt.Sprintf("host %d, %s:%s", host, repository, tag)
+}
+
+// change is what a tag was and is.
+type change struct{ was, is string }
+
+func (c change) String() string { return fmt.Sprintf("%q, and was %q", c.is, c.was) }
+
+// differences are the tags in which two snapshots differ.
+func differences(before, after map[string]string) map[string]change {
+	found := map[string]change{}
+	for _, snapshot := range []map[string]string{before, after} {
+		for name := range snapshot {
+			if before[name] != after[name] {
+				found[name] = change{before[name], after[name]}
+			}
+		}
+	}
+	return found
+}
+
+// invariants are what holds between any two events.
+func (w *world) invariants() error {
+	for _, d := range []*daemon{w.classic, w.store} {
+		if left := d.leftovers(); len(left) > 0 {
+			return fmt.Errorf("a push left names in a daemon: %s", strings.Join(left, ", "))
+		}
+	}
+	return nil
+}
+
+// files are the pictures as files, in a directory that no history changes.
+type files struct {
+	dir     string
+	written sync.Map // path to func()
+}
+
+func newFiles(dir string) *files { return &files{dir: dir} }
