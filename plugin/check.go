@@ -58,7 +58,7 @@ func (a *app) check(ctx context.Context, flags *pflag.FlagSet, target string, fo
 	if err != nil {
 		return err
 	}
-	config, l, err := a.configured(flags)
+	config, l, err := a.configured(flags, host)
 	if err != nil {
 		return err
 	}

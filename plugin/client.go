@@ -32,10 +32,14 @@ func (a *app) newClient(ctx context.Context, host, repository string, i inquiry,
 	})
 }
 
-// connect makes the client for host from the options of a command, which are
-// those of [inquiry].
-func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r remote) (*registry.Client, error) {
-	config, l, err := a.configured(flags)
+// connect makes the client for r from the options of a command, which are those
+// of [inquiry]. others are what the command names beside it.
+func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r remote, others ...remote) (*registry.Client, error) {
+	named := []string{r.host}
+	for _, other := range others {
+		named = append(named, other.host)
+	}
+	config, l, err := a.configured(flags, named...)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (a *app) configuration(flags *pflag.FlagSet, name string) ([]setting, error
 			return nil, usageError{err}
 		}
 	}
-	_, l, err := a.configured(flags)
+	_, l, err := a.configured(flags, host)
 	if err != nil {
 		return nil, err
 	}

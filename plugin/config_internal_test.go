@@ -47,7 +47,7 @@ func TestLayers(t *testing.T) {
 	getenv := func(key string) string { return env[key] }
 	flags := pushFlags(t, "--retries", "1", "-t", "a", "-t", "b")
 
-	s := resolved(t, layers{flags, getenv, file}, "git.example.com:3000")
+	s := resolved(t, layers{flags: flags, getenv: getenv, file: file}, "git.example.com:3000")
 	if s.retries != 1 || s.jobs != 8 || s.chunkSize != 90e6 || s.timeout.String() != "5m0s" || !s.plainHTTP || s.dryRun {
 		t.Errorf("got %+v", s)
 	}
@@ -62,14 +62,14 @@ func TestLayers(t *testing.T) {
 	}
 
 	delete(env, "DOCKER_GITEA_JOBS")
-	if s := resolved(t, layers{flags, getenv, file}, "git.example.com:3000"); s.jobs != 6 {
+	if s := resolved(t, layers{flags: flags, getenv: getenv, file: file}, "git.example.com:3000"); s.jobs != 6 {
 		t.Errorf("got %d jobs, want those of the registry", s.jobs)
 	}
-	if s := resolved(t, layers{flags, getenv, file}, "other.example.com"); s.jobs != 2 || s.compression != "zstd" || s.level != 7 || s.plainHTTP {
+	if s := resolved(t, layers{flags: flags, getenv: getenv, file: file}, "other.example.com"); s.jobs != 2 || s.compression != "zstd" || s.level != 7 || s.plainHTTP {
 		t.Errorf("got %d jobs, %s at level %d, want what is said of all", s.jobs, s.compression, s.level)
 	}
 	env["DOCKER_GITEA_TIMEOUT"] = "soon"
-	if _, err := (layers{flags, getenv, file}).resolve(new(settings), ""); err == nil || !strings.Contains(err.Error(), `DOCKER_GITEA_TIMEOUT: "soon"`) {
+	if _, err := (layers{flags: flags, getenv: getenv, file: file}).resolve(new(settings), ""); err == nil || !strings.Contains(err.Error(), `DOCKER_GITEA_TIMEOUT: "soon"`) {
 		t.Errorf("got %v, want an error that names the variable", err)
 	}
 }
@@ -234,7 +234,7 @@ func FuzzParseConfigFile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := (layers{pflag.NewFlagSet("", pflag.ContinueOnError), noEnvironment, file}).resolve(new(settings), "a.example"); err != nil {
+		if _, err := (layers{flags: pflag.NewFlagSet("", pflag.ContinueOnError), getenv: noEnvironment, file: file}).resolve(new(settings), "a.example"); err != nil {
 			t.Errorf("a file that was accepted does not apply: %v", err)
 		}
 	})

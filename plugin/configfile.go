@@ -139,6 +139,9 @@ func (f *configFile) check() error {
 			return fmt.Errorf("%s: %s: the registry %q has an entry already", f.position(at), at, host)
 		}
 		seen[host] = true
+		if field := forOneRegistry(*spec); host == "" && field != "" {
+			return fmt.Errorf("%s: %s.%s is for one registry, so the entry needs a url", f.position(at+"."+field), at, field)
+		}
 		if err := checkCredential(spec.Credential, host); err != nil {
 			return fmt.Errorf("%s: %s.credential: %w", f.position(at+".credential"), at, err)
 		}
@@ -150,6 +153,20 @@ func (f *configFile) check() error {
 		}
 	}
 	return nil
+}
+
+// forOneRegistry is a field that would weaken what is asked of every registry
+// there is, or show it who the user is; empty for none.
+func forOneRegistry(spec v1alpha1.RegistrySpec) string {
+	switch {
+	case spec.Insecure != nil && *spec.Insecure:
+		return "insecure"
+	case spec.CertFile != "":
+		return "certFile"
+	case spec.KeyFile != "":
+		return "keyFile"
+	}
+	return ""
 }
 
 // checkCredential refuses a source that says too much: above all a secret

@@ -16,6 +16,8 @@ type layers struct {
 	flags  *pflag.FlagSet
 	getenv func(string) string
 	file   *configFile
+	// named are the registries that the command is about.
+	named []string
 }
 
 // options is a set of options, such as [settings].
@@ -47,7 +49,10 @@ func (l layers) resolve(o options, host string) ([]setting, error) {
 	var found []setting
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {
-		values, from := l.look(f.Name, e)
+		values, from, bad := l.look(f.Name, host, e)
+		if bad != nil && err == nil {
+			err = bad
+		}
 		for _, value := range values {
 			if bad := f.Value.Set(value); bad != nil && err == nil {
 				err = usageError{fmt.Errorf("%s: %q: %w", from, value, bad)}
@@ -58,21 +63,25 @@ func (l layers) resolve(o options, host string) ([]setting, error) {
 	return found, err
 }
 
-// look finds the values of an option and where they are from.
-func (l layers) look(option string, e entry) (values []string, from string) {
+// look finds the values of an option for host and where they are from.
+func (l layers) look(option, host string, e entry) (values []string, from string, err error) {
 	if given := l.flags.Lookup(option); given != nil && given.Changed {
 		if list, ok := given.Value.(pflag.SliceValue); ok {
-			return list.GetSlice(), "--" + option
+			return list.GetSlice(), "--" + option, nil
 		}
-		return []string{given.Value.String()}, "--" + option
+		return []string{given.Value.String()}, "--" + option, nil
 	}
-	if variable := environmentVariable(option); variable != "" && l.getenv(variable) != "" {
-		return []string{l.getenv(variable)}, variable
+	variable, value, err := l.variable(option, host)
+	if err != nil {
+		return nil, variable, err
+	}
+	if value != "" {
+		return []string{value}, variable, nil
 	}
 	if values, where := e.values(option); len(values) > 0 {
-		return values, where
+		return values, where, nil
 	}
-	return nil, fromDefault
+	return nil, fromDefault, nil
 }
 
 // display is a value as `docker gitea config` shows it.
@@ -84,15 +93,20 @@ func display(v pflag.Value) string {
 }
 
 // configured reads docker's configuration, and the configuration file that flags
-// or the environment name, or else the one in docker's directory.
-func (a *app) configured(flags *pflag.FlagSet) (*dockerconfig.Config, layers, error) {
-	l := layers{flags: flags, getenv: a.Getenv}
+// or the environment name, or else the one in docker's directory, for a command
+// about the registries named.
+func (a *app) configured(flags *pflag.FlagSet, named ...string) (*dockerconfig.Config, layers, error) {
+	l := layers{flags: flags, getenv: a.Getenv, named: named}
 	config, err := a.dockerConfig()
 	if err != nil {
 		return nil, l, err
 	}
 	var path string
-	if values, _ := l.look("config-file", entry{}); len(values) > 0 {
+	values, _, err := l.look("config-file", "", entry{})
+	if err != nil {
+		return nil, l, err
+	}
+	if len(values) > 0 {
 		path = values[0]
 	}
 	l.file, err = readConfigFile(path, config.Dir)

@@ -40,17 +40,16 @@ func (p *pusher) openBlob(ctx context.Context, from daemon.Origin, d digest.Dige
 	return client.Blob(ctx, from.Repository, d)
 }
 
-// inquiry are the options for host. The command line is about registries
-// that are pushed to; others are read from with what the environment and the
-// configuration file say.
+// inquiry are the options for host. The command line and the variables that carry
+// or weaken trust are about registries that are pushed to; others are read from
+// with what the configuration file says, and the rest of the environment.
 func (p *pusher) inquiry(host string) (inquiry, error) {
 	if s, planned := p.plan.settings[host]; planned {
 		return s.inquiry, nil
 	}
 	l := p.plan.layers
-	l.flags = pflag.NewFlagSet("", pflag.ContinueOnError)
+	l.flags, l.getenv = pflag.NewFlagSet("", pflag.ContinueOnError), withoutTrust(l.getenv)
 	var i inquiry
 	_, err := l.resolve(&i, host)
-	i.username = "" // it goes with a password that is for another host
 	return i, err
 }

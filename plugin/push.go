@@ -104,7 +104,9 @@ func (p pushPlan) readCertificates(dockerConfig string) {
 func planPush(l layers, args []string, defaultHost string, isLayout func(string) bool) (pushPlan, error) {
 	plan := pushPlan{source: parseSource(args[0], isLayout), layers: l, settings: map[string]settings{}}
 	s := &plan.general
-	if _, err := l.resolve(s, ""); err != nil {
+	general := l
+	general.getenv = withoutTrust(l.getenv)
+	if _, err := general.resolve(s, ""); err != nil {
 		return plan, err
 	}
 	if err := errors.Join(checkTags(s.tags), s.check(plan.source)); err != nil {
@@ -130,6 +132,9 @@ func planPush(l layers, args []string, defaultHost string, isLayout func(string)
 	if plan.source.kind == sourceStdin && len(plan.targets) > 1 {
 		return plan, usageError{withHint(errors.New("standard input can be read only once, and the destinations are several repositories"),
 			"write it to a file first, and push that")}
+	}
+	for _, t := range plan.targets {
+		l.named = append(l.named, t.host)
 	}
 	for _, t := range plan.targets {
 		var s settings

@@ -80,7 +80,7 @@ func (a *app) remove(ctx context.Context, flags *pflag.FlagSet, args []string, f
 	var all []doomed
 	for _, r := range remotes {
 		if clients[r.host] == nil {
-			if clients[r.host], err = a.connect(ctx, flags, r); err != nil {
+			if clients[r.host], err = a.connect(ctx, flags, r, remotes...); err != nil {
 				return err
 			}
 		}

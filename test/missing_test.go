@@ -3,6 +3,7 @@
 package test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,14 +32,18 @@ func TestLayersThatTheDaemonDoesNotHold(t *testing.T) {
 		"docker-archive:"+archive, "docker://"+pulled)
 	authorities := filepath.Join(t.TempDir(), "authorities.pem")
 	run(t, nil, "bash", "-c", `cat "$0" "$1" >"$2"`, g.CAFile, other.CAFile, authorities)
+	// The variable is for the registry that is pushed to; the image's own has to
+	// be known from the file.
+	config := filepath.Join(t.TempDir(), "gitea.yaml")
+	servers.Need(t, os.WriteFile(config, []byte("apiVersion: docker-gitea.github.io/v1alpha1\nkind: RegistryList\nitems:\n- spec: {caFiles: ["+authorities+"]}\n"), 0o600))
 	token, err := g.CreateToken(t.Context(), name, "read:package")
 	servers.Need(t, err)
 	env := append(e.Env(), "HOME="+t.TempDir(), "PLUGIN="+plugin, "PULLED="+pulled, "DOCKER="+program(t, "docker"),
-		"OTHER="+other.Host+"/"+name, "HOST="+g.Host, "NAME="+name, "TOKEN="+token, "DOCKER_GITEA_CA_FILE="+authorities, "CA="+other.CAFile)
+		"OTHER="+other.Host+"/"+name, "HOST="+g.Host, "NAME="+name, "TOKEN="+token, "DOCKER_GITEA_CONFIG_FILE="+config, "CA="+other.CAFile)
 	out := run(t, env, "bash", "-c", `set -e
 "$DOCKER" login -u "$NAME" --password-stdin "$HOST" <<<"$TOKEN" 2>&1
 "$DOCKER" pull -q "$PULLED"
-if DOCKER_GITEA_CA_FILE="$CA" "$PLUGIN" gitea push --progress plain --format json "$PULLED" "$OTHER/app:1" 2>&1; then exit 1; fi
+if DOCKER_GITEA_CONFIG_FILE= DOCKER_GITEA_CA_FILE="$CA" "$PLUGIN" gitea push --progress plain --format json "$PULLED" "$OTHER/app:1" 2>&1; then exit 1; fi
 if "$PLUGIN" gitea push --via daemon "$PULLED" "$OTHER/app:1" 2>&1; then exit 1; fi
 "$PLUGIN" gitea push "$PULLED" "$OTHER/app:1" 2>&1
 "$DOCKER" image rm "$PULLED" "$NAME/app:built"

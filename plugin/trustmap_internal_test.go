@@ -1,0 +1,280 @@
+package plugin
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
+)
+
+// The registry that a setting is for, and one that is not.
+const trusted, other = "a.example", "b.example"
+
+// setTrust sets one setting, for trusted.
+type setTrust struct {
+	args []string
+	env  map[string]string
+	// spec is an entry's, docker is config.json and podman auth.json.
+	spec, docker, podman string
+	// prepare puts files somewhere.
+	prepare func(t *testing.T, home string)
+}
+
+var trustCases = map[string]setTrust{
+	"--insecure":              {args: []string{"--insecure"}},
+	"--plain-http":            {args: []string{"--plain-http"}},
+	"--ca-file":               {args: []string{"--ca-file", "/ca"}},
+	"--cert":                  {args: []string{"--cert", "/c", "--key", "/k"}},
+	"--key":                   {args: []string{"--cert", "/c", "--key", "/k"}},
+	"--username":              {args: []string{"--username", "me", "--password-stdin"}},
+	"--password-stdin":        {args: []string{"--password-stdin"}},
+	"DOCKER_GITEA_INSECURE":   {env: map[string]string{"DOCKER_GITEA_INSECURE": "true"}},
+	"DOCKER_GITEA_PLAIN_HTTP": {env: map[string]string{"DOCKER_GITEA_PLAIN_HTTP": "true"}},
+	"DOCKER_GITEA_CA_FILE":    {env: map[string]string{"DOCKER_GITEA_CA_FILE": "/ca"}},
+	"DOCKER_GITEA_CERT":       {env: map[string]string{"DOCKER_GITEA_CERT": "/c", "DOCKER_GITEA_KEY": "/k"}},
+	"DOCKER_GITEA_KEY":        {env: map[string]string{"DOCKER_GITEA_CERT": "/c", "DOCKER_GITEA_KEY": "/k"}},
+	"DOCKER_GITEA_USERNAME":   {env: map[string]string{"DOCKER_GITEA_USERNAME": "me"}},
+	"DOCKER_GITEA_TOKEN":      {env: map[string]string{"DOCKER_GITEA_TOKEN": "t", "DOCKER_GITEA_HOST": trusted}},
+	"GITEA_TOKEN":             {env: map[string]string{"GITEA_TOKEN": "t", "GITHUB_SERVER_URL": "https://" + trusted}},
+
+	"spec.url":                     {spec: `{url: "http://a.example:80"}`},
+	"spec.insecure":                {spec: `{url: a.example, insecure: true}`},
+	"spec.certFile":                {spec: `{url: a.example, certFile: c, keyFile: k}`},
+	"spec.keyFile":                 {spec: `{url: a.example, certFile: c, keyFile: k}`},
+	"spec.caFiles":                 {spec: `{url: a.example, caFiles: [ca]}`},
+	"spec.caData":                  {spec: `{url: a.example, caData: pem}`},
+	"spec.credential.env":          {spec: `{url: a.example, credential: {env: MINE}}`, env: map[string]string{"MINE": "t"}},
+	"spec.credential.username":     {spec: `{url: a.example, credential: {env: MINE, username: me}}`, env: map[string]string{"MINE": "t"}},
+	"spec.credential.file":         {spec: `{url: a.example, credential: {file: token}}`, prepare: func(t *testing.T, home string) { t.Helper(); put(t, "t", home, "token") }},
+	"spec.credential.helper":       {spec: `{url: a.example, credential: {helper: fake}}`},
+	"spec.credential.dockerConfig": {spec: `{url: a.example, credential: {dockerConfig: other}}`, prepare: func(t *testing.T, home string) { t.Helper(); put(t, auths(trusted), home, "other", "config.json") }},
+
+	"DOCKER_AUTH_CONFIG":         {env: map[string]string{"DOCKER_AUTH_CONFIG": auths(trusted)}},
+	"auths in config.json":       {docker: auths(trusted)},
+	"credHelpers in config.json": {docker: `{"credHelpers":{"a.example":"fake"}}`},
+	"credsStore in config.json":  {docker: `{"credsStore":"fake"}`},
+	"auths in auth.json":         {podman: auths(trusted)},
+	"credHelpers in auth.json":   {podman: `{"credHelpers":{"a.example":"fake"}}`},
+	"certs.d": {prepare: func(t *testing.T, home string) {
+		t.Helper()
+		put(t, authority(t), home, "certs.d", trusted, "ca.crt")
+	}},
+	"docker gitea trust": {prepare: func(t *testing.T, _ string) {
+		t.Helper()
+		certificates, err := registry.ParseCertificates([]byte(authority(t)))
+		if err == nil {
+			err = registry.SavePin(trusted, certificates)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}},
+}
+
+// A setting that carries or weakens trust changes what is done with the registry
+// that it is for, and nothing for the one that a layer comes from.
+func TestTrustMap(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the helper is a shell script")
+	}
+	for _, row := range trustMap {
+		t.Run(row.setting, func(t *testing.T) {
+			if row.setting == "http:// in an argument" {
+				r, err := parseRemote("http://"+trusted+"/me/app", "")
+				if bare, bareErr := parseRemote(trusted+"/me/app", ""); err != nil || bareErr != nil || !r.plainHTTP || bare.plainHTTP {
+					t.Errorf("got %v, %v", r, bare)
+				}
+				return
+			}
+			set, found := trustCases[row.setting]
+			if !found {
+				t.Fatal("no case: say here how it is set, for one registry of two")
+			}
+			without := trustOf(t, setTrust{}, trusted)
+			alone := trustOf(t, set, trusted)
+			if alone[trusted] == without[trusted] {
+				t.Errorf("it changes nothing for its registry: %s", alone[trusted])
+			}
+			if alone[other] != without[other] {
+				t.Errorf("for another registry: got %s, want %s", alone[other], without[other])
+			}
+			switch row.host {
+			case toVariable:
+				variableIsBound(t, row.setting, set, alone)
+			case toEntry:
+				if row.setting != "spec.url" && row.setting != "spec.credential.username" {
+					everywhere := strings.Replace(set.spec, "url: a.example, ", "", 1)
+					if _, err := parseConfigFile("gitea.yaml", []byte(configHeader+"- spec: "+everywhere+"\n")); err == nil || !strings.Contains(err.Error(), "needs a url") {
+						t.Errorf("without a url: got %v", err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// variableIsBound tries a variable with several registries.
+func variableIsBound(t *testing.T, name string, set setTrust, alone map[string]string) {
+	t.Helper()
+	option := "--" + strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, "DOCKER_GITEA_"), "_", "-"))
+	_, err := plannedTrust(t, set, trusted, other)
+	if exitCode(t.Context(), err) != ExitUsage || !strings.Contains(err.Error(), trusted+", "+other) {
+		t.Errorf("two registries: got %v", err)
+	} else if hint := diagnose(err).Hint; !strings.Contains(hint, "DOCKER_GITEA_HOST") || !strings.Contains(hint, "gitea.yaml") ||
+		!strings.Contains(hint, option) && name != "DOCKER_GITEA_KEY" {
+		t.Errorf("two registries: got the hint %q", hint)
+	}
+	set.env = with(set.env, "DOCKER_GITEA_HOST", trusted)
+	both := trustOf(t, set, trusted, other)
+	if both[trusted] != alone[trusted] || both[other] != alone[other] {
+		t.Errorf("two registries, DOCKER_GITEA_HOST is the first: got %v, want %v", both, alone)
+	}
+	set.env = with(set.env, "DOCKER_GITEA_HOST", "c.example")
+	if elsewhere, without := trustOf(t, set, trusted), trustOf(t, setTrust{}, trusted); !reflect.DeepEqual(elsewhere, without) {
+		t.Errorf("DOCKER_GITEA_HOST is another: got %v, want %v", elsewhere, without)
+	}
+}
+
+// Every option and field is in the map, or has nothing to do with trust.
+func TestTrustMapIsComplete(t *testing.T) {
+	inMap := func(setting string) bool {
+		return slices.ContainsFunc(trustMap, func(row struct {
+			setting string
+			host    boundTo
+		},
+		) bool {
+			return row.setting == setting
+		})
+	}
+	neutral := []string{ // these neither carry nor weaken trust
+		"config-file", "connect-timeout", "stall-timeout", "retries", "tag", "all-tags", "platform", "image", "timeout", "jobs",
+		"chunk-size", "compression", "compression-level", "quiet", "dry-run", "via", "link", "progress", "verify", "verify",
+	}
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(settings).register(flags)
+	flags.VisitAll(func(f *pflag.Flag) {
+		if slices.Contains(neutral, f.Name) == inMap("--"+f.Name) {
+			t.Errorf("--%s is to be in the map of trust, or among those that have nothing to do with it", f.Name)
+		}
+		if variable := environmentVariable(f.Name); variable != "" && inMap("--"+f.Name) != inMap(variable) {
+			t.Errorf("%s is to be in the map of trust, as --%s is", variable, f.Name)
+		}
+	})
+	neutralFields := []string{"timeout", "connectTimeout", "stallTimeout", "jobs", "retries", "chunkSize", "platform", "compression", "progress", "credential"}
+	for path, of := range map[string]reflect.Type{"spec.": reflect.TypeFor[v1alpha1.RegistrySpec](), "spec.credential.": reflect.TypeFor[v1alpha1.CredentialSource]()} {
+		for i := range of.NumField() {
+			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+			if slices.Contains(neutralFields, name) == inMap(path+name) {
+				t.Errorf("%s%s is to be in the map of trust, or among those that have nothing to do with it", path, name)
+			}
+		}
+	}
+}
+
+// trustOf is what a push to the named registries would do with trusted and with
+// other, in words.
+func trustOf(t *testing.T, set setTrust, named ...string) map[string]string {
+	t.Helper()
+	p, err := plannedTrust(t, set, named...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, host := range []string{trusted, other} {
+		i, err := p.inquiry(host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := i.connection
+		p.Stdin = strings.NewReader("given")
+		credential, err := p.credential(t.Context(), dockerconfig.Place{Host: host, PlainHTTP: c.plainHTTP}, c, p.config)
+		tls, tlsErr := registry.TLSConfig(registry.RegistryConfig{URL: host, CertDirs: c.registryConfig(host, credential, p.config.Dir).CertDirs})
+		if tlsErr != nil {
+			t.Fatal(tlsErr)
+		}
+		found[host] = fmt.Sprintf("insecure %v, plain HTTP %v, authorities %v %q, certificate %q %q, user %q, credential %q %q %q (%v), authorities in files %v",
+			c.insecure, c.plainHTTP, c.caFiles, c.caData, c.cert, c.key, c.username, credential.Username, credential.Password, credential.Token, err, tls.RootCAs != nil)
+	}
+	return found
+}
+
+// plannedTrust is a push to the named registries on a machine with a setting.
+func plannedTrust(t *testing.T, set setTrust, named ...string) (*pusher, error) {
+	t.Helper()
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CONFIG_HOME", filepath.Join(home, "config"))
+	put(t, "#!/bin/sh\nread host; test \"$host\" = a.example && echo '{\"Username\":\"me\",\"Secret\":\"s\"}' && exit\necho credentials not found in native keychain; exit 1\n", home, "docker-credential-fake")
+	t.Setenv("PATH", home+":/usr/bin:/bin")
+	put(t, cmp.Or(set.podman, "{}"), home, "auth.json")
+	if set.docker != "" {
+		put(t, set.docker, home, "config.json")
+	}
+	if set.spec != "" {
+		put(t, configHeader+"- spec: "+set.spec+"\n", home, "gitea.yaml")
+	}
+	if set.prepare != nil {
+		set.prepare(t, home)
+	}
+	env := with(set.env, "DOCKER_CONFIG", home)
+	env["REGISTRY_AUTH_FILE"] = filepath.Join(home, "auth.json")
+	a := &app{System: System{Getenv: func(name string) string { return env[name] }, Stderr: io.Discard}}
+	config, l, err := a.configured(pushFlags(t, set.args...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"app:1"}
+	for _, host := range named {
+		args = append(args, host+"/me/app:1")
+	}
+	plan, err := planPush(l, args, "", func(string) bool { return false })
+	return &pusher{app: a, plan: plan, config: config}, err
+}
+
+func auths(host string) string {
+	return fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, base64.StdEncoding.EncodeToString([]byte("me:s")))
+}
+
+func authority(t *testing.T) string {
+	t.Helper()
+	made, err := registrytest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(made.PEM())
+}
+
+func with(env map[string]string, name, value string) map[string]string {
+	all := map[string]string{name: value}
+	for name, value := range env {
+		if _, set := all[name]; !set {
+			all[name] = value
+		}
+	}
+	return all
+}
+
+func put(t *testing.T, content string, path ...string) {
+	t.Helper()
+	file := filepath.Join(path...)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(content), 0o700); err != nil { //nolint:gosec // G306: one of them is a program
+		t.Fatal(err)
+	}
+}
