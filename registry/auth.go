@@ -28,6 +28,7 @@ type authorizer struct {
 	base     http.RoundTripper
 	endpoint endpoint
 	now      func() time.Time
+	traits   *traits
 	flights  singleflight.Group
 
 	// mu guards the fields below. It is not held during requests.
@@ -108,6 +109,7 @@ func withAuthorization(req *http.Request, header string) *http.Request {
 // can help.
 func (a *authorizer) learn(header http.Header, sent string) bool {
 	offered := parseChallenges(header.Values("WWW-Authenticate"))
+	a.traits.challenged(offered)
 	if denied(offered) && sent != "" {
 		// Authenticated, but not allowed: a new token will not change that
 		// unless this one has expired meanwhile.
@@ -121,10 +123,6 @@ func (a *authorizer) learn(header http.Header, sent string) bool {
 	}
 	return a.challenge.scheme != ""
 }
-
-// realmDenied is the realm with which Gitea says that the user is known but
-// lacks the permission (services/context/package.go).
-const realmDenied = "Gitea Package API"
 
 func denied(offered []challenge) bool {
 	return len(offered) == 1 && offered[0].params["realm"] == realmDenied
@@ -279,6 +277,9 @@ func (a *authorizer) introduce(ctx context.Context, credential AuthConfig) error
 		if err != nil {
 			return err
 		}
+		if ofGitea(t.value.Reveal()) { // others may have a token service there too
+			a.traits.found(softwareGitea)
+		}
 		// What Gitea and Forgejo ask for (routers/api/packages/container/container.go).
 		asked := challenge{scheme: "bearer", params: map[string]string{"realm": address, "service": giteaService, "scope": "*"}}
 		a.mu.Lock()
@@ -304,16 +305,6 @@ func (a *authorizer) realm(c challenge) *url.URL {
 	a.notice = fmt.Sprintf("the registry names %q as its token service; used %s instead (on the server, ROOT_URL or the proxy's Host and X-Forwarded-Proto headers are off)",
 		clean(c.params["realm"]), fallback)
 	return fallback
-}
-
-// giteaService is how Gitea and Forgejo name themselves in a challenge.
-const giteaService = "container_registry"
-
-// gitea reports whether the registry is known to be a Gitea or Forgejo.
-func (a *authorizer) gitea() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.challenge.params["service"] == giteaService
 }
 
 // takeNotice returns what is odd about the realm, once.
@@ -462,6 +453,12 @@ func parseClaims(jwt string) (claims, bool) {
 		return claims{}, false
 	}
 	return c, true
+}
+
+// ofGitea reports whether a token is one of Gitea's or Forgejo's own.
+func ofGitea(jwt string) bool {
+	c, ok := parseClaims(jwt)
+	return ok && c.UserID != 0
 }
 
 // ghostUser is Gitea's number for nobody.

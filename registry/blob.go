@@ -260,23 +260,12 @@ func (p *push) session(blob *image.Blob, known digest.Digest, size int64) *sessi
 }
 
 // ways are what is known of the registry by now.
-func (p *push) ways() ways {
-	p.client.mu.Lock()
-	defer p.client.mu.Unlock()
-	return ways{chunk: cmp.Or(p.opts.ChunkSize, p.client.chunk), noSingle: p.client.noSingle, gitea: p.stack.auth.gitea()}
-}
+func (p *push) ways() ways { return p.client.traits.blobs(p.opts.ChunkSize) }
 
 // learn keeps what an upload found out, for the next ones. server is what the
 // answers to it said to come from.
 func (p *push) learn(ctx context.Context, u upload, server string) {
-	p.client.mu.Lock()
-	p.client.noSingle = p.client.noSingle || u.noSingle
-	found := u.step == stepDone && u.limited && u.chunk != p.client.chunk
-	if found {
-		p.client.chunk = u.chunk
-	}
-	p.client.mu.Unlock()
-	if found {
+	if p.client.traits.learn(u) {
 		if u.refusal == nil && server != "" { // it closes the connection, and does not say why
 			u.refusal = &Error{URL: p.address("blobs/uploads", ""), Status: http.StatusRequestEntityTooLarge, Server: server, Proxy: true, kind: ErrTooLarge}
 		}
@@ -349,7 +338,7 @@ func (t *transfer) attempt(ctx context.Context, u upload) outcome {
 	case stepQuery:
 		return t.request(ctx, u, http.MethodGet, u.location)
 	case stepVerify:
-		return t.request(ctx, u, http.MethodHead, t.push.address("blobs", u.digest.String()))
+		return t.verify(ctx, u)
 	case stepAbandon:
 		return t.request(ctx, u, http.MethodDelete, u.location)
 	case stepDone, stepFailed:
@@ -384,7 +373,7 @@ func withDigest(location string, d digest.Digest) string {
 func (t *transfer) chunk(ctx context.Context, u upload) outcome {
 	most := int64(1) << 62
 	if u.chunk > 0 {
-		most = u.offset + u.chunk
+		most = u.offset + u.part()
 	}
 	available, err := t.content.wait(ctx, most)
 	if err != nil {
@@ -407,6 +396,11 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	defer cancel()
 	reading, stop := context.WithCancel(request)
 	defer stop()
+	var asked, told atomic.Bool // by "Expect: 100-continue"
+	request = httptrace.WithClientTrace(request, &httptrace.ClientTrace{
+		Wait100Continue: func() { asked.Store(true) },
+		Got100Continue:  func() { told.Store(true) },
+	})
 	if u.step == stepSingle {
 		// A registry that does not know it begins a session instead. A body
 		// that ended with the push would take the connection with it, and the
@@ -425,7 +419,9 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 			limit = -1 // to the end, where the source verifies itself
 		}
 		return newBody(reading, t.content.reader(reading, offset), limit, func(n int) {
-			read.Add(int64(n))
+			if read.Add(int64(n)) == int64(n) && asked.Load() && !told.Load() {
+				t.push.client.traits.unexpecting()
+			}
 			t.push.purpose.silence.moved()
 			t.event(StatusPushing, Event{Current: offset + read.Load()})
 		})
@@ -444,7 +440,7 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	req.ContentLength = length
 	// Gitea parses a body sent as a form and answers DIGEST_INVALID.
 	req.Header.Set("Content-Type", "application/octet-stream")
-	if length > expectSize || length < 0 {
+	if (length > expectSize || length < 0) && !u.noExpect && t.push.client.traits.expects() {
 		req.Header.Set("Expect", "100-continue")
 	}
 	if u.step == stepChunk {
@@ -519,9 +515,11 @@ func (t *transfer) perform(u upload, req *http.Request) outcome {
 			return outcome{err: fmt.Errorf("%s: %w", u.step, err), held: -1}
 		}
 	}
-	if got := digest.Digest(resp.Header.Get("Docker-Content-Digest")); got != "" && resp.StatusCode == http.StatusCreated {
-		if d, _, ok := t.content.complete(); ok && got != d {
-			o.status, o.err = 0, fmt.Errorf("%w: sent %s, the registry has %s", ErrDigestMismatch, d, clean(got.String()))
+	o.doubt = unproven(u.step.String(), req, resp, "the answer names no digest")
+	if d, _, ok := t.content.complete(); ok && u.step.ends() && resp.StatusCode != http.StatusAccepted {
+		o.named = named(resp, d)
+		if got := resp.Header.Get("Docker-Content-Digest"); got != "" && !o.named {
+			o.status, o.err = 0, fmt.Errorf("%w: sent %s, the registry has %s", ErrDigestMismatch, d, clean(got))
 		}
 	}
 	return o

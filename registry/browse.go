@@ -1,8 +1,9 @@
 package registry
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -28,7 +29,7 @@ func (c *Client) Repositories(ctx context.Context) ([]string, error) {
 		var page struct {
 			Repositories []string `json:"repositories"`
 		}
-		err := json.Unmarshal(body, &page)
+		err := readList(body, "repositories", &page)
 		all = append(all, matching(listedName(), page.Repositories)...)
 		return len(page.Repositories), err
 	})
@@ -44,7 +45,7 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 		var page struct {
 			Tags []string `json:"tags"`
 		}
-		err := json.Unmarshal(body, &page)
+		err := readList(body, "tags", &page)
 		all = append(all, matching(tagPattern(), page.Tags)...)
 		return len(page.Tags), err
 	})
@@ -109,7 +110,13 @@ func (c *Client) DeleteManifest(ctx context.Context, repository, reference strin
 		return err
 	}
 	drain(resp)
-	return nil
+	if resp.Header.Get(headerVersion) != "" {
+		return nil
+	}
+	if _, err = c.ManifestDigest(ctx, repository, reference); errors.Is(err, ErrManifestUnknown) {
+		return nil
+	}
+	return cmp.Or(err, error(unproven("delete manifest", resp.Request, resp, "the registry still has it")))
 }
 
 // maxConfig is more than any config of an image, in bytes.
@@ -235,6 +242,7 @@ func (c *Client) browseWith(ctx context.Context, op, method, path, scope string,
 		return nil, fmt.Errorf("%s: %w", op, unwrapURL(err))
 	}
 	if resp.StatusCode/100 == 2 {
+		resp.Request = req // whatever transport it came by
 		return resp, nil
 	}
 	defer drain(resp)

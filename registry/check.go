@@ -201,7 +201,7 @@ func (e *examination) server(ctx context.Context) []Check {
 		return []Check{passed("server", version)}
 	}
 	for _, c := range parseChallenges(e.answer.Header.Values("WWW-Authenticate")) {
-		if c.params["service"] == "container_registry" {
+		if c.byGitea() {
 			return []Check{passed("server", "Gitea or Forgejo, which does not tell its version")}
 		}
 	}

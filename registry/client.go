@@ -24,8 +24,8 @@ type Client struct {
 	endpoint   endpoint
 	credential AuthConfig
 	stacks     map[bool]*stack // by whether any certificate is accepted
-	chunk      int64           // the largest body the host is known to accept; 0 is no limit
-	noSingle   bool            // the registry knows no uploads in one request
+
+	traits traits
 }
 
 var _ RegistryClient = (*Client)(nil)
@@ -61,7 +61,7 @@ func New(config RegistryConfig, opts *Options) (*Client, error) {
 	if c.opts.Backoff == nil {
 		c.opts.Backoff = FullJitter
 	}
-	c.chunk = c.opts.Cache.host(e.host, time.Now())
+	c.traits.ways.chunk = c.opts.Cache.host(e.host, time.Now())
 	return c, nil
 }
 
@@ -161,7 +161,7 @@ func (c *Client) transport(insecure bool) (http.RoundTripper, error) {
 
 // assemble puts the layers drawn in transport.go above base.
 func (c *Client) assemble(e endpoint, base http.RoundTripper, credential AuthConfig) *stack {
-	auth := &authorizer{base: base, endpoint: e, now: time.Now, tokens: map[string]token{}, credential: credential}
+	auth := &authorizer{base: base, endpoint: e, traits: &c.traits, now: time.Now, tokens: map[string]token{}, credential: credential}
 	return &stack{
 		endpoint: e,
 		auth:     auth,
@@ -238,7 +238,7 @@ func registryError(resp *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	atHome := resp.Request.URL.Path == "/v2/"
 	switch {
-	case resp.StatusCode == http.StatusOK && kind != "text/html" && atHome:
+	case resp.StatusCode == http.StatusOK && atHome && speaks(resp, kind):
 		return nil
 	case resp.StatusCode == http.StatusOK, isRedirect(resp.StatusCode),
 		resp.StatusCode == http.StatusNotFound && resp.Header.Get(headerVersion) == "":
@@ -247,6 +247,13 @@ func registryError(resp *http.Response) error {
 		return e
 	}
 	return responseError("ask registry", resp.Request, resp)
+}
+
+// speaks reports whether an answer to /v2/ is one that a registry gives. The
+// specification asks for the status alone; registries send a header, an empty
+// JSON object, or nothing.
+func speaks(resp *http.Response, kind string) bool {
+	return kind != "text/html" && (resp.Header.Get(headerVersion) != "" || kind == "application/json" || resp.ContentLength == 0)
 }
 
 func get(ctx context.Context, client *http.Client, address string) (*http.Response, error) {

@@ -109,6 +109,7 @@ func (s *server) get(w http.ResponseWriter, req *http.Request, from map[string][
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
+	w.Header().Set("Docker-Content-Digest", digest.FromBytes(data).String())
 	if req.Method == http.MethodGet {
 		_, _ = w.Write(data)
 	}
@@ -130,9 +131,11 @@ func (s *server) upload(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 		s.blobs[want] = data
+		w.Header().Set("Docker-Content-Digest", want)
 		w.WriteHeader(http.StatusCreated)
 	case req.Method == http.MethodPost:
 		if _, known := s.blobs[req.URL.Query().Get("mount")]; known {
+			w.Header().Set("Docker-Content-Digest", req.URL.Query().Get("mount"))
 			w.WriteHeader(http.StatusCreated)
 			return
 		}

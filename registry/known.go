@@ -350,7 +350,7 @@ func (p *push) askMount(ctx context.Context, query url.Values) (bool, error) {
 	defer drain(resp)
 	switch resp.StatusCode {
 	case http.StatusCreated:
-		return true, nil
+		return named(resp, digest.Digest(query.Get("mount"))), nil // otherwise a HEAD decides
 	case http.StatusAccepted:
 		location, err := resolveLocation(req.URL, resp.Header.Get("Location"))
 		if err != nil {
@@ -385,15 +385,28 @@ func (p *push) statWith(ctx context.Context, client *http.Client, kind, name str
 		return ocispec.Descriptor{}, fmt.Errorf("find %s: %w", name, unwrapURL(err))
 	}
 	defer drain(resp)
-	switch resp.StatusCode {
-	case http.StatusOK:
-		// What was asked for by its digest is that, whether the header says so or not.
-		d := digest.Digest(cmp.Or(resp.Header.Get("Docker-Content-Digest"), name))
-		return ocispec.Descriptor{Digest: d, Size: resp.ContentLength}, nil
-	case http.StatusNotFound:
-		return ocispec.Descriptor{}, nil
+	switch status := resp.StatusCode; {
+	case status == http.StatusOK:
+		return ocispec.Descriptor{Digest: shown(resp, kind, name), Size: resp.ContentLength}, nil
+	case status == http.StatusUnauthorized, temporaryStatus(status):
+		return ocispec.Descriptor{}, responseError("find "+name, req, resp)
 	}
-	return ocispec.Descriptor{}, responseError("find "+name, req, resp)
+	// It was worth asking, and no more: 404 is the registry's no, and 307, 403 or
+	// 405 say that it cannot be seen.
+	return ocispec.Descriptor{}, nil
+}
+
+// shown is the digest of what a HEAD found, empty where the answer proves none.
+func shown(resp *http.Response, kind, name string) digest.Digest {
+	asked := digest.Digest(name)
+	got := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
+	switch {
+	case asked.Validate() != nil:
+		return got // of a tag
+	case got == asked, got == "" && kind == "blobs" && ledByRegistry(resp):
+		return asked
+	}
+	return ""
 }
 
 // wouldSend is what a dry run does in place of sending.

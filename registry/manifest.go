@@ -171,14 +171,23 @@ func (p *push) putOnce(ctx context.Context, m image.Manifest, reference string) 
 		return fmt.Errorf("%s: %w", op, unwrapURL(err))
 	}
 	defer drain(resp)
-	if resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusOK {
+	switch resp.StatusCode {
+	case http.StatusCreated, http.StatusOK, http.StatusAccepted, http.StatusNoContent:
+	default:
 		return responseError(op, req, resp)
 	}
-	got := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
-	if got != "" && got != m.Descriptor.Digest {
+	switch got := digest.Digest(resp.Header.Get("Docker-Content-Digest")); got {
+	case m.Descriptor.Digest:
+		return nil
+	case "":
+		held, err := p.holds(ctx, reference, m.Data)
+		if err == nil && !held {
+			err = unproven(op, req, resp, "the answer names no digest, and the registry does not have the manifest")
+		}
+		return err
+	default:
 		return fmt.Errorf("%s: %w: sent %s, the registry has %s", op, ErrDigestMismatch, m.Descriptor.Digest, clean(got.String()))
 	}
-	return nil
 }
 
 // lacking names the manifests of an index that the registry says it has not,

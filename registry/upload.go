@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,12 +45,17 @@ func (s step) String() string {
 	}[s]
 }
 
+// ends reports whether the answer to s may be that the blob is there.
+func (s step) ends() bool { return s == stepSingle || s == stepStart || s == stepCommit }
+
 // ways are the ways in which a registry takes blobs, as far as they are known.
 type ways struct {
 	// chunk is the largest request body in bytes; 0 means no limit.
 	chunk int64
 	// noSingle: the registry does not know uploads in one request.
 	noSingle bool
+	// noExpect: the registry does not answer "Expect: 100-continue" in time.
+	noExpect bool
 	// gitea: the registry is a Gitea or Forgejo. It gathers the body of a single
 	// request in memory, up to 32 MiB, but writes that of a session to its disk
 	// as it comes; and it answers ?mount=D wherever it has the blob.
@@ -62,6 +68,13 @@ const maxGathered = 4 << 20
 
 // upload is the state of one blob on its way into the registry. It is a value:
 // next makes the following state from an outcome, without any I/O.
+//
+// It ends whatever the registry answers, since each step makes something less
+// that never grows again: what is still to be learned of the registry, the size
+// of a request, the bytes beyond best, and the failures that are left until
+// there is progress. Between two failures the steps have an order, and chunks
+// advance in the content. TestUploadEnds has this as a measure, and walks all
+// answers to all steps.
 type upload struct {
 	ways
 	step step
@@ -73,10 +86,18 @@ type upload struct {
 	// request does by itself. looking: stepVerify is that question.
 	looked, looking bool
 
+	// claim, when not nil, is an answer that the blob is there which did not
+	// name it; stepVerify then decides.
+	claim error
+
 	// location is the session's address; empty without one.
 	location string
 	// offset is how many bytes the session is known to hold.
 	offset int64
+	// least is the smallest chunk that the session takes, but for the last.
+	least int64
+	// inherited: another process left the session behind.
+	inherited bool
 	// resumed: the session is used again after a failure, which Gitea refuses
 	// when a connection was cut inside a body.
 	resumed bool
@@ -117,12 +138,24 @@ type outcome struct {
 	held     int64
 	// minChunk is OCI-Chunk-Min-Length.
 	minChunk int64
+	// named: the answer names the content by its digest. doubt is the error
+	// that an answer is which should have.
+	named bool
+	doubt error
 	// body is how many bytes the request carried, sent how many of them left.
 	body, sent int64
 	// digest and size are those of the content, as far as known by now.
 	digest digest.Digest
 	size   int64
 }
+
+// What a registry does that none should. The first is of an answer that no
+// registry has to give otherwise, but that all of them do.
+var (
+	errUnnamed      = errors.New("the answer names no digest, and the registry does not have the blob")
+	errBeyond       = errors.New("the registry holds more of the upload than there is")
+	errNothingTaken = errors.New("the registry takes nothing of the upload")
+)
 
 // minChunkSize is the smallest chunk tried after "too large".
 const minChunkSize = 1 << 20
@@ -138,7 +171,7 @@ func begin(d digest.Digest, size int64, retries int, w ways) upload {
 
 // resume makes u begin with a session that another process left behind.
 func (u upload) resume(location string, offset int64) upload {
-	u.location, u.offset = location, offset
+	u.location, u.offset, u.inherited = location, offset, true
 	return u.to(stepQuery)
 }
 
@@ -161,13 +194,21 @@ func (u upload) look(otherwise step) upload {
 	return u.to(stepVerify)
 }
 
-func (u upload) fits(size int64) bool { return u.chunk == 0 || size <= u.chunk }
+// part is the size of a chunk. Where something in front of the registry refuses
+// what the registry wants at least, tooLarge ends the upload.
+func (u upload) part() int64 { return max(u.chunk, u.least) }
+
+func (u upload) fits(size int64) bool { return u.chunk == 0 || size <= u.part() }
 
 // next decides what follows the outcome of u.step.
 func (u upload) next(o outcome) upload {
 	u.wait = 0
 	if o.size >= 0 && o.digest != "" {
 		u.digest, u.size = o.digest, o.size
+	}
+	if o.status == http.StatusExpectationFailed && !u.noExpect {
+		u.noExpect = true // RFC 9110, section 10.1.1: the same without Expect
+		return u
 	}
 	if o.err != nil {
 		u.err = o.err
@@ -194,9 +235,8 @@ func (u upload) next(o outcome) upload {
 
 func (u upload) afterSingle(o outcome) upload {
 	switch o.status {
-	case http.StatusCreated:
-		u.present = o.sent == 0 && u.size > 0
-		return u.to(stepDone)
+	case http.StatusCreated, http.StatusOK, http.StatusNoContent:
+		return u.arrived(o, o.sent == 0 && u.size > 0)
 	case http.StatusAccepted:
 		// Spec: a registry without single-request uploads answers 202 and has
 		// ignored the body.
@@ -209,16 +249,23 @@ func (u upload) afterSingle(o outcome) upload {
 	return u.failed(o)
 }
 
+// arrived ends the upload after an answer that names the content. Where one
+// only says that all is well, the registry is asked for the blob.
+func (u upload) arrived(o outcome, present bool) upload {
+	u.present = present
+	if o.named {
+		return u.to(stepDone)
+	}
+	u.claim = cmp.Or(o.doubt, errUnnamed)
+	return u.to(stepVerify)
+}
+
 func (u upload) afterStart(o outcome) upload {
 	switch {
-	case o.status == http.StatusCreated:
-		u.present = true
-		return u.to(stepDone)
+	case o.status == http.StatusCreated && u.size >= 0: // it was asked for by its digest
+		return u.arrived(o, true)
 	case o.status == http.StatusAccepted && o.location != "":
-		u.location, u.offset, u.resumed = o.location, 0, false
-		if u.chunk > 0 {
-			u.chunk = max(u.chunk, o.minChunk)
-		}
+		u.location, u.offset, u.resumed, u.least = o.location, 0, false, o.minChunk
 		return u.look(u.send())
 	}
 	return u.failed(o)
@@ -227,8 +274,6 @@ func (u upload) afterStart(o outcome) upload {
 // send is the step that brings the session nearer to its end.
 func (u upload) send() step {
 	switch {
-	case u.size >= 0 && u.offset > u.size:
-		return stepAbandon // it is not this content's
 	case u.size >= 0 && (u.offset == u.size || u.offset == 0 && u.fits(u.size)):
 		return stepCommit
 	case u.chunk > 0 || u.offset > 0:
@@ -237,29 +282,51 @@ func (u upload) send() step {
 	return stepStream
 }
 
+// goOn sends what the session lacks.
+func (u upload) goOn() upload {
+	switch {
+	case u.size < 0 || u.offset <= u.size:
+		return u.to(u.send())
+	case u.inherited: // it was that of other content
+		return u.anew()
+	}
+	u.err = errBeyond
+	return u.lost()
+}
+
 func (u upload) afterPatch(o outcome) upload {
-	if o.status != http.StatusAccepted && o.status != http.StatusNoContent {
+	switch o.status {
+	case http.StatusAccepted, http.StatusNoContent, http.StatusCreated: // the last is AWS ECR's
+	default:
 		return u.failed(o)
 	}
 	if o.location != "" {
 		u.location = o.location
 	}
+	before := u.offset
 	u.offset += o.body
-	// Trust what the registry says where it is plausible. Forgejo and Gitea
-	// before 1.24.2 are off by one, on the high side.
-	if o.held >= 0 && o.held != u.offset && o.held != u.offset+1 {
+	// A registry may have taken a part of it. It has taken neither nothing nor
+	// more, whatever it says: Forgejo and Gitea before 1.24.2 count one byte
+	// more, zot the last chunk alone, GHCR says "0-0" and AWS ECR always what
+	// the first chunk was.
+	if o.held > before && o.held < u.offset {
 		u.offset = o.held
 	}
 	u.resumed = false
-	if u.offset > u.best {
+	if o.body > 0 && u.offset > u.best {
 		u.best, u.failures, u.err = u.offset, 0, nil
 	}
-	return u.to(u.send())
+	if u.size < 0 && u.offset == before {
+		u.err = errNothingTaken
+		return u.lost()
+	}
+	return u.goOn()
 }
 
 func (u upload) afterCommit(o outcome) upload {
-	if o.status == http.StatusCreated || o.status == http.StatusNoContent || o.status == http.StatusOK {
-		return u.to(stepDone)
+	switch o.status {
+	case http.StatusCreated, http.StatusNoContent, http.StatusOK, http.StatusAccepted:
+		return u.arrived(o, false)
 	}
 	return u.failed(o)
 }
@@ -272,62 +339,96 @@ func (u upload) afterQuery(o outcome) upload {
 	case o.status != http.StatusInternalServerError && temporary(o.err):
 		return u.failed(o) // nothing is known of the session yet
 	default:
-		return u.to(stepAbandon)
+		return u.anew()
 	}
 	if o.location != "" {
 		u.location = o.location
 	}
 	held := max(o.held, 0)
-	if held == u.offset+1 || held == u.size+1 {
+	if held > 0 && (held == u.offset+1 || u.size >= 0 && held == u.size+1) {
 		held-- // off by one, as above
 	}
 	if held == 0 || u.resumed || u.size >= 0 && held > u.size {
 		// Nothing to go on with; or Gitea's poisoned session, which keeps
 		// telling the old offset while it refuses everything.
-		return u.to(stepAbandon)
+		return u.anew()
 	}
 	u.offset, u.resumed = held, true
-	return u.to(u.send())
+	return u.goOn()
 }
 
 func (u upload) afterVerify(o outcome) upload {
 	switch {
-	case o.status == http.StatusOK:
+	case o.status == http.StatusOK && o.named:
 		u.present = u.present || u.looking
 		return u.to(stepDone)
-	case u.looking && o.status != 0 && !temporaryStatus(o.status):
-		u.looking, u.err = false, nil
+	case u.looking && o.passing() && u.failures < u.retries:
+		return u.failed(o)
+	case u.looking && (o.status != 0 || o.passing()):
+		// It was worth asking, and no more: what is wrong shows in the upload.
+		u.err = nil
 		if u.location == "" {
 			return u.to(stepStart)
 		}
-		return u.to(u.send())
-	case o.status == http.StatusNotFound && u.location != "":
+		return u.goOn()
+	case o.passing():
+		return u.failed(o)
+	case u.claim != nil:
+		u.err = u.claim
+		return u.to(stepFailed)
+	case o.status == 0:
+		return u.failed(o)
+	case u.location != "":
 		return u.to(stepQuery)
-	case o.status == http.StatusNotFound:
-		return u.restart()
 	}
-	return u.failed(o)
+	return u.restart()
 }
 
 // restart begins anew, with nothing in the registry.
 func (u upload) restart() upload {
-	u.location, u.offset, u.resumed = "", 0, false
+	u.location, u.offset, u.least = "", 0, 0
+	u.resumed, u.inherited = false, false
 	return u.to(u.first())
 }
 
+// to takes the step s. Why the registry is asked for a blob is of no use after
+// the answer.
 func (u upload) to(s step) upload {
-	u.step = s
+	if u.step = s; s != stepVerify {
+		u.looking, u.claim = false, nil
+	}
 	return u
+}
+
+// passing reports a failure that may be gone at the next attempt.
+func (o outcome) passing() bool {
+	if o.status != 0 {
+		return temporaryStatus(o.status)
+	}
+	return temporary(o.err)
+}
+
+// lost counts a failure, and begins anew.
+func (u upload) lost() upload {
+	u.failures++
+	u.tries++
+	if u.failures > u.retries {
+		return u.to(stepFailed)
+	}
+	u.wait = backoff
+	return u.anew()
 }
 
 // failed decides after an answer that is no success, or none at all.
 func (u upload) failed(o outcome) upload {
-	u.failures++
 	u.tries++
+	if o.err == nil {
+		u.err = o.doubt
+	}
 	if o.status == http.StatusRequestEntityTooLarge && !errors.Is(o.err, ErrQuota) {
 		return u.tooLarge(o)
 	}
-	if u.failures > u.retries {
+	if u.failures++; u.failures > u.retries {
 		return u.to(stepFailed)
 	}
 	switch {
@@ -339,7 +440,7 @@ func (u upload) failed(o outcome) upload {
 		return u.anew()
 	case errors.Is(o.err, ErrUploadUnknown):
 		return u.restart()
-	case o.status == http.StatusRequestedRangeNotSatisfiable:
+	case u.location != "" && o.status == http.StatusRequestedRangeNotSatisfiable:
 		return u.to(stepQuery)
 	case u.resumed && o.status == http.StatusBadRequest:
 		return u.to(stepAbandon)
@@ -347,7 +448,7 @@ func (u upload) failed(o outcome) upload {
 		// Whatever the text, the session is of no use. Distribution answers
 		// BLOB_UPLOAD_INVALID when it cannot go on where it said.
 		return u.to(stepAbandon)
-	case o.status == 0 && !temporary(o.err), o.status != 0 && !temporaryStatus(o.status):
+	case !o.passing():
 		return u.to(stepFailed)
 	}
 	u.wait = backoff
@@ -384,9 +485,15 @@ func (u upload) again(o outcome) upload {
 	return u
 }
 
-// tooLarge makes smaller requests, down to a size below which it is no use.
+// tooLarge makes smaller requests, down to a size below which it is no use. It
+// counts as no failure: each time the size is less.
 func (u upload) tooLarge(o outcome) upload {
-	limit := max(o.body, o.sent)
+	refused := max(o.body, o.sent)
+	if u.least > 0 && refused <= u.least {
+		u.err = fmt.Errorf("%w; the registry wants parts of at least %d bytes", o.err, u.least)
+		return u.to(stepFailed)
+	}
+	limit := refused
 	if u.chunk > 0 {
 		limit = min(limit, u.chunk)
 	}
@@ -394,7 +501,7 @@ func (u upload) tooLarge(o outcome) upload {
 		return u.to(stepFailed)
 	}
 	u = u.shrink(limit)
-	u.failures, u.limited, u.refusal = 0, true, o.err
+	u.limited, u.refusal = true, o.err
 	if u.offset > 0 {
 		return u.to(stepQuery) // what was refused did not harm what is there
 	}
@@ -403,6 +510,7 @@ func (u upload) tooLarge(o outcome) upload {
 
 // anew restarts after removing the session, if there is one.
 func (u upload) anew() upload {
+	u.inherited = false
 	if u.location != "" {
 		return u.to(stepAbandon)
 	}
@@ -413,15 +521,19 @@ func (u upload) anew() upload {
 // free plan allows 100 MB.
 var niceChunks = []int64{512 << 20, 95 << 20, 48 << 20, 16 << 20, 8 << 20, 4 << 20, 2 << 20, minChunkSize}
 
-// shrink sets a chunk size below limit.
+// shrink sets a chunk size below limit and below the one before, unless that is
+// the smallest already.
 func (u upload) shrink(limit int64) upload {
-	u.chunk = minChunkSize
+	if u.chunk > 0 {
+		limit = min(limit, u.chunk)
+	}
 	for _, size := range niceChunks {
 		if size < limit {
 			u.chunk = size
-			break
+			return u
 		}
 	}
+	u.chunk = cmp.Or(min(u.chunk, minChunkSize), minChunkSize)
 	return u
 }
 
@@ -436,7 +548,7 @@ const maxCuts = 3
 func (u *upload) cutAgain(o outcome) bool {
 	last := u.lastCut
 	u.lastCut = o.sent
-	if o.body <= minChunkSize || u.chunk == minChunkSize {
+	if o.body <= minChunkSize || u.chunk > 0 && u.chunk <= minChunkSize {
 		return false
 	}
 	if last > 2*minChunkSize && o.sent > last-last/16 && o.sent < last+last/16 {

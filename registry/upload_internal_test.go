@@ -2,8 +2,10 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -41,7 +43,9 @@ func TestNext(t *testing.T) {
 	chunked := func(offset int64) func(*upload) {
 		return func(u *upload) { u.chunk, u.offset = 10<<20, offset }
 	}
-	ok := func(status int) outcome { return outcome{status: status, held: -1, size: -1} }
+	bare := func(status int) outcome { return outcome{status: status, held: -1, size: -1} }
+	ok := func(status int) outcome { o := bare(status); o.named = true; return o }
+	claimed := func(u *upload) { u.claim = errUnnamed }
 	cut := outcome{held: -1, size: -1, body: size, sent: size / 2, err: io.ErrUnexpectedEOF}
 
 	for _, tc := range []struct {
@@ -62,7 +66,7 @@ func TestNext(t *testing.T) {
 		{"looking fails for now", session(stepVerify, func(u *upload) { u.looking = true }), answer(503, ErrServer), stepVerify, func(u upload) bool { return u.looking }},
 		{"Gitea does not gather a large blob", begin(testDigest, size, 3, ways{gitea: true}), outcome{status: 202, location: "l", held: -1, size: -1}, stepCommit, func(u upload) bool { return !u.looked && !u.noSingle }},
 		{"Gitea has the large blob", begin(testDigest, size, 3, ways{gitea: true}), ok(http.StatusCreated), stepDone, func(u upload) bool { return u.present }},
-		{"Gitea gets a small blob in one request", begin(testDigest, maxGathered, 3, ways{gitea: true}), outcome{status: 201, held: -1, size: -1, sent: maxGathered}, stepDone, func(u upload) bool { return !u.present }},
+		{"Gitea gets a small blob in one request", begin(testDigest, maxGathered, 3, ways{gitea: true}), outcome{status: 201, held: -1, size: -1, sent: maxGathered, named: true}, stepDone, func(u upload) bool { return !u.present }},
 		{"405 to a single request", single, answer(405, nil), stepStart, func(u upload) bool { return u.noSingle }},
 		{"413 of a proxy: smaller requests", single, func() outcome { o := answer(413, ErrTooLarge); o.body = size; return o }(), stepStart, func(u upload) bool { return u.chunk == 95<<20 && u.failures == 0 }},
 		{"413 to the rest of a session: smaller requests, on with it", session(stepChunk, func(u *upload) { u.offset = 20 << 20 }), func() outcome { o := answer(413, ErrTooLarge); o.body = 80 << 20; return o }(), stepQuery, func(u upload) bool { return u.chunk == 48<<20 && u.limited && u.location != "" }},
@@ -121,7 +125,32 @@ func TestNext(t *testing.T) {
 		{"a wrong digest: once more", session(stepCommit, nil), answer(400, ErrDigestMismatch), stepAbandon, nil},
 		{"a wrong digest twice", session(stepCommit, func(u *upload) { u.mismatches = 1 }), answer(400, ErrDigestMismatch), stepFailed, nil},
 		{"a new session after cancelling", session(stepAbandon, nil), ok(http.StatusNoContent), stepStart, func(u upload) bool { return u.offset == 0 }},
-		{"OCI-Chunk-Min-Length", func() upload { u := begin("", -1, 3, ways{chunk: 10}); return u }(), outcome{status: 202, location: "l", minChunk: 20, held: -1, size: -1}, stepChunk, func(u upload) bool { return u.chunk == 20 }},
+		{"OCI-Chunk-Min-Length", func() upload { u := begin("", -1, 3, ways{chunk: 10}); return u }(), outcome{status: 202, location: "l", minChunk: 20, held: -1, size: -1}, stepChunk, func(u upload) bool { return u.part() == 20 }},
+		{"OCI-Chunk-Min-Length above what a proxy takes", session(stepChunk, func(u *upload) { u.chunk, u.least, u.offset = 16<<20, 20<<20, 20<<20 }), func() outcome { o := answer(413, ErrTooLarge); o.body = 20 << 20; return o }(), stepFailed, func(u upload) bool { return strings.Contains(u.err.Error(), "wants parts of at least") }},
+		{"a stream of which nothing is held, and nothing is said", func() upload { u := stream; u.step, u.location = stepQuery, "l"; return u }(), ok(http.StatusNoContent), stepAbandon, func(u upload) bool { return u.offset == 0 }},
+		{"201 to a chunk, of AWS ECR", session(stepChunk, chunked(10<<20)), outcome{status: 201, held: -1, body: 10 << 20, size: -1}, stepChunk, func(u upload) bool { return u.offset == 20<<20 }},
+		{"201 to a stream", func() upload { u := stream; u.step, u.location = stepStream, "l"; return u }(), outcome{status: 201, held: 100, body: 100, location: "l", digest: testDigest, size: 100}, stepCommit, nil},
+		{"200 to a chunk is no registry's", session(stepChunk, chunked(10<<20)), bare(200), stepFailed, nil},
+		{"the range of the last chunk alone, of zot", session(stepChunk, chunked(20<<20)), outcome{status: 202, held: 10 << 20, body: 10 << 20, size: -1}, stepChunk, func(u upload) bool { return u.offset == 30<<20 }},
+		{"the range 0-0, of GHCR", session(stepChunk, chunked(0)), outcome{status: 202, held: 0, body: 10 << 20, size: -1}, stepChunk, func(u upload) bool { return u.offset == 10<<20 }},
+		{"the range of the first chunk, of AWS ECR", session(stepChunk, chunked(20<<20)), outcome{status: 202, held: 10 << 20, body: 10 << 20, size: -1}, stepChunk, func(u upload) bool { return u.offset == 30<<20 }},
+		{"a part of the chunk was taken", session(stepChunk, chunked(20<<20)), outcome{status: 202, held: 25 << 20, body: 10 << 20, size: -1}, stepChunk, func(u upload) bool { return u.offset == 25<<20 }},
+		{"more than was sent", session(stepChunk, chunked(20<<20)), outcome{status: 202, held: 80 << 20, body: 10 << 20, size: -1}, stepChunk, func(u upload) bool { return u.offset == 30<<20 }},
+		{"417: the same without Expect", session(stepCommit, nil), answer(417, nil), stepCommit, func(u upload) bool { return u.noExpect && u.failures == 0 && u.err == nil }},
+		{"417 without Expect is final", session(stepCommit, func(u *upload) { u.noExpect = true }), answer(417, nil), stepFailed, nil},
+		{"201 that names nothing: look", single, bare(201), stepVerify, func(u upload) bool { return u.claim != nil }},
+		{"200 to the end that names nothing: look", session(stepCommit, nil), bare(200), stepVerify, func(u upload) bool { return u.claim != nil }},
+		{"it is there as it was said", session(stepVerify, claimed), ok(200), stepDone, nil},
+		{"what was said to be there is not", session(stepVerify, claimed), answer(404, ErrOwnerUnknown), stepFailed, func(u upload) bool { return errors.Is(u.err, errUnnamed) }},
+		{"what was said to be there cannot be seen to be", session(stepVerify, claimed), bare(200), stepFailed, func(u upload) bool { return errors.Is(u.err, errUnnamed) }},
+		{"looking for what was said to be there fails for now", session(stepVerify, claimed), answer(503, ErrServer), stepVerify, func(u upload) bool { return u.claim != nil && u.wait == backoff }},
+		{"201 to a start without a digest", begin("", -1, 3, ways{}), bare(201), stepFailed, nil},
+		{"200 to a look proves nothing", session(stepVerify, func(u *upload) { u.looking = true }), bare(200), stepCommit, func(u upload) bool { return !u.present }},
+		{"looking is redirected", session(stepVerify, func(u *upload) { u.looking = true }), answer(307, ErrRedirected), stepCommit, nil},
+		{"looking is not allowed", session(stepVerify, func(u *upload) { u.looking = true }), answer(405, nil), stepCommit, nil},
+		{"looking fails to the end: go on without", session(stepVerify, func(u *upload) { u.looking, u.failures = true, 3 }), answer(503, ErrServer), stepCommit, nil},
+		{"looking after a failure is redirected", session(stepVerify, nil), answer(307, ErrRedirected), stepQuery, nil},
+
 		{"cut at the same place twice: a silent limit", func() upload { u := single; u.lastCut = size / 2; return u }(), cut, stepStart, func(u upload) bool { return u.chunk > 0 && u.chunk < size/2 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

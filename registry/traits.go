@@ -1,0 +1,149 @@
+package registry
+
+import (
+	"cmp"
+	"net/url"
+	"strings"
+	"sync"
+)
+
+// software is what a registry is, as far as that matters.
+type software int
+
+const (
+	// softwareUnknown: it has not been met, or has not said.
+	softwareUnknown software = iota
+	// softwareGitea: Gitea or Forgejo. They fold tags to lower case, have names
+	// of their own kind below an owner, mount a blob from wherever they have it,
+	// and take no layer that they do not hold.
+	softwareGitea
+	// softwareOther: some other registry, with the specification's rules.
+	softwareOther
+)
+
+// traits are what a registry is and does, found out once and kept for the
+// client. Whoever wants to know asks here. It is safe for concurrent use.
+type traits struct {
+	// mu guards the fields below.
+	mu       sync.Mutex
+	software software
+	ways     ways
+	// ociOnly: the registry refuses Docker's media types.
+	ociOnly bool
+	// noReferrers: the registry has no API for what refers to a manifest.
+	noReferrers bool
+}
+
+// giteaService is how Gitea and Forgejo name themselves in a challenge, as
+// GitLab does, whose token service is at another place.
+const giteaService = "container_registry"
+
+// The realms of Gitea: of its Basic challenge, and of the one with which it says
+// that the user is known but lacks the permission (services/context/package.go).
+const (
+	realmBasic  = "Gitea Container Registry"
+	realmDenied = "Gitea Package API"
+)
+
+// byGitea reports whether a challenge is of a Gitea or Forgejo. (Gitea 1.26
+// routers/api/packages/container/container.go, APIUnauthorizedError.)
+func (c challenge) byGitea() bool {
+	realm := c.params["realm"]
+	if c.params["service"] == giteaService {
+		u, err := url.Parse(realm)
+		return err == nil && strings.HasSuffix(u.Path, "/v2/token")
+	}
+	return realm == realmBasic || realm == realmDenied
+}
+
+// challenged learns from the challenges of a 401. What only a Gitea says counts
+// for more than what a proxy before it may have said.
+func (t *traits) challenged(offered []challenge) {
+	for _, c := range offered {
+		if c.byGitea() {
+			t.found(softwareGitea)
+			return
+		}
+	}
+	if len(offered) > 0 {
+		t.found(softwareOther)
+	}
+}
+
+func (t *traits) found(s software) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.software != softwareGitea {
+		t.software = s
+	}
+}
+
+// gitea reports whether the registry is known to be a Gitea or Forgejo.
+func (t *traits) gitea() bool { return t.is(softwareGitea) }
+
+func (t *traits) is(s software) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.software == s
+}
+
+// stored is a tag as the registry keeps it.
+func (t *traits) stored(tag string) string {
+	if t.gitea() {
+		return strings.ToLower(tag) // routers/api/packages/container/manifest.go
+	}
+	return tag
+}
+
+// blobs are the ways in which the registry takes blobs. A chunk size that was
+// asked for is one.
+func (t *traits) blobs(chunk int64) ways {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := t.ways
+	w.chunk = cmp.Or(chunk, w.chunk)
+	w.gitea = t.software == softwareGitea
+	return w
+}
+
+// learn keeps what an upload found out, and reports whether that is a limit
+// which was not known.
+func (t *traits) learn(u upload) (limit bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ways.noSingle = t.ways.noSingle || u.noSingle
+	t.ways.noExpect = t.ways.noExpect || u.noExpect
+	limit = u.step == stepDone && u.limited && u.chunk != t.ways.chunk
+	if limit {
+		t.ways.chunk = u.chunk
+	}
+	return limit
+}
+
+// expects reports whether the registry is to be asked before a body is sent.
+func (t *traits) expects() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.ways.noExpect
+}
+
+// unexpecting: the registry let the time for "100 Continue" pass. A Gitea is only
+// busy then, and answers the next one: it is worth asking.
+func (t *traits) unexpecting() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ways.noExpect = t.software != softwareGitea
+}
+
+// wantsOCI reports whether the registry is known to refuse Docker's media types.
+func (t *traits) wantsOCI() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ociOnly
+}
+
+func (t *traits) refusedDocker() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ociOnly = true
+}
