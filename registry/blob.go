@@ -104,7 +104,7 @@ func (p *push) sendThrough(ctx context.Context, s *spool, blob *image.Blob, open
 		return err
 	}
 	if blob.Compress {
-		p.keepLayer(ctx, sent)
+		p.keepLayer(ctx, sent, p.opts.Compression)
 		p.keepBeginning(ctx, sent.DiffID, s.begins)
 		p.keepName(ctx, blob)
 	}

@@ -21,8 +21,9 @@
 //   - push.go: one push from its start to its end; blob.go: one blob, driven by
 //     the state machine in upload.go, which does no I/O; content.go and
 //     spool.go: what can be sent again; manifest.go: manifests and tags;
-//     known.go and cache.go: what need not be sent at all; session.go: where
-//     another process goes on; verify.go: whether it is all there; missing.go and download.go: where the blobs come
+//     known.go and cache.go: what need not be sent at all; remember.go: what
+//     may be kept for that; verify.go: whether all is there; session.go: where
+//     another process goes on; missing.go and download.go: where the blobs come
 //     from that the source lacks; silence.go: a word when nothing moves
 //   - relay.go: a daemon's own push, passed on from the registry of loopback.go;
 //     standin.go: layers that the daemon need not compress for it

@@ -23,7 +23,7 @@ import (
 func (p *push) greet(ctx context.Context, s *stack) (err error) {
 	p.stack = s
 	if !p.verifies() {
-		if p.standing, err = p.stands(ctx); err != nil || p.standing {
+		if p.standing, err = p.stands(ctx); err != nil || p.standing != nil {
 			return err
 		}
 	}
@@ -31,21 +31,21 @@ func (p *push) greet(ctx context.Context, s *stack) (err error) {
 	return introduced(ctx, s)
 }
 
-// stands reports whether earlier pushes left every tag at what the image became,
-// and the registry has them there still.
-func (p *push) stands(ctx context.Context) (bool, error) {
-	root, found, err := p.knownRoot()
-	if !found || err != nil || slices.ContainsFunc(p.tags, func(tag string) bool { return !p.leftAt(tag, root) }) {
-		return false, nil //nolint:nilerr // what the cache has is of no use
+// stands gives the manifest that the image became where earlier pushes left every
+// tag at it, and the registry has them there still; nil otherwise.
+func (p *push) stands(ctx context.Context) (*image.Manifest, error) {
+	root, found := p.knownRoot()
+	if !found || slices.ContainsFunc(p.tags, func(tag string) bool { return !p.leftAt(tag, root) }) {
+		return nil, nil //nolint:nilnil // no error, and no manifest
 	}
 	client := &http.Client{Transport: introducer{p.stack.auth}, CheckRedirect: checkRedirect}
 	for _, tag := range p.tags {
 		found, err := p.statWith(ctx, client, "manifests", tag)
 		if err != nil || found.Digest != root.Descriptor.Digest {
-			return false, err
+			return nil, err
 		}
 	}
-	return true, nil
+	return &root, nil
 }
 
 // known pushes an image without reading its layers, where the registry has all
@@ -84,25 +84,22 @@ func (p *push) retag(ctx context.Context, root image.Manifest, tags []string) er
 	return p.putTags(ctx, root, tags)
 }
 
-// identified reports that what becomes of the image can be remembered.
-func (p *push) identified() bool { return p.opts.ImageID != "" && !p.opts.DryRun }
-
 // knownManifest is the manifest that the image became, when the registry has
 // what it names, and the tags that do not point at it yet. The containerd store
 // and layouts know an image by the digest of its manifest, others by that of
 // its config.
 func (p *push) knownManifest(ctx context.Context) (image.Manifest, []string, error) {
-	root, found, err := p.knownRoot()
-	if err != nil || p.standing {
-		return root, nil, err
+	if p.standing != nil {
+		return *p.standing, nil, nil
 	}
-	if !found && p.namesConfig() {
-		return root, nil, ErrManifestUnknown
-	}
-	if !found {
+	root, found := p.knownRoot()
+	switch {
+	case !found && (p.namesConfig() || p.opts.Platform != ""):
+		return root, nil, ErrManifestUnknown // the ID is no manifest's, or not that of what will arrive
+	case !found:
 		root, err := p.getManifest(ctx, p.opts.ImageID)
 		if err == nil {
-			p.remember(ctx, root)
+			p.remember(ctx, root, p.opts.Compression)
 		}
 		return root, p.tags, err
 	}
@@ -115,20 +112,6 @@ func (p *push) knownManifest(ctx context.Context) (image.Manifest, []string, err
 		return root, tags, err
 	}
 	return root, tags, p.mountAll(ctx, root)
-}
-
-// knownRoot is the manifest that the image became in an earlier push, wherever
-// that went.
-func (p *push) knownRoot() (root image.Manifest, found bool, err error) {
-	if !p.identified() {
-		return root, false, nil
-	}
-	entry, found := p.client.opts.Cache.image(p.opts.ImageID, p.opts.Compression, p.opts.Platform)
-	if !found {
-		return root, false, nil
-	}
-	root, err = image.ParseManifest(entry.MediaType, entry.Manifest)
-	return root, true, err
 }
 
 // namesConfig reports that the ID of the image is known to be that of a blob.
@@ -205,17 +188,6 @@ func isIndex(mediaType string) bool {
 	return mediaType == ocispec.MediaTypeImageIndex || mediaType == "application/vnd.docker.distribution.manifest.list.v2+json"
 }
 
-// remember keeps the manifest of an image for the next push.
-func (p *push) remember(ctx context.Context, root image.Manifest) {
-	if !p.identified() {
-		return
-	}
-	entry := imageEntry{MediaType: root.Descriptor.MediaType, Manifest: root.Data}
-	if err := p.client.opts.Cache.keepImage(p.opts.ImageID, p.opts.Compression, p.opts.Platform, entry); err != nil {
-		p.debug(ctx, "remember image", err)
-	}
-}
-
 // knownLayer spares compressing a raw layer that the registry has in the form
 // that it took the last time.
 func (p *push) knownLayer(ctx context.Context, blob *image.Blob) (bool, error) {
@@ -237,50 +209,9 @@ func (p *push) knownLayer(ctx context.Context, blob *image.Blob) (bool, error) {
 		return false, err
 	}
 	sent := image.Sent{Digest: entry.Digest, Size: entry.Size, DiffID: blob.Digest}
-	p.keepLayer(ctx, sent)
+	p.keepLayer(ctx, sent, p.opts.Compression)
 	p.done(blob, sent, StatusExists)
 	return true, nil
-}
-
-func (p *push) keepLayer(ctx context.Context, sent image.Sent) {
-	entry := layerEntry{Digest: sent.Digest, Size: sent.Size}
-	cache := p.client.opts.Cache
-	if err := errors.Join(cache.keepLayer(sent.DiffID, p.opts.Compression, entry), cache.keepPushed(p.client.Host(), sent.DiffID)); err != nil {
-		p.debug(ctx, "remember layer", err)
-	}
-}
-
-func (p *push) keepBeginning(ctx context.Context, diffID, d digest.Digest) {
-	if err := p.client.opts.Cache.keepBeginning(diffID, d); err != nil {
-		p.debug(ctx, "remember the beginning of a layer", err)
-	}
-}
-
-// keepHeld notes where the registry has the blobs of an image now.
-func (p *push) keepHeld(ctx context.Context) {
-	if p.opts.DryRun {
-		return
-	}
-	p.mu.Lock()
-	blobs := p.blobs
-	p.mu.Unlock()
-	for _, blob := range blobs {
-		if err := p.client.opts.Cache.keepHolder(p.client.Host(), p.ref.Repository, blob.Digest); err != nil {
-			p.debug(ctx, "remember where a blob is", err)
-			return
-		}
-	}
-}
-
-// keepName notes that the registry got a layer whose name tells nothing of its
-// content, but which engines before 25.0 give to one layer alone.
-func (p *push) keepName(ctx context.Context, blob *image.Blob) {
-	if blob.Digest != "" {
-		return
-	}
-	if err := p.client.opts.Cache.keepNamed(p.client.Host(), p.ref.Repository, blob.Name); err != nil {
-		p.debug(ctx, "remember layer", err)
-	}
 }
 
 // mount asks the registry for a blob that it may hold for another package and

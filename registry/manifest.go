@@ -230,6 +230,19 @@ func (p *push) getManifest(ctx context.Context, d digest.Digest) (image.Manifest
 	return image.ParseManifest(resp.Header.Get("Content-Type"), data)
 }
 
+// getDocument reads a small blob of the repository: a config.
+func (p *push) getDocument(ctx context.Context, d digest.Digest) ([]byte, error) {
+	resp, err := get(ctx, p.stack.http, p.address("blobs", d.String()))
+	if err != nil {
+		return nil, fmt.Errorf("get config: %w", err)
+	}
+	defer drain(resp)
+	if resp.StatusCode != http.StatusOK {
+		return nil, responseError("get config", resp.Request, resp)
+	}
+	return readWithin(resp.Body, maxConfig, patience(maxConfig))
+}
+
 // acceptManifests names the media types that we understand; text/html among
 // them would make Gitea answer with pages.
 func acceptManifests(req *http.Request) {

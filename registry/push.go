@@ -40,8 +40,9 @@ type push struct {
 
 	// relay is the one that greet began, until it is used.
 	relay *relay
-	// standing: greet found every tag where an earlier push left it.
-	standing bool
+	// standing is the image that greet found under every tag, where an earlier
+	// push left it.
+	standing *image.Manifest
 	// unverified is [Result.Unverified].
 	unverified bool
 
@@ -225,7 +226,7 @@ func (p *push) content(ctx context.Context, source *image.Source) (image.Manifes
 	if err := p.putManifests(ctx, img); err != nil {
 		return image.Manifest{}, err
 	}
-	p.remember(ctx, img.Root)
+	p.remember(ctx, img.Root, p.opts.Compression)
 	return img.Root, nil
 }
 

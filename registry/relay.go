@@ -56,7 +56,9 @@ type relay struct {
 	keep     bool                   // of a blob everything, until the registry has it
 	again    bool                   // one more push is needed
 	told     map[digest.Digest]bool
-	root     *image.Manifest
+	// documents are the small JSON blobs that have passed: configs, for the most.
+	documents map[digest.Digest][]byte
+	root      *image.Manifest
 	err      error // why the real registry does not take the image
 }
 
@@ -64,7 +66,7 @@ type relay struct {
 // asked for a token: to find and name the image takes a daemon as long. An image
 // that was pushed before may be there, and a new tag all that it lacks.
 func (p *push) anticipate(ctx context.Context) {
-	if _, pushed, _ := p.knownRoot(); !pushed {
+	if _, pushed := p.knownRoot(); !pushed {
 		p.relay = p.beginRelay(ctx)
 	}
 }
@@ -83,7 +85,7 @@ func (p *push) beginRelay(ctx context.Context) *relay {
 	r := &relay{
 		push: p, repository: repository,
 		served: make(chan error, 1), pushed: make(chan error, 1), ready: make(chan struct{}),
-		sessions: map[string]image.Sent{}, broken: map[string]bool{}, dropped: map[string]bool{}, lost: map[digest.Digest]bool{}, told: map[digest.Digest]bool{}, sentBefore: map[digest.Digest]bool{},
+		sessions: map[string]image.Sent{}, broken: map[string]bool{}, dropped: map[string]bool{}, lost: map[digest.Digest]bool{}, told: map[digest.Digest]bool{}, sentBefore: map[digest.Digest]bool{}, documents: map[digest.Digest][]byte{},
 	}
 	r.to = Loopback{
 		Repository: listener.Addr().String() + "/" + repository, Tag: LoopbackTag,
@@ -196,24 +198,54 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	return root, false, nil
 }
 
+// daemonForm is that of the layers which a daemon compresses: with gzip, at a
+// level of its own that takes the place of the default.
+var daemonForm = image.Compression{Algorithm: image.Gzip}
+
 // remember keeps what the daemon made of the layers, for the next push by
 // whichever way, and that it knows them.
 func (r *relay) remember(ctx context.Context, root image.Manifest) {
 	p := r.push
-	p.remember(ctx, root)
-	if len(p.opts.DiffIDs)+1 != len(root.References) {
+	p.remember(ctx, root, daemonForm)
+	if len(p.opts.DiffIDs) == 0 || isIndex(root.Descriptor.MediaType) {
 		return
 	}
-	for i, diffID := range p.opts.DiffIDs {
-		layer := root.References[i+1]
-		p.keepLayer(ctx, image.Sent{DiffID: diffID, Digest: layer.Digest, Size: layer.Size})
-		if err := p.client.opts.Cache.keepTaught(r.repository, diffID); err != nil {
+	layers, err := r.layers(ctx, root)
+	if err != nil {
+		p.debug(ctx, "find out what the layers are", err)
+		return
+	}
+	for _, layer := range layers {
+		if layer.Algorithm == "" {
+			continue
+		}
+		p.keepLayer(ctx, image.Sent{DiffID: layer.DiffID, Digest: layer.Digest, Size: layer.Size}, image.Compression{Algorithm: layer.Algorithm})
+		if err := p.client.opts.Cache.keepTaught(r.repository, layer.DiffID); err != nil {
 			p.debug(ctx, "remember that the daemon knows a layer", err)
 		}
 		if whole, sent := r.standIns.sent(layer.Digest); sent && whole.begins != "" {
-			p.keepBeginning(ctx, diffID, whole.begins)
+			p.keepBeginning(ctx, layer.DiffID, whole.begins)
 		}
 	}
+}
+
+// layers pairs the layers of a manifest of the daemon's with their diff IDs, by
+// its config: that which has just passed, or else the registry's.
+func (r *relay) layers(ctx context.Context, m image.Manifest) ([]image.Layer, error) {
+	if len(m.References) == 0 {
+		return nil, errors.New("the manifest names no config")
+	}
+	config := m.References[0].Digest
+	r.mu.Lock()
+	data, passed := r.documents[config]
+	r.mu.Unlock()
+	if !passed {
+		var err error
+		if data, err = r.push.getDocument(ctx, config); err != nil {
+			return nil, err
+		}
+	}
+	return m.Layers(data)
 }
 
 func (r *relay) handler() http.Handler {
@@ -544,24 +576,46 @@ func (r *relay) passOn(req *http.Request, blob *image.Blob) (image.Sent, error) 
 		return image.Sent{}, err
 	}
 	defer r.push.gate.release()
-	open := func() (io.ReadCloser, error) { return io.NopCloser(req.Body), nil }
+	var passing document
+	body := io.TeeReader(req.Body, &passing)
+	open := func() (io.ReadCloser, error) { return io.NopCloser(body), nil }
 	s := r.spool(blob)
 	// Otherwise the registry alone compares, as with the daemon's own push:
 	// here it would cost a quarter of the processor time.
 	if blob.Digest != "" && !s.passing {
 		open = func() (io.ReadCloser, error) {
-			return io.NopCloser(&verified{r: req.Body, rest: blob.Size, verifier: blob.Digest.Verifier()}), nil
+			return io.NopCloser(&verified{r: body, rest: blob.Size, verifier: blob.Digest.Verifier()}), nil
 		}
 	}
 	if err := r.push.sendThrough(ctx, s, blob, open, func() {}); err != nil {
 		return image.Sent{}, err
 	}
-	if _, err := io.Copy(io.Discard, req.Body); err != nil {
+	if _, err := io.Copy(io.Discard, body); err != nil {
 		return image.Sent{}, fmt.Errorf("%w: %w", errSource, err)
 	}
 	r.push.mu.Lock()
-	defer r.push.mu.Unlock()
-	return r.push.sent[blob.Name], nil
+	sent := r.push.sent[blob.Name]
+	r.push.mu.Unlock()
+	if int64(len(passing)) == sent.Size {
+		r.mu.Lock()
+		r.documents[sent.Digest] = passing
+		r.mu.Unlock()
+	}
+	return sent, nil
+}
+
+// document keeps what is written to it if that may be a config: a small JSON
+// object. Of anything else it stays empty, or incomplete.
+type document []byte
+
+// maxDocument bounds it, in bytes. A larger config is read from the registry.
+const maxDocument = 256 << 10
+
+func (d *document) Write(p []byte) (int, error) {
+	if room := maxDocument - len(*d); len(*d) > 0 || bytes.HasPrefix(p, []byte("{")) {
+		*d = append(*d, p[:min(len(p), room)]...)
+	}
+	return len(p), nil
 }
 
 // verified gives an error in place of [io.EOF] where its content is not what

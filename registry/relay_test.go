@@ -73,7 +73,8 @@ func (h *holder) whole(ctx context.Context, blob []byte, d digest.Digest, want i
 // parts are a config, a layer and their manifest.
 func parts(t *testing.T) (config, layer, manifest []byte) {
 	t.Helper()
-	config, layer = []byte(`{"rootfs":{"type":"layers"}}`), noise(t, 9, 6<<20)
+	layer = noise(t, 9, 6<<20)
+	config = encode(t, ocispec.Image{RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(layer)}}})
 	manifest = encode(t, ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
 		Config: ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(config), Size: int64(len(config))},
@@ -125,7 +126,7 @@ func TestRelay(t *testing.T) {
 		}
 		_, err = h.do(ctx, http.MethodPut, "manifests/push", manifest, http.StatusCreated)
 		return err
-	}, registry.PushOptions{Tags: []string{"2"}, ImageID: "sha256:" + digest.Digest(strings.Repeat("1", 64)), DiffIDs: []digest.Digest{layerDigest}})
+	}, registry.PushOptions{Tags: []string{"2"}, ImageID: configDigest, DiffIDs: []digest.Digest{layerDigest}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,7 @@ func TestRelay(t *testing.T) {
 	// The image is known now; another one finds the layer there, under the
 	// name of the first time, which is what a daemon remembers it by.
 	again, err := push(func(context.Context, *holder) error { return errors.New("not needed") },
-		registry.PushOptions{ImageID: "sha256:" + digest.Digest(strings.Repeat("1", 64))})
+		registry.PushOptions{ImageID: configDigest})
 	if err != nil || again.BytesSent != 0 {
 		t.Errorf("the same image: %v, %+v", err, again)
 	}

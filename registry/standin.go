@@ -230,30 +230,31 @@ func (s *standIns) sent(d digest.Digest) (wholeLayer, bool) {
 }
 
 // resolve puts the real layers into a manifest of the daemon's. again asks for
-// one more push, with the layers that are lacking.
+// one more push, with the layers that are lacking. Which layer is which, the
+// config tells, whose digest is the ID of the image.
 func (s *standIns) resolve(ctx context.Context, m image.Manifest) (resolved image.Manifest, again bool, err error) {
 	p := s.relay.push
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	layers := m.References[min(1, len(m.References)):]
-	if len(layers) != len(p.opts.DiffIDs) || !s.uses(layers) {
+	if !s.uses(m.References) {
 		return m, false, nil
 	}
 	if m.References[0].Digest != p.opts.ImageID {
 		return m, false, errOtherImage
+	}
+	layers, err := s.relay.layers(ctx, m)
+	if err != nil {
+		return m, false, err
 	}
 	known, err := s.known()
 	if err != nil {
 		return m, false, err
 	}
 	var sent []image.Sent
-	for i, layer := range layers {
-		diffID := p.opts.DiffIDs[i]
-		real, found := known[diffID]
-		if whole, sent := s.whole[layer.Digest]; sent && !found {
+	for _, layer := range layers {
+		real, found := known[layer.DiffID]
+		if whole, sent := s.sent(layer.Digest); sent && !found {
 			real, found = ocispec.Descriptor{Digest: layer.Digest, Size: whole.size}, true
 		}
-		if err := p.client.opts.Cache.keepStandsFor(s.relay.repository, layer.Digest, diffID); err != nil {
+		if err := p.client.opts.Cache.keepStandsFor(s.relay.repository, layer.Digest, layer.DiffID); err != nil {
 			p.debug(ctx, "remember stand-in", err)
 		}
 		if !found {
@@ -261,9 +262,11 @@ func (s *standIns) resolve(ctx context.Context, m image.Manifest) (resolved imag
 			continue
 		}
 		s.relay.exists(real.Digest, real.Size)
-		sent = append(sent, image.Sent{Digest: real.Digest, Size: real.Size, DiffID: diffID})
+		sent = append(sent, image.Sent{Digest: real.Digest, Size: real.Size, DiffID: layer.DiffID})
 	}
 	if again {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.off = true
 		return m, true, nil
 	}
@@ -274,8 +277,10 @@ func (s *standIns) resolve(ctx context.Context, m image.Manifest) (resolved imag
 // errOtherImage ends a push in which the daemon does not send what was asked for.
 var errOtherImage = errors.New("the daemon pushed another image")
 
-// uses reports whether a layer is named by a stand-in. s.mu is held.
+// uses reports whether a layer is named by a stand-in.
 func (s *standIns) uses(layers []ocispec.Descriptor) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, layer := range layers {
 		if s.made[layer.Digest] || len(s.relay.push.client.opts.Cache.standsFor(s.relay.repository, layer.Digest)) > 0 {
 			return true

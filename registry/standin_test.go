@@ -49,7 +49,7 @@ func (c *classic) push(ctx context.Context, h *holder) (sent []int, err error) {
 			c.digests[i] = known
 			sent = append(sent, i)
 		}
-		manifest.Layers = append(manifest.Layers, ocispec.Descriptor{Digest: known, Size: int64(len(layer))})
+		manifest.Layers = append(manifest.Layers, ocispec.Descriptor{MediaType: "application/vnd.docker.image.rootfs.diff.tar.gzip", Digest: known, Size: int64(len(layer))})
 	}
 	config := digest.FromBytes(c.config)
 	if _, err := h.do(ctx, http.MethodHead, "blobs/"+config.String(), nil, http.StatusOK); err != nil {

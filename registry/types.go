@@ -146,15 +146,22 @@ type PushOptions struct {
 	// ImageID is the digest under which the image's content is known: its
 	// config's (the image ID of Docker's classic store) or its manifest's (of
 	// the containerd store). With it, an image that the registry has already
-	// is pushed without reading the source. Empty means what [image.Source.ID]
-	// says of Source.
+	// is pushed without reading the source, and what is pushed then is the image
+	// with this ID, whatever else the source may hold by now. What the source
+	// gives that has another digest, such as one platform of the index with this
+	// ID, is pushed, but never taken for the image with this ID later. Empty means
+	// what [image.Source.ID] says of Source.
 	ImageID digest.Digest `json:"imageID,omitempty"`
 	// Platform is the one image to push of several, as "os/arch[/variant]",
-	// when Source is nil. Empty means all.
+	// when Source is nil. Empty means all. With a platform, ImageID may be the
+	// digest of the index, or of the manifest for that platform; by the latter
+	// alone the push can be recognised the next time.
 	Platform string `json:"platform,omitempty"`
 
 	// DiffIDs are those of the layers of ImageID, bottom first, where they are
-	// known. They let the cache learn what a push by way of Via made of them.
+	// known. They say which layers of a push by way of Via may be known, and that
+	// the cache is to learn what became of them; which layer is which, the config
+	// tells.
 	DiffIDs []digest.Digest `json:"-"`
 
 	// Via, when not nil, has whoever holds the image push it to a registry on
