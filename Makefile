@@ -80,6 +80,12 @@ test: build servers ## run every test: units and scripts with -race, then agains
 test-faults: servers ## break pushes at 200 positions for each kind of source; UPDATE=1 writes docs/reliability.md
 	go test -tags e2e -count 1 -v -timeout 60m -parallel 6 -run '^TestFaults$$' ./test/ -positions 100 $(if $(UPDATE),-update)
 
+# Everything that a clean checkout need not show each time. Not in .ci/run.
+.PHONY: test-wide
+test-wide: servers ## run what is for breadth alone: MariaDB, Traefik
+	$(SERVERS) build wide
+	WIDE=1 go test -tags e2e -count 1 -v -timeout 60m -run '^TestWide' ./test
+
 .PHONY: test-unit
 test-unit: ## run the tests that need no servers, quickly
 	go test ./...

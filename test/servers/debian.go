@@ -14,10 +14,12 @@ import (
 
 // packages are the Debian packages that tests use, each with a program that
 // shows whether it is installed. Add to it what a test needs.
-var packages = []struct{ name, program string }{
+var packages = []debianPackage{
 	{"docker.io", "debian-dockerd"}, // Engine 20.10, with the classic image store
 	{"docker-registry", "docker-registry"},
 	{"nginx", "nginx"},
+	{"haproxy", "haproxy"},
+	{"postgresql", "initdb"},
 	{"skopeo", "skopeo"},
 	// The credential helper's stores, and terminals for its prompts.
 	{"gnome-keyring", "gnome-keyring-daemon"},
@@ -39,9 +41,19 @@ var packages = []struct{ name, program string }{
 	{"fish", "fish"},
 }
 
-// systemPath returns PATH with the folders of programs for root.
+// widePackages are those that are installed only when asked for, see [Wide].
+var widePackages = []debianPackage{
+	{"mariadb-server", "mariadbd"},
+}
+
+type debianPackage struct{ name, program string }
+
+// systemPath returns PATH with the folders of programs for root, and with
+// those of PostgreSQL, which Debian leaves out of every PATH.
 func systemPath() string {
-	return os.Getenv("PATH") + ":/usr/local/sbin:/usr/sbin:/sbin"
+	dirs := []string{os.Getenv("PATH"), "/usr/local/sbin", "/usr/sbin", "/sbin"}
+	versions, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // fails for a bad pattern alone
+	return strings.Join(append(dirs, versions...), string(filepath.ListSeparator))
 }
 
 // systemProgram finds a program that the system provides.
@@ -57,14 +69,23 @@ func systemProgram(name string) (string, error) {
 			return file, nil
 		}
 	}
-	return "", &MissingError{Program: name, Install: installCommand}
+	install := installCommand
+	if slices.ContainsFunc(widePackages, func(p debianPackage) bool { return p.program == name }) {
+		install += " " + Wide
+	}
+	return "", &MissingError{Program: name, Install: install}
 }
 
-// InstallPackages installs the Debian packages that are missing, and tells w.
-// It needs root, or sudo without a password.
-func InstallPackages(ctx context.Context, w io.Writer) (err error) {
+// InstallPackages installs the Debian packages that are missing, or the
+// missing ones of those that are [Wide], and tells w. It needs root, or sudo
+// without a password.
+func InstallPackages(ctx context.Context, w io.Writer, breadth bool) (err error) {
+	wanted := packages
+	if breadth {
+		wanted = widePackages
+	}
 	var missing []string
-	for _, p := range packages {
+	for _, p := range wanted {
 		if _, err := systemProgram(p.program); err != nil {
 			missing = append(missing, p.name)
 		}

@@ -42,25 +42,33 @@ type GiteaOptions struct {
 	Names []string
 	// Forgejo starts a Forgejo, which takes the same settings and commands.
 	Forgejo bool
+	// Database and Storage are where it keeps its data.
+	Database Database
+	Storage  Storage
+}
+
+func (o GiteaOptions) program() string {
+	if o.Forgejo {
+		return "forgejo"
+	}
+	return "gitea"
 }
 
 // Gitea is a running Gitea with one user, AdminUser.
 type Gitea struct {
 	*Server
 	adminToken string
+	database   *service
+	storage    *service // nil when that is the disk
 }
 
 // StartGitea sets up a new, empty Gitea and starts it.
 func StartGitea(ctx context.Context, opts GiteaOptions) (*Gitea, error) {
-	name := "gitea"
-	if opts.Forgejo {
-		name = "forgejo"
-	}
-	program, err := Program(name)
+	program, err := Program(opts.program())
 	if err != nil {
 		return nil, err
 	}
-	s, err := listen(name, opts.Port, opts.PlainHTTP)
+	s, err := listen(opts.program(), opts.Port, opts.PlainHTTP)
 	if err != nil {
 		return nil, err
 	}
@@ -73,13 +81,48 @@ func StartGitea(ctx context.Context, opts GiteaOptions) (*Gitea, error) {
 		env:  []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.Dir, "GITEA_WORK_DIR=" + s.Dir},
 		dir:  s.Dir,
 	}
-	if err := g.setUp(ctx, filepath.Dir(program), opts); err != nil {
-		return nil, errors.Join(err, s.Stop())
+	err = errors.Join(g.startDatabase(ctx, opts.Database), g.startStorage(ctx, opts.Storage))
+	if err == nil {
+		err = g.setUp(ctx, filepath.Dir(program), opts)
 	}
-	if err := g.start(ctx); err != nil {
-		return nil, err
+	if err == nil {
+		err = g.start(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, g.Stop())
 	}
 	return g, nil
+}
+
+func (g *Gitea) startDatabase(ctx context.Context, kind Database) (err error) {
+	switch kind {
+	case PostgreSQL:
+		g.database, err = startPostgreSQL(ctx)
+	case MariaDB:
+		g.database, err = startMariaDB(ctx)
+	default:
+		g.database = sqlite(g.Dir)
+	}
+	return err
+}
+
+func (g *Gitea) startStorage(ctx context.Context, kind Storage) (err error) {
+	if kind != Disk {
+		g.storage, err = startS3(ctx, kind == S3Direct)
+	}
+	return err
+}
+
+// Stop ends the server, its database and its storage, and removes their data.
+// A second call does nothing.
+func (g *Gitea) Stop() error {
+	err := g.Server.Stop()
+	for _, s := range []*service{g.database, g.storage} {
+		if s != nil {
+			err = errors.Join(err, s.stop())
+		}
+	}
+	return err
 }
 
 // Forgejo reports whether it is one.
@@ -92,6 +135,10 @@ func (g *Gitea) setUp(ctx context.Context, static string, opts GiteaOptions) err
 	settings, err := g.settings(static, opts.PlainHTTP)
 	if err != nil {
 		return err
+	}
+	maps.Copy(settings, g.database.settings)
+	if g.storage != nil {
+		maps.Copy(settings, g.storage.settings)
 	}
 	maps.Copy(settings, opts.Settings)
 	if err := os.WriteFile(g.config(), appINI(settings), 0o600); err != nil {
@@ -156,8 +203,6 @@ func (g *Gitea) settings(static string, plainHTTP bool) (map[string]string, erro
 		"server.STATIC_ROOT_PATH":            static,
 		"server.DISABLE_SSH":                 "true",
 		"server.OFFLINE_MODE":                "true",
-		"database.DB_TYPE":                   "sqlite3",
-		"database.PATH":                      filepath.Join(g.Dir, "gitea.db"),
 		"security.INSTALL_LOCK":              "true",
 		"security.SECRET_KEY":                rand.Text(),
 		"security.INTERNAL_TOKEN":            rand.Text(),
@@ -226,15 +271,7 @@ func (g *Gitea) Command(ctx context.Context, args ...string) (string, error) {
 // SQL runs a statement on the database, for what neither the API nor a command
 // tells or does, and returns what it prints.
 func (g *Gitea) SQL(ctx context.Context, statement string) (string, error) {
-	sqlite, err := systemProgram("sqlite3")
-	if err != nil {
-		return "", err
-	}
-	out, err := exec.CommandContext(ctx, sqlite, "-cmd", ".timeout 10000", filepath.Join(g.Dir, "gitea.db"), statement).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%s: %w: %s", statement, err, out)
-	}
-	return strings.TrimSpace(string(out)), nil
+	return g.database.sql(ctx, statement)
 }
 
 // CreateUser makes a user who can log in with the password.

@@ -15,109 +15,6 @@ import (
 	"strings"
 )
 
-// A tool is a program that is built from a module under test/tools.
-type tool struct {
-	name   string // of the executable
-	module string // folder under test/tools
-	main   string // package
-	source string // module that the package is of, for its version
-	flags  []string
-	cgo    bool
-	data   []string // folders of the source that the program reads when it runs
-}
-
-// VERSION in a flag becomes the version of the source.
-var tools = []tool{
-	{
-		name: "gitea", module: "gitea", main: "code.gitea.io/gitea", source: "code.gitea.io/gitea",
-		flags: []string{"-tags=sqlite,sqlite_unlock_notify,timetzdata", "-ldflags=-s -w -X main.Version=VERSION"},
-		cgo:   true,
-		data:  []string{"templates", "options", "public"},
-	},
-	{
-		name: "forgejo", module: "forgejo", main: "code.gitea.io/gitea", source: "code.gitea.io/gitea",
-		flags: []string{
-			"-tags=sqlite,sqlite_unlock_notify,timetzdata",
-			// A commit between two releases, called as Forgejo's Makefile does.
-			"-ldflags=-s -w -X main.Version=10.0.0-dev-456d059982+gitea-1.22.0",
-		},
-		cgo:  true,
-		data: []string{"templates", "options", "public"},
-	},
-	{
-		name: "caddy", module: "caddy",
-		main: "github.com/caddyserver/caddy/v2/cmd/caddy", source: "github.com/caddyserver/caddy/v2",
-		flags: []string{"-ldflags=-s -w"},
-	},
-	{
-		name: "golangci-lint", module: "lint",
-		main: "github.com/golangci/golangci-lint/v2/cmd/golangci-lint", source: "github.com/golangci/golangci-lint/v2",
-		flags: []string{"-ldflags=-s -w -X main.version=VERSION"},
-	},
-	{
-		name: "controller-gen", module: "generate",
-		main: "sigs.k8s.io/controller-tools/cmd/controller-gen", source: "sigs.k8s.io/controller-tools",
-		flags: []string{"-ldflags=-s -w"},
-	},
-	{
-		name: "nfpm", module: "dist",
-		main: "github.com/goreleaser/nfpm/v2/cmd/nfpm", source: "github.com/goreleaser/nfpm/v2",
-		flags: []string{"-ldflags=-s -w"},
-	},
-	{
-		name: "cyclonedx-gomod", module: "dist",
-		main: "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod", source: "github.com/CycloneDX/cyclonedx-gomod",
-		flags: []string{"-ldflags=-s -w"},
-	},
-	{
-		name: "containerd", module: "engine",
-		main: "github.com/containerd/containerd/v2/cmd/containerd", source: "github.com/containerd/containerd/v2",
-		flags: []string{"-tags=no_systemd,no_btrfs,no_devmapper,no_zfs", "-ldflags=-s -w"},
-	},
-	{
-		name: "dockerd", module: "engine",
-		main: "github.com/moby/moby/v2/cmd/dockerd", source: "github.com/moby/moby/v2",
-		flags: []string{
-			"-tags=no_systemd,exclude_graphdriver_btrfs",
-			"-ldflags=-s -w -X github.com/moby/moby/v2/dockerversion.Version=VERSION",
-		},
-	},
-	{
-		name: "docker", module: "dockercli",
-		main: "github.com/docker/cli/cmd/docker", source: "github.com/docker/cli",
-		flags: []string{
-			// The module has no go.mod, so without this its language is that of Go 1.16.
-			"-gcflags=github.com/docker/cli/...=-lang=go1.26",
-			"-ldflags=-s -w -X github.com/docker/cli/cli/version.Version=VERSION",
-		},
-	},
-	{
-		name: "crane", module: "peers",
-		main: "github.com/google/go-containerregistry/cmd/crane", source: "github.com/google/go-containerregistry",
-		flags: []string{"-ldflags=-s -w"},
-	},
-	{
-		name: "regctl", module: "peers",
-		main: "github.com/regclient/regclient/cmd/regctl", source: "github.com/regclient/regclient",
-		flags: []string{"-ldflags=-s -w"},
-	},
-	{
-		name: "oras", module: "peers",
-		main: "oras.land/oras/cmd/oras", source: "oras.land/oras",
-		flags: []string{"-ldflags=-s -w"},
-	},
-	{
-		name: "docker-credential-pass", module: "credhelpers",
-		main: "github.com/docker/docker-credential-helpers/pass/cmd", source: "github.com/docker/docker-credential-helpers",
-		flags: []string{"-ldflags=-s -w"},
-	},
-	{
-		name: "docker-buildx", module: "buildx",
-		main: "github.com/docker/buildx/cmd/buildx", source: "github.com/docker/buildx",
-		flags: []string{"-ldflags=-s -w"},
-	},
-}
-
 const installCommand = "go run ./test/cmd/servers build"
 
 // CacheDir returns the folder of built programs: $DOCKER_GITEA_TEST_CACHE,
@@ -133,9 +30,8 @@ func CacheDir() (string, error) {
 	return filepath.Join(dir, "docker-gitea-test"), nil
 }
 
-// Program returns the path of a program: gitea, forgejo, caddy, dockerd, containerd, docker,
-// docker-buildx, docker-credential-pass, crane, regctl, oras, golangci-lint, controller-gen, nfpm
-// or cyclonedx-gomod, each as its module under test/tools pins it; or debian-dockerd, debian-docker, docker-registry, nginx,
+// Program returns the path of a program: one of tools.go, as its module under
+// test/tools pins it; or debian-dockerd, debian-docker, docker-registry, nginx,
 // skopeo or any other from a Debian package. One that is not there is a
 // [*MissingError].
 func Program(name string) (string, error) {
@@ -153,11 +49,17 @@ func Program(name string) (string, error) {
 	return path, nil
 }
 
-// Build builds the named programs, or all of them, unless they are in the
-// cache already, and tells w about each.
+// Wide is the name for all programs and Debian packages that only `make
+// test-wide` needs, and which are not built or installed unasked.
+const Wide = "wide"
+
+// Build builds the named programs unless they are in the cache already, and
+// tells w about each. No name means all but the wide ones, [Wide] means those.
 func Build(ctx context.Context, w io.Writer, names ...string) error {
 	for _, t := range tools {
-		if len(names) > 0 && !slices.Contains(names, t.name) {
+		breadth := slices.Contains(wide, t.name)
+		named := slices.Contains(names, t.name) || breadth && slices.Contains(names, Wide)
+		if !named && (len(names) > 0 || breadth) {
 			continue
 		}
 		if err := t.build(ctx, w); err != nil {

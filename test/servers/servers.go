@@ -1,7 +1,8 @@
 // Package servers starts real servers for tests, benchmarks and demonstrations:
-// Gitea and Forgejo, Docker engines with either image store, the distribution
-// registry, and nginx or Caddy in front of any of them. It also finds the programs that other
-// people push images with.
+// Gitea and Forgejo, on several databases and storages, Docker engines with
+// either image store, the distribution registry, and nginx, Caddy, haproxy or
+// Traefik in front of any of them. It also finds the programs that other people
+// push images with.
 //
 // Everything runs on loopback addresses with random ports, in a temporary
 // folder of its own, so several of each can run at once; and nothing outlives
@@ -11,16 +12,16 @@
 // # Programs
 //
 // A program is either built from a pinned Go module under test/tools or comes
-// from a Debian package (programs.go, debian.go). [Program] finds it,
+// from a Debian package (tools.go, debian.go). [Program] finds it,
 // [Build] and [InstallPackages] provide it, and `go run ./test/cmd/servers build`
-// does both for all of them. Built programs stay in a cache folder, see
-// [CacheDir], until the module that pins them changes.
+// does both for all of them but the wide ones, see [Wide]. Built programs stay
+// in a cache folder, see [CacheDir], until the module that pins them changes.
 //
 // # Servers
 //
-// [StartGitea], [StartEngine], [StartRegistry], [StartNginx] and [StartCaddy]
-// return when the server answers. Their context bounds the start only: a server runs until its
-// Stop method is called. A program that is not there is a [*MissingError];
+// [StartGitea], [StartEngine], [StartRegistry], [StartNginx], [StartCaddy],
+// [StartHAProxy] and [StartTraefik] return when the server answers. Their
+// context bounds the start only: a server runs until its Stop method is called. A program that is not there is a [*MissingError];
 // a test hands every error to [Need], which tells a missing program, worth a
 // skip on a developer's machine, from a failure.
 package servers

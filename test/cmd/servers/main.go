@@ -2,6 +2,7 @@
 // and starts one of them to work with by hand.
 //
 //	servers build [NAME...]   install and build everything, or build the named programs
+//	servers build wide        install and build what only the broader tests need
 //	servers path NAME         print where a program is, after building it if need be
 //	servers up NAME           run gitea, forgejo, registry, classic, graph or containerd until interrupted
 package main
@@ -18,7 +19,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
-const usage = "usage: servers build [NAME...] | path NAME | up gitea|forgejo|registry|classic|graph|containerd"
+const usage = "usage: servers build [NAME...|wide] | path NAME | up gitea|forgejo|registry|classic|graph|containerd"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -33,7 +34,9 @@ func main() {
 func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	switch {
 	case len(args) == 1 && args[0] == "build":
-		return errors.Join(servers.InstallPackages(ctx, out), servers.Build(ctx, out))
+		return errors.Join(servers.InstallPackages(ctx, out, false), servers.Build(ctx, out))
+	case len(args) == 2 && args[0] == "build" && args[1] == servers.Wide:
+		return errors.Join(servers.InstallPackages(ctx, out, true), servers.Build(ctx, out, servers.Wide))
 	case len(args) > 1 && args[0] == "build":
 		return servers.Build(ctx, out, args[1:]...)
 	case len(args) == 2 && args[0] == "path":

@@ -1,0 +1,66 @@
+package servers
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// Storage is where a Gitea keeps files, packages among them.
+type Storage string
+
+// The storages. S3Direct redirects whoever downloads to the storage.
+const (
+	Disk     Storage = ""
+	S3       Storage = "s3"
+	S3Direct Storage = "s3 direct"
+)
+
+// startS3 starts a Versity gateway, which offers a folder by the S3 protocol,
+// with one empty bucket.
+func startS3(ctx context.Context, direct bool) (*service, error) {
+	program, err := Program("versitygw")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "s3-")
+	if err != nil {
+		return nil, fmt.Errorf("make folder for the storage: %w", err)
+	}
+	s := &service{dir: dir}
+	port, err := FreePort()
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(dir, "buckets/gitea"), 0o700)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	address, secret := net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), rand.Text()
+	s.settings = map[string]string{
+		"storage.STORAGE_TYPE":            "minio",
+		"storage.MINIO_ENDPOINT":          address,
+		"storage.MINIO_ACCESS_KEY_ID":     "gitea",
+		"storage.MINIO_SECRET_ACCESS_KEY": secret,
+		"storage.MINIO_BUCKET":            "gitea",
+		"storage.MINIO_LOCATION":          "us-east-1",
+		"storage.MINIO_USE_SSL":           "false",
+		"storage.SERVE_DIRECT":            strconv.FormatBool(direct),
+	}
+	s.command = command{
+		path: program, args: []string{"--port", address, "posix", filepath.Join(dir, "buckets")},
+		env: []string{"HOME=" + dir, "ROOT_ACCESS_KEY=gitea", "ROOT_SECRET_KEY=" + secret}, dir: dir,
+	}
+	return s, s.start(ctx, func(ctx context.Context) error {
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
+}
