@@ -36,12 +36,13 @@ require (
 require (
 	github.com/DataDog/datadog-agent/pkg/template v0.85.2
 	github.com/mattn/go-shellwords v1.0.16
+	github.com/therootcompany/xz v1.0.1
+	pgregory.net/rapid v1.3.0
 )
 
 require (
 	github.com/cpuguy83/go-md2man/v2 v2.0.6 // indirect
 	github.com/russross/blackfriday/v2 v2.1.0 // indirect
-	pgregory.net/rapid v1.3.0 // indirect
 )
 
 require (

@@ -9,7 +9,7 @@ import (
 )
 
 // verifier compares what is read with a size and, unless it is empty, a
-// digest. The last bytes of what turns out to be wrong are held back, so that
+// digest; of a compressed layer also what is inside. The last bytes of what turns out to be wrong are held back, so that
 // whatever was sent of it stays incomplete.
 type verifier struct {
 	io.Closer
@@ -21,11 +21,17 @@ type verifier struct {
 
 	read int64
 	hash hash.Hash
-	err  error
+	// proof looks into a compressed layer, of which diffID is to be the inside.
+	proof  *proof
+	diffID digest.Digest
+	err    error
 }
 
 func verify(r io.ReadCloser, source string, p *part) io.ReadCloser {
 	v := &verifier{Closer: r, r: io.LimitReader(r, p.size), source: source, name: p.name, want: p.desc.Digest, size: p.size}
+	if p.diffID != "" {
+		v.proof, v.diffID = newProof(p.encoding), p.diffID
+	}
 	if v.want != "" {
 		v.hash = v.want.Algorithm().Hash()
 	}
@@ -49,6 +55,9 @@ func (v *verifier) next(p []byte) (int, error) {
 	if v.hash != nil {
 		v.hash.Write(p[:n])
 	}
+	if v.proof != nil {
+		_, _ = v.proof.Write(p[:n]) // what is wrong shows in the end
+	}
 	switch {
 	case v.read == v.size:
 		if v.err = v.verdict(); !errors.Is(v.err, io.EOF) {
@@ -64,8 +73,21 @@ func (v *verifier) next(p []byte) (int, error) {
 	return n, nil
 }
 
+// Close implements [io.Closer].
+func (v *verifier) Close() error {
+	if v.proof != nil {
+		v.proof.end()
+	}
+	return v.Closer.Close()
+}
+
 // verdict is [io.EOF] for bytes that are what they should be.
 func (v *verifier) verdict() error {
+	if v.proof != nil {
+		if err := v.proof.check(v.name, v.diffID); err != nil {
+			return err
+		}
+	}
 	if v.hash == nil {
 		return io.EOF
 	}

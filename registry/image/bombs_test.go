@@ -185,18 +185,18 @@ func (w *watcher) Read(p []byte) (int, error) {
 // A zstd frame can demand a window of gigabytes of the decoder.
 func TestWindowBomb(t *testing.T) {
 	var buf bytes.Buffer
-	w, err := zstd.NewWriter(&buf, zstd.WithWindowSize(64<<20), zstd.WithSingleSegment(false))
+	w, err := zstd.NewWriter(&buf, zstd.WithWindowSize(256<<20), zstd.WithSingleSegment(false))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(w, io.LimitReader(zeroes{}, 80<<20)); err != nil {
+	if _, err := io.Copy(w, io.LimitReader(zeroes{}, 300<<20)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
 	_, err = image.Open(file(t, buf.Bytes()), nil)
-	if err == nil || !strings.Contains(err.Error(), "needs a zstd window of more than 8 MiB") {
+	if err == nil || !strings.Contains(err.Error(), "needs a zstd window of more than 128 MiB") {
 		t.Errorf("got %v", err)
 	}
 }

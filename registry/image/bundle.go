@@ -36,48 +36,6 @@ type archiveItem struct {
 	LayerSources map[digest.Digest]ocispec.Descriptor `json:"LayerSources"`
 }
 
-// planArchive plans the docker archive that Docker up to version 24 and most
-// other tools write: manifest.json with the names of config and layers.
-func planArchive(c contents, opts Options) (*plan, error) {
-	items, err := parseArchive(c)
-	if err != nil {
-		return nil, err
-	}
-	var candidates []candidate
-	for _, item := range items {
-		candidates = append(candidates, candidate{id: item.Config, names: item.RepoTags})
-	}
-	i, err := choose(archiveFile, candidates, opts.Name)
-	if err != nil {
-		return nil, err
-	}
-	return newBundle(c, items[i], opts)
-}
-
-// planRaw plans the archive that Docker's classic store writes since version
-// 25, of which the layout's manifest names the config.
-func planRaw(c contents, config digest.Digest, opts Options) (*plan, error) {
-	items, err := parseArchive(c)
-	if err != nil {
-		return nil, err
-	}
-	for _, item := range items {
-		if digestOf(item.Config) == config {
-			return newBundle(c, item, opts)
-		}
-	}
-	return nil, fault(ErrInvalid, archiveFile, "does not name the config %s, as %s does", config, indexFile)
-}
-
-func parseArchive(c contents) ([]archiveItem, error) {
-	data, err := document(c, archiveFile)
-	if err != nil {
-		return nil, err
-	}
-	var items []archiveItem
-	return items, decode(archiveFile, "the manifest of a docker archive", data, &items)
-}
-
 // isRaw reports the manifest of an image with a layer that is a plain tar.
 func (n *node) isRaw() bool {
 	if n.body == nil || n.body.Config == nil || kindOf(n.desc.MediaType) != kindManifest {
@@ -98,11 +56,8 @@ func newBundle(c contents, item archiveItem, opts Options) (*plan, error) {
 		return nil, fault(ErrUnsafe, archiveFile, "names the config %q: %v", clip(item.Config), err)
 	}
 	data, err := document(c, configName)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault(ErrMissing, configName, "the source lacks this config")
-	}
 	if err != nil {
-		return nil, err
+		return nil, configFault(configName, err)
 	}
 	conf, err := parseConfig(configName, data)
 	if err != nil {
@@ -119,7 +74,7 @@ func newBundle(c contents, item archiveItem, opts Options) (*plan, error) {
 		return nil, err
 	}
 	configDigest := digest.FromBytes(data)
-	if want := digestOf(configName); want != "" && want.Algorithm().FromBytes(data) != want {
+	if want := cmp.Or(digestOf(configName), claimOf(configName)); want != "" && want.Algorithm().FromBytes(data) != want {
 		return nil, fault(ErrDigest, configName, "its digest is %s", configDigest)
 	}
 	b := &bundle{config: &part{file: f, desc: ocispec.Descriptor{Digest: configDigest}}, compression: opts.Compression}
@@ -130,9 +85,21 @@ func newBundle(c contents, item archiveItem, opts Options) (*plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.layers = append(b.layers, p.share(l, known, opts.Compression))
+		shared := p.share(l, known, opts.Compression)
+		if shared.part != nil && shared.part.diffID != l.part.diffID {
+			return nil, fault(ErrInvalid, shared.part.name, "is named for two layers with different diff IDs")
+		}
+		b.layers = append(b.layers, shared)
 	}
 	return p, nil
+}
+
+// configFault is why a config cannot be had.
+func configFault(name string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault(ErrMissing, name, "the source lacks this config")
+	}
+	return err
 }
 
 func matchPlatform(platform string, have ocispec.Platform) error {
@@ -171,8 +138,15 @@ func newLayer(c contents, name string, diffID digest.Digest, external map[digest
 		return l, fault(ErrInvalid, f.name, "is neither a tar nor compressed with gzip or zstd, so it is no layer")
 	}
 	l.part = &part{file: f, desc: ocispec.Descriptor{Digest: digestOf(f.name)}}
-	if f.encoding == EncodingTar {
+	switch {
+	case f.encoding == EncodingTar:
 		l.part.desc.Digest = diffID
+	case l.part.desc.Digest == "":
+		// Nothing says what bytes these are but the diff ID of what is inside.
+		l.part.diffID = diffID
+	}
+	if f.proof != nil {
+		return l, f.proof.check(f.name, diffID)
 	}
 	return l, nil
 }
@@ -221,14 +195,14 @@ func (b *bundle) describe(l layer, sent map[string]Sent) (ocispec.Descriptor, er
 		desc.MediaType = layerTypes[string(l.part.encoding)]
 		return desc, nil
 	}
-	raw := s.DiffID
-	if !l.part.compress {
-		raw = s.Digest
+	raw, algorithm := s.DiffID, b.compression.algorithm()
+	if raw == "" {
+		raw, algorithm = s.Digest, None
 	}
 	if raw != l.diffID {
 		return desc, fault(ErrDigest, l.part.name, "the layer's digest is %s, but the config says %s", raw, l.diffID)
 	}
-	desc.MediaType = layerTypes[b.compression.algorithm()]
+	desc.MediaType = layerTypes[algorithm]
 	return desc, nil
 }
 

@@ -2,6 +2,7 @@ package image
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -9,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+	digest "github.com/opencontainers/go-digest"
+	"github.com/therootcompany/xz"
 )
 
 // What bounds the table of contents of a tar. An image has a few files for each
@@ -46,10 +49,19 @@ type entry struct {
 	// seen to be, and the bytes of a document that was kept.
 	encoding Encoding
 	data     []byte
+	// proof is that of a compressed layer that has passed, and digest that of a
+	// twin.
+	proof  *proof
+	digest digest.Digest
+	// twins are the further files of the same name. Some writers add a layer
+	// each time that the image mentions it.
+	twins []*entry
+	// torn says that the name stands for a file and a link, or for two links.
+	torn bool
 }
 
 // add enters the header of a file or link, and gives the entry of a regular
-// file. It refuses what could be read in two ways.
+// file, which is that of a twin if there was one of the name before.
 func (c *catalog) add(header *tar.Header) (string, *entry, error) {
 	c.headers++
 	c.names += len(header.Name) + len(header.Linkname)
@@ -63,8 +75,6 @@ func (c *catalog) add(header *tar.Header) (string, *entry, error) {
 	switch {
 	case err != nil:
 		return "", nil, fault(ErrUnsafe, header.Name, "%v", err)
-	case c.entries[name] != nil:
-		return "", nil, fault(ErrUnsafe, name, "is in the archive twice")
 	case header.Size > maxFile:
 		return "", nil, fault(ErrLimit, name, "%d bytes long, as no layer is", header.Size)
 	}
@@ -72,13 +82,13 @@ func (c *catalog) add(header *tar.Header) (string, *entry, error) {
 	switch header.Typeflag {
 	case tar.TypeSymlink, tar.TypeLink:
 		e.link = linkTarget(name, header)
-		c.entries[name] = e
+		c.enter(name, e)
 		return name, nil, nil
 	case tar.TypeReg, tar.TypeGNUSparse:
 		if sparse(header) {
 			return "", nil, fault(ErrInvalid, name, "is stored as a sparse file; pack the archive without --sparse")
 		}
-		c.entries[name] = e
+		c.enter(name, e)
 		return name, e, nil
 	}
 	if mode := header.FileInfo().Mode(); mode.Type() != 0 {
@@ -87,11 +97,37 @@ func (c *catalog) add(header *tar.Header) (string, *entry, error) {
 	return "", nil, fault(ErrNotImage, name, "is of the type %q, which no image archive has", header.Typeflag)
 }
 
+// enter adds an entry under its name. Whether another of that name says the same
+// is found out when somebody looks for it.
+func (c *catalog) enter(name string, e *entry) {
+	first := c.entries[name]
+	switch {
+	case first == nil:
+		c.entries[name] = e
+	case first.link != e.link:
+		first.torn = true
+	case e.link == "":
+		first.twins = append(first.twins, e)
+	}
+}
+
+// isTwin reports that there was an entry of that name before.
+func (c *catalog) isTwin(name string, e *entry) bool { return c.entries[name] != e }
+
+// differs is what is wrong with two files of one name that are not the same:
+// some readers take the first and some the last.
+func differs(name string) error {
+	return fault(ErrUnsafe, name, "is in the archive twice, with different content")
+}
+
 // linkTarget is the name in the archive that a link means, in the form "../x"
 // where it leads outside. A symbolic link starts at its own directory, a hard
 // link at the top.
 func linkTarget(name string, header *tar.Header) string {
-	if header.Typeflag == tar.TypeLink || strings.HasPrefix(header.Linkname, "/") {
+	if header.Typeflag == tar.TypeLink {
+		return path.Clean(strings.TrimLeft(header.Linkname, "/"))
+	}
+	if strings.HasPrefix(header.Linkname, "/") {
 		return path.Clean(header.Linkname)
 	}
 	return path.Join(path.Dir(name), header.Linkname) //nolint:gosec // G305: a key of the catalog, checked by lookup; nothing is extracted
@@ -116,14 +152,22 @@ func (c *catalog) lookup(name string) (string, *entry, error) {
 	if e == nil {
 		return "", nil, fs.ErrNotExist
 	}
+	if e.torn {
+		return "", nil, differs(name)
+	}
 	if e.link == "" {
 		return name, e, nil
+	}
+	if strings.HasPrefix(e.link, "/") {
+		return "", nil, fault(ErrUnsafe, name, "links to %q: the path is absolute", clip(e.link))
 	}
 	if _, err := cleanName(e.link); err != nil {
 		return "", nil, fault(ErrUnsafe, name, "links to %q: %v", clip(e.link), err)
 	}
 	target := c.entries[e.link]
 	switch {
+	case target != nil && target.torn:
+		return "", nil, differs(e.link)
 	case target == nil:
 		return "", nil, fault(ErrMissing, name, "links to %q, which is not in the archive", clip(e.link))
 	case target.link != "":
@@ -143,11 +187,44 @@ func (a archive) find(name string) (file, error) {
 	if err != nil {
 		return file{}, err
 	}
+	for _, twin := range e.twins {
+		same, err := sameBytes(a.section(e), a.section(twin))
+		if err != nil {
+			return file{}, fault(nil, target, "cannot be read").because(err)
+		}
+		if !same {
+			return file{}, differs(target)
+		}
+	}
+	e.twins = nil // they need not be looked at again
 	head, err := readHead(a.section(e))
 	if err != nil {
 		return file{}, fault(nil, target, "cannot be read").because(err)
 	}
-	return file{name: target, size: e.size, encoding: detect(head)}, nil
+	return file{name: target, size: e.size, encoding: detectFile(head)}, nil
+}
+
+// sameBytes compares two files of an archive.
+func sameBytes(a, b *io.SectionReader) (bool, error) {
+	if a.Size() != b.Size() {
+		return false, nil
+	}
+	left, right := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, err := io.ReadFull(a, left)
+		if n == 0 {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return err == nil, err
+		}
+		if _, err := io.ReadFull(b, right[:n]); err != nil {
+			return false, err
+		}
+		if !bytes.Equal(left[:n], right[:n]) {
+			return false, nil
+		}
+	}
 }
 
 func (a archive) open(name string) (io.ReadCloser, error) {
@@ -237,7 +314,9 @@ func unreadable(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fault(ErrTruncated, "", "the archive ends in the middle of a file")
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
-		return fault(ErrLimit, "", "needs a zstd window of more than %d MiB; compress it again without --long or --ultra", maxWindow>>20)
+		return fault(ErrLimit, "", "needs a zstd window of more than %d MiB; compress it again without --long", maxWindow>>20)
+	case errors.Is(err, xz.ErrMemlimit):
+		return fault(ErrLimit, "", "needs an xz dictionary of more than %d MiB; compress it again with a level of xz alone", maxDictionary>>20)
 	case errors.Is(err, tar.ErrHeader):
 		return fault(ErrNotImage, "", "the archive is damaged: a tar header is not valid")
 	}

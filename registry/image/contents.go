@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	digest "github.com/opencontainers/go-digest"
@@ -38,6 +39,8 @@ type file struct {
 	name     string
 	size     int64
 	encoding Encoding
+	// proof is that of a compressed layer that has passed in a stream.
+	proof *proof
 }
 
 // document reads a file that has to be understood.
@@ -59,6 +62,9 @@ func document(c contents, name string) ([]byte, error) {
 	}
 	if int64(len(data)) != f.size {
 		return nil, fault(ErrDigest, name, "%d bytes long, not %d", len(data), f.size)
+	}
+	if want := digestOf(name); want != "" && want.Algorithm().FromBytes(data) != want {
+		return nil, fault(ErrDigest, name, "its digest is %s", want.Algorithm().FromBytes(data))
 	}
 	return data, nil
 }
@@ -83,12 +89,10 @@ func digestOf(name string) digest.Digest {
 	return d
 }
 
-// cleanName is a name as a source spells it, "./a//b", in its one proper form.
-// What leads out of the source is refused.
+// cleanName is a name as a source spells it, "./a//b" or "/a/b", in its one
+// proper form. What leads out of the source is refused.
 func cleanName(name string) (string, error) {
-	if strings.HasPrefix(name, "/") {
-		return "", errors.New("the path is absolute")
-	}
+	name = strings.TrimLeft(name, "/") // There is nothing above the top of an archive.
 	for element := range strings.SplitSeq(name, "/") {
 		if element == ".." {
 			return "", errors.New("the path leads outside")
@@ -101,11 +105,40 @@ func cleanName(name string) (string, error) {
 	return cleaned, nil
 }
 
-// directory is an unpacked image. [os.Root] keeps links from leading out.
-type directory struct{ root *os.Root }
+// flat are the contents of skopeo's dir:, where a blob is called by the digits of
+// its digest alone, and the manifest of one platform by those and a suffix.
+type flat struct{ contents }
+
+func (c flat) find(name string) (file, error) {
+	d := digestOf(name)
+	if d == "" {
+		return c.contents.find(name)
+	}
+	encoded := d.Encoded()
+	if d.Algorithm() != digest.Canonical {
+		encoded = d.Algorithm().String() + "-" + encoded
+	}
+	f, err := c.contents.find(encoded)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c.contents.find(encoded + ".manifest.json")
+	}
+	return f, err
+}
+
+// directory is an unpacked image. [os.Root] keeps links from leading out, but for
+// a file at the place of a digest: Bazel makes layouts of links to its other
+// outputs. Such a file can have no other bytes than those that the manifest
+// names, so that nothing is sent that whoever made the layout did not know.
+type directory struct {
+	root *os.Root
+	path string
+}
 
 func (d directory) find(name string) (file, error) {
 	info, err := d.root.Stat(name)
+	if err != nil && digestOf(name) != "" {
+		info, err = os.Stat(d.outside(name))
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return file{}, err
@@ -122,15 +155,23 @@ func (d directory) find(name string) (file, error) {
 	if err = errors.Join(err, r.Close()); err != nil {
 		return file{}, fault(nil, name, "cannot be read").because(err)
 	}
-	return file{name: name, size: info.Size(), encoding: detect(head)}, nil
+	return file{name: name, size: info.Size(), encoding: detectFile(head)}, nil
 }
 
 func (d directory) open(name string) (io.ReadCloser, error) {
 	f, err := d.root.Open(name)
+	if err != nil && digestOf(name) != "" {
+		f, err = os.Open(d.outside(name))
+	}
 	if err != nil {
 		return nil, fault(nil, name, "cannot be opened").because(err)
 	}
 	return f, nil
+}
+
+// outside is the path of a file, wherever links lead.
+func (d directory) outside(name string) string {
+	return filepath.Join(d.path, filepath.FromSlash(name))
 }
 
 func typeOf(mode fs.FileMode) string {

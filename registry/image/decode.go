@@ -1,16 +1,30 @@
 package image
 
 import (
+	"compress/bzip2"
 	"errors"
 	"io"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"github.com/therootcompany/xz"
 )
 
-// maxWindow bounds the memory of the zstd decoder. RFC 8878, section 3.1.1.1.2,
-// recommends decoders to support 8 MiB, and encoders to need no more.
-const maxWindow = 8 << 20
+// What bounds the memory of a decoder. It takes as much as the data needs, and
+// no more than that; most needs 8 MiB.
+const (
+	// maxWindow is what the zstd command takes without being asked, and makes
+	// with --long or --ultra.
+	maxWindow = 128 << 20
+	// maxDictionary is what "xz -9" needs.
+	maxDictionary = 64 << 20
+)
+
+// Encodings of an archive as a whole, which no layer has.
+const (
+	encodingXZ    Encoding = "xz"
+	encodingBzip2 Encoding = "bzip2"
+)
 
 // NewReader gives back the raw bytes of what [Compression.NewWriter] wrote.
 // Closing it closes r as well; r is left open when there is an error.
@@ -29,8 +43,8 @@ type decoded struct {
 
 func (d decoded) Close() error { return errors.Join(d.ReadCloser.Close(), d.from.Close()) }
 
-// decompress reads what is encoded as e; anything but gzip and zstd is read as
-// it is. It needs about 8 MiB of memory at most, whatever the data claims.
+// decompress reads what is encoded as e; what is not compressed is read as it
+// is.
 func decompress(e Encoding, r io.Reader) (io.ReadCloser, error) {
 	switch e {
 	case EncodingGzip:
@@ -43,6 +57,11 @@ func decompress(e Encoding, r io.Reader) (io.ReadCloser, error) {
 			return nil, err
 		}
 		return z.IOReadCloser(), nil
+	case encodingXZ:
+		z, err := xz.NewReader(r, maxDictionary)
+		return io.NopCloser(z), err
+	case encodingBzip2:
+		return io.NopCloser(bzip2.NewReader(r)), nil
 	default:
 		return io.NopCloser(r), nil
 	}

@@ -24,6 +24,30 @@ func detect(head []byte) Encoding {
 	return EncodingOpaque
 }
 
+// detectWrapping is [detect] for a source as a whole, which may be compressed in
+// ways that no layer is.
+func detectWrapping(head []byte) Encoding {
+	switch {
+	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")): // .xz file format, section 2.1.1.1
+		return encodingXZ
+	case bytes.HasPrefix(head, []byte("BZh")):
+		return encodingBzip2
+	}
+	return detect(head)
+}
+
+// detectFile is [detect] for a file of a source. One of no bytes may be a layer
+// with nothing in it: to those who read a tar it is one that has ended.
+func detectFile(head []byte) Encoding {
+	if len(head) == 0 {
+		return EncodingTar
+	}
+	return detect(head)
+}
+
+// isCompressed reports an encoding with other bytes inside.
+func (e Encoding) isCompressed() bool { return e != EncodingOpaque && e != EncodingTar }
+
 // skippable reports the start of a zstd frame that decoders pass over; some
 // compressors begin with one.
 func skippable(head []byte) bool {
@@ -64,8 +88,8 @@ func readHead(r io.Reader) ([]byte, error) {
 func foreign(head []byte) string {
 	for _, format := range []struct{ magic, name string }{
 		{"PK\x03\x04", "a zip archive"},
-		{"\xfd7zXZ\x00", "compressed with xz; decompress it first"},
-		{"BZh", "compressed with bzip2; decompress it first"},
+		{"\xfd7zXZ\x00", "compressed with xz as well"},
+		{"BZh", "compressed with bzip2 as well"},
 		{"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"},
 		{"SIMG", "a Singularity image"},
 		{"hsqs", "a SquashFS image"},

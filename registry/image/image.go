@@ -1,6 +1,7 @@
 // Package image reads what is pushed: an OCI image layout (a directory or a
-// tar), a docker-archive in either of its forms, or the stream of
-// `docker save`. It compresses raw layers and puts together the manifests.
+// tar), a docker-archive in either of its forms, what skopeo calls dir:, or the
+// stream of `docker save`. Whoever wrote it, it is refused where what it says
+// disagrees, and not for its shape. The package compresses raw layers and puts together the manifests.
 // It knows nothing of HTTP or of registries.
 //
 // # How the files fit together
@@ -14,13 +15,15 @@
 //     directory, a tar at rest.
 //   - source.go hands out what a source at rest holds; stream.go what is read
 //     once, forward, with the metadata at its end.
-//   - plan.go decides from the metadata what is pushed. A layout is a tree of
-//     manifests that are pushed as they are (tree.go); a docker archive is a
-//     bundle of layers for which a manifest is made (bundle.go).
+//   - indexes.go lists the images that the metadata names, and compares what two
+//     indexes say of them; plan.go decides what is pushed of one. A layout is a
+//     tree of manifests that are pushed as they are (tree.go); a docker archive
+//     is a bundle of layers for which a manifest is made (bundle.go).
 //   - names.go, platform.go and select.go choose among several images.
 //   - manifest.go reads and makes the documents themselves; pure, like the
 //     choosing. json.go refuses documents that could be read in two ways.
-//   - blob.go compares what is read with its digest.
+//   - blob.go compares what is read with its digest, proof.go what is inside a
+//     compressed layer with its diff ID.
 //   - compress.go has the compressors, whose output never depends on the
 //     number of processors (frames.go is zstd's); decode.go takes back what
 //     they did.
@@ -45,7 +48,9 @@ type SaveFunc func(ctx context.Context, ref string) (io.ReadCloser, error)
 type Options struct {
 	// Name selects an image of a source that holds several: the reference
 	// that the archive or layout gives it, "app:1" or
-	// "docker.io/library/app:1", its tag alone in a layout, or its digest.
+	// "docker.io/library/app:1", its tag alone in a layout, the digest of its
+	// manifest or config, "app:1@sha256:…" where several have the name, or its
+	// position in index.json or manifest.json, "@0".
 	Name string
 	// Platform selects one image of an index, as "os/arch",
 	// "os/arch/variant" or "windows(version)/arch". An older variant serves

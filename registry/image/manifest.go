@@ -180,7 +180,7 @@ func parseConfig(name string, data []byte) (*config, error) {
 	if err := decode(name, "the config of an image", data, &c); err != nil {
 		return nil, err
 	}
-	if c.RootFS.Type != "layers" {
+	if c.RootFS.Type != "layers" && c.RootFS.Type != "" {
 		return nil, fault(ErrInvalid, name, "is not the config of an image: its rootfs is of type %q, not \"layers\"", clip(c.RootFS.Type))
 	}
 	for _, id := range c.RootFS.DiffIDs {

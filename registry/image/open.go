@@ -2,6 +2,7 @@ package image
 
 import (
 	"bytes"
+	"compress/bzip2"
 	"context"
 	"errors"
 	"io"
@@ -9,8 +10,8 @@ import (
 )
 
 // Open opens an image at rest, and tells what it is by looking, never by its
-// name: a directory with an OCI layout or an unpacked docker archive, or a tar
-// of either. A tar that is compressed as a whole is a stream, as for [Read];
+// name: a directory with an OCI layout, with an unpacked docker archive or with
+// what skopeo calls dir:, or a tar of any. A tar that is compressed as a whole is a stream, as for [Read];
 // so is what is no regular file, such as a named pipe. opts may be nil. The
 // caller closes the source.
 //
@@ -70,7 +71,7 @@ func (s *Source) openDirectory(path string, opts Options) error {
 		return err
 	}
 	s.closer = append(s.closer, root)
-	s.reader, err = newAtRest(directory{root}, path, opts)
+	s.reader, err = newAtRest(directory{root, path}, path, opts)
 	return err
 }
 
@@ -127,14 +128,18 @@ func (u *unopened) finish(map[string]Sent) (*Image, error) {
 // openStream unpacks a stream that is compressed as a whole, and checks that
 // there is a tar.
 func (s *Source) openStream(r io.Reader, head []byte, opts Options) (reader, error) {
-	encoding := detect(head)
-	if encoding == EncodingGzip || encoding == EncodingZstd {
+	encoding := detectWrapping(head)
+	if encoding.isCompressed() {
 		z, err := decompress(encoding, r)
 		if err != nil {
 			return nil, fault(ErrNotImage, "", "is no valid %s", encoding).because(err)
 		}
 		s.closer = append(s.closer, z)
-		if head, err = readHead(z); err != nil {
+		head, err = readHead(z)
+		if _, ok := errors.AsType[bzip2.StructuralError](err); ok {
+			return nil, fault(ErrNotImage, "", "is no valid %s", encoding).because(err)
+		}
+		if err != nil {
 			return nil, unreadable(err)
 		}
 		r = io.MultiReader(bytes.NewReader(head), z)
@@ -142,7 +147,9 @@ func (s *Source) openStream(r io.Reader, head []byte, opts Options) (reader, err
 	if detect(head) != EncodingTar {
 		return nil, notTar(head, encoding)
 	}
-	return newStream(r, s.name, opts), nil
+	opened := newStream(r, s.name, opts)
+	s.closer = append(s.closer, opened)
+	return opened, nil
 }
 
 // notTar says what there is instead of a tar.

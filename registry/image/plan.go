@@ -17,6 +17,8 @@ const (
 	layoutFile  = ocispec.ImageLayoutFile // "oci-layout"
 	indexFile   = ocispec.ImageIndexFile  // "index.json"
 	archiveFile = "manifest.json"
+	// repositoriesFile is what docker writes beside it since its beginning.
+	repositoriesFile = "repositories"
 )
 
 // part is a file of the source that has to be in the registry.
@@ -25,6 +27,8 @@ type part struct {
 	// desc is what a manifest says of the bytes stored, or else their digest
 	// alone, which is empty while it is unknown.
 	desc ocispec.Descriptor
+	// diffID is what is inside a compressed layer, where that has to be shown.
+	diffID digest.Digest
 	// compress says that the registry gets the compressed form.
 	compress bool
 	// data are the bytes, if they are embedded in a descriptor.
@@ -47,28 +51,19 @@ type plan struct {
 
 // newPlan finds out from the metadata of a source what to push.
 func newPlan(c contents, opts Options) (*plan, error) {
-	isArchive, err := exists(c, archiveFile)
+	x, err := readIndexes(c)
 	if err != nil {
 		return nil, err
 	}
-	isLayout, err := exists(c, layoutFile)
+	candidates, err := x.candidates(opts)
 	if err != nil {
 		return nil, err
 	}
-	hasIndex, err := exists(c, indexFile)
-	switch {
-	case err != nil:
+	chosen, err := choose(x.file(), candidates, opts.Name)
+	if err != nil {
 		return nil, err
-	case isLayout && hasIndex:
-		return planLayout(c, opts, isArchive)
-	case isArchive:
-		return planArchive(c, opts)
-	case hasIndex:
-		return nil, fault(ErrNotImage, "", "has an %s, but no %s, and no %s of a docker archive either", indexFile, layoutFile, archiveFile)
-	case isLayout:
-		return nil, fault(ErrNotImage, "", "has an %s, but no %s", layoutFile, indexFile)
 	}
-	return nil, fault(ErrNotImage, "", "has neither the %s and %s of an OCI layout nor the %s of a docker archive", layoutFile, indexFile, archiveFile)
+	return chosen.plan()
 }
 
 func exists(c contents, name string) (bool, error) {
@@ -79,22 +74,10 @@ func exists(c contents, name string) (bool, error) {
 	return err == nil, err
 }
 
-// planLayout plans an OCI layout: everything as it is, byte for byte. The one
-// exception is what Docker's classic store writes, an archive that is a layout
-// too: its layers are raw because the store keeps them so, and its manifest
-// was written for the occasion.
-func planLayout(c contents, opts Options, isArchive bool) (*plan, error) {
-	if err := checkLayout(c); err != nil {
-		return nil, err
-	}
-	t, err := chooseRoot(c, opts.Name)
-	if err != nil {
-		return nil, err
-	}
-	if isArchive && t.root.isRaw() {
-		return planRaw(c, t.root.body.Config.Digest, opts)
-	}
+// planTree plans what has manifests: everything as it is, byte for byte.
+func planTree(t *tree, opts Options) (*plan, error) {
 	p := &plan{}
+	var err error
 	if opts.Platform != "" {
 		err = t.narrow(opts.Platform)
 	} else {
@@ -127,45 +110,6 @@ func checkLayout(c contents) error {
 		return fault(ErrNotImage, layoutFile, "has layout version %q; only 1.0.0 is supported", clip(marker.Version))
 	}
 	return nil
-}
-
-// chooseRoot finds the image of that name in index.json. Where nothing there
-// has a name and every entry is for a platform of its own, index.json is the
-// index of one image itself, and is pushed as it is, as crane does.
-func chooseRoot(c contents, name string) (*tree, error) {
-	data, err := document(c, indexFile)
-	if err != nil {
-		return nil, err
-	}
-	index, err := parseBody(indexFile, "", data)
-	if err != nil {
-		return nil, err
-	}
-	if kindOf(index.MediaType) != kindIndex {
-		return nil, fault(ErrInvalid, indexFile, "is of type %q, not an index", clip(index.MediaType))
-	}
-	t := newTree(c)
-	if name == "" && isImage(index.Manifests) {
-		desc := newManifest(index, data).Descriptor
-		t.root, err = t.add(desc, indexFile, data, 0)
-		return t, err
-	}
-	var candidates []candidate
-	manifests := slices.DeleteFunc(slices.Clone(index.Manifests), func(d ocispec.Descriptor) bool { return d.Annotations[annotationSubject] != "" })
-	for _, desc := range manifests {
-		candidates = append(candidates, candidate{id: desc.Digest.String(), names: namesOf(desc)})
-	}
-	i, err := choose(indexFile, candidates, name)
-	if err != nil {
-		return nil, err
-	}
-	desc := manifests[i]
-	if desc.MediaType != "" && kindOf(desc.MediaType) == kindBlob {
-		return nil, fault(ErrNotImage, indexFile, "names a %q, which is no image", clip(desc.MediaType))
-	}
-	desc.Annotations = nil
-	t.root, err = t.load(desc, indexFile, 0)
-	return t, err
 }
 
 // isImage reports whether the entries of index.json make up one image: each for

@@ -3,11 +3,13 @@ package image
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
-	"strings"
+
+	digest "github.com/opencontainers/go-digest"
 )
 
 // stream is a tar that is read once, forward. What looks like JSON is kept;
@@ -24,6 +26,11 @@ type stream struct {
 	kept, last int64
 	// current is the blob that was given last.
 	current *once
+	// content is what is left of the file that passes, and settle what to do at
+	// its end. proof is that of the file.
+	content io.Reader
+	settle  func()
+	proof   *proof
 	// err ends the stream: [io.EOF], with a plan, or what was wrong.
 	plan *plan
 	err  error
@@ -54,8 +61,13 @@ func (s *stream) next(ctx context.Context) (*Blob, error) {
 // skip passes over what is left of the current file, which may be much.
 func (s *stream) skip(ctx context.Context) error {
 	for context.Cause(ctx) == nil {
-		_, err := io.CopyN(io.Discard, s.tar, 1<<20)
+		if s.content == nil {
+			return nil
+		}
+		_, err := io.CopyN(io.Discard, s.content, 1<<20)
 		if errors.Is(err, io.EOF) {
+			s.content = nil
+			s.settle()
 			return nil
 		}
 		if err != nil {
@@ -80,20 +92,48 @@ func (s *stream) pass() (*Blob, error) {
 		return nil, err
 	}
 	s.last = s.input.n + e.size
+	s.content, s.settle = s.tar, func() {}
+	if s.catalog.isTwin(name, e) {
+		hash := algorithmFor(name).Digester()
+		s.content = io.TeeReader(s.tar, hash.Hash())
+		s.settle = func() { e.digest = hash.Digest() }
+		return nil, nil
+	}
 	head, err := readHead(s.tar)
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	e.encoding = detect(head)
-	content := io.MultiReader(bytes.NewReader(head), s.tar)
-	if e.encoding == EncodingOpaque && isJSON(head) && e.size <= min(maxDocument, maxDocuments-s.kept) {
-		return nil, s.keep(name, e, content)
+	e.encoding = detectFile(head)
+	s.content = io.MultiReader(bytes.NewReader(head), s.tar)
+	switch isBlob := digestOf(name) != "" || claimOf(name) != ""; {
+	case e.encoding == EncodingOpaque && isJSON(head) && e.size <= min(maxDocument, maxDocuments-s.kept):
+		return nil, s.keep(name, e, s.content)
+	case e.encoding == EncodingOpaque && !isBlob:
+		return nil, nil // A version file, a readme.
+	case e.encoding.isCompressed() && digestOf(name) == "":
+		s.prove(e)
 	}
-	if digestOf(name) == "" && (e.encoding == EncodingOpaque || strings.Count(name, "/") > 1) {
-		return nil, nil // A version file, a readme: no archive keeps blobs there.
-	}
-	s.current = &once{r: content}
+	s.current = &once{r: s.content}
 	return s.blob(name, e), nil
+}
+
+// prove looks into a compressed layer while it passes. A file at the place of a
+// digest, as in a layout, needs no such proof: it is compared with that.
+func (s *stream) prove(e *entry) {
+	s.proof = newProof(e.encoding)
+	s.content = io.TeeReader(s.content, s.proof)
+	s.settle = func() {
+		s.proof.end()
+		e.proof, s.proof = s.proof, nil
+	}
+}
+
+// Close ends the proof that was begun.
+func (s *stream) Close() error {
+	if s.proof != nil {
+		s.proof.end()
+	}
+	return nil
 }
 
 // keep holds a document in memory.
@@ -111,11 +151,11 @@ func (s *stream) keep(name string, e *entry, r io.Reader) error {
 
 // blob gives away the file that passes. That a plain tar is a layer to be
 // compressed is a guess; an artifact or a layout with raw layers proves it
-// wrong in the end.
+// wrong in the end. Of nothing at the place of a digest an artifact is likelier.
 func (s *stream) blob(name string, e *entry) *Blob {
 	p := &part{file: file{name: name, size: e.size, encoding: e.encoding}}
 	p.desc.Digest = digestOf(name)
-	p.compress = e.encoding == EncodingTar && s.opts.Compression.algorithm() != None
+	p.compress = e.encoding == EncodingTar && s.opts.Compression.algorithm() != None && (e.size > 0 || p.desc.Digest == "")
 	b := p.blob(s, s.name)
 	b.Once = true
 	current := s.current
@@ -178,7 +218,30 @@ func (s *stream) find(name string) (file, error) {
 	if err != nil {
 		return file{}, err
 	}
-	return file{name: target, size: e.size, encoding: e.encoding}, nil
+	known := digestOf(target)
+	if e.data != nil {
+		known = algorithmFor(target).FromBytes(e.data)
+	}
+	return file{name: target, size: e.size, encoding: e.encoding, proof: e.proof}, e.compare(target, known)
+}
+
+// algorithmFor is that of the digest at whose place a file is.
+func algorithmFor(name string) digest.Algorithm {
+	if d := digestOf(name); d != "" {
+		return d.Algorithm()
+	}
+	return digest.Canonical
+}
+
+// compare compares the twins of a file that has passed with its digest, unless
+// that is still unknown.
+func (e *entry) compare(name string, known digest.Digest) error {
+	for _, twin := range e.twins {
+		if twin.size != e.size || known != "" && twin.digest != known {
+			return differs(name)
+		}
+	}
+	return nil
 }
 
 // open implements [contents] for what was kept.
@@ -205,6 +268,11 @@ func (s *stream) finish(sent map[string]Sent) (*Image, error) {
 	}
 	for _, p := range s.plan.parts {
 		e := s.catalog.entries[p.name]
+		if e != nil && e.data == nil && digestOf(p.name) == "" {
+			if err := e.compare(p.name, cmp.Or(sent[p.name].DiffID, sent[p.name].Digest)); err != nil {
+				return nil, err
+			}
+		}
 		switch {
 		case e == nil || e.data != nil:
 			image.Blobs = append(image.Blobs, p.blob(s, s.name))
