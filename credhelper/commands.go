@@ -68,10 +68,14 @@ Docker itself uses the commands get, store, erase and list.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRun: func(*cobra.Command, []string) {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if debug {
 				h.log = slog.New(slog.NewTextHandler(h.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			}
+			if cmd.Name() == "version" || !cmd.HasParent() { // which need no directory
+				return nil
+			}
+			return h.unusable
 		},
 	}
 	root.PersistentFlags().BoolVar(&debug, "debug", false, "show on standard error what is being done")

@@ -2,6 +2,8 @@ package credhelper
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 
@@ -24,17 +26,25 @@ const (
 	envUser  = "DOCKER_CREDENTIAL_GITEA_USER"
 )
 
-// directory returns where our own files are, or nothing on a machine that
-// has no place for them.
-func directory(getenv func(string) string) string {
-	if dir := getenv(envDir); dir != "" {
-		return dir
+// directory returns where our own files are, or nothing on a machine that has
+// no place for them. A relative directory would be another one wherever Docker
+// is run, and in that of a cloned repository somebody else's.
+func directory(getenv func(string) string) (string, error) {
+	dir := getenv(envDir)
+	if dir == "" {
+		base, err := home.Config()
+		if errors.Is(err, home.ErrUnknown) {
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		dir = filepath.Join(base, program)
 	}
-	base, err := home.Config()
-	if err != nil {
-		return ""
+	if !filepath.IsAbs(dir) {
+		return "", fmt.Errorf("%s is relative: give the whole path", envDir)
 	}
-	return filepath.Join(base, program)
+	return dir, checkDirectory(dir)
 }
 
 // credential is what a registry asks for.

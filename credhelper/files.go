@@ -3,19 +3,22 @@ package credhelper
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/moby/sys/atomicwriter"
+
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 )
 
-// Our own files are readable by the user alone, in a directory of the user
-// alone. They are written whole or not at all: a new file beside the old one,
-// flushed, then renamed over it.
+// Our own files are readable by the user alone, in a directory that nobody else
+// may write to. They are written whole or not at all, and stay the user's when
+// root writes them, as under sudo.
 
 const (
 	ownFile = 0o600
@@ -24,10 +27,10 @@ const (
 
 // writeOwn replaces a file of ours. It refuses to write through a link.
 func writeOwn(path string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), ownDir); err != nil {
+	if err := ownfile.MkdirAll(filepath.Dir(path), ownDir); err != nil {
 		return err
 	}
-	return atomicwriter.WriteFile(path, data, ownFile)
+	return ownfile.Write(path, data, ownFile)
 }
 
 func writeJSON(path string, v any) error {
@@ -60,6 +63,41 @@ func readOwn(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
+// checkOwner refuses a file that is another user's. Root may use those of whom
+// the directory belongs to: with sudo, that is the user's.
+func checkOwner(path string, info fs.FileInfo) error {
+	uid, known := ownfile.Owner(info)
+	if !known || uid == os.Geteuid() {
+		return nil
+	}
+	if around, err := os.Stat(filepath.Dir(path)); err == nil && os.Geteuid() == 0 {
+		if owner, _ := ownfile.Owner(around); owner == uid {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s belongs to another user", path)
+}
+
+// checkDirectory refuses a directory that is another user's, or that others may
+// write to: they could put files of theirs in the place of ours. One that does
+// not exist is made when it is needed.
+func checkDirectory(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil //nolint:nilerr // what uses it says more
+	}
+	uid, known := ownfile.Owner(info)
+	switch {
+	case !known:
+		return nil
+	case uid != os.Geteuid() && os.Geteuid() != 0:
+		return fmt.Errorf("the directory %s belongs to another user", dir)
+	case info.Mode().Perm()&0o022 != 0:
+		return advise(fmt.Errorf("others may write to the directory %s", dir), "run: chmod go-w "+dir)
+	}
+	return nil
+}
+
 // lockPoll is how often a process asks again for a lock that another holds.
 const lockPoll = 10 * time.Millisecond
 
@@ -71,7 +109,7 @@ func (h *helper) lock(ctx context.Context, name string, timeout time.Duration) (
 		return nil, errNoDirectory
 	}
 	dir := filepath.Join(h.dir, "locks")
-	if err := os.MkdirAll(dir, ownDir); err != nil {
+	if err := ownfile.MkdirAll(dir, ownDir); err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -80,9 +118,13 @@ func (h *helper) lock(ctx context.Context, name string, timeout time.Duration) (
 	if _, err := file.TryLockContext(ctx, lockPoll); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
+	if err := ownfile.Adopt(file.Path()); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), file.Unlock())
+	}
 	return func() { _ = file.Unlock() }, nil
 }
 
-// fileName turns a host into a name that every file system takes. Different
-// hosts have different names: no host holds a "+".
-func fileName(host string) string { return strings.ReplaceAll(host, ":", "+") }
+// fileName turns a host, or one of Docker Hub's addresses, into a name that
+// every file system takes. Different ones have different names: none holds a
+// "+" or a "~".
+func fileName(host string) string { return strings.NewReplacer(":", "+", "/", "~").Replace(host) }

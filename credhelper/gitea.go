@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -24,45 +23,6 @@ const (
 	// maxBody bounds every answer, in bytes.
 	maxBody = 1 << 20
 )
-
-// httpClient returns a client for one host, with the trust that the user gave
-// it. It follows no redirect: what it sends is for this host alone.
-func (h *helper) httpClient(host string, s settings) (*http.Client, error) {
-	transport, err := registry.NewTransport(registry.RegistryConfig{
-		URL:      host,
-		CAFiles:  s.CAFiles,
-		Insecure: s.Insecure,
-		CertDirs: registry.DefaultCertDirs(h.Getenv("DOCKER_CONFIG")),
-	}, &registry.Options{ConnectTimeout: connectTimeout})
-	if err != nil {
-		return nil, err
-	}
-	if s.Insecure {
-		fmt.Fprintf(h.Stderr, "warning: the certificate of %s is not verified\n", host)
-	}
-	return &http.Client{
-		Transport:     transport,
-		Timeout:       requestTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
-}
-
-// checkSecure refuses an address that a secret would travel to in the clear,
-// unless it is on this machine or the user allows it.
-func checkSecure(address string, plainHTTP bool) error {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
-		return fmt.Errorf("%.200q is no address of a server", address)
-	}
-	if u.Scheme == "https" || plainHTTP {
-		return nil
-	}
-	if ip := net.ParseIP(u.Hostname()); ip.IsLoopback() || u.Hostname() == "localhost" {
-		return nil
-	}
-	return advise(fmt.Errorf("%s is plain http, where anyone on the way reads the password", u.Host),
-		"use https, or accept that with --plain-http")
-}
 
 // server is the Gitea or Forgejo behind a registry.
 type server struct {

@@ -1,6 +1,7 @@
 package credhelper
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/oauth2"
 
+	"github.com/docker-gitea/docker-gitea/internal/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -72,8 +75,20 @@ func addPasswordStdin(flags *pflag.FlagSet, passwordStdin *bool) {
 func addServerFlags(flags *pflag.FlagSet, s *settings) {
 	flags.StringVar(&s.RootURL, "root-url", "", "`URL` of Gitea's web pages, if they are not at the\nroot of the registry's host")
 	flags.StringArrayVar(&s.CAFiles, "ca-file", nil, "trust the authority in this PEM `FILE` for this host\n(repeatable)")
-	flags.BoolVar(&s.Insecure, "insecure", false, "accept any certificate of this host")
-	flags.BoolVar(&s.PlainHTTP, "plain-http", false, "allow http, where anyone on the way can read\nthe login")
+	addSwitch(flags, &s.Insecure, "insecure", "accept any certificate of this host")
+	addSwitch(flags, &s.PlainHTTP, "plain-http", "allow http, where anyone on the way can read\nthe login")
+}
+
+// addSwitch adds a flag with three states: on, off, and not given.
+func addSwitch(flags *pflag.FlagSet, target **bool, name, usage string) {
+	flags.BoolFunc(name, usage, func(text string) error {
+		on, err := strconv.ParseBool(text)
+		if err != nil {
+			return errors.New("want true or false")
+		}
+		*target = &on
+		return nil
+	})
 }
 
 // granted is what a login flow comes back with.
@@ -155,7 +170,7 @@ func (h *helper) loginSettings(address, host string, flags settings) (settings, 
 	}
 	if path := pathOf(address); path != "" && flags.RootURL == "" {
 		scheme := "https"
-		if flags.PlainHTTP || strings.HasPrefix(address, "http://") {
+		if isOn(flags.PlainHTTP) || strings.HasPrefix(address, "http://") {
 			scheme = "http"
 		}
 		flags.RootURL = scheme + "://" + host + path
@@ -164,7 +179,9 @@ func (h *helper) loginSettings(address, host string, flags settings) (settings, 
 	if err != nil {
 		return settings{}, err
 	}
-	return h.settingsFor(host, flags, logins[host])
+	before := logins[host]
+	before.Settings = before.Settings.again(host)
+	return h.settingsFor(host, flags, before)
 }
 
 // absolute makes the paths independent of the directory the command runs in.
@@ -182,27 +199,38 @@ func (s *settings) absolute() error {
 // server returns the server at address. Whether it is http is noted in the
 // settings.
 func (h *helper) server(address, host string, s *settings) (*server, error) {
-	scheme := "https"
-	if strings.HasPrefix(address, "http://") || s.PlainHTTP && !strings.HasPrefix(address, "https://") {
-		scheme = "http"
+	plain := strings.HasPrefix(address, "http://") || isOn(s.PlainHTTP) && !strings.HasPrefix(address, "https://")
+	origin := "https://" + host
+	if plain {
+		origin = "http://" + host
+		if err := checkPort(address); err != nil {
+			return nil, err
+		}
 	}
-	origin := scheme + "://" + host
-	if err := checkSecure(origin, s.PlainHTTP); err != nil {
+	if err := checkSecure(origin, isOn(s.PlainHTTP)); err != nil {
 		return nil, err
 	}
-	s.PlainHTTP = scheme == "http"
-	if s.RootURL == "" {
-		s.RootURL = origin
-	}
-	if err := checkSecure(s.RootURL, s.PlainHTTP); err != nil {
-		return nil, err
-	}
-	s.RootURL = strings.TrimSuffix(s.RootURL, "/")
-	client, err := h.httpClient(host, *s)
+	s.PlainHTTP = &plain
+	s.RootURL = strings.TrimSuffix(cmp.Or(s.RootURL, origin), "/")
+	// The pages may be another server's, for which nothing was allowed.
+	pages, err := h.bound(s.RootURL, host, *s)
 	if err != nil {
 		return nil, err
 	}
-	return &server{host: host, origin: origin, root: s.RootURL, http: client}, nil
+	if err := checkSecure(s.RootURL, isOn(pages.PlainHTTP)); err != nil {
+		return nil, err
+	}
+	return &server{host: host, origin: origin, root: s.RootURL, http: h.httpClient(host, *s)}, nil
+}
+
+// checkPort refuses plain http on the port of https. A host is known without
+// that port, so that http would go to another one.
+func checkPort(address string) error {
+	key, err := dockerconfig.Key(address)
+	if err != nil || !strings.HasSuffix(key, ":443") {
+		return err
+	}
+	return usageError{fmt.Errorf("%s is the port of https, and plain http goes to another one: leave out --plain-http, or the port", key)}
 }
 
 // pathOf returns the path of an address, with or without a scheme.

@@ -15,8 +15,9 @@
 //   - session.go hands out OAuth access tokens and refreshes them, one
 //     process at a time.
 //   - login.go leads through the login flows; oauth.go and loopback.go are
-//     OAuth's part of it, gitea.go the server's, prompt.go the terminal's.
-//   - configure.go and dockerconfig.go edit Docker's config.json; doctor.go
+//     OAuth's part of it, gitea.go the server's, prompt.go the terminal's;
+//     transport.go has the trust that each host is given.
+//   - configure.go and dockerconfig.go change Docker's config.json; doctor.go
 //     and status.go tell what is set up.
 //   - settings.go and environment.go are the user's configuration, files.go
 //     how files are written.
@@ -24,13 +25,18 @@ package credhelper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/docker/docker-credential-helpers/credentials"
+
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 )
 
 const (
@@ -68,8 +74,10 @@ type helper struct {
 	// dir holds our own files. It is empty on a machine without a home
 	// directory, where only the environment gives credentials.
 	dir string
-	log *slog.Logger
-	now func() time.Time
+	// unusable says why dir cannot be used, if it cannot.
+	unusable error
+	log      *slog.Logger
+	now      func() time.Time
 	// patience is what stores are granted.
 	patience patience
 }
@@ -83,10 +91,11 @@ func Main(ctx context.Context, sys System) int {
 	credentials.Version = sys.Version
 	credentials.Revision = sys.Revision
 
-	h := &helper{System: sys, dir: directory(sys.Getenv), now: time.Now}
+	h := &helper{System: sys, now: time.Now}
 	log, closeLog := openLog(sys)
 	defer closeLog()
 	h.log = log
+	h.dir, h.unusable = directory(sys.Getenv)
 	if len(sys.Args) == 1 && isVerb(sys.Args[0]) {
 		h.patience = machine
 		return h.serve(ctx, sys.Args[0])
@@ -102,9 +111,17 @@ func openLog(sys System) (*slog.Logger, func()) {
 	if path == "" {
 		return slog.New(slog.DiscardHandler), func() {}
 	}
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		fmt.Fprintf(sys.Stderr, "%s: open log: %v\n", program, err)
+	if !filepath.IsAbs(path) {
+		fmt.Fprintf(sys.Stderr, "%s: nothing is logged: %s is relative: give the whole path\n", program, envLog)
+		return slog.New(slog.DiscardHandler), func() {}
+	}
+	_, err := os.Lstat(path)
+	file, openErr := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if openErr == nil && errors.Is(err, fs.ErrNotExist) {
+		openErr = ownfile.Adopt(path)
+	}
+	if openErr != nil {
+		fmt.Fprintf(sys.Stderr, "%s: nothing is logged: %v\n", program, openErr)
 		return slog.New(slog.DiscardHandler), func() {}
 	}
 	options := &slog.HandlerOptions{Level: slog.LevelDebug}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/docker/docker-credential-helpers/credentials"
 
+	"github.com/docker-gitea/docker-gitea/internal/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -33,7 +34,10 @@ const maxRequest = 64 << 10
 // some with strings of the protocol, so nothing is added there; what a person
 // should know goes to standard error.
 func (h *helper) serve(ctx context.Context, verb string) int {
-	err := h.answer(ctx, verb)
+	err := h.unusable
+	if err == nil {
+		err = h.answer(ctx, verb)
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -83,7 +87,7 @@ type protocol struct {
 // none, like any other host without a login: to fail would end the pull of a
 // public image.
 func (p protocol) Get(address string) (username, secret string, err error) {
-	host, err := registry.NormalizeHost(address)
+	host, _, err := locate(address)
 	if err != nil {
 		p.log.DebugContext(p.ctx, "malformed address", slog.Any("error", err))
 		return "", "", credentials.NewErrCredentialsNotFound()
@@ -96,7 +100,7 @@ func (p protocol) Get(address string) (username, secret string, err error) {
 // without a user name stores what it has just got from us: that changes
 // nothing.
 func (p protocol) Add(creds *credentials.Credentials) error {
-	host, err := registry.NormalizeHost(creds.ServerURL)
+	host, written, err := locate(creds.ServerURL)
 	if err != nil {
 		return err
 	}
@@ -104,13 +108,13 @@ func (p protocol) Add(creds *credentials.Credentials) error {
 	if err := given.check(); err != nil {
 		return err
 	}
-	return p.accept(p.ctx, host, dockerAddress(creds.ServerURL), given)
+	return p.accept(p.ctx, host, written, given)
 }
 
 // Delete forgets a login. To have none is no error: clients compare the text
 // of a wrapped error, which never matches.
 func (p protocol) Delete(address string) error {
-	host, err := registry.NormalizeHost(address)
+	host, _, err := locate(address)
 	if err != nil {
 		return nil //nolint:nilerr // such an address has no login
 	}
@@ -137,15 +141,28 @@ func (p protocol) List() (map[string]string, error) {
 	return users, nil
 }
 
-// dockerHub is Docker's name for its own registry. Clients look it up in the
-// answer to "list" by this spelling alone.
-const dockerHub = "https://index.docker.io/v1/"
+// hubTokens are the addresses below [dockerconfig.Hub] under which Docker keeps
+// what its own login by browser gives, beside the login proper. Each is an entry
+// of its own.
+//
+// Source: docker/cli internal/oauth/manager.
+var hubTokens = []string{"access-token", "refresh-token"}
 
-func dockerAddress(address string) string {
-	if address == dockerHub {
-		return dockerHub
+// locate returns which login an address means, and how Docker writes it where
+// that is not the host's name.
+func locate(address string) (host, written string, err error) {
+	host, err = registry.NormalizeHost(address)
+	if err != nil {
+		return "", "", err
 	}
-	return ""
+	rest, isHub := strings.CutPrefix(address, dockerconfig.Hub)
+	switch {
+	case isHub && slices.Contains(hubTokens, rest):
+		return host + "/v1/" + rest, address, nil
+	case isHub && rest == "":
+		return host, address, nil
+	}
+	return host, "", nil
 }
 
 // identityTokenUser marks an OAuth refresh token in place of a password.

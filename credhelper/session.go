@@ -101,14 +101,8 @@ func (h *helper) refresh(ctx context.Context, host string, e entry, s store) (re
 func (h *helper) exchangeRefresh(ctx context.Context, host string, e entry, refreshToken registry.Secret) (*oauth2.Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
-	client, err := h.httpClient(host, e.Settings)
-	if err != nil {
-		return nil, err
-	}
+	client := h.httpClient(host, e.Settings)
 	defer client.CloseIdleConnections()
-	if err := checkSecure(e.Session.TokenURL, e.Settings.PlainHTTP); err != nil {
-		return nil, err
-	}
 	app := oauth2.Config{
 		ClientID: e.Session.ClientID,
 		Endpoint: oauth2.Endpoint{TokenURL: e.Session.TokenURL, AuthStyle: oauth2.AuthStyleInParams},

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -31,10 +32,11 @@ type settings struct {
 	RootURL string `json:"rootURL,omitempty"`
 	// CAFiles are PEM files of authorities trusted beside the system's.
 	CAFiles []string `json:"caFiles,omitempty"`
-	// Insecure accepts any certificate of the host.
-	Insecure bool `json:"insecure,omitempty"`
-	// PlainHTTP allows http, where secrets travel in the clear.
-	PlainHTTP bool `json:"plainHTTP,omitempty"`
+	// Insecure accepts any certificate of the host, PlainHTTP allows http, where
+	// secrets travel in the clear. Nil is what nobody has said: false is said,
+	// too, and goes before what is said elsewhere.
+	Insecure  *bool `json:"insecure,omitempty"`
+	PlainHTTP *bool `json:"plainHTTP,omitempty"`
 	// ClientID and Scope are the OAuth application's, as register-app made
 	// it. Empty means the public application that Gitea has of its own.
 	ClientID string `json:"clientID,omitempty"`
@@ -53,10 +55,39 @@ func (s settings) or(next settings) settings {
 		s.CAFiles = next.CAFiles
 	}
 	s.RootURL = cmp.Or(s.RootURL, next.RootURL)
-	s.Insecure = s.Insecure || next.Insecure
-	s.PlainHTTP = s.PlainHTTP || next.PlainHTTP
+	s.Insecure = cmp.Or(s.Insecure, next.Insecure)
+	s.PlainHTTP = cmp.Or(s.PlainHTTP, next.PlainHTTP)
 	s.Storage = cmp.Or(s.Storage, next.Storage)
 	return s
+}
+
+// isOn reports that a switch was thrown.
+func isOn(s *bool) bool { return s != nil && *s }
+
+// again is what of the last login to a host holds for a new one: not what
+// weakens the way there. That was said once, for that login alone. (On this
+// machine http weakens nothing.)
+func (s settings) again(host string) settings {
+	s.Insecure = nil
+	if isLoopback(host) {
+		return s
+	}
+	s.PlainHTTP = nil
+	if strings.HasPrefix(s.RootURL, "http://") {
+		s.RootURL = ""
+	}
+	return s
+}
+
+// bound are the settings for the server at an address: those of s if it is
+// host, which they were given for, and for another the configuration's own.
+func (h *helper) bound(address, host string, s settings) (settings, error) {
+	other, err := registry.NormalizeHost(address)
+	if err != nil || other == host {
+		return s, err
+	}
+	conf, err := loadConfig(h.dir)
+	return conf.Hosts[other], err
 }
 
 // settingsFor merges what is set for host: flags, environment, configuration,
@@ -91,6 +122,15 @@ func loadConfig(dir string) (config, error) {
 	conf, err := parseConfig(data)
 	if err != nil {
 		return config{}, fmt.Errorf("read configuration: %s: %w", configPath(dir), err)
+	}
+	for _, s := range conf.Hosts {
+		// A relative path is one beside the file that has it, and never one of the
+		// working directory.
+		for i, file := range s.CAFiles {
+			if !filepath.IsAbs(file) {
+				s.CAFiles[i] = filepath.Join(dir, file)
+			}
+		}
 	}
 	return conf, nil
 }

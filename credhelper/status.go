@@ -94,17 +94,7 @@ func (h *helper) logoutCommand() *cobra.Command {
 		Example: `  docker-credential-gitea logout git.example.com
   docker-credential-gitea logout --all`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if all {
-				logins, err := h.loadIndex()
-				if err != nil {
-					return err
-				}
-				args = slices.Sorted(maps.Keys(logins))
-				if len(args) == 0 {
-					return nil
-				}
-			}
-			names, err := hosts(args)
+			names, err := h.namesToForget(args, all)
 			if err != nil {
 				return err
 			}
@@ -126,6 +116,14 @@ func (h *helper) logoutCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "forget every login")
 	return cmd
+}
+
+func (h *helper) namesToForget(args []string, all bool) ([]string, error) {
+	if !all {
+		return hosts(args)
+	}
+	logins, err := h.loadIndex()
+	return slices.Sorted(maps.Keys(logins)), err
 }
 
 // revocationHint says how to end a login at the server, too. Gitea has no

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -23,7 +24,7 @@ func (s fileStore) check(context.Context) error {
 	if s.dir == "" {
 		return errNoDirectory
 	}
-	return os.MkdirAll(filepath.Join(s.dir, "secrets"), ownDir)
+	return ownfile.MkdirAll(filepath.Join(s.dir, "secrets"), ownDir)
 }
 
 func (s fileStore) read(_ context.Context, k key) (registry.Secret, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/docker/docker-credential-helpers/client"
@@ -22,63 +23,88 @@ type helperStore struct {
 	stderr io.Writer
 }
 
-func (s helperStore) program(ctx context.Context) client.ProgramFunc {
-	return func(args ...string) client.Program {
-		cmd := exec.CommandContext(ctx, "docker-credential-"+s.name, args...) //nolint:gosec // G204: the name is checked by checkStorage
-		cmd.Stderr = s.stderr
-		// Its own children may hold the pipe open after it is killed.
-		cmd.WaitDelay = time.Second
-		return helperCommand{cmd}
-	}
-}
-
-// helperCommand implements [client.Program].
-type helperCommand struct{ *exec.Cmd }
-
-func (c helperCommand) Input(in io.Reader) { c.Stdin = in }
+func (s helperStore) program() string { return "docker-credential-" + s.name }
 
 func (s helperStore) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.limit)
-	defer cancel()
-	_, err := client.List(s.program(ctx))
-	return err
+	return s.ask(ctx, "unused", func(run client.ProgramFunc) error {
+		_, err := client.List(run)
+		return err
+	})
 }
 
-func (s helperStore) read(ctx context.Context, k key) (registry.Secret, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.limit)
-	defer cancel()
-	stored, err := client.Get(s.program(ctx), k.address())
-	if credentials.IsErrCredentialsNotFound(err) {
-		return registry.Secret{}, errNoSecret
-	}
-	if err != nil {
-		return registry.Secret{}, fmt.Errorf("docker-credential-%s: %w", s.name, err)
-	}
-	return registry.NewSecret(stored.Secret), nil
+func (s helperStore) read(ctx context.Context, k key) (secret registry.Secret, err error) {
+	err = s.ask(ctx, k.address(), func(run client.ProgramFunc) error {
+		stored, err := client.Get(run, k.address())
+		if err == nil {
+			secret = registry.NewSecret(stored.Secret)
+		}
+		return err
+	})
+	return secret, err
 }
 
 func (s helperStore) write(ctx context.Context, k key, secret registry.Secret) error {
-	ctx, cancel := context.WithTimeout(ctx, s.limit)
-	defer cancel()
-	err := client.Store(s.program(ctx), &credentials.Credentials{
-		ServerURL: k.address(),
-		Username:  program,
-		Secret:    secret.Reveal(),
+	return s.ask(ctx, "", func(run client.ProgramFunc) error {
+		return client.Store(run, &credentials.Credentials{
+			ServerURL: k.address(),
+			Username:  program,
+			Secret:    secret.Reveal(),
+		})
 	})
-	if err != nil {
-		return fmt.Errorf("docker-credential-%s: %w", s.name, err)
-	}
-	return nil
 }
 
 func (s helperStore) remove(ctx context.Context, k key) error {
 	if _, err := s.read(ctx, k); errors.Is(err, errNoSecret) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.limit)
+	return s.ask(ctx, k.address(), func(run client.ProgramFunc) error { return client.Erase(run, k.address()) })
+}
+
+// ask runs the helper for one call of the library. What it prints before it
+// fails may be the secret, and the library puts that into its error; ours says
+// how it ended, and how the user sees what it says: by giving it that input,
+// unless it is a secret.
+func (s helperStore) ask(ctx context.Context, input string, call func(client.ProgramFunc) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, errTimeout)
 	defer cancel()
-	if err := client.Erase(s.program(ctx), k.address()); err != nil {
-		return fmt.Errorf("docker-credential-%s: %w", s.name, err)
+	var run helperCommand
+	err := call(func(args ...string) client.Program {
+		cmd := exec.CommandContext(ctx, s.program(), args...) //nolint:gosec // G204: the name is checked by checkStorage
+		cmd.Stderr = s.stderr
+		// Its own children may hold the pipe open after it is killed.
+		cmd.WaitDelay = time.Second
+		run.Cmd = cmd
+		return &run
+	})
+	switch {
+	case err == nil:
+		return nil
+	case credentials.IsErrCredentialsNotFound(err):
+		return errNoSecret
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", s.program(), context.Cause(ctx))
+	case errors.Is(run.err, exec.ErrNotFound):
+		return fmt.Errorf("%s: %w", s.program(), run.err)
+	case run.err == nil:
+		run.err = errors.New("its answer is malformed")
 	}
-	return nil
+	verb := run.Args[len(run.Args)-1]
+	if verb == credentials.ActionStore {
+		input, verb = "unused", credentials.ActionList
+	}
+	return advise(fmt.Errorf("%s: %w", s.program(), run.err), fmt.Sprintf("to see what it says: echo %s | %s %s", input, s.program(), verb))
+}
+
+// helperCommand implements [client.Program], and remembers how it ended.
+type helperCommand struct {
+	*exec.Cmd
+	err error
+}
+
+func (c *helperCommand) Input(in io.Reader) { c.Stdin = in }
+
+func (c *helperCommand) Output() ([]byte, error) {
+	out, err := c.Cmd.Output()
+	c.err = err
+	return []byte(strings.TrimSpace(string(out))), err
 }
