@@ -75,7 +75,7 @@ func (c *Client) Manifest(ctx context.Context, repository, reference string) (im
 	if err != nil {
 		return image.Manifest{}, fmt.Errorf("get manifest: %w", err)
 	}
-	found, err := image.ParseManifest(resp.Header.Get("Content-Type"), data)
+	found, err := image.ParseManifest(mediaType(resp.Header), data)
 	if err == nil && strings.Contains(reference, ":") && found.Descriptor.Digest.String() != reference {
 		return image.Manifest{}, fmt.Errorf("get manifest %s: %w", reference, ErrDigestMismatch)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"mime"
 	"net/http"
 	"net/url"
 	"sync"
@@ -235,7 +234,7 @@ func (s *stack) ping(ctx context.Context) error {
 // registryError is nil when the answer to /v2/ is that of a registry which
 // lets the client in.
 func registryError(resp *http.Response) error {
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	kind := mediaType(resp.Header)
 	atHome := resp.Request.URL.Path == "/v2/"
 	switch {
 	case resp.StatusCode == http.StatusOK && atHome && speaks(resp, kind):

@@ -91,6 +91,9 @@ func (d *download) goOn(broke error) error {
 			d.body = body
 			return nil
 		}
+		if answer, ok := errors.AsType[*Error](err); ok && answer.Status == http.StatusRequestedRangeNotSatisfiable {
+			return io.EOF // nothing follows; whether that is all, the digest tells
+		}
 		if !temporary(err) {
 			return fmt.Errorf("%w, and then: %s", broke, clean(err.Error())) // whose EOF would be taken for the blob's
 		}

@@ -227,7 +227,7 @@ func (p *push) getManifest(ctx context.Context, d digest.Digest) (image.Manifest
 	if digest.FromBytes(data) != d {
 		return image.Manifest{}, fmt.Errorf("get manifest %s: %w", d, ErrDigestMismatch)
 	}
-	return image.ParseManifest(resp.Header.Get("Content-Type"), data)
+	return image.ParseManifest(mediaType(resp.Header), data)
 }
 
 // getDocument reads a small blob of the repository: a config.

@@ -644,7 +644,7 @@ func (r *relay) putManifest(w http.ResponseWriter, req *http.Request) {
 		r.fail(w, fmt.Errorf("%w: %w", errSource, err))
 		return
 	}
-	m, err := image.ParseManifest(req.Header.Get("Content-Type"), data)
+	m, err := image.ParseManifest(mediaType(req.Header), data)
 	reference := req.PathValue("reference")
 	if err != nil || reference != LoopbackTag && reference != m.Descriptor.Digest.String() {
 		refuse(w, http.StatusBadRequest, "MANIFEST_INVALID", "this is no such manifest")

@@ -60,6 +60,12 @@ func responseError(op string, req *http.Request, resp *http.Response) *Error {
 // error may be unable to finish it.
 const briefTime = 5 * time.Second
 
+// mediaType is that of a message's body, without parameters.
+func mediaType(header http.Header) string {
+	kind, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	return strings.TrimSpace(kind)
+}
+
 // readBriefly reads what arrives soon of a body, at most n bytes.
 func readBriefly(body io.ReadCloser, n int64) []byte {
 	content, _ := readWithin(body, n, briefTime) // what did arrive is all the better

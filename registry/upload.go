@@ -307,9 +307,9 @@ func (u upload) afterPatch(o outcome) upload {
 	u.offset += o.body
 	// A registry may have taken a part of it. It has taken neither nothing nor
 	// more, whatever it says: Forgejo and Gitea before 1.24.2 count one byte
-	// more, zot the last chunk alone, GHCR says "0-0" and AWS ECR always what
-	// the first chunk was.
-	if o.held > before && o.held < u.offset {
+	// more, zot the last chunk alone, and AWS ECR always the first. "0-0" is what
+	// many say for nothing, and GHCR always.
+	if o.held > max(before, 1) && o.held < u.offset {
 		u.offset = o.held
 	}
 	u.resumed = false
@@ -345,6 +345,9 @@ func (u upload) afterQuery(o outcome) upload {
 		u.location = o.location
 	}
 	held := max(o.held, 0)
+	if held == 1 {
+		held = 0 // "0-0", as above
+	}
 	if held > 0 && (held == u.offset+1 || u.size >= 0 && held == u.size+1) {
 		held-- // off by one, as above
 	}
