@@ -11,7 +11,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
-// untagTimeout bounds the removal of a temporary name after an interruption.
+// untagTimeout bounds giving and removing a temporary name after an interruption.
 const untagTimeout = 10 * time.Second
 
 // The daemon is in a virtual machine, rootless, or on another machine.
@@ -28,15 +28,15 @@ var errUnreached = errors.New("it does not reach 127.0.0.1 of this machine, bein
 // one more name when it has sent it.
 func (c *Client) PushThrough(ctx context.Context, id, platform string, containerd bool, to registry.Loopback) (err error) {
 	host, _, _ := strings.Cut(to.Repository, "/")
-	if err := c.Tag(ctx, id, to.Repository, to.Tag); err != nil {
-		return err
-	}
 	untag := sync.OnceValue(func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), untagTimeout)
 		defer cancel()
 		return c.Untag(ctx, to.Repository+":"+to.Tag)
 	})
 	defer func() { err = errors.Join(err, untag()) }()
+	if err := c.tagForPush(ctx, id, to); err != nil {
+		return err
+	}
 	pushed := make(chan struct{})
 	defer close(pushed)
 	if containerd {
@@ -58,4 +58,13 @@ func (c *Client) PushThrough(ctx context.Context, id, platform string, container
 		err = fmt.Errorf("%w: %w", errUnreached, err)
 	}
 	return err
+}
+
+// tagForPush gives an image the name of a push. A daemon gives it also where
+// nobody waits for its answer any more, and maybe after it was asked to take it
+// away: so the answer is waited for, however the push ends meanwhile.
+func (c *Client) tagForPush(ctx context.Context, id string, to registry.Loopback) error {
+	lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), untagTimeout)
+	defer cancel()
+	return errors.Join(c.Tag(lasting, id, to.Repository, to.Tag), ctx.Err())
 }

@@ -1,10 +1,13 @@
 package daemon_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -57,6 +60,48 @@ func TestPushThrough(t *testing.T) {
 			}
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// Whenever a push is cancelled, the name that the daemon gives it goes away.
+func TestNameOfACancelledPush(t *testing.T) {
+	for _, at := range []string{"/tag", "/push"} {
+		t.Run(at, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var mu sync.Mutex
+			named := false
+			client := connect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Api-Version", "1.48")
+				if strings.HasSuffix(r.URL.Path, at) {
+					cancel()
+				}
+				switch {
+				case strings.HasSuffix(r.URL.Path, "/tag"):
+					mu.Lock()
+					defer mu.Unlock()
+					named = true
+				case strings.HasSuffix(r.URL.Path, "/push"):
+					<-r.Context().Done()
+				case r.Method == http.MethodDelete:
+					mu.Lock()
+					defer mu.Unlock()
+					named = false
+				}
+			}))
+			to := registry.Loopback{
+				Repository: "127.0.0.1:1/x", Tag: registry.LoopbackTag, Reached: make(chan struct{}),
+				Refuse: func() {}, Sent: func() bool { return false },
+			}
+			if err := client.PushThrough(ctx, "sha256:1", "", true, to); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if named {
+				t.Error("the temporary name stays in the daemon")
 			}
 		})
 	}
