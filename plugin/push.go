@@ -222,6 +222,8 @@ type pusher struct {
 	daemon *daemon.Client
 	// viaErr is why the daemon could not push by itself.
 	viaErr error
+	// notice is of the image that is pushed now; empty for most.
+	notice string
 
 	// mu guards clients: those built so far, by the login that they use.
 	mu      sync.Mutex
@@ -278,7 +280,11 @@ func (p *pusher) allTags(ctx context.Context) error {
 		for _, t := range p.plan.targets {
 			targets = append(targets, target{host: t.host, repository: t.repository, tags: group})
 		}
-		if err := p.daemonImage(ctx, found[group[0]], targets); err != nil {
+		image, err := p.daemon.Listed(ctx, found[group[0]])
+		if err != nil {
+			return err
+		}
+		if err := p.daemonImage(ctx, image, targets); err != nil {
 			return err
 		}
 	}
@@ -317,10 +323,13 @@ func (p *pusher) daemonImageTo(ctx context.Context, found daemon.Image, t target
 	s := p.plan.settings[t.host]
 	push := s.pushOptions()
 	push.Image = found.Export
-	push.ImageID = digest.Digest(found.ID)
+	push.ImageID = digest.Digest(found.Pushed(s.platform))
 	push.Platform = s.platform
 	push.DiffIDs = diffIDs(found)
 	push.Fetch = func(ctx context.Context, d digest.Digest) (io.ReadCloser, error) { return p.fetch(ctx, found, t, d) }
+	if p.notice = ""; s.platform == "" && push.ImageID.String() != found.ID {
+		p.notice = fmt.Sprintf("of the index %s the daemon holds one image alone, which is pushed without the others: %s", found.Export, push.ImageID)
+	}
 	if s.via == viaExport {
 		return p.one(ctx, t, push)
 	}
@@ -365,8 +374,10 @@ func (p *pusher) perform(ctx context.Context, t target, options registry.PushOpt
 	display := p.display(t)
 	defer display.Done()
 	display.Event(registry.Event{Note: fmt.Sprintf("The push refers to repository [%s]", t.familiar())})
-	for _, notice := range p.plan.notices {
-		display.Event(registry.Event{Note: notice})
+	for _, notice := range append(slices.Clone(p.plan.notices), p.notice) {
+		if notice != "" {
+			display.Event(registry.Event{Note: notice})
+		}
 	}
 	options.Tags = t.tags[1:]
 	options.Progress = display.Event

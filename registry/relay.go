@@ -59,7 +59,7 @@ type relay struct {
 	// documents are the small JSON blobs that have passed: configs, for the most.
 	documents map[digest.Digest][]byte
 	root      *image.Manifest
-	err      error // why the real registry does not take the image
+	err       error // why the real registry does not take the image
 }
 
 // anticipate has the holder of the image begin to push it while the registry is

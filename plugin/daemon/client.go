@@ -4,7 +4,7 @@
 // it brings along.
 //
 // endpoint.go finds the daemon that docker itself would use; client.go
-// connects to it; image.go asks it for images; push.go has it push them, and
+// connects to it; image.go asks it for images; export.go reads them; push.go has it push them, and
 // through.go has it do so to a port of this machine; insecure.go tells where it
 // does without certificates; errors.go says what went wrong.
 package daemon

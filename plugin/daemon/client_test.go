@@ -58,9 +58,9 @@ func (e *engine) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		fmt.Fprint(w, `{}`)
 	case path == "/images/part/json":
 		fmt.Fprint(w, `{"Manifests":[
-			{"Available":false,"Kind":"image","ImageData":{"Platform":{"os":"linux","architecture":"amd64"}}},
-			{"Available":true,"Kind":"image","ImageData":{"Platform":{"os":"linux","architecture":"arm64","variant":"v8"}}},
-			{"Available":true,"Kind":"attestation"}]}`)
+			{"ID":"sha256:a","Available":false,"Kind":"image","ImageData":{"Platform":{"os":"linux","architecture":"amd64"}}},
+			{"ID":"sha256:b","Available":true,"Kind":"image","ImageData":{"Platform":{"os":"linux","architecture":"arm64","variant":"v8"}}},
+			{"ID":"sha256:c","Available":true,"Kind":"attestation"}]}`)
 	case path == "/images/none/json":
 		fmt.Fprint(w, `{"Manifests":[
 			{"Available":false,"Kind":"image","ImageData":{"Platform":{"os":"linux","architecture":"amd64"}}},
@@ -123,6 +123,7 @@ func TestLacks(t *testing.T) {
 		{"1.47", "none", "", false},            // the daemon does not tell
 		{"1.48", "part", "", false},
 		{"1.48", "part", "linux/amd64", true},
+		{"1.48", "part", "linux/amd64/v1", true}, // another spelling
 		{"1.48", "part", "linux/arm64/v8", false},
 		{"1.48", "app:dev", "", false}, // the classic store names no manifests
 	} {
@@ -130,6 +131,37 @@ func TestLacks(t *testing.T) {
 			image, err := connect(t, &engine{api: test.api}).Image(t.Context(), test.image)
 			if got := image.Lacks(test.platform); err != nil || got != test.want {
 				t.Errorf("got %v, %v; want %v", got, err, test.want)
+			}
+		})
+	}
+}
+
+// What is pushed of an index is known by the manifest that it will be.
+func TestPushedOfAnIndex(t *testing.T) {
+	manifest := func(id, kind, platform string, available bool) daemon.Manifest {
+		m := daemon.Manifest{ID: id, Kind: kind, Available: available}
+		m.ImageData.Platform.OS, m.ImageData.Platform.Architecture, _ = strings.Cut(platform, "/")
+		return m
+	}
+	attestation := manifest("attestation", "attestation", "unknown/unknown", true)
+	for _, test := range []struct {
+		name, platform, want string
+		manifests            []daemon.Manifest
+	}{
+		{"an old daemon", "", "index", nil},
+		{"all is held", "", "index", []daemon.Manifest{manifest("a", "image", "linux/amd64", true), manifest("b", "image", "linux/arm64", true)}},
+		{"one is held", "", "b", []daemon.Manifest{manifest("a", "image", "linux/amd64", false), manifest("b", "image", "linux/arm64", true)}},
+		{"two of three are held", "", "index", []daemon.Manifest{manifest("a", "image", "linux/amd64", false), manifest("b", "image", "linux/arm64", true), manifest("c", "image", "linux/arm", true)}},
+		{"built here", "", "index", []daemon.Manifest{manifest("a", "image", "linux/amd64", true), attestation}},
+		{"pulled without its attestation", "", "a", []daemon.Manifest{manifest("a", "image", "linux/amd64", true), manifest("c", "attestation", "unknown/unknown", false)}},
+		{"a platform", "linux/arm64/v8", "b", []daemon.Manifest{manifest("a", "image", "linux/amd64", true), manifest("b", "image", "linux/arm64", true), attestation}},
+		{"a platform that is not there", "linux/arm", "index", []daemon.Manifest{manifest("a", "image", "linux/amd64", true), attestation}},
+		{"a platform twice", "linux/amd64", "index", []daemon.Manifest{manifest("a", "image", "linux/amd64", true), manifest("b", "image", "linux/amd64", true)}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			image := daemon.Image{ID: "index", Manifests: test.manifests}
+			if got := image.Pushed(test.platform); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
 			}
 		})
 	}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/agnivade/levenshtein"
 	"github.com/distribution/reference"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
 // Image is an image that the daemon has.
@@ -48,6 +50,8 @@ type Image struct {
 
 // Manifest is one of the images, attestations and the like under a name.
 type Manifest struct {
+	// ID is its digest.
+	ID string `json:"ID"`
 	// Kind is "image" for an image.
 	Kind string `json:"Kind"`
 	// Available says that the daemon holds all of it.
@@ -62,17 +66,39 @@ type Manifest struct {
 // the files of already. platform is that of [Client.Save]; without one it is
 // enough to hold the image for any. Before API 1.48 a daemon does not tell.
 func (i Image) Lacks(platform string) bool {
-	lacks := false
-	for _, m := range i.Manifests {
-		if m.Kind != "image" || platform != "" && m.ImageData.Platform != parsePlatform(platform) {
-			continue
+	images := i.images(platform)
+	return len(images) > 0 && !slices.ContainsFunc(images, func(m Manifest) bool { return m.Available })
+}
+
+// Pushed is the digest under which the content is known that the daemon gives
+// for a platform, or without one: the ID of the image, but of an index the
+// manifest of the one image that is for this platform, or that is all the daemon
+// holds of the index. It is the ID of the image where a daemon before API 1.48
+// does not tell, or where there are several.
+func (i Image) Pushed(platform string) string {
+	images := i.images(platform)
+	if platform == "" {
+		whole := !slices.ContainsFunc(i.Manifests, func(m Manifest) bool { return !m.Available })
+		if whole {
+			return i.ID
 		}
-		if m.Available {
-			return false
-		}
-		lacks = true
+		images = slices.DeleteFunc(images, func(m Manifest) bool { return !m.Available })
 	}
-	return lacks
+	if len(images) != 1 || images[0].ID == "" {
+		return i.ID
+	}
+	return images[0].ID
+}
+
+// images are those for a platform, or without one all, that are no attestations.
+func (i Image) images(platform string) []Manifest {
+	var images []Manifest
+	for _, m := range i.Manifests {
+		if m.Kind == "image" && (platform == "" || image.SamePlatform(m.ImageData.Platform.String(), platform)) {
+			images = append(images, m)
+		}
+	}
+	return images
 }
 
 // Origin is a repository that an image may have come from.
@@ -114,20 +140,35 @@ func (c *Client) Image(ctx context.Context, name string) (Image, error) {
 	if err := CheckName(name); err != nil {
 		return Image{}, err
 	}
+	found, err := c.inspect(ctx, name)
+	if err != nil {
+		return Image{}, err
+	}
+	found.Export = exportName(name, found)
+	return found, nil
+}
+
+// Listed adds to an image of [Client.Tags] what the list leaves out of what the
+// daemon holds of it, where a daemon tells.
+func (c *Client) Listed(ctx context.Context, listed Image) (Image, error) {
+	if !c.api.atLeast(1, 48) {
+		return listed, nil
+	}
+	found, err := c.inspect(ctx, listed.ID)
+	found.Export = listed.Export
+	return found, err
+}
+
+func (c *Client) inspect(ctx context.Context, name string) (found Image, err error) {
 	var query url.Values
 	if c.api.atLeast(1, 48) {
 		query = url.Values{"manifests": {"1"}}
 	}
-	var image Image
-	err := c.getJSON(ctx, "inspect image", "/images/"+name+"/json", query, &image)
+	err = c.getJSON(ctx, "inspect image", "/images/"+name+"/json", query, &found)
 	if answer, ok := errors.AsType[*Error](err); ok && answer.Status == http.StatusNotFound {
 		return Image{}, c.notFound(ctx, name)
 	}
-	if err != nil {
-		return Image{}, err
-	}
-	image.Export = exportName(name, image)
-	return image, nil
+	return found, err
 }
 
 // exportName is name with its tag if name is among the image's names, and its
@@ -158,7 +199,7 @@ func (c *Client) Save(ctx context.Context, export, platform string) (io.ReadClos
 	if err != nil {
 		return nil, err
 	}
-	return resp.Body, nil
+	return &exported{ReadCloser: resp.Body}, nil
 }
 
 // wirePlatform is a platform as the API has it.
@@ -166,6 +207,11 @@ type wirePlatform struct {
 	OS           string `json:"os"`
 	Architecture string `json:"architecture"`
 	Variant      string `json:"variant,omitempty"`
+}
+
+// String is the platform as "os/arch[/variant]".
+func (p wirePlatform) String() string {
+	return strings.TrimSuffix(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
 }
 
 func parsePlatform(platform string) wirePlatform {

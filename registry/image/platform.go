@@ -58,6 +58,15 @@ func normalize(p ocispec.Platform) ocispec.Platform {
 	return p
 }
 
+// SamePlatform reports whether two platforms, as "os/arch[/variant]", are one:
+// linux/arm64 is linux/arm64/v8.
+func SamePlatform(a, b string) bool {
+	one, err := parsePlatform(a)
+	other, otherErr := parsePlatform(b)
+	return err == nil && otherErr == nil && one.OS == other.OS && one.OSVersion == other.OSVersion &&
+		one.Architecture == other.Architecture && one.Variant == other.Variant
+}
+
 // distance says how well an image for have runs on want: 0 is exact, more is
 // an older variant of the architecture, -1 is not at all.
 func distance(want, have ocispec.Platform) int {
