@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -39,8 +40,9 @@ OCI layout), or "-" for such an archive on standard input. DESTINATION is
 HOST/OWNER/NAME[:TAG]; without one, SOURCE is its own destination.
 
 What begins with "/", "./" or "../", ends in ".tar", ".tar.gz" and the like,
-or is a directory with an OCI layout, is a path. To push an image of the daemon
-that has such a name, write docker-daemon:NAME.
+or is a directory with an OCI layout, is a path. So is what skopeo calls
+oci:PATH, oci-archive:PATH, docker-archive:PATH and dir:PATH. To push an image
+of the daemon that has such a name, write docker-daemon:NAME.
 
 The login is that of "docker-credential-gitea login HOST" or "docker login";
 DOCKER_GITEA_TOKEN, or -u with --password-stdin, takes its place.`,
@@ -234,7 +236,7 @@ func (p *pusher) fromArchive(ctx context.Context) error {
 	for _, t := range p.plan.targets {
 		s := p.plan.settings[t.host]
 		push := s.pushOptions()
-		options := &image.Options{Name: s.image, Platform: s.platform, Compression: push.Compression}
+		options := &image.Options{Name: cmp.Or(s.image, p.plan.source.image), Platform: s.platform, Compression: push.Compression}
 		opened, closeSource, err := p.plan.source.open(ctx, p.Stdin, options)
 		if err != nil {
 			return err

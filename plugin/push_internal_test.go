@@ -53,25 +53,41 @@ func TestParseSource(t *testing.T) {
 		arg  string
 		want source
 	}{
-		{"-", source{sourceStdin, "-"}},
-		{"app", source{sourceDaemon, "app"}},
-		{"app:dev", source{sourceDaemon, "app:dev"}},
-		{"git.example.com/me/app:1", source{sourceDaemon, "git.example.com/me/app:1"}},
-		{"docker:27-dind", source{sourceDaemon, "docker:27-dind"}},
-		{"docker-daemon:layout", source{sourceDaemon, "layout"}},
-		{"docker-daemon:x.tar", source{sourceDaemon, "x.tar"}},
-		{"./app", source{sourcePath, "./app"}},
-		{"../app", source{sourcePath, "../app"}},
-		{".", source{sourcePath, "."}},
-		{"/tmp/app", source{sourcePath, "/tmp/app"}},
-		{"app.tar", source{sourcePath, "app.tar"}},
-		{"out/app.tar.gz", source{sourcePath, "out/app.tar.gz"}},
-		{"layout", source{sourcePath, "layout"}},
-		{"build/oci", source{sourcePath, "build/oci"}},
+		{"-", source{kind: sourceStdin, name: "-"}},
+		{"app", source{kind: sourceDaemon, name: "app"}},
+		{"app:dev", source{kind: sourceDaemon, name: "app:dev"}},
+		{"git.example.com/me/app:1", source{kind: sourceDaemon, name: "git.example.com/me/app:1"}},
+		{"docker:27-dind", source{kind: sourceDaemon, name: "docker:27-dind"}},
+		{"docker-daemon:layout", source{kind: sourceDaemon, name: "layout"}},
+		{"docker-daemon:x.tar", source{kind: sourceDaemon, name: "x.tar"}},
+		{"./app", source{kind: sourcePath, name: "./app"}},
+		{"../app", source{kind: sourcePath, name: "../app"}},
+		{".", source{kind: sourcePath, name: "."}},
+		{"/tmp/app", source{kind: sourcePath, name: "/tmp/app"}},
+		{"app.tar", source{kind: sourcePath, name: "app.tar"}},
+		{"out/app.tar.gz", source{kind: sourcePath, name: "out/app.tar.gz"}},
+		{"layout", source{kind: sourcePath, name: "layout"}},
+		{"build/oci", source{kind: sourcePath, name: "build/oci"}},
+		{"oci:build", source{kind: sourcePath, transport: "oci:", name: "build"}},
+		{"oci:build:v1", source{kind: sourcePath, transport: "oci:", name: "build", image: "v1"}},
+		{"oci:build:docker.io/library/app:1", source{kind: sourcePath, transport: "oci:", name: "build", image: "docker.io/library/app:1"}},
+		{"oci-archive:x.tar:v1", source{kind: sourcePath, transport: "oci-archive:", name: "x.tar", image: "v1"}},
+		{"docker-archive:/tmp/x.tar", source{kind: sourcePath, transport: "docker-archive:", name: "/tmp/x.tar"}},
+		{"docker-archive:x.tar:app:1", source{kind: sourcePath, transport: "docker-archive:", name: "x.tar", image: "app:1"}},
+		{"docker-archive:x.tar:@1", source{kind: sourcePath, transport: "docker-archive:", name: "x.tar", image: "@1"}},
+		{"dir:a:b", source{kind: sourcePath, transport: "dir:", name: "a:b"}},
+		{"docker-daemon:oci:latest", source{kind: sourceDaemon, name: "oci:latest"}},
 	} {
 		t.Run(test.arg, func(t *testing.T) {
-			if got := parseSource(test.arg, func(path string) bool { return layouts[path] }); got != test.want {
-				t.Errorf("got %v, want %v", got, test.want)
+			got := parseSource(test.arg, func(path string) bool { return layouts[path] })
+			if got != test.want {
+				t.Errorf("got %+v, want %+v", got, test.want)
+			}
+			if got.transport == "" && transportOf(got.name) == "" {
+				return
+			}
+			if again := parseSource(got.String(), isLayoutDir); again != got {
+				t.Errorf("%q is %+v, want %+v", got, again, got)
 			}
 		})
 	}

@@ -3,7 +3,9 @@ package plugin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,24 +28,44 @@ type source struct {
 	kind sourceKind
 	// name is the image's name or ID, or the path.
 	name string
+	// transport is skopeo's word before a path, if there was one, and image
+	// which of the images in the file is meant.
+	transport, image string
 }
 
 // String is how the source can be written as an argument.
 func (s source) String() string {
-	if s.kind == sourceDaemon && looksLikePath(s.name) {
+	switch {
+	case s.kind == sourceDaemon && (looksLikePath(s.name) || transportOf(s.name) != ""):
 		return daemonPrefix + s.name
+	case s.image != "":
+		return s.transport + s.name + ":" + s.image
 	}
-	return s.name
+	return s.transport + s.name
 }
 
 // daemonPrefix says that an image of the daemon is meant, whatever there is
 // on the disk. It is skopeo's word; "docker:" would be the image docker.
 const daemonPrefix = "docker-daemon:"
 
+// transports are skopeo's words for what is on the disk. Behind the path of all
+// but the last may stand which image is meant.
+var transports = []string{"oci:", "oci-archive:", "docker-archive:", "dir:"}
+
+func transportOf(arg string) string {
+	i := slices.IndexFunc(transports, func(t string) bool { return strings.HasPrefix(arg, t) })
+	if i < 0 {
+		return ""
+	}
+	return transports[i]
+}
+
 // parseSource tells what a SOURCE argument means:
 //
 //   - "-" is standard input;
 //   - "docker-daemon:NAME" is an image of the daemon;
+//   - "oci:PATH", "oci-archive:PATH" and "docker-archive:PATH", with ":IMAGE"
+//     behind where the file holds several, and "dir:PATH" are paths;
 //   - what is written like a path (absolute, or beginning with ./ or ../), or
 //     ends like an archive (.tar, .tar.gz, …), is a path;
 //   - a directory that holds an OCI layout is a path;
@@ -53,15 +75,30 @@ const daemonPrefix = "docker-daemon:"
 // isLayout looks whether a path is a directory with an OCI layout.
 func parseSource(arg string, isLayout func(path string) bool) source {
 	if arg == "-" {
-		return source{sourceStdin, "-"}
+		return source{kind: sourceStdin, name: "-"}
 	}
 	if name, found := strings.CutPrefix(arg, daemonPrefix); found {
-		return source{sourceDaemon, name}
+		return source{kind: sourceDaemon, name: name}
+	}
+	if transport := transportOf(arg); transport != "" {
+		return parseTransport(transport, strings.TrimPrefix(arg, transport))
 	}
 	if looksLikePath(arg) || isLayout(arg) {
-		return source{sourcePath, arg}
+		return source{kind: sourcePath, name: arg}
 	}
-	return source{sourceDaemon, arg}
+	return source{kind: sourceDaemon, name: arg}
+}
+
+// parseTransport divides PATH[:IMAGE], as skopeo does: at the first colon that
+// is not that of a drive.
+func parseTransport(transport, rest string) source {
+	s := source{kind: sourcePath, transport: transport, name: rest}
+	if transport != "dir:" {
+		drive := filepath.VolumeName(rest)
+		path, image, _ := strings.Cut(rest[len(drive):], ":")
+		s.name, s.image = drive+path, image
+	}
+	return s
 }
 
 var archiveSuffixes = []string{".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.zstd", ".tar.bz2", ".tar.xz"}
@@ -85,7 +122,7 @@ func isLayoutDir(path string) bool {
 func (s source) open(ctx context.Context, stdin io.Reader, opts *image.Options) (opened *image.Source, closer func() error, err error) {
 	if s.kind == sourcePath {
 		if opened, err = image.Open(s.name, opts); err != nil {
-			return nil, nil, err
+			return nil, nil, s.meantImage(err)
 		}
 		return opened, opened.Close, nil
 	}
@@ -94,6 +131,15 @@ func (s source) open(ctx context.Context, stdin io.Reader, opts *image.Options) 
 		return nil, nil, errors.Join(err, stream.Close())
 	}
 	return opened, func() error { return errors.Join(opened.Close(), stream.Close()) }, nil
+}
+
+// meantImage adds to a path that there is not that its first word could be the
+// name of an image.
+func (s source) meantImage(err error) error {
+	if s.transport == "" || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return withHint(err, fmt.Sprintf("%q begins a path; for an image of the docker daemon write %s%s", s.transport, daemonPrefix, s))
 }
 
 // interruptible returns a reader of r that ends with ctx. A terminal or pipe
