@@ -118,7 +118,7 @@ func (a *app) knownHosts() []string {
 		for _, host := range config.Hosts() {
 			add(host)
 		}
-		if file, err := readConfigFile(a.Getenv("DOCKER_GITEA_CONFIG_FILE"), config.Dir); err == nil && file != nil {
+		if file, err := a.readConfigFile(a.Getenv("DOCKER_GITEA_CONFIG_FILE"), config.Dir); err == nil && file != nil {
 			for _, item := range file.list.Items {
 				add(item.Spec.URL)
 			}
@@ -224,7 +224,7 @@ func owners(ctx context.Context, client *registry.Client) []string {
 
 func lower(names []string) []string {
 	for i := range names {
-		names[i] = registry.Printable(strings.ToLower(names[i]))
+		names[i] = strings.ToLower(names[i])
 	}
 	return names
 }

@@ -100,16 +100,16 @@ func TestConfigFileRefuses(t *testing.T) {
 
 func TestReadConfigFile(t *testing.T) {
 	dir := t.TempDir()
-	if file, err := readConfigFile("", dir); file != nil || err != nil {
+	if file, err := new(app).readConfigFile("", dir); file != nil || err != nil {
 		t.Errorf("got %v, %v; a file that nobody named may be absent", file, err)
 	}
-	if _, err := readConfigFile(filepath.Join(dir, "absent.yaml"), dir); exitCode(t.Context(), err) != ExitUsage {
+	if _, err := new(app).readConfigFile(filepath.Join(dir, "absent.yaml"), dir); exitCode(t.Context(), err) != ExitUsage {
 		t.Errorf("got %v, want a mistake in usage", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, configFileName), []byte(configHeader+"- spec: {jobs: 0}\n- spec: {}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readConfigFile("", dir); err == nil || !strings.Contains(diagnose(err).Hint, "docs/configuration.md") {
+	if _, err := new(app).readConfigFile("", dir); err == nil || !strings.Contains(diagnose(err).Hint, "docs/configuration.md") {
 		t.Errorf("got %v, want the document", err)
 	}
 }

@@ -32,7 +32,7 @@ type configFile struct {
 // readConfigFile reads the file called path or, if that is empty, the one in
 // docker's configuration directory dir. Neither that nor the file in it need
 // exist.
-func readConfigFile(path, dir string) (*configFile, error) {
+func (a *app) readConfigFile(path, dir string) (*configFile, error) {
 	named := path != ""
 	switch {
 	case named:
@@ -48,9 +48,16 @@ func readConfigFile(path, dir string) (*configFile, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("read configuration file: %w", err)}
 	}
+	var document yaml.Node
+	if yaml.Unmarshal(content, &document) == nil { // what is no YAML fails below
+		a.hidden.hideFile(&document)
+	}
 	file, err := parseConfigFile(path, content)
 	if err != nil {
 		return nil, usageError{withHint(fmt.Errorf("read configuration file: %w", err), "docs/configuration.md has the fields of the file")}
+	}
+	for _, item := range file.list.Items {
+		a.hidden.hideSpec(item.Spec, a.Getenv)
 	}
 	return file, nil
 }

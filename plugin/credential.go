@@ -32,7 +32,7 @@ func (a *app) credential(ctx context.Context, p dockerconfig.Place, c connection
 		return found, usageError{withHint(errors.New("--username needs a password or token"),
 			"give it with --password-stdin, or set DOCKER_GITEA_TOKEN and DOCKER_GITEA_HOST")}
 	}
-	found, err = config.Credential(ctx, p, a.Stderr)
+	found, err = config.Credential(ctx, p, behind(a.Stderr))
 	if err == nil && found.IsZero() && notice != "" {
 		_, _ = fmt.Fprintln(a.Stderr, notice)
 	}
@@ -69,13 +69,13 @@ func (a *app) sourcedCredential(ctx context.Context, p dockerconfig.Place, c con
 	source := c.credentialSource
 	switch {
 	case source.Helper != "":
-		return config.HelperCredential(ctx, source.Helper, p.Host, a.Stderr)
+		return config.HelperCredential(ctx, source.Helper, p.Host, behind(a.Stderr))
 	case source.DockerConfig != "":
 		other, err := dockerconfig.Load(source.DockerConfig, a.Getenv)
 		if err != nil {
 			return registry.AuthConfig{}, err
 		}
-		return other.Credential(ctx, p, a.Stderr)
+		return other.Credential(ctx, p, behind(a.Stderr))
 	case source.Env != "":
 		secret := a.Getenv(source.Env)
 		if secret == "" {

@@ -86,7 +86,7 @@ func (f *outputFormat) write(w io.Writer, result any) error {
 	var out strings.Builder
 	switch {
 	case f.template != nil:
-		if err := f.template.Execute(&out, result); err != nil {
+		if err := f.template.Execute(&out, printableValue(result)); err != nil {
 			return usageError{fmt.Errorf("--format: %w", err)}
 		}
 		out.WriteByte('\n')

@@ -44,21 +44,32 @@ func parseInvocation(program string, args []string) (form, []string) {
 // for help, and cobra's for completion.
 var passThrough = []string{"help", "__complete", "__completeNoDesc"}
 
+// isCompletion reports a question of the shell's completion.
+func isCompletion(args []string) bool {
+	word, _ := cutWord(args)
+	return strings.HasPrefix(word, "__complete")
+}
+
 // firstWord is the first argument that is no option of docker and no value of
 // one, after a word of [passThrough].
 func firstWord(args []string) string {
-	for {
-		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-		flags.ParseErrorsAllowlist.UnknownFlags = true
-		flags.SetInterspersed(false)
-		flags.BoolP("help", "h", false, "")
-		new(globals).register(flags)
-		if flags.Parse(args) != nil || flags.NArg() == 0 {
-			return ""
-		}
-		if !slices.Contains(passThrough, flags.Arg(0)) {
-			return flags.Arg(0)
-		}
-		args = flags.Args()[1:]
+	word, rest := cutWord(args)
+	for slices.Contains(passThrough, word) {
+		word, rest = cutWord(rest)
 	}
+	return word
+}
+
+// cutWord is the first argument that is no option of docker and no value of one,
+// and what follows it.
+func cutWord(args []string) (word string, rest []string) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	flags.SetInterspersed(false)
+	flags.BoolP("help", "h", false, "")
+	new(globals).register(flags)
+	if flags.Parse(args) != nil || flags.NArg() == 0 {
+		return "", nil
+	}
+	return flags.Arg(0), flags.Args()[1:]
 }

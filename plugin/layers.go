@@ -109,6 +109,6 @@ func (a *app) configured(flags *pflag.FlagSet, named ...string) (*dockerconfig.C
 	if len(values) > 0 {
 		path = values[0]
 	}
-	l.file, err = readConfigFile(path, config.Dir)
+	l.file, err = a.readConfigFile(path, config.Dir)
 	return config, l, err
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -122,6 +123,11 @@ func (a *app) unlinkCommand(ctx context.Context, flags *pflag.FlagSet, arg strin
 	return err
 }
 
+// repositoryName is what a repository may be called.
+//
+// Source: Gitea 1.26 models/repo/repo.go, IsUsableRepoName.
+var repositoryName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
 // linkAuto stands for the repository that the image or the current directory
 // names.
 const linkAuto = "auto"
@@ -133,7 +139,7 @@ func checkLink(r remote, repository string) error {
 	switch {
 	case repository == "", repository == linkAuto:
 		return nil
-	case name == "" || strings.Contains(name, "/"):
+	case !repositoryName.MatchString(name):
 		return usageError{fmt.Errorf("%q is no OWNER/REPOSITORY", repository)}
 	case !strings.EqualFold(owner, r.owner):
 		return usageError{withHint(fmt.Errorf("%s cannot be linked to %s: they have different owners", r.familiar(), repository),
@@ -228,7 +234,7 @@ func linkedAlready(ctx context.Context, api *giteaapi.Client, r remote, reposito
 	linked := linkOutcome{already: true}
 	for _, v := range versions {
 		if v.Linked() != "" {
-			linked.repository = registry.Printable(v.Linked())
+			linked.repository = v.Linked()
 		}
 	}
 	if !strings.EqualFold(linked.repository, repository) {

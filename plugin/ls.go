@@ -194,7 +194,7 @@ func gather(owner string, versions []giteaapi.Version) []imageItem {
 	for _, v := range versions {
 		item := byName[v.Name]
 		if item == nil {
-			item = &imageItem{Image: registry.Printable(owner + "/" + v.Name), Tags: new(int), Repository: registry.Printable(v.Linked())}
+			item = &imageItem{Image: owner + "/" + v.Name, Tags: new(int), Repository: v.Linked()}
 			byName[v.Name] = item
 		}
 		if !isTag(v.Version) {
@@ -334,7 +334,7 @@ func isManifest(mediaType string) bool {
 // add puts in what Gitea's API knows beside the registry.
 func (l *tagList) add(versions []giteaapi.Version) {
 	for _, v := range versions {
-		l.Repository = registry.Printable(v.Linked())
+		l.Repository = v.Linked()
 		for i := range l.Tags {
 			if l.Tags[i].Tag == v.Version {
 				l.Tags[i].Pushed = &v.Created

@@ -12,8 +12,9 @@
 //   - socket.go: how docker tells a plugin to stop.
 //   - settings.go: the options; layers.go finds the values of each on the
 //     command line, in the environment and in the configuration file, which is
-//     read by configfile.go and configentry.go; config.go shows what came out,
-//     in the formats of format.go.
+//     read by configfile.go and configentry.go; trustmap.go says for which
+//     registry each counts; config.go shows what came out, in the formats of
+//     format.go.
 //   - client.go: the registry's client, made of these settings.
 //   - push.go: the push command. It parses source.go and destination.go, asks
 //     credential.go, and hands the image to the registry's client; report.go
@@ -24,6 +25,8 @@
 //     remote.go; table.go prints it.
 //   - trust.go: the certificates that are pinned for registries.
 //   - failure.go: errors for people: message, hint, exit code.
+//   - gate.go: what all that is printed goes through; hidden.go: the secrets
+//     that it keeps back.
 //   - complete.go: what the shell is offered; hooks.go: what docker is told
 //     after a push of its own has failed; setup.go: how docker comes to know
 //     the program.
@@ -74,13 +77,25 @@ func Main(ctx context.Context, sys System) int {
 	}
 	ctx, release := watchSocket(ctx, sys.Getenv(socketVariable))
 	defer release()
-	app := &app{System: sys}
+	app := guarded(sys)
 	command := app.newCommand(parseInvocation(sys.Program, sys.Args)) //nolint:contextcheck // the commands get it from ExecuteContextC
 	executed, err := command.ExecuteContextC(ctx)
 	if err == nil {
 		return ExitOK
 	}
 	return app.fail(ctx, executed.CommandPath(), err)
+}
+
+// guarded is the program behind its gate.
+func guarded(sys System) *app {
+	a := &app{System: sys, hidden: &hidden{}}
+	a.hidden.hideArguments(sys.Args)
+	a.hidden.hideEnvironment(sys.Getenv)
+	a.Stdout, a.Stderr = &gate{sys.Stdout, a.hidden}, &gate{sys.Stderr, a.hidden}
+	if isCompletion(sys.Args) {
+		a.Stdout = &candidates{sys.Stdout}
+	}
+	return a
 }
 
 // writeMetadata answers docker. Schema 0.1.0 is the only one that releases

@@ -400,6 +400,7 @@ func (p *pusher) perform(ctx context.Context, t target, options registry.PushOpt
 func (p *pusher) display(t target) progress.Display {
 	return progress.New(p.plan.settings[t.host].mode(), progress.Screen{
 		Writer:     p.Stderr,
+		Console:    behind(p.Stderr),
 		Terminal:   isTerminal(p.Stderr) && p.Getenv("TERM") != "dumb",
 		Color:      p.Getenv("NO_COLOR") == "",
 		Repository: t.familiar(),

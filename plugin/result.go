@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -128,6 +127,6 @@ func dryRunSummary(r registry.Result) string {
 
 // isTerminal reports whether stream is a file that is a terminal.
 func isTerminal(stream any) bool {
-	file, ok := stream.(*os.File)
+	file, ok := terminalFile(stream)
 	return ok && term.IsTerminal(int(file.Fd()))
 }

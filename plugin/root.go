@@ -16,6 +16,8 @@ import (
 type app struct {
 	System
 	globals globals
+	// hidden is what is never shown. Nil hides nothing.
+	hidden *hidden
 }
 
 // globals are docker's own options, which stand before the plugin's name.

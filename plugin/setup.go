@@ -352,7 +352,7 @@ func (s *setup) runHelper(ctx context.Context, command, host string) error {
 	}
 	run := exec.CommandContext(ctx, program, command, host) //nolint:gosec // G204: a program of this project, and a host
 	run.Env = append(os.Environ(), "DOCKER_CONFIG="+s.dir)
-	run.Stdout, run.Stderr = s.Stderr, s.Stderr
+	run.Stdout, run.Stderr = behind(s.Stderr), behind(s.Stderr)
 	if err := run.Run(); err != nil {
 		return fmt.Errorf("%s %s %s: %w", credentialHelper, command, host, err)
 	}

@@ -2,11 +2,12 @@ package plugin
 
 import (
 	"io"
-	"os"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
+
+	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 // columnGap is between the columns of a table.
@@ -30,6 +31,7 @@ func printTable(w io.Writer, rows [][]string) error {
 	for _, row := range rows {
 		var line strings.Builder
 		for i, cell := range row {
+			cell = registry.Printable(cell)
 			line.WriteString(runewidth.FillRight(runewidth.Truncate(cell, widths[i], "…"), widths[i]+columnGap))
 		}
 		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
@@ -41,7 +43,7 @@ func printTable(w io.Writer, rows [][]string) error {
 // terminalWidth is that of the terminal w, or more than any line where w is
 // something else.
 func terminalWidth(w io.Writer) int {
-	if file, ok := w.(*os.File); ok {
+	if file, ok := terminalFile(w); ok {
 		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
 			return width
 		}

@@ -162,7 +162,7 @@ func TestTrustMapIsComplete(t *testing.T) {
 	}
 	neutral := []string{ // these neither carry nor weaken trust
 		"config-file", "connect-timeout", "stall-timeout", "retries", "tag", "all-tags", "platform", "image", "timeout", "jobs",
-		"chunk-size", "compression", "compression-level", "quiet", "dry-run", "via", "link", "progress", "verify", "verify",
+		"chunk-size", "compression", "compression-level", "quiet", "dry-run", "via", "link", "progress", "verify",
 	}
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	new(settings).register(flags)

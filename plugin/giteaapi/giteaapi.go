@@ -9,6 +9,7 @@
 package giteaapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -160,14 +161,46 @@ func (c *Client) call(ctx context.Context, op, method, path string, out any) (mo
 		var refusal struct {
 			Message string `json:"message"`
 		}
-		_ = json.Unmarshal(body, &refusal) // a page for browsers has nothing to say
+		_ = unmarshal(body, &refusal) // a page for browsers has nothing to say
 		return false, &Error{Op: op, Status: resp.StatusCode, Message: refusal.Message}
 	}
 	if out == nil {
 		return false, nil
 	}
-	if err := json.Unmarshal(body, out); err != nil {
+	if err := unmarshal(body, out); err != nil {
 		return false, fmt.Errorf("%s: %w", op, errMalformed)
 	}
 	return registry.NextPage(resp) != "", nil
+}
+
+// unmarshal decodes an answer. No text of it breaks a line, or has anything that
+// a terminal would act upon: that is taken out here, where it comes in.
+func unmarshal(body []byte, out any) error {
+	var document any
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	if err := decoder.Decode(&document); err != nil {
+		return err
+	}
+	plain, err := json.Marshal(printable(document))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(plain, out)
+}
+
+func printable(document any) any {
+	switch value := document.(type) {
+	case string:
+		return registry.Printable(value)
+	case []any:
+		for i := range value {
+			value[i] = printable(value[i])
+		}
+	case map[string]any:
+		for key := range value {
+			value[key] = printable(value[key])
+		}
+	}
+	return document
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"time"
 )
@@ -28,10 +29,26 @@ type Repository struct {
 
 // Linked is the name of the repository that the image is linked to, or empty.
 func (v Version) Linked() string {
-	if v.Repository == nil {
+	if v.Repository == nil || !repositoryName.MatchString(v.Repository.FullName) {
 		return ""
 	}
 	return v.Repository.FullName
+}
+
+// What names look like. They end up in addresses, commands and completions, and
+// what is none is left out. Owners are written as they like, and repositories.
+//
+// Source: Gitea 1.26 modules/validation/helpers.go, models/repo/repo.go; OCI
+// distribution specification, tags; image specification, digests.
+var (
+	ownerName      = regexp.MustCompile(`^[A-Za-z0-9](?:[._-]?[A-Za-z0-9_])*$`)
+	repositoryName = regexp.MustCompile(`^[A-Za-z0-9](?:[._-]?[A-Za-z0-9_])*/[A-Za-z0-9._-]+$`)
+	imageName      = regexp.MustCompile(`^[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*$`)
+	versionName    = regexp.MustCompile(`^(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[A-Fa-f0-9]{32,})$`)
+)
+
+func (v Version) named() bool {
+	return imageName.MatchString(v.Name) && versionName.MatchString(v.Version)
 }
 
 // pageSize is the most that a server gives at once, unless its settings say
@@ -60,7 +77,7 @@ func (c *Client) Versions(ctx context.Context, owner, name string) ([]Version, e
 			return nil, err
 		}
 		for _, v := range versions {
-			if name == "" || v.Name == name {
+			if v.named() && (name == "" || v.Name == name) {
 				all = append(all, v)
 			}
 		}
@@ -94,7 +111,7 @@ func (c *Client) Owners(ctx context.Context) ([]string, error) {
 	if _, err := c.call(ctx, "ask who you are", http.MethodGet, "/user", &self); err != nil {
 		return nil, err
 	}
-	owners := []string{self.Login}
+	owners := named(nil, self.Login)
 	var organisations []struct {
 		Username string `json:"username"`
 	}
@@ -102,9 +119,17 @@ func (c *Client) Owners(ctx context.Context) ([]string, error) {
 		return owners, nil //nolint:nilerr // a token may be good for the one and not for the other
 	}
 	for _, o := range organisations {
-		owners = append(owners, o.Username)
+		owners = named(owners, o.Username)
 	}
 	return owners, nil
+}
+
+// named adds a name that an owner may have.
+func named(owners []string, name string) []string {
+	if !ownerName.MatchString(name) {
+		return owners
+	}
+	return append(owners, name)
 }
 
 func packagePath(owner, name string) string {

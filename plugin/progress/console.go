@@ -6,11 +6,11 @@ import (
 	"io"
 	"math"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 
-	"github.com/acarl005/stripansi"
 	"github.com/mattn/go-runewidth"
 	"github.com/vbauerster/mpb/v8"
 	"golang.org/x/term"
@@ -35,6 +35,9 @@ type consoleWriter struct {
 	// live are the widths of the lines that the next Flush draws anew.
 	live []int
 }
+
+// colour is how this package marks text, which takes no room.
+var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // The size of what has none, such as a pipe.
 const defaultWidth, defaultHeight = 80, 24
@@ -75,7 +78,7 @@ func (c *consoleWriter) Flush(lines int) error {
 	all = slices.Delete(all, first, max(first, len(all)-max(height-2, 1)))
 	c.live = nil
 	for _, line := range all[first:] {
-		c.live = append(c.live, runewidth.StringWidth(stripansi.Strip(strings.TrimSuffix(line, "\n"))))
+		c.live = append(c.live, runewidth.StringWidth(colour.ReplaceAllString(strings.TrimSuffix(line, "\n"), "")))
 	}
 	var out strings.Builder
 	if rows > 0 {

@@ -24,7 +24,7 @@ func statusText(e registry.Event) string {
 		text += " in " + wait.String()
 	}
 	if e.Err != nil {
-		text += ": " + strings.Join(strings.Fields(e.Err.Error()), " ")
+		text += ": " + strings.Join(strings.Fields(registry.Printable(e.Err.Error())), " ")
 	}
 	return text
 }

@@ -8,6 +8,7 @@ package progress
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -37,7 +38,10 @@ func ParseMode(s string) (Mode, error) {
 
 // Screen is where progress is shown.
 type Screen struct {
+	// Writer takes plain text.
 	io.Writer
+	// Console takes what moves the cursor, too; nil means Writer.
+	Console io.Writer
 	// Terminal says that it is one on which the cursor can be moved, Color
 	// that colours are welcome there.
 	Terminal, Color bool
@@ -60,11 +64,28 @@ func New(mode Mode, screen Screen) Display {
 	case mode == ModeQuiet:
 		return quiet{}
 	case mode == ModeJSON:
-		return newJSON(screen, time.Now)
+		return printable{newJSON(screen, time.Now)}
 	case mode == ModeTTY, mode == ModeAuto && screen.Terminal:
-		return newTerminal(screen)
+		if screen.Console != nil {
+			screen.Writer = screen.Console
+		}
+		return printable{newTerminal(screen)}
 	}
-	return newPlain(screen, time.Now)
+	return printable{newPlain(screen, time.Now)}
+}
+
+// printable shows events with names and sentences that are fit for a terminal:
+// those of a blob come from the image, and others from the registry.
+type printable struct{ Display }
+
+func (p printable) Event(e registry.Event) {
+	e.ID, e.Name, e.From = registry.Printable(e.ID), registry.Printable(e.Name), registry.Printable(e.From)
+	var lines []string
+	for line := range strings.Lines(e.Note) {
+		lines = append(lines, registry.Printable(line))
+	}
+	e.Note = strings.Join(lines, "\n")
+	p.Display.Event(e)
 }
 
 type quiet struct{}

@@ -174,6 +174,9 @@ func TestModes(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := New(mode, Screen{Writer: io.Discard, Terminal: test.terminal})
+		if shown, ok := got.(printable); ok {
+			got = shown.Display
+		}
 		if fmt.Sprintf("%T", got) != fmt.Sprintf("%T", test.want) {
 			t.Errorf("%s: got %T, want %T", test.mode, got, test.want)
 		}
