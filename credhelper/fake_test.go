@@ -33,6 +33,10 @@ type fakeGitea struct {
 	// its being answered.
 	hold func(*http.Request)
 
+	// scoped says that a token without read:user is told no name, as by Gitea
+	// 1.27; discreet that the search for users finds nobody.
+	scoped, discreet bool
+
 	mu sync.Mutex // guards the fields below
 	// life is an access token's, in seconds.
 	life      int
@@ -67,6 +71,10 @@ func newFakeGitea(t *testing.T, path string) *fakeGitea {
 		refuse(w, http.StatusForbidden, `{"message":"token does not have at least one of required scope(s)"}`)
 	})
 	mux.HandleFunc("GET "+path+"/api/v1/users/search", func(w http.ResponseWriter, _ *http.Request) {
+		if g.discreet {
+			answer(w, map[string]any{"data": []any{}})
+			return
+		}
 		answer(w, map[string]any{"data": []any{map[string]any{"id": 7, "login": "alice"}}})
 	})
 	mux.HandleFunc("POST "+path+"/api/v1/user/applications/oauth2", func(w http.ResponseWriter, _ *http.Request) {
@@ -167,6 +175,10 @@ func (g *fakeGitea) userInfo(w http.ResponseWriter, r *http.Request) {
 	defer g.mu.Unlock()
 	if !g.access[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")] {
 		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	if g.scoped {
+		w.WriteHeader(http.StatusForbidden)
 		return
 	}
 	answer(w, map[string]string{"preferred_username": cmp.Or(g.username, "alice")})

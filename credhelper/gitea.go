@@ -204,7 +204,7 @@ func (s *server) userName(ctx context.Context, token registry.Secret, id registr
 	if err == nil && len(found.Data) == 1 && found.Data[0].ID == id.UserID {
 		return found.Data[0].Login, nil
 	}
-	return "", advise(errors.New("the server does not say whose token it is"), "say it yourself: --username NAME")
+	return "", errors.New("the server does not say whose token it is")
 }
 
 // mintToken makes a personal access token that may read and write packages,

@@ -353,8 +353,14 @@ func (s *server) verify(ctx context.Context, got *granted, pullOnly bool) (regis
 	if got.username != "" {
 		return id, nil
 	}
-	got.username, err = s.userName(ctx, got.login, id)
-	return id, err
+	if got.username, err = s.userName(ctx, shown.secret, id); err == nil {
+		return id, nil
+	}
+	hint := "say it yourself: --username NAME"
+	if got.session != nil {
+		hint = "have the application ask for it: --scope 'write:package read:user'"
+	}
+	return id, advise(err, hint)
 }
 
 func (h *helper) reportLogin(host string, e entry, id registry.Identity) {

@@ -146,6 +146,21 @@ func TestLoginWithOwnApplication(t *testing.T) {
 	}
 }
 
+// Where the scope of the application keeps the name from us, the registry tells
+// the number, and the search for users the name.
+func TestLoginWithoutUserInfo(t *testing.T) {
+	g, m := newFakeGitea(t, ""), newHome(t)
+	g.scoped = true
+	out := loginPasting(t, m, g, g.host).must(t)
+	if !strings.Contains(out.stderr, "as alice, who may push") {
+		t.Errorf("got %q, want the name that the search found", out.stderr)
+	}
+	g.discreet = true
+	if out := loginPasting(t, m, g, g.host); out.code != exitError || !strings.Contains(out.stderr, "--scope 'write:package read:user'") {
+		t.Errorf("got %d %q, want the scope that gives the name", out.code, out.stderr)
+	}
+}
+
 func TestLoginWithToken(t *testing.T) {
 	tests := map[string]struct {
 		scope string
