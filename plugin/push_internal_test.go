@@ -110,6 +110,7 @@ func TestParseDestinations(t *testing.T) {
 		{name: "same repository", args: "h.example/me/app:1 H.example:443/me/app:2", want: "h.example/me/app:1,2"},
 		{name: "several repositories", args: "h.example/me/app:1 i.example:3000/me/app:1 h.example/me/app2:1", want: "h.example/me/app:1 i.example:3000/me/app:1 h.example/me/app2:1"},
 		{name: "port without tag", args: "h.example:3000/me/app", want: "h.example:3000/me/app:latest", notice: "Using default tag: latest"},
+		{name: "no owner, which only Gitea wants", args: "h.example/app:1 h.example/me/a__b:1", want: "h.example/app:1 h.example/me/a__b:1"},
 		{name: "default host", args: "me/app:1", defaultHost: "h.example", want: "h.example/me/app:1"},
 		{name: "all tags", args: "h.example/me/app", allTags: true, want: "h.example/me/app:"},
 	} {
@@ -138,7 +139,6 @@ func TestPlanPushRefuses(t *testing.T) {
 		{"no registry", "app", `"app" names no registry, so a DESTINATION is needed`, "docker gitea push app HOST/OWNER/app"},
 		{"no host", "app me/app:1", `destination "me/app:1" names no registry`, "DOCKER_GITEA_HOST"},
 		{"path without destination", "./app.tar", "a DESTINATION is needed", ""},
-		{"no owner", "app h.example/app", "the owner (a user or an organisation of the registry) is missing", ""},
 		{"upper case", "app h.example/me/App", "names are lower case", ""},
 		{"source in upper case", "App h.example/me/app", `image "App": invalid reference format`, ""},
 		{"stdin to two repositories", "- h.example/me/app h.example/me/app2", "standard input can be read only once", "file"},

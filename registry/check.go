@@ -87,7 +87,7 @@ func (c *Client) Check(ctx context.Context, repository string) []Check {
 	}
 	ctx = context.WithValue(ctx, purposeKey{}, p)
 	e := &examination{client: c, repository: repository}
-	return e.run(ctx, e.names, e.reach, e.clock, e.proxy, e.realm, e.server, e.login, e.scope, e.owner, e.limit)
+	return e.run(ctx, e.names, e.reach, e.clock, e.proxy, e.realm, e.server, e.rules, e.login, e.scope, e.owner, e.limit)
 }
 
 // examination is one run of the checks, with what each leaves to the next.
@@ -121,6 +121,18 @@ func (e *examination) names(context.Context) []Check {
 	return []Check{Failed("owner", &NameError{Input: e.repository, Fault: fault, Suggestion: correctName(e.repository)})}
 }
 
+// rules compares the name with those that Gitea has beyond the specification's.
+func (e *examination) rules(context.Context) []Check {
+	if e.repository == "" || !e.client.traits.gitea() {
+		return nil
+	}
+	ref := Reference{Host: e.client.Host(), Repository: e.repository}
+	if err := ref.giteaFault(nil); err != nil {
+		return []Check{Failed("owner", err)}
+	}
+	return nil
+}
+
 // reach asks /v2/ without a credential, and sees how far that comes.
 func (e *examination) reach(ctx context.Context) []Check {
 	var err error
@@ -135,6 +147,7 @@ func (e *examination) reach(ctx context.Context) []Check {
 	}
 	defer drain(resp)
 	e.answer = resp
+	e.client.traits.challenged(parseChallenges(resp.Header.Values("WWW-Authenticate")))
 	if err = registryError(resp); errors.Is(err, ErrUnauthorized) {
 		err = nil
 	}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -37,6 +36,9 @@ func (p *push) stands(ctx context.Context) (*image.Manifest, error) {
 	root, found := p.knownRoot()
 	if !found || slices.ContainsFunc(p.tags, func(tag string) bool { return !p.leftAt(tag, root) }) {
 		return nil, nil //nolint:nilnil // no error, and no manifest
+	}
+	if !p.client.traits.met() && slices.ContainsFunc(p.tags, foldable) {
+		return nil, nil //nolint:nilnil // the result could not tell what the tags are called
 	}
 	client := &http.Client{Transport: introducer{p.stack.auth}, CheckRedirect: checkRedirect}
 	for _, tag := range p.tags {
@@ -145,7 +147,7 @@ func (p *push) leftAt(tag string, root image.Manifest) bool {
 
 // tagged is what the cache knows a tag by.
 func (p *push) tagged(tag string) string {
-	return joinReference(p.client.Host(), p.ref.Repository, strings.ToLower(tag))
+	return joinReference(p.client.Host(), p.ref.Repository, tag)
 }
 
 // permanent keeps of the failures of a shortcut those that the long way would

@@ -35,15 +35,17 @@ func TestParseReference(t *testing.T) {
 		{"localhost/me/app", "localhost/me/app:latest", ""},
 		{"[::1]:3000/me/app", "[::1]:3000/me/app:latest", ""},
 		{"me/app:1", "me/app:1", ""},
-		{"git.example.com/app:1", "", "git.example.com/OWNER/app:1"},
+		{"git.example.com/app:1", "git.example.com/app:1", ""},
+		{"git.example.com/me/my__app:1", "git.example.com/me/my__app:1", ""},
+		{"git.example.com/me/my--app", "git.example.com/me/my--app:latest", ""},
+		{"git.example.com/me/my___app", "", "git.example.com/me/my_app:latest"},
+		{"git.example.com/me/my._app", "", "git.example.com/me/my.app:latest"},
 		{"git.example.com/Me/App:1", "", "git.example.com/me/app:1"},
-		{"git.example.com/me/my__app:1", "", "git.example.com/me/my_app:1"},
-		{"git.example.com/me/my--app", "", "git.example.com/me/my-app:latest"},
 		{"git.example.com/me/-app", "", "git.example.com/me/app:latest"},
 		{"git.example.com/me//app", "", "git.example.com/me/app:latest"},
 		{"git.example.com/me/app:a b", "", "git.example.com/me/app:a-b"},
 		{"git.example.com/me/app:-x", "", "git.example.com/me/app:x"},
-		{"git.example.com/me/app:_upload", "", "git.example.com/me/app"},
+		{"git.example.com/me/app:_upload", "git.example.com/me/app:_upload", ""},
 		{"https://git.example.com/me/app:1", "", "git.example.com/me/app:1"},
 		{"git.example.com/me/app@sha256:ab", "", "git.example.com/me/app"},
 		{"", "", ""},
@@ -64,6 +66,30 @@ func TestParseReference(t *testing.T) {
 				t.Fatalf("got %v, want a suggestion of %q", err, tc.suggestion)
 			}
 		})
+	}
+}
+
+// The rules that Gitea has beyond the specification's.
+func TestGiteaFault(t *testing.T) {
+	t.Parallel()
+	for in, suggestion := range map[string]string{
+		"git.example.com/me/app:1":       "ok",
+		"git.example.com/me/app/part:V1": "ok",
+		"git.example.com/app:1":          "git.example.com/OWNER/app:1",
+		"git.example.com/me/my__app:1":   "git.example.com/me/my_app:1",
+		"git.example.com/me/my--app":     "git.example.com/me/my-app:latest",
+		"git.example.com/m--e/app":       "git.example.com/m-e/app:latest",
+		"git.example.com/me/app:_upload": "",
+		"git.example.com/me/app:_UPLOAD": "",
+	} {
+		ref, err := ParseReference(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = ref.giteaFault([]string{ref.Tag})
+		if fault, ok := errors.AsType[*NameError](err); suggestion == "ok" && err != nil || suggestion != "ok" && (!ok || fault.Suggestion != suggestion) {
+			t.Errorf("%s: got %v, want a suggestion of %q", in, err, suggestion)
+		}
 	}
 }
 

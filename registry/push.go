@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,24 +119,28 @@ func (c *Client) destination(imageRef string) (Reference, error) {
 	return ref, nil
 }
 
-// tagsOf are the tags to set, as the registry stores them: Gitea folds them to
-// lower case (routers/api/packages/container/manifest.go).
+// tagsOf are the tags to set, each once.
 func tagsOf(ref Reference, more []string) []string {
-	var tags []string
+	return distinct(append([]string{ref.Tag}, more...), func(tag string) string { return tag })
+}
+
+// distinct keeps of the tags that are stored as the same one the first.
+func distinct(tags []string, stored func(tag string) string) []string {
 	known := map[string]bool{}
-	for _, tag := range append([]string{ref.Tag}, more...) {
-		if folded := strings.ToLower(tag); !known[folded] {
-			known[folded] = true
-			tags = append(tags, tag)
-		}
-	}
-	return tags
+	return slices.DeleteFunc(slices.Clone(tags), func(tag string) bool {
+		seen := known[stored(tag)]
+		known[stored(tag)] = true
+		return seen
+	})
 }
 
 // failure puts the destination in front, and says when it was the push's own
 // time limit that ended it, or that there was no credential: Gitea lets
 // anybody in as a reader and then says that this one may not write.
 func (p *push) failure(ctx context.Context, err error) error {
+	if fault := p.nameFault(); fault != nil {
+		return fault // whatever the registry made of it
+	}
 	if p.stack != nil {
 		err = p.stack.identify(ctx, err)
 	}
@@ -151,7 +155,9 @@ func (p *push) failure(ctx context.Context, err error) error {
 
 // run goes through the stages and returns the manifest that was tagged.
 func (p *push) run(ctx context.Context) (image.Manifest, error) {
-	p.warnTags()
+	if err := p.settle(); err != nil {
+		return image.Manifest{}, err
+	}
 	root, done, err := p.known(ctx)
 	if err != nil || done {
 		return root, err
@@ -177,12 +183,27 @@ func (p *push) carry(ctx context.Context) (image.Manifest, error) {
 	return root, errors.Join(err, closeSource())
 }
 
-func (p *push) warnTags() {
+// settle goes by the rules that the registry has beyond the specification's, as
+// far as it is known by now what it is.
+func (p *push) settle() error {
+	if err := p.nameFault(); err != nil {
+		return err
+	}
+	p.tags = distinct(p.tags, p.client.traits.stored)
 	for _, tag := range p.tags {
-		if folded := strings.ToLower(tag); folded != tag {
-			p.note("the registry stores the tag %q as %q", tag, folded)
+		if stored := p.client.traits.stored(tag); stored != tag {
+			p.note("the registry stores the tag %q as %q", tag, stored)
 		}
 	}
+	return nil
+}
+
+// nameFault is what is wrong with the destination for the registry that it names.
+func (p *push) nameFault() error {
+	if !p.client.traits.gitea() {
+		return nil
+	}
+	return p.ref.giteaFault(p.tags)
 }
 
 // source is the one of the options, or the daemon's export of the image.
@@ -303,7 +324,7 @@ func (p *push) result(root image.Manifest, success bool, took time.Duration) Res
 	r.Unverified = p.unverified
 	r.MediaType, r.Digest, r.Size = root.Descriptor.MediaType, root.Descriptor.Digest, root.Descriptor.Size
 	for _, tag := range p.tags {
-		r.Tags = append(r.Tags, strings.ToLower(tag))
+		r.Tags = append(r.Tags, p.client.traits.stored(tag))
 	}
 	return r
 }

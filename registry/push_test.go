@@ -121,6 +121,14 @@ func save(data []byte) image.SaveFunc {
 // clientOf is a client of srv that does not wait between retries.
 func clientOf(t *testing.T, srv *registrytest.Server, opts registry.Options) *registry.Client {
 	t.Helper()
+	return clientAs(t, srv, srv.Config().Auth, opts)
+}
+
+// clientAs is clientOf with another credential.
+func clientAs(t *testing.T, srv *registrytest.Server, auth registry.AuthConfig, opts registry.Options) *registry.Client {
+	t.Helper()
+	config := srv.Config()
+	config.Auth = auth
 	opts.Backoff = func(int) time.Duration { return 0 }
 	transport, err := registry.NewTransport(srv.Config(), nil)
 	if err != nil {
@@ -128,7 +136,7 @@ func clientOf(t *testing.T, srv *registrytest.Server, opts registry.Options) *re
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	opts.Transport = transport
-	c, err := registry.New(srv.Config(), &opts)
+	c, err := registry.New(config, &opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,12 +10,13 @@ import (
 	"unicode"
 )
 
-// Reference is a destination: an image in a registry of Gitea or Forgejo.
+// Reference is a destination: an image in a registry.
 type Reference struct {
 	// Host is the registry's host with its port, if any; empty when the
 	// reference names none.
 	Host string
-	// Repository is "owner/name", where the name may have several parts.
+	// Repository is the name of the image in the registry: "owner/name" in Gitea
+	// and Forgejo, where the name may have several parts.
 	Repository string
 	// Tag is never empty: "latest" where the reference gives none.
 	Tag string
@@ -24,6 +25,7 @@ type Reference struct {
 // Gitea 1.26 routers/api/packages/container/container.go:48-49. The names are
 // stricter than the OCI distribution specification's: no "__", no "--".
 var (
+	specPattern = lazily(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
 	namePattern = lazily(`^[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$`)
 	// Owners are Gitea user names, looked up without regard to case.
 	ownerPattern = lazily(`^[a-z0-9](?:[._-]?[a-z0-9])*$`)
@@ -41,8 +43,10 @@ func lazily(expression string) func() *regexp.Regexp {
 
 const maxReference = 1024
 
-// ParseReference parses "[HOST/]OWNER/NAME[:TAG]" by Gitea's rules. Its error
-// is a [*NameError] that holds the corrected name where there is one.
+// ParseReference parses "[HOST/]NAME[:TAG]" by the rules of the OCI distribution
+// specification; those of Gitea, OWNER/NAME among them, are a push's to apply,
+// once the registry is known to be one. Its error is a [*NameError] that holds
+// the corrected name where there is one.
 func ParseReference(s string) (Reference, error) {
 	fail := func(fault, suggestion string) (Reference, error) {
 		return Reference{}, &NameError{Input: s, Fault: fault, Suggestion: suggestion}
@@ -68,10 +72,6 @@ func ParseReference(s string) (Reference, error) {
 	if i := strings.LastIndex(rest, ":"); i > strings.LastIndex(rest, "/") {
 		repository, tag = rest[:i], rest[i+1:]
 	}
-	if !strings.Contains(repository, "/") {
-		return fail("the owner (a user or an organisation of the registry) is missing",
-			joinReference(host, "OWNER/"+correctName(repository), correctTag(tag)))
-	}
 	if fault := nameFault(repository); fault != "" {
 		return fail(fault, joinReference(host, correctName(repository), correctTag(tag)))
 	}
@@ -81,8 +81,27 @@ func ParseReference(s string) (Reference, error) {
 	return Reference{Host: host, Repository: repository, Tag: tag}, nil
 }
 
-// Owner is the user or organisation that the image belongs to.
-func (r Reference) Owner() string { return r.Repository[:strings.Index(r.Repository, "/")] }
+// giteaFault is the error that breaking a rule of Gitea's is, nil where all are
+// kept. tags are set besides the reference's own.
+func (r Reference) giteaFault(tags []string) error {
+	fault := giteaFault(r.Repository)
+	if r.Owner() == "" {
+		return &NameError{Input: r.String(), Fault: fault, Suggestion: joinReference(r.Host, "OWNER/"+correctName(r.Repository), r.Tag)}
+	}
+	if fault != "" {
+		return &NameError{Input: r.String(), Fault: fault, Suggestion: joinReference(r.Host, correctName(r.Repository), r.Tag)}
+	}
+	for _, tag := range tags {
+		if strings.EqualFold(tag, "_upload") {
+			return &NameError{Input: tag, Fault: "the tag _upload is reserved by Gitea"}
+		}
+	}
+	return nil
+}
+
+// Owner is the user or organisation that the image belongs to; empty where the
+// repository has only one part.
+func (r Reference) Owner() string { return r.Repository[:max(strings.Index(r.Repository, "/"), 0)] }
 
 // Name is the repository without its owner.
 func (r Reference) Name() string { return r.Repository[strings.Index(r.Repository, "/")+1:] }
@@ -207,20 +226,31 @@ func cutScheme(s string) (string, bool) {
 	return s, false
 }
 
-// nameFault says why repository is no valid name, or nothing.
+// nameFault says why repository is no valid name for any registry, or nothing.
 func nameFault(repository string) string {
-	owner, name, _ := strings.Cut(repository, "/")
 	switch {
 	case strings.ContainsFunc(repository, unicode.IsUpper):
 		return "names are lower case"
 	case strings.HasPrefix(repository, "/") || strings.HasSuffix(repository, "/") || strings.Contains(repository, "//"):
 		return "a part of the name is empty"
+	case !specPattern().MatchString(repository):
+		return `names are made of a-z and 0-9, with ".", "_" or "-" between them`
+	}
+	return ""
+}
+
+// giteaFault says why repository, a valid name, is none for Gitea, or nothing.
+func giteaFault(repository string) string {
+	owner, name, found := strings.Cut(repository, "/")
+	switch {
+	case !found:
+		return "the owner (a user or an organisation of the registry) is missing"
 	case !ownerPattern().MatchString(owner):
 		return "the owner is no valid user name"
 	case separators().MatchString(name):
 		return `Gitea allows a single ".", "_" or "-" between letters and digits`
 	case !namePattern().MatchString(name):
-		return `names are made of a-z and 0-9, with single ".", "_" or "-" between them`
+		return `Gitea allows a single ".", "_" or "-" between letters and digits`
 	}
 	return ""
 }
@@ -241,25 +271,18 @@ func correctName(name string) string {
 
 const tagFault = `a tag is at most 128 of a-z, A-Z, 0-9, ".", "_" and "-", and begins with none of "." and "-"`
 
-// checkTag refuses what no registry accepts as a tag, and the one name that
-// Gitea keeps for itself.
+// checkTag refuses what no registry accepts as a tag.
 func checkTag(tag string) error {
-	switch {
-	case strings.EqualFold(tag, "_upload"):
-		return &NameError{Input: tag, Fault: "the tag _upload is reserved by Gitea"}
-	case !tagPattern().MatchString(tag):
-		return &NameError{Input: tag, Fault: tagFault, Suggestion: correctTag(tag)}
+	if tagPattern().MatchString(tag) {
+		return nil
 	}
-	return nil
+	return &NameError{Input: tag, Fault: tagFault, Suggestion: correctTag(tag)}
 }
 
 func correctTag(tag string) string {
 	tag = strings.TrimLeft(badInTag().ReplaceAllString(tag, "-"), ".-")
 	if len(tag) > 128 {
 		tag = tag[:128]
-	}
-	if strings.EqualFold(tag, "_upload") {
-		return ""
 	}
 	return tag
 }

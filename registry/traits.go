@@ -87,6 +87,12 @@ func (t *traits) is(s software) bool {
 	return t.software == s
 }
 
+// met reports that it is known what the registry is.
+func (t *traits) met() bool { return !t.is(softwareUnknown) }
+
+// foldable reports a tag that a registry may keep as another.
+func foldable(tag string) bool { return strings.ToLower(tag) != tag }
+
 // stored is a tag as the registry keeps it.
 func (t *traits) stored(tag string) string {
 	if t.gitea() {

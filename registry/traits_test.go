@@ -1,0 +1,64 @@
+package registry_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+)
+
+// Gitea's rules for names are those of Gitea and Forgejo, and of no other registry.
+func TestNamesByTheRegistry(t *testing.T) {
+	t.Parallel()
+	for _, flavor := range []registrytest.Flavor{registrytest.Gitea, registrytest.Forgejo, registrytest.Distribution} {
+		for name, suggestion := range map[string]string{"app": "OWNER/app", "alice/a__b": "alice/a_b", "alice/a--b": "alice/a-b"} {
+			for _, auth := range []registry.AuthConfig{{Username: registrytest.Username, Password: registrytest.Password}, {}} {
+				srv := registrytest.Start(t, registrytest.Config{Flavor: flavor})
+				archive, _ := saved(t, true, layerOf(t, 1000))
+				c := clientOf(t, srv, registry.Options{Save: save(archive)})
+				anonymous := auth.IsZero()
+				if anonymous {
+					c = clientAs(t, srv, auth, registry.Options{Save: save(archive)})
+				}
+				err := c.Push(t.Context(), name+":1", registry.PushOptions{})
+				switch fault, refused := errors.AsType[*registry.NameError](err); {
+				case flavor == registrytest.Distribution && !anonymous && err != nil:
+					t.Errorf("%v, %s: got %v", flavor, name, err)
+				case flavor != registrytest.Distribution && (!refused || fault.Suggestion != c.Host()+"/"+suggestion+":1"):
+					t.Errorf("%v, %s, anonymous %v: got %v", flavor, name, anonymous, err)
+				}
+			}
+		}
+	}
+}
+
+// Tags are told as the registry keeps them, also where an earlier push left them.
+func TestTagsByTheRegistry(t *testing.T) {
+	t.Parallel()
+	for flavor, want := range map[registrytest.Flavor][]string{
+		registrytest.Gitea:        {"rc1", "v2"},
+		registrytest.Forgejo:      {"rc1", "v2"},
+		registrytest.Distribution: {"RC1", "rc1", "v2"},
+	} {
+		srv := registrytest.Start(t, registrytest.Config{Flavor: flavor})
+		archive, id := saved(t, true, layerOf(t, 1000))
+		cache := registry.NewCache(t.TempDir())
+		for range 2 {
+			var result registry.Result
+			c := clientOf(t, srv, registry.Options{Save: save(archive), Cache: cache})
+			if err := c.Push(t.Context(), "alice/app:RC1", registry.PushOptions{Tags: []string{"rc1", "v2", "RC1"}, ImageID: id, Result: &result}); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(result.Tags, want) {
+				t.Errorf("%v: got %v, want %v", flavor, result.Tags, want)
+			}
+		}
+		for _, tag := range want {
+			if _, _, found := srv.Registry.Manifest("alice/app", tag); !found {
+				t.Errorf("%v: the registry has no tag %s", flavor, tag)
+			}
+		}
+	}
+}
