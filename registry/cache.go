@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ type hostEntry struct {
 // refuses a large request says so before it is sent.
 const hostMemory = 7 * 24 * time.Hour
 
+// clockSteps is how far back a clock may be set now and then that is right.
+const clockSteps = time.Minute
+
 func (c *Cache) layer(diffID digest.Digest, compression image.Compression) (layerEntry, bool) {
 	var e layerEntry
 	ok := c.read(&e, "layers", cacheKey(diffID, compression))
@@ -84,9 +88,11 @@ func (c *Cache) keepImage(id digest.Digest, compression image.Compression, platf
 }
 
 // host is the largest request body that host took the last time; 0 is no limit.
+// What a clock noted that was ahead is not believed: nobody knows how old it is.
 func (c *Cache) host(host string, now time.Time) int64 {
 	var e hostEntry
-	if !c.read(&e, "hosts", digest.FromString(host).Encoded()) || now.Sub(e.Found) > hostMemory {
+	found := c.read(&e, "hosts", digest.FromString(host).Encoded())
+	if age := now.Sub(e.Found); !found || age < -clockSteps || age > hostMemory {
 		return 0
 	}
 	return max(e.Chunk, 0)
@@ -235,13 +241,21 @@ func imageKey(id digest.Digest, compression image.Compression, platform string) 
 	return digest.FromString(fmt.Sprintf("%s %s %s", id, compression, platform)).Encoded()
 }
 
-// read reports whether there was a usable entry. Anything else counts as none.
+// read reports whether there was a usable entry, whole and written under this
+// key. Anything else counts as none.
 func (c *Cache) read(entry any, kind, key string) bool {
 	if c == nil || c.dir == "" {
 		return false
 	}
-	data, err := os.ReadFile(filepath.Join(c.dir, kind, key)) //nolint:gosec // a word of ours and a hash
-	return err == nil && json.Unmarshal(data, entry) == nil
+	file, err := os.ReadFile(filepath.Join(c.dir, kind, key)) //nolint:gosec // a word of ours and a hash
+	seal, data, sealed := bytes.Cut(file, []byte("\n"))
+	return err == nil && sealed && string(seal) == sealOf(kind, key, data) && json.Unmarshal(data, entry) == nil
+}
+
+// sealOf is the first line of an entry's file. It shows that the rest has not
+// been damaged, nor copied from the file of another key.
+func sealOf(kind, key string, data []byte) string {
+	return digest.FromString(kind + " " + key + "\n" + string(data)).Encoded()
 }
 
 // write replaces an entry as a whole, so that no reader meets half of one.
@@ -261,7 +275,7 @@ func (c *Cache) write(entry any, kind, key string) error {
 	if err != nil {
 		return fmt.Errorf("write cache: %w", err)
 	}
-	_, err = file.Write(data)
+	_, err = fmt.Fprintf(file, "%s\n%s", sealOf(kind, key, data), data)
 	if err = errors.Join(err, file.Close()); err == nil {
 		err = os.Rename(file.Name(), filepath.Join(dir, key))
 	}

@@ -76,14 +76,15 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 }
 
 // retag points tags at a manifest of which the registry has everything, as far
-// as is known. It compares what it is sent with what it has.
+// as is known. It compares what it is sent with what it has; what it lacks then,
+// the source has.
 func (p *push) retag(ctx context.Context, root image.Manifest, tags []string) error {
 	if isIndex(root.Descriptor.MediaType) {
 		if err := p.putChildren(ctx, root); err != nil {
 			return err
 		}
 	}
-	return p.putTags(ctx, root, tags)
+	return p.setTags(ctx, root, tags, p.putOnce)
 }
 
 // knownManifest is the manifest that the image became, when the registry has

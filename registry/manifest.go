@@ -32,10 +32,15 @@ func (p *push) putManifests(ctx context.Context, img *image.Image) error {
 	return p.putTags(ctx, img.Root, p.tags)
 }
 
-// putTags points tags at root.
+// putTags points tags at root, and sends what turns out to be lacking.
 func (p *push) putTags(ctx context.Context, root image.Manifest, tags []string) error {
+	return p.setTags(ctx, root, tags, p.putManifest)
+}
+
+// setTags points tags at root by putting it there.
+func (p *push) setTags(ctx context.Context, root image.Manifest, tags []string, put func(context.Context, image.Manifest, string) error) error {
 	for _, tag := range tags {
-		if err := p.putManifest(ctx, root, tag); err != nil {
+		if err := put(ctx, root, tag); err != nil {
 			return err
 		}
 		if err := p.client.opts.Cache.keepTagged(p.tagged(tag), root.Descriptor.Digest); err != nil {
@@ -125,19 +130,30 @@ func (p *push) putManifest(ctx context.Context, m image.Manifest, reference stri
 	}
 }
 
+// errOtherForm ends the delivery of a manifest of which a layer was compressed
+// again and has become another blob. The manifest has to be made anew.
+var errOtherForm = errors.New("a layer was compressed again, and has another digest now")
+
 // repair sends what the registry lacks of a manifest's blobs, as it says with
 // cause.
 func (p *push) repair(ctx context.Context, m image.Manifest, cause error) error {
 	p.note("the registry lacks blobs that it had; sending them again")
+	var other error
 	for _, d := range m.References {
-		if err := p.sendAgain(ctx, d); err != nil {
+		err := p.sendAgain(ctx, d)
+		switch {
+		case errors.Is(err, errOtherForm):
+			other = err // the rest may be lacking too
+		case err != nil:
 			return fmt.Errorf("%w: %w", cause, err)
 		}
 	}
-	return nil
+	return other
 }
 
-// sendAgain sends a blob of a manifest if the registry lacks it.
+// sendAgain sends a blob of a manifest if the registry lacks it. A layer whose
+// digest the cache had, from a daemon's compressor or from an earlier version of
+// ours, becomes another blob: errOtherForm.
 func (p *push) sendAgain(ctx context.Context, d ocispec.Descriptor) error {
 	if exists, err := p.exists(ctx, "blobs", d.Digest); err != nil || exists {
 		return err
@@ -151,10 +167,21 @@ func (p *push) sendAgain(ctx context.Context, d ocispec.Descriptor) error {
 		}
 	}
 	p.mu.Unlock()
-	if blob == nil {
+	switch {
+	case blob == nil:
 		return p.sendRest(ctx, &image.Image{Missing: []ocispec.Descriptor{d}})
+	case !blob.Compress:
+		return p.sendBlob(ctx, blob, func() {})
 	}
-	return p.sendBlob(ctx, blob, func() {})
+	if err := p.sendSpooled(ctx, blob, blob.Open, func() {}); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sent[blob.Name].Digest != d.Digest {
+		return errOtherForm
+	}
+	return nil
 }
 
 // putOnce sends a manifest and compares the digest that the registry gives

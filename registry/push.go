@@ -234,21 +234,31 @@ func (p *push) content(ctx context.Context, source *image.Source) (image.Manifes
 	if err := p.sendBlobs(ctx, source); err != nil {
 		return image.Manifest{}, err
 	}
-	img, err := source.Finish(p.sent)
+	img, err := p.finish(ctx, source)
+	if errors.Is(err, errOtherForm) {
+		img, err = p.finish(ctx, source)
+	}
 	if err != nil {
 		return image.Manifest{}, err
+	}
+	p.remember(ctx, img.Root, p.opts.Compression)
+	return img.Root, nil
+}
+
+// finish sends what only the end of the source tells: the manifests, by what has
+// become of the blobs, and the last of these.
+func (p *push) finish(ctx context.Context, source *image.Source) (*image.Image, error) {
+	img, err := source.Finish(p.sent)
+	if err != nil {
+		return nil, err
 	}
 	for _, notice := range img.Notices {
 		p.note("%s", notice)
 	}
 	if err := p.sendRest(ctx, img); err != nil {
-		return image.Manifest{}, err
+		return nil, err
 	}
-	if err := p.putManifests(ctx, img); err != nil {
-		return image.Manifest{}, err
-	}
-	p.remember(ctx, img.Root, p.opts.Compression)
-	return img.Root, nil
+	return img, p.putManifests(ctx, img)
 }
 
 // sendBlobs hands each blob of the source to a goroutine of its own, as many

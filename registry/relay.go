@@ -125,6 +125,17 @@ func (r *relay) open() {
 	close(r.ready)
 }
 
+// finish waits for the holder's push, has it push once more where that is needed,
+// and then closes the port: whoever pushes still asks when the image has arrived.
+func (r *relay) finish() error {
+	err := <-r.pushed
+	if err == nil && r.needsMore() {
+		err = r.via()
+	}
+	r.end()
+	return err
+}
+
 // end ends a relay of which the holder's push has ended.
 func (r *relay) end() {
 	r.close()
@@ -143,10 +154,9 @@ func (r *relay) end() {
 func (p *push) abandonRelay() {
 	if r := p.relay; r != nil {
 		r.cancel(nil)
-		if err := <-r.pushed; err != nil {
+		if err := r.finish(); err != nil {
 			p.debug(r.ctx, "push by the daemon, which is not needed", err)
 		}
-		r.end()
 	}
 }
 
@@ -169,10 +179,7 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	}
 	p.relay = nil
 	r.open()
-	if err = <-r.pushed; err == nil && r.needsMore() {
-		err = r.via()
-	}
-	r.end()
+	err = r.finish()
 	switch {
 	case r.root != nil:
 		if err != nil {
@@ -333,9 +340,10 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 }
 
 // fail answers a request that err kept from being done. An error of the image's
-// holder is its own to mend; any other has been retried and ends the push.
+// holder is its own to mend, and a blob that the registry has lost meanwhile is
+// the source's; any other has been retried and ends the push.
 func (r *relay) fail(w http.ResponseWriter, err error) {
-	if !errors.Is(err, errSource) && !errors.Is(err, context.Canceled) {
+	if !errors.Is(err, errSource) && !errors.Is(err, ErrBlobUnknown) && !errors.Is(err, context.Canceled) {
 		r.mu.Lock()
 		if r.err == nil {
 			r.err = err
