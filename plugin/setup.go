@@ -17,6 +17,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/internal/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/internal/home"
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	pluginconfig "github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -216,28 +217,6 @@ func (s *setup) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.Stdout, prefix+format+"\n", args...)
 }
 
-// link makes path a link to program, unless it is the program or leads there.
-func (s *setup) link(program, path string) error {
-	if at, err := filepath.EvalSymlinks(path); err == nil && at == program {
-		return nil
-	}
-	if _, err := os.Lstat(path); err == nil {
-		return withHint(fmt.Errorf("%s is another program, which is left alone", path), "move it away first")
-	}
-	s.say("link %s to %s", path, program)
-	if s.dryRun {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // G301: others may run what is in it
-		return err
-	}
-	if err := os.Symlink(program, path); err != nil {
-		return err
-	}
-	s.record.Links = append(s.record.Links, linkRecord{Path: path, Target: program})
-	return nil
-}
-
 // installCompletion writes the completion of a shell to where it looks.
 func (s *setup) installCompletion(shell string) error {
 	paths := map[string]string{
@@ -274,10 +253,13 @@ func (s *setup) installCompletion(shell string) error {
 }
 
 func writeNew(path string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // G301: nothing secret is in it
+	if err := ownfile.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(path, content, 0o600)
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // the link stays
+	}
+	return ownfile.Write(path, content, 0o600)
 }
 
 // enableHooks has docker ask the plugin after a push. Docker's switch for all
