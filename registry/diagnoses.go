@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	digest "github.com/opencontainers/go-digest"
 )
 
 // diagnosis is a row of the table: what is seen, what it means, and what to
@@ -288,6 +290,14 @@ var diagnoses = []diagnosis{
 		"the registry has lost blobs of the image, also after they were sent again", "push again; on the server, look at the log and the storage of packages",
 	},
 	{
+		"layers that a file or directory lacks", func(f failure) bool {
+			missing, ok := errors.AsType[*MissingError](f.error)
+			return ok && missing.File
+		},
+		"the file or directory holds the manifest and not all layers of it, and the registry does not have them either",
+		"write the image again, with all of its layers, or push it from where they are",
+	},
+	{
 		"layers that the source lacks", func(f failure) bool {
 			_, missing := errors.AsType[*MissingError](f.error)
 			return missing
@@ -314,10 +324,18 @@ var diagnoses = []diagnosis{
 	},
 	{
 		"400 `MANIFEST_INVALID`", is(ErrManifestInvalid),
-		"the registry does not know this kind of manifest, or an index in an index", "push one platform with --platform OS/ARCH",
+		"the registry does not know this kind of manifest: Gitea takes images, artifacts that have a config, and an index of them, but no index in an index",
+		"of an index, push one platform with --platform OS/ARCH; write an artifact with a config, as current versions of oras do",
 	},
 
 	// Failures of the server.
+	{
+		"400 `DIGEST_INVALID` of another digest than SHA-256", func(f failure) bool {
+			upload, ok := errors.AsType[*UploadError](f.error)
+			return ok && f.is(ErrDigestMismatch) && upload.Digest.Validate() == nil && upload.Digest.Algorithm() != digest.SHA256
+		},
+		"the image names its parts by another digest than SHA-256, and Gitea knows no other", "build the image again with digests of SHA-256, which is what all programs do unless told otherwise",
+	},
 	{
 		"400 `DIGEST_INVALID`", is(ErrDigestMismatch),
 		"what arrived is not what was sent: something changes bodies on the way, or the source changed while it was read", "push again; if it happens again, look at the proxies in between",

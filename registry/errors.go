@@ -169,6 +169,9 @@ func (e *UploadError) Unwrap() error { return e.Err }
 // registry does not have, and that could not be fetched.
 type MissingError struct {
 	Digests []digest.Digest
+	// File says that nobody knew where the image came from: its source is a
+	// file or a directory.
+	File bool
 	// Err is why they could not be fetched, nil where nobody knew from where.
 	// It is of another registry than the push, and therefore not unwrapped.
 	Err error
@@ -195,7 +198,7 @@ func (e *MissingError) and(other *MissingError) *MissingError {
 	if e == nil {
 		return other
 	}
-	return &MissingError{Digests: append(slices.Clone(e.Digests), other.Digests...), Err: cmp.Or(e.Err, other.Err)}
+	return &MissingError{Digests: append(slices.Clone(e.Digests), other.Digests...), File: e.File, Err: cmp.Or(e.Err, other.Err)}
 }
 
 // TLSError is a server certificate that is not accepted, or a client

@@ -90,7 +90,7 @@ func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, e
 
 // fetch opens a blob where the image came from.
 func (p *push) fetch(ctx context.Context, blob *image.Blob) (located, error) {
-	lacking := &MissingError{Digests: []digest.Digest{blob.Digest}}
+	lacking := &MissingError{Digests: []digest.Digest{blob.Digest}, File: p.opts.Fetch == nil}
 	if p.opts.Fetch == nil {
 		return located{}, lacking
 	}

@@ -9,6 +9,7 @@ package dockerconfig
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,6 +49,10 @@ func Load(dir string, getenv func(string) string) (*Config, error) {
 		dir = filepath.Join(base, ".docker")
 	}
 	file, err := config.Load(dir)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		// Further up, where this came from, it would be that of a connection.
+		return nil, fmt.Errorf("read docker config: the file %s ends too early: it was not written to its end", filepath.Join(dir, "config.json"))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read docker config: %w", err)
 	}

@@ -112,6 +112,9 @@ func TestLoadRefusesMalformedFile(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "config.json")) {
 		t.Errorf("got %v, want an error that names the file", err)
 	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v, which passes for a connection that broke off", err)
+	}
 }
 
 func TestLoadFindsDirectory(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"os"
@@ -441,6 +442,37 @@ func TestTwins(t *testing.T) {
 		})
 	}
 	both(t, pack(t, append(good, entry{name: "readme", data: a}, entry{name: "readme", data: b})...), true)
+}
+
+// A source that is cut off anywhere is refused from file and stream, and not
+// with the error of a connection that broke off: trying again does not help.
+func TestCutOff(t *testing.T) {
+	a := layerTar(t, "a")
+	config, packed := configJSON(t, amd64, a), gzipped(t, a)
+	short := packed[:len(packed)-9]
+	archive := pack(t, dockerArchive(t, entry{name: hex(config) + ".json", data: config}, "app:1", entry{name: "a.tar.gz", data: packed})...)
+	sources := map[string][]byte{"compressed layer": pack(t, dockerArchive(t, entry{name: hex(config) + ".json", data: config}, "app:1", entry{name: "a.tar.gz", data: short})...)}
+	for name, whole := range map[string][]byte{"tar": archive[:len(archive)/2], "gzip": gzipped(t, archive), "zstd": zstandard(t, archive), "xz": storedXZ(archive), "bzip2": bzipped(t)} {
+		for i := 1; i < 12; i++ {
+			sources[fmt.Sprintf("%s, %d/12", name, i)] = whole[:len(whole)*i/12]
+		}
+		sources[name+", in the header"] = whole[:3]
+	}
+	for name, data := range sources {
+		t.Run(name, func(t *testing.T) {
+			both(t, data, false)
+			path := file(t, data)
+			_, errFile := pushFrom(t, func(o *image.Options) (*image.Source, error) { return image.Open(path, o) }, nil)
+			_, errStream := pushFrom(t, func(o *image.Options) (*image.Source, error) {
+				return image.Read(bytes.NewReader(data), "standard input", o)
+			}, nil)
+			for _, err := range []error{errFile, errStream} {
+				if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Errorf("got %v, which passes for a connection that broke off", err)
+				}
+			}
+		})
+	}
 }
 
 // A compressed layer whose name is the digest of its bytes, and whose content is

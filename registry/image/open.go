@@ -131,6 +131,9 @@ func (s *Source) openStream(r io.Reader, head []byte, opts Options) (reader, err
 	encoding := detectWrapping(head)
 	if encoding.isCompressed() {
 		z, err := decompress(encoding, r)
+		if isCut(err) {
+			return nil, fault(ErrNotImage, "", "is no valid %s: it ends within its header", encoding)
+		}
 		if err != nil {
 			return nil, fault(ErrNotImage, "", "is no valid %s", encoding).because(err)
 		}

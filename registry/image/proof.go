@@ -66,6 +66,8 @@ func (p *proof) check(name string, diffID digest.Digest) error {
 	p.end()
 	stored := digest.NewDigest(digest.SHA256, p.stored)
 	switch claimed := claimOf(name); {
+	case isCut(p.err):
+		return fault(ErrTruncated, name, "is damaged, its compressed bytes end too early")
 	case p.err != nil:
 		return fault(ErrDigest, name, "is damaged, it cannot be decompressed").because(p.err)
 	case claimed != "" && claimed != stored && claimed != p.raw:
@@ -75,6 +77,10 @@ func (p *proof) check(name string, diffID digest.Digest) error {
 	}
 	return nil
 }
+
+// isCut reports compressed data without its end. The error itself is that of a
+// connection that broke off as well, and is kept from those who try again then.
+func isCut(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
 // claimOf is the digest by which a file is named: of "HEX", "HEX.json",
 // "sha256:HEX", and of "HEX.tar.gz" in whatever directory; or "".
