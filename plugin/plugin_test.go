@@ -16,10 +16,13 @@ import (
 	"strings"
 	"testing"
 
+	digest "github.com/opencontainers/go-digest"
 	"go.uber.org/goleak"
 
 	"github.com/docker-gitea/docker-gitea/plugin"
+	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -330,4 +333,52 @@ func tarOf(parts ...any) []byte {
 func digestOf(content []byte) string {
 	sum := sha256.Sum256(content)
 	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// A push that changes nothing says that it did not look, in words and in the
+// report; with --verify it looks, and sends what is lost.
+func TestVerify(t *testing.T) {
+	d := newDesk(t)
+	report := func(args ...string) (r v1alpha1.Push) {
+		t.Helper()
+		args = append([]string{"push", "--format", "json"}, args...)
+		if code := d.run(t.Context(), append(args, "app", "alice/app")...); code != plugin.ExitOK {
+			t.Fatalf("exit code %d\n%s", code, &d.stderr)
+		}
+		if err := json.Unmarshal(d.stdout.Bytes(), &r); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if first := report(); first.Status.Unverified {
+		t.Error("the first push looked at nothing")
+	}
+	again := report()
+	ready := again.Status.Conditions[len(again.Status.Conditions)-1]
+	if !again.Status.Unverified || again.Status.Requests != 1 || ready.Reason != "Unchanged" || !strings.Contains(ready.Message, "--verify") {
+		t.Errorf("nothing changed: %+v", again.Status)
+	}
+	if !strings.Contains(d.stderr.String(), "nothing has changed") || !strings.Contains(d.stderr.String(), "--verify") {
+		t.Errorf("nothing changed: %s", &d.stderr)
+	}
+	c, err := registry.New(d.server.Config(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := digest.Digest(again.Status.Blobs[len(again.Status.Blobs)-1].Digest)
+	resp, err := c.Ask(t.Context(), http.MethodDelete, "/v2/alice/app/blobs/"+lost.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if again := report(); !again.Status.Unverified {
+		t.Errorf("a layer is lost, and nobody looked: %+v", again.Status)
+	}
+	verified := report("--verify")
+	if _, found := d.server.HasBlob("alice/app", lost); !found || verified.Status.Unverified || !verified.Spec.Verify {
+		t.Errorf("the layer is there: %v; %+v", found, verified.Status)
+	}
+	if want := "the registry has the manifest, but lacks " + lost.String(); !strings.Contains(d.stderr.String(), want) {
+		t.Errorf("%q is not in %s", want, &d.stderr)
+	}
 }

@@ -70,6 +70,10 @@ func TestConditions(t *testing.T) {
 			name: "not linked", linked: linkOutcome{err: registry.ErrDenied},
 			want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=True/Pushed Linked=False/Denied Ready=True/Pushed",
 		},
+		{
+			name: "unchanged", result: registry.Result{Unverified: true},
+			want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=True/Unchanged Ready=True/Unchanged",
+		},
 		{name: "too slow", err: context.DeadlineExceeded, want: "Pushed=False/TimedOut Ready=False/TimedOut"},
 		{name: "no source", err: os.ErrNotExist, want: "Pushed=False/Failed Ready=False/Failed"},
 	} {

@@ -60,7 +60,9 @@ func TestRepairOfALayerInAnotherForm(t *testing.T) {
 			first = s.manifest(config, append(slices.Clone(m.References[1:]), s.gzipped(raw))...)
 		}
 		opts := registry.PushOptions{ImageID: first.Digest, DiffIDs: []digest.Digest{"known by the config"}}
-		opts.Via = func(ctx context.Context, to registry.Loopback) error { return s.send(first)(ctx, &holder{to, to.Password}) }
+		opts.Via = func(ctx context.Context, to registry.Loopback) error {
+			return s.send(first)(ctx, &holder{to, to.Password})
+		}
 		if err := c.Push(t.Context(), "alice/app:daemon", opts); err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +113,9 @@ func TestBlobLostUnderADaemonsPush(t *testing.T) {
 	loseAtManifest(t, srv, c, "alice/app", digest.FromBytes(gzipped(t, s.raw)))
 	var result registry.Result
 	opts := registry.PushOptions{ImageID: root.Digest, Result: &result}
-	opts.Via = func(ctx context.Context, to registry.Loopback) error { return s.send(root)(ctx, &holder{to, to.Password}) }
+	opts.Via = func(ctx context.Context, to registry.Loopback) error {
+		return s.send(root)(ctx, &holder{to, to.Password})
+	}
 	if err := c.Push(t.Context(), "alice/app:1", opts); err != nil {
 		t.Fatal(err)
 	}
