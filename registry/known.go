@@ -62,7 +62,7 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 		err = p.retag(ctx, root, tags)
 	}
 	if err == nil && p.verifies() {
-		err = p.whole(ctx, root)
+		err = p.whole(ctx, p.sentAs(root))
 	}
 	if err != nil {
 		return image.Manifest{}, false, p.permanent(ctx, err)
@@ -208,8 +208,12 @@ func (p *push) knownLayer(ctx context.Context, blob *image.Blob) (bool, error) {
 	} else {
 		exists, err = p.mount(ctx, entry.Digest)
 	}
-	if err != nil || !exists {
-		return false, err
+	if err != nil { // it was worth asking, and no more
+		p.debug(ctx, "find layer", err)
+		return false, ctx.Err()
+	}
+	if !exists {
+		return false, nil
 	}
 	sent := image.Sent{Digest: entry.Digest, Size: entry.Size, DiffID: blob.Digest}
 	p.keepLayer(ctx, sent, p.opts.Compression)

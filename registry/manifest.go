@@ -116,7 +116,7 @@ func (p *push) putManifest(ctx context.Context, m image.Manifest, reference stri
 					return err
 				}
 			}
-			d = d.next(p.putOnce(ctx, m, reference))
+			d = d.next(p.putFitting(ctx, m, reference))
 		case manifestRepair:
 			d = d.next(p.repair(ctx, m, d.err))
 		case manifestDone:
@@ -205,13 +205,16 @@ func (p *push) putOnce(ctx context.Context, m image.Manifest, reference string) 
 	}
 	switch got := digest.Digest(resp.Header.Get("Docker-Content-Digest")); got {
 	case m.Descriptor.Digest:
-		return nil
+		return p.refer(ctx, m, resp.Header)
 	case "":
 		held, err := p.holds(ctx, reference, m.Data)
 		if err == nil && !held {
 			err = unproven(op, req, resp, "the answer names no digest, and the registry does not have the manifest")
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return p.refer(ctx, m, resp.Header)
 	default:
 		return fmt.Errorf("%s: %w: sent %s, the registry has %s", op, ErrDigestMismatch, m.Descriptor.Digest, clean(got.String()))
 	}

@@ -71,6 +71,12 @@ func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, e
 		p.done(blob, sent, StatusExists)
 		return located{}, nil
 	}
+	if len(missing.URLs) > 0 && !p.client.traits.gitea() {
+		// It is kept elsewhere, by its media type; whether the registry takes the
+		// manifest without it, that tells. Gitea never does.
+		p.done(blob, sent, StatusSkipped)
+		return located{}, nil
+	}
 	compressed, ok := p.compressedForm(missing.Digest)
 	if !ok {
 		return p.fetch(ctx, blob)

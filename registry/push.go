@@ -47,9 +47,12 @@ type push struct {
 	unverified bool
 
 	// mu guards the fields below, and lets one event out at a time.
-	mu    sync.Mutex
-	sent  map[string]image.Sent
-	blobs []BlobResult
+	mu   sync.Mutex
+	sent map[string]image.Sent
+	// converted are the manifests that the registry got in another form, by the
+	// digest of their own.
+	converted map[digest.Digest]image.Manifest
+	blobs     []BlobResult
 	// mounts are the blobs that the registry was asked to take from another
 	// repository, and which that was; empty where it could not.
 	mounts map[digest.Digest]string
@@ -84,7 +87,7 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 		client: c, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
 		gate: newGate(cmp.Or(opts.Jobs, DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
 		purpose: newPurpose("repository:"+ref.Repository+":pull,push", c.retries(opts.Retries)),
-		sent:    map[string]image.Sent{}, lasting: map[string]*image.Blob{}, mounts: map[digest.Digest]string{},
+		sent:    map[string]image.Sent{}, lasting: map[string]*image.Blob{}, mounts: map[digest.Digest]string{}, converted: map[digest.Digest]image.Manifest{},
 	}
 	p.purpose.silence = &silence{tell: func() {
 		p.note("nothing has moved to or from %s for %v; after %v of that its connections are given up", c.Host(), silentFor, c.opts.stallTimeout())
@@ -164,7 +167,7 @@ func (p *push) run(ctx context.Context) (image.Manifest, error) {
 	}
 	root, err = p.carry(ctx)
 	if err == nil && p.verifies() {
-		err = p.whole(ctx, root)
+		err = p.whole(ctx, p.sentAs(root))
 	}
 	return root, err
 }
@@ -322,6 +325,7 @@ func (p *push) sendRest(ctx context.Context, img *image.Image) (err error) {
 // result tells what was done. Without success the tags do not all point at
 // root.
 func (p *push) result(root image.Manifest, success bool, took time.Duration) Result {
+	root = p.sentAs(root)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := Result{

@@ -75,6 +75,10 @@ func (c *call) putManifest() {
 		c.fail(*errManifestInvalid.with(http.StatusRequestEntityTooLarge, "Manifest exceeds maximum size"))
 		return
 	}
+	if c.config().OCIOnly && strings.HasPrefix(c.req.Header.Get("Content-Type"), "application/vnd.docker.") {
+		c.fail(*errManifestInvalid.with(http.StatusUnsupportedMediaType, ""))
+		return
+	}
 	m, fault := parseManifest(c.req.Header.Get("Content-Type"), body)
 	if fault == nil && !tagged && c.distribution() && m.content.digest != c.param {
 		fault = &errDigestInvalid

@@ -94,6 +94,8 @@ type Config struct {
 	// RootURL is what the server believes its address to be, ending in "/".
 	// Empty means that it believes the request.
 	RootURL string
+	// OCIOnly refuses Docker's media types of manifests, as zot does.
+	OCIOnly bool
 	// Quota limits what owners may store.
 	Quota Quota
 	// Proxy stands in front of the registry when it is not nil.
