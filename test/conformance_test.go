@@ -29,7 +29,7 @@ import (
 // with a Forgejo.
 func TestRegistrytestIsGitea(t *testing.T) {
 	t.Parallel()
-	for name, flavor := range map[string]registrytest.Flavor{"Gitea": registrytest.Gitea, "Forgejo": registrytest.Forgejo} {
+	for name, flavor := range map[string]registrytest.Flavor{"Gitea": registrytest.Gitea126, "Forgejo": registrytest.Forgejo} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := own(t, servers.GiteaOptions{Forgejo: flavor == registrytest.Forgejo})

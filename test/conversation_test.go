@@ -132,6 +132,8 @@ var uploadSteps = []step{
 	{name: "blob", method: "HEAD", path: app + "/blobs/{layer}", as: "alice"},
 	{name: "blob, read", method: "GET", path: app + "/blobs/{layer}", as: "bob"},
 	{name: "blob, part of", method: "GET", path: app + "/blobs/{layer}", as: "alice", header: map[string]string{"Range": "bytes=0-1"}},
+	{name: "blob, empty", method: "HEAD", path: app + "/blobs/{nothing}", as: "alice"},
+	{name: "blob, empty, read", method: "GET", path: app + "/blobs/{nothing}", as: "alice"},
 	{name: "blob, absent", method: "HEAD", path: app + "/blobs/{absent}", as: "alice"},
 	{name: "blob, absent, read", method: "GET", path: app + "/blobs/{absent}", as: "alice"},
 	{name: "blob, no digest", method: "GET", path: app + "/blobs/nonsense", as: "alice"},

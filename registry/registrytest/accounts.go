@@ -48,7 +48,7 @@ type User struct {
 type AccessToken struct {
 	Value string
 	// Scope is "write:package", "read:package,public-only", "all" and so on.
-	// The scope of an OAuth token is ignored, as Gitea does.
+	// The scope of an OAuth token is ignored by all but Gitea 1.27.
 	Scope string
 	OAuth bool
 }

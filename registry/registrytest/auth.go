@@ -84,7 +84,7 @@ func (r *Registry) login(name, password, otp string) (identity, error) {
 		for _, t := range a.user.Tokens {
 			switch {
 			case t.Value != token:
-			case t.OAuth:
+			case t.OAuth && r.config.Flavor != Gitea:
 				return identity{id: a.id, account: a, loginScope: "all"}, nil
 			default:
 				return identity{id: a.id, account: a, scope: t.Scope, limited: true, loginScope: t.Scope}, nil
@@ -176,7 +176,7 @@ func (c *call) getToken() {
 		return
 	case who.id == 0:
 		who.id = ghostID
-	case c.config().Flavor == Gitea && !scopeAllows(who.loginScope, "read:package"):
+	case c.gitea() && !scopeAllows(who.loginScope, "read:package"):
 		c.unauthorized()
 		return
 	}
@@ -204,7 +204,7 @@ func (c *call) unauthorized() {
 	if c.config().Auth != AuthBasic {
 		header.Add("WWW-Authenticate", `Bearer realm="`+c.realm()+`",service="container_registry",scope="*"`)
 	}
-	if c.config().Auth == AuthBasic || c.config().Auth == AuthDefault && c.config().Flavor == Gitea {
+	if c.offersBasic() {
 		header.Add("WWW-Authenticate", `Basic realm="Gitea Container Registry"`)
 	}
 	c.fail(errUnauthorized)
@@ -261,7 +261,8 @@ func (c *call) allow(wanted Access) bool {
 			c.denied()
 			return false
 		}
-		if publicOnly(c.who.scope) && c.owner.visibility == Private {
+		hidden := c.owner.visibility == Private || c.owner.visibility == Limited && c.hidesLimited()
+		if publicOnly(c.who.scope) && hidden {
 			http.Error(c.w, "reqToken", http.StatusForbidden)
 			return false
 		}

@@ -25,7 +25,11 @@ func (c *call) getBlob() {
 // serve answers with the bytes of a file. Those that were discarded cannot be
 // had: the answer ends after its headers.
 func (c *call) serve(f file) {
-	c.begin(http.StatusOK, headers{contentType: f.mediaType, length: &f.size, digest: f.digest})
+	length := &f.size
+	if c.forgejo() && f.size == 0 {
+		length = nil // which it takes for "unknown"
+	}
+	c.begin(http.StatusOK, headers{contentType: f.mediaType, length: length, digest: f.digest})
 	if c.req.Method == http.MethodGet {
 		_, _ = c.w.Write(f.data)
 	}

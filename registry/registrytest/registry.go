@@ -1,7 +1,7 @@
 // Package registrytest is a container registry for tests: it lives in memory,
-// answers as Gitea 1.26 does (or Forgejo, or the distribution registry), and
-// fails on demand. It is no registry for anything else: nothing is stored, and
-// the checks are those that a client can observe.
+// answers as Gitea 1.27 does (or 1.26, Forgejo, or the distribution registry),
+// and fails on demand. It is no registry for anything else: nothing is stored,
+// and the checks are those that a client can observe.
 //
 // # Use
 //
@@ -26,11 +26,12 @@
 //   - uploads.go, blobs.go, manifests.go, listing.go: the endpoints,
 //   - store.go: what is kept; respond.go: headers and error bodies.
 //
-// forgejo.go and distribution.go have what differs in those registries. server.go and
-// tls.go start a server, client.go is the fake client.
+// releases.go and forgejo.go have what differs in other releases of Gitea and
+// in Forgejo; distribution.go and content.go are the distribution registry.
+// server.go and tls.go start a server, client.go is the fake client.
 //
 // Comments cite Gitea's source by file below routers/api/packages/container
-// (version 1.26.0) unless they give a whole path.
+// (version 1.27.3) unless they give a whole path.
 package registrytest
 
 import (
@@ -44,14 +45,17 @@ type Flavor int
 
 // The flavors.
 const (
-	// Gitea is Gitea 1.26.
+	// Gitea is Gitea 1.27.
 	Gitea Flavor = iota
 	// Forgejo differs in its challenge, in the Range of an upload's status, and
 	// in how it refuses credentials, which is without a challenge.
 	Forgejo
-	// Distribution is the registry of the CNCF: sessions survive a cut, names
-	// and digests follow the specification, tokens carry a scope.
+	// Distribution is the registry of the CNCF, release 2.8: sessions survive a
+	// cut, names and digests follow the specification, tokens carry a scope.
 	Distribution
+	// Gitea126 is Gitea 1.26, which offers Basic authentication to everybody
+	// and does not limit OAuth tokens to their scope.
+	Gitea126
 )
 
 // Auth says which credentials the registry asks for.
@@ -59,8 +63,9 @@ type Auth int
 
 // The ways to authenticate.
 const (
-	// AuthDefault is the flavor's own: Gitea offers Bearer and Basic, Forgejo
-	// offers Bearer and takes Basic too, Distribution takes Bearer alone.
+	// AuthDefault is the flavor's own: Gitea and Forgejo offer Bearer and take
+	// Basic too, which Gitea offers where nobody may read without a credential;
+	// Distribution takes Bearer alone.
 	AuthDefault Auth = iota
 	// AuthNone lets everybody do everything.
 	AuthNone

@@ -163,8 +163,36 @@ func TestTokensExpire(t *testing.T) {
 		t.Fatalf("fresh token: got %d, want 200", got.status)
 	}
 	srv.Fault(registrytest.Rule{Times: 1, Action: srv.Expire()})
-	if got := exchange(t, srv, "GET", "/v2/", "", "Authorization", token); got.status != http.StatusUnauthorized || len(got.header.Values("WWW-Authenticate")) != 2 {
-		t.Errorf("revoked token: got %+v, want 401 with two challenges", got)
+	if got := exchange(t, srv, "GET", "/v2/", "", "Authorization", token); got.status != http.StatusUnauthorized || len(got.header.Values("WWW-Authenticate")) != 1 {
+		t.Errorf("revoked token: got %+v, want 401 with a challenge", got)
+	}
+}
+
+// TestChallenges asks who is offered Basic, which depends on the release.
+func TestChallenges(t *testing.T) {
+	t.Parallel()
+	limited := registrytest.User{Name: "limited", Visibility: registrytest.Limited}
+	for _, c := range []struct {
+		config registrytest.Config
+		path   string
+		want   int
+	}{
+		{registrytest.Config{}, "/v2/", 1},
+		{registrytest.Config{}, "/v2/alice/app/tags/list", 1},
+		{registrytest.Config{Users: []registrytest.User{limited}}, "/v2/Limited/app/tags/list", 2},
+		{registrytest.Config{RequireSignIn: true}, "/v2/", 2},
+		{registrytest.Config{Flavor: registrytest.Gitea126}, "/v2/", 2},
+		{registrytest.Config{Flavor: registrytest.Forgejo, RequireSignIn: true}, "/v2/", 1},
+	} {
+		srv := registrytest.Start(t, c.config)
+		got := exchange(t, srv, "GET", c.path, "", "Authorization", "")
+		if challenges := got.header.Values("WWW-Authenticate"); len(challenges) != c.want {
+			t.Errorf("%+v: %s: got challenges %q, want %d", c.config, c.path, challenges, c.want)
+		}
+		secure := got.header.Get("X-Content-Type-Options") == "nosniff"
+		if want := c.config.Flavor == registrytest.Gitea; secure != want {
+			t.Errorf("%+v: got nosniff %t, want %t", c.config, secure, want)
+		}
 	}
 }
 

@@ -35,6 +35,7 @@ func (c *call) repository() string {
 // route answers a request. routers/api/packages/api.go, ContainerRoutes.
 func (r *Registry) route(w http.ResponseWriter, req *http.Request) {
 	c := &call{reg: r, w: w, req: req}
+	c.secure()
 	path := normalPath(req)
 	if r.config.Flavor == Distribution {
 		c.routeDistribution(path)
