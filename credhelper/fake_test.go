@@ -36,6 +36,8 @@ type fakeGitea struct {
 	// scoped says that a token without read:user is told no name, as by Gitea
 	// 1.27; discreet that the search for users finds nobody.
 	scoped, discreet bool
+	// older has no way to revoke a token by itself, as Gitea 1.26.
+	older bool
 
 	mu sync.Mutex // guards the fields below
 	// life is an access token's, in seconds.
@@ -77,6 +79,7 @@ func newFakeGitea(t *testing.T, path string) *fakeGitea {
 		}
 		answer(w, map[string]any{"data": []any{map[string]any{"id": 7, "login": "alice"}}})
 	})
+	mux.HandleFunc("DELETE "+path+"/api/v1/token", g.revokeToken)
 	mux.HandleFunc("POST "+path+"/api/v1/user/applications/oauth2", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{"client_id": "own-client"})
 	})
@@ -203,6 +206,21 @@ func (g *fakeGitea) registryToken(w http.ResponseWriter, r *http.Request) {
 	}
 	claims, _ := json.Marshal(map[string]any{"UserID": user, "Scope": scope})
 	answer(w, map[string]string{"token": "e30." + base64.RawURLEncoding.EncodeToString(claims) + ".c2ln"})
+}
+
+func (g *fakeGitea) revokeToken(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	token := strings.TrimPrefix(r.Header.Get("Authorization"), "token ")
+	switch _, ok := g.tokens[token]; {
+	case g.older:
+		http.NotFound(w, r)
+	case !ok:
+		w.WriteHeader(http.StatusUnauthorized)
+	default:
+		delete(g.tokens, token)
+		w.WriteHeader(http.StatusNoContent)
+	}
 }
 
 func (g *fakeGitea) mint(w http.ResponseWriter, r *http.Request) {

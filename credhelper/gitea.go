@@ -83,7 +83,7 @@ func hasStatus(err error, status int) bool {
 }
 
 // call makes a request with a JSON body, if in is not nil, and decodes the
-// answer into out.
+// answer into out, unless that is nil.
 func (s *server) call(ctx context.Context, op, method, address string, as account, in, out any) error {
 	var body io.Reader
 	if in != nil {
@@ -119,6 +119,9 @@ func (s *server) call(ctx context.Context, op, method, address string, as accoun
 		// An answer that is no JSON has nothing to say.
 		_ = json.Unmarshal(data, &refusal)
 		return &apiError{op, resp.StatusCode, refusal.Message, resp.Header.Get("Location")}
+	}
+	if out == nil {
+		return nil
 	}
 	if err := json.Unmarshal(data, out); err != nil {
 		return fmt.Errorf("%s: the answer is not Gitea's: %w", op, err)

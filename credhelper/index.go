@@ -36,6 +36,9 @@ type entry struct {
 	Address string `json:"address,omitempty"`
 	// Settings are those the host was logged in with.
 	Settings settings `json:"settings,omitzero"`
+	// Made says that the login made the access token, so that the logout may
+	// revoke it.
+	Made bool `json:"made,omitempty"`
 	// Session is set for OAuth alone.
 	Session *session `json:"session,omitempty"`
 }

@@ -99,6 +99,8 @@ type granted struct {
 	// access and session are OAuth's alone.
 	access  registry.Secret
 	session *session
+	// made says that the token was made for this login.
+	made bool
 }
 
 // credential is what the registry will be shown.
@@ -136,7 +138,7 @@ func (h *helper) login(ctx context.Context, address string, opts loginOptions) e
 	if err := got.credential().check(); err != nil {
 		return err
 	}
-	e := entry{Username: got.username, Kind: kindToken, Storage: storage, Settings: merged, Session: got.session}
+	e := entry{Username: got.username, Kind: kindToken, Storage: storage, Settings: merged, Made: got.made, Session: got.session}
 	if got.session != nil {
 		e.Kind = kindOAuth
 	}
@@ -287,7 +289,7 @@ func (h *helper) passwordFlow(ctx context.Context, srv *server, opts loginOption
 		return granted{}, err
 	}
 	fmt.Fprintf(h.Stderr, "made the access token %q, which %s/user/settings/applications can revoke\n", name, srv.root)
-	return granted{username: opts.username, login: token}, nil
+	return granted{username: opts.username, login: token, made: true}, nil
 }
 
 // tokenName is what the user sees in the list of access tokens. The server

@@ -100,15 +100,8 @@ func (h *helper) logoutCommand() *cobra.Command {
 			}
 			var errs []error
 			for _, host := range names {
-				gone, err := h.forget(cmd.Context(), host)
-				switch {
-				case err != nil:
+				if err := h.logout(cmd.Context(), host); err != nil {
 					errs = append(errs, fmt.Errorf("log out from %s: %w", host, err))
-				case gone.Storage == "":
-					fmt.Fprintf(h.Stderr, "not logged in to %s\n", host)
-				default:
-					fmt.Fprintf(h.Stderr, "logged out from %s\n", host)
-					h.revocationHint(gone)
 				}
 			}
 			return errors.Join(errs...)
@@ -124,12 +117,4 @@ func (h *helper) namesToForget(args []string, all bool) ([]string, error) {
 	}
 	logins, err := h.loadIndex()
 	return slices.Sorted(maps.Keys(logins)), err
-}
-
-// revocationHint says how to end a login at the server, too. Gitea has no
-// endpoint for it that a token may call.
-func (h *helper) revocationHint(e entry) {
-	if e.Settings.RootURL != "" {
-		fmt.Fprintf(h.Stderr, "to revoke it at the server as well: %s/user/settings/applications\n", e.Settings.RootURL)
-	}
 }
