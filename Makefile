@@ -3,6 +3,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 TAGS     := nethttpomithttp2
 SERVERS  := go run ./test/cmd/servers
 FUZZTIME ?= 10s
+GOVULNCHECK := v1.9.0
 # The share of statements in registry/ that its tests must run, in percent.
 COVER    ?= 85
 
@@ -91,10 +92,13 @@ test-unit: ## run the tests that need no servers, quickly
 	go test ./...
 
 .PHONY: lint
-lint: ## check style and formatting, and that everything is right for other systems too
+lint: ## check style and formatting, that everything is right for other systems too, and for known vulnerabilities
 	$$($(SERVERS) path golangci-lint) run --build-tags e2e ./...
 	GOOS=darwin go vet ./...
 	GOOS=windows go vet ./...
+	@if curl -fsS -o /dev/null --max-time 20 https://vuln.go.dev/index/db.json; then \
+		go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK) -tags "$(TAGS)" ./...; \
+	else echo "govulncheck has not run: its database, vuln.go.dev, cannot be reached"; fi
 
 .PHONY: generate
 generate: ## write generated code, schemas and tables again

@@ -2,9 +2,10 @@ module github.com/docker-gitea/docker-gitea
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	github.com/acarl005/stripansi v0.0.0-20180116102854-5a71ef0e047d // indirect
-	github.com/agnivade/levenshtein v1.2.2
 	github.com/cli/browser v1.3.0
 	github.com/distribution/reference v0.6.0
 	github.com/docker/cli v29.9.3+incompatible

@@ -61,8 +61,12 @@ func newDesk(t *testing.T) *desk {
 func (d *desk) run(ctx context.Context, args ...string) int {
 	d.stdout.Reset()
 	d.stderr.Reset()
+	return d.main(ctx, append([]string{"gitea"}, args...)...)
+}
+
+func (d *desk) main(ctx context.Context, args ...string) int {
 	return plugin.Main(ctx, plugin.System{
-		Program: "docker-gitea", Args: append([]string{"gitea"}, args...), Version: "1.2.3",
+		Program: "docker-gitea", Args: args, Version: "1.2.3",
 		Getenv: func(key string) string { return d.env[key] },
 		Stdin:  d.stdin, Stdout: &d.stdout, Stderr: &d.stderr,
 		Browser: func() func(string) error { return nil },

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/distribution/reference"
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
@@ -292,7 +291,7 @@ func similar(name string, images []Image) []string {
 		if withoutTag(candidate) == withoutTag(name) {
 			return 0
 		}
-		return levenshtein.ComputeDistance(name, candidate)
+		return editDistance(name, candidate)
 	}
 	var near []string
 	for _, candidate := range names(images) {
@@ -302,6 +301,28 @@ func similar(name string, images []Image) []string {
 	}
 	slices.SortStableFunc(near, func(a, b string) int { return cmp.Compare(distance(a), distance(b)) })
 	return near[:min(len(near), maxSimilar)]
+}
+
+// editDistance is how many letters are to be put in, taken out or replaced to
+// make b of a.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1) // for what has been seen of a
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // withoutTag is the repository of a name.
