@@ -521,6 +521,9 @@ func same(t *testing.T, data []byte, o *image.Options) {
 			t.Errorf("got the notices %q, which a terminal would obey", p.image.Notices)
 		}
 	}
+	if (errFile == nil) != (errStream == nil) {
+		t.Errorf("the file: %v; the stream: %v", errFile, errStream)
+	}
 	if errFile == nil && errStream == nil && !slices.Equal(manifestDigests(fromFile), manifestDigests(fromStream)) {
 		t.Errorf("the file is %v, the stream %v", manifestDigests(fromFile), manifestDigests(fromStream))
 	}
