@@ -25,10 +25,14 @@ type Account struct {
 	Barred bool
 }
 
-// account asks the server whose the credential is.
+// account asks the server whose the credential is, if the registry is Gitea's
+// and so is the API: it is nobody else's to see.
 //
 // Gitea 1.26 routers/api/v1/api.go: GET /user.
 func (s *stack) account(ctx context.Context) Account {
+	if !s.auth.gitea() || !s.hasAPI(ctx) {
+		return Account{}
+	}
 	var answer struct {
 		Login   string `json:"login"`
 		Message string `json:"message"`
@@ -40,6 +44,22 @@ func (s *stack) account(ctx context.Context) Account {
 		SecurityKey: strings.Contains(answer.Message, "WebAuthn") || strings.Contains(answer.Message, "security keys enrolled"),
 		Barred:      strings.Contains(answer.Message, "not activated") || strings.Contains(answer.Message, "prohibited from signing in"),
 	}
+}
+
+// hasAPI reports whether Gitea's API is at the root of the host. Where it tells
+// nothing to those without a credential, it refuses in its own form.
+func (s *stack) hasAPI(ctx context.Context) bool {
+	var answer struct {
+		Version string `json:"version"`
+		Message string `json:"message"`
+	}
+	switch s.askAPI(ctx, "/api/v1/version", "", &answer) {
+	case http.StatusOK:
+		return answer.Version != ""
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return answer.Message != ""
+	}
+	return false
 }
 
 // version asks the server what it is: "Gitea 1.26.0", or nothing.

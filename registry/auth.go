@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -17,10 +18,11 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// authorizer adds the credential to requests to the registry's own origin and
-// to no other. It learns from the first 401 what the registry wants, fetches
-// one token a scope, shares it, and replaces it before it expires or when it
-// is refused.
+// authorizer adds the credential to requests to the registry, which is what is
+// below /v2/ of its origin, and to nothing else: neither to another origin, nor
+// to other programs behind the same name. It learns from the first 401 what the
+// registry wants, fetches one token a scope, shares it, and replaces it before
+// it expires or when it is refused.
 //
 // Gitea 1.26 sends two WWW-Authenticate headers (Bearer and Basic), gives its
 // tokens by GET alone, and ignores the scope.
@@ -48,7 +50,10 @@ type token struct {
 
 func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !a.own(req.URL) {
-		return a.base.RoundTrip(req)
+		return a.base.RoundTrip(withAuthorization(req, ""))
+	}
+	if !ofRegistry(req.URL) {
+		return a.beside(req)
 	}
 	scope := purposeOf(req.Context()).scope
 	header, err := a.header(req.Context(), scope, "")
@@ -80,6 +85,31 @@ func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return a.base.RoundTrip(withAuthorization(again, renewed))
+}
+
+// beside performs a request to the registry's origin, but to another place than
+// the registry's. Where an upload is led to gets the token that the registry
+// gave for it (Google's has its uploads there), never the credential, and
+// nobody there is asked what else is wanted. A redirect leads to somebody else.
+func (a *authorizer) beside(req *http.Request) (*http.Response, error) {
+	header := ""
+	if req.Response == nil {
+		var err error
+		if header, err = a.header(req.Context(), purposeOf(req.Context()).scope, ""); err != nil {
+			closeBody(req)
+			return nil, err
+		}
+	}
+	if !strings.HasPrefix(header, "Bearer ") {
+		header = ""
+	}
+	return a.base.RoundTrip(withAuthorization(req, header))
+}
+
+// ofRegistry reports whether u, of the registry's origin, is of the registry
+// itself, however a server reads dots in paths.
+func ofRegistry(u *url.URL) bool {
+	return strings.HasPrefix(path.Clean(u.Path)+"/", "/v2/") && !strings.Contains(u.Path, `\`)
 }
 
 // own reports whether u is of the registry's own origin.
@@ -297,7 +327,7 @@ func (a *authorizer) introduce(ctx context.Context, credential AuthConfig) error
 func (a *authorizer) realm(c challenge) *url.URL {
 	fallback := &url.URL{Scheme: a.endpoint.scheme, Host: a.endpoint.host, Path: "/v2/token"}
 	u, err := url.Parse(c.params["realm"])
-	if err == nil && a.own(u) && u.User == nil {
+	if err == nil && a.own(u) && u.User == nil && !strings.Contains(u.Path, "..") {
 		return u
 	}
 	a.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -52,8 +53,9 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 	return all, err
 }
 
-// listedName is what every repository's name matches, by any registry's rules.
-var listedName = lazily(`^[a-z0-9][a-z0-9._/-]*$`)
+// listedName is what every repository's name matches (OCI distribution
+// specification, "Pulling manifests"); none of its parts is a path's "..".
+var listedName = lazily(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
 
 // matching leaves out what a list of names has no business to hold: names end
 // up in addresses, and on terminals.
@@ -140,24 +142,33 @@ func (c *Client) Config(ctx context.Context, repository string, d digest.Digest)
 }
 
 // Ask sends a request to another API of the registry's server, such as Gitea's
-// own, with the client's credential. path is the escaped path, with its query.
-// The caller closes the body of the answer, whatever its status. Of a redirect
-// to another origin the answer is the redirect: what others say of the
-// registry is not believed.
-func (c *Client) Ask(ctx context.Context, method, path string) (*http.Response, error) {
+// own, with the client's credential: to what is known to be that API. address is
+// the escaped path, with its query. The caller closes the body of the answer,
+// whatever its status. Of a redirect to another origin the answer is the
+// redirect: what others say of the registry is not believed.
+func (c *Client) Ask(ctx context.Context, method, address string) (*http.Response, error) {
+	return c.ask(ctx, method, address, func(a *authorizer) http.RoundTripper { return introducer{a, address} })
+}
+
+// Look is a GET by Ask without the credential, of what may be anybody's.
+func (c *Client) Look(ctx context.Context, address string) (*http.Response, error) {
+	return c.ask(ctx, http.MethodGet, address, func(a *authorizer) http.RoundTripper { return a.base })
+}
+
+func (c *Client) ask(ctx context.Context, method, address string, via func(*authorizer) http.RoundTripper) (*http.Response, error) {
 	s, err := c.stack(ctx, false, nil)
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, s.endpoint.url(path), nil)
+	req, err := http.NewRequestWithContext(ctx, method, s.endpoint.url(address), nil)
 	if err != nil {
 		return nil, err
 	}
 	if !s.auth.own(req.URL) || req.URL.User != nil {
-		return nil, fmt.Errorf("ask %s: %q is no path", c.Host(), clean(path))
+		return nil, fmt.Errorf("ask %s: %q is no path", c.Host(), clean(address))
 	}
 	req.Header.Set("Accept", "application/json")
-	client := http.Client{Transport: c.retrier(introducer{s.auth}), CheckRedirect: func(req *http.Request, via []*http.Request) error {
+	client := http.Client{Transport: c.retrier(via(s.auth)), CheckRedirect: func(req *http.Request, via []*http.Request) error {
 		if !s.auth.own(req.URL) {
 			return http.ErrUseLastResponse
 		}
@@ -167,41 +178,66 @@ func (c *Client) Ask(ctx context.Context, method, path string) (*http.Response, 
 	return resp, unwrapURL(err)
 }
 
-// introducer sends the credential itself with requests to the registry's own
-// origin, and nothing with others: only the registry knows its tokens.
-type introducer struct{ *authorizer }
+// introducer sends the credential itself, since only the registry knows its
+// tokens, to the API that path is of.
+type introducer struct {
+	*authorizer
+	path string
+}
 
 func (i introducer) RoundTrip(req *http.Request) (*http.Response, error) {
 	header := ""
-	if i.own(req.URL) {
+	if i.own(req.URL) && (req.Response == nil || i.sameAPI(req.URL)) {
 		header = basic(i.current())
 	}
 	return i.base.RoundTrip(withAuthorization(req, header))
 }
 
-// TokenRealm is the path of the token service that the registry names, on
-// whatever host; empty where it names none. Forgejo's begins with the path
-// that its pages are under.
-func (c *Client) TokenRealm(ctx context.Context) string {
+// sameAPI reports whether a redirect stays in the API, where those of a renamed
+// owner lead.
+func (i introducer) sameAPI(u *url.URL) bool {
+	const root = "/api/v1/"
+	prefix, _, found := strings.Cut(i.path, root)
+	return found && strings.HasPrefix(path.Clean(u.EscapedPath()), prefix+root)
+}
+
+// Root is the path that the pages of Gitea are under, as far as its registry
+// tells: Forgejo's names its token service below it, Gitea's at the root of the
+// host wherever the pages are. ok is false where the registry is neither's, so
+// that no API on this host is its.
+func (c *Client) Root(ctx context.Context) (root string, ok bool, err error) {
 	s, err := c.stack(ctx, false, nil)
 	if err != nil {
-		return ""
+		return "", false, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoint.url("/v2/"), nil)
+	resp, err := get(ctx, &http.Client{
+		Transport:     c.retrier(s.auth.base),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, s.endpoint.url("/v2/"))
 	if err != nil {
-		return ""
-	}
-	resp, err := s.auth.base.RoundTrip(req)
-	if err != nil {
-		return ""
+		return "", false, err
 	}
 	defer drain(resp)
 	for _, c := range parseChallenges(resp.Header.Values("WWW-Authenticate")) {
-		if u, err := url.Parse(c.params["realm"]); err == nil && c.scheme == "bearer" {
-			return u.EscapedPath()
+		if c.scheme == "bearer" && c.params["service"] == giteaService {
+			return rootOf(c.params["realm"]), true, nil
 		}
 	}
-	return ""
+	return "", false, nil
+}
+
+// rootOf is the path before that of the token service in a realm, on whatever
+// host. As a path of the registry's host it must be one: "@other" is none.
+func rootOf(realm string) string {
+	u, err := url.Parse(realm)
+	if err != nil {
+		return ""
+	}
+	root, ok := strings.CutSuffix(u.EscapedPath(), "/v2/token")
+	if !ok || root == "" || path.Clean(root) != root || !strings.HasPrefix(root, "/") {
+		return ""
+	}
+	return root
 }
 
 // Origin is "https://HOST" or "http://HOST", which of them is found out first
@@ -275,10 +311,10 @@ const maxPages = 1000
 // pages reads a list page by page, as the Link header leads on, all of which
 // have the time of the largest. Gitea links to
 // a next page even from the last one, so that an empty page is the end too.
-func (c *Client) pages(ctx context.Context, op, path, scope string, read func(page []byte) (int, error)) error {
+func (c *Client) pages(ctx context.Context, op, address, scope string, read func(page []byte) (int, error)) error {
 	end := time.Now().Add(patience(maxListing))
 	for range maxPages {
-		resp, err := c.browse(ctx, op, http.MethodGet, path, scope)
+		resp, err := c.browse(ctx, op, http.MethodGet, address, scope)
 		if err != nil {
 			return err
 		}
@@ -292,10 +328,13 @@ func (c *Client) pages(ctx context.Context, op, path, scope string, read func(pa
 			return fmt.Errorf("%s: malformed answer: %w", op, err)
 		}
 		next := NextPage(resp)
-		if n == 0 || next == "" || next == path {
+		if n == 0 || next == "" || next == address {
 			return nil
 		}
-		path = next
+		if u, err := url.Parse(next); err != nil || !ofRegistry(u) {
+			return fmt.Errorf("%s: %w: the next page would be at %q", op, ErrRedirected, clean(next))
+		}
+		address = next
 	}
 	return fmt.Errorf("%s: the list does not end after %d pages", op, maxPages)
 }

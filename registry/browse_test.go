@@ -149,8 +149,8 @@ func TestAsk(t *testing.T) {
 		switch {
 		case req.URL.Path == "/away":
 			http.Redirect(w, req, other.URL+"/x", http.StatusFound)
-		case req.URL.Path == "/home":
-			http.Redirect(w, req, "/api", http.StatusFound)
+		case strings.HasPrefix(req.URL.Path, "/gitea/api/v1/to/"):
+			http.Redirect(w, req, "/"+strings.TrimPrefix(req.URL.Path, "/gitea/api/v1/to/"), http.StatusFound)
 		case req.Header.Get("Authorization") == "":
 			w.WriteHeader(http.StatusForbidden)
 		}
@@ -158,7 +158,12 @@ func TestAsk(t *testing.T) {
 	})
 	s.alsoTrust(t, other)
 	client := s.client(t, registry.AuthConfig{Token: canary})
-	for path, want := range map[string]int{"/api?q=1": http.StatusOK, "/home": http.StatusOK, "/away": http.StatusFound} {
+	for path, want := range map[string]int{
+		"/api?q=1": http.StatusOK, "/away": http.StatusFound,
+		"/gitea/api/v1/to/gitea/api/v1/renamed": http.StatusOK,
+		// Of another program on the same host.
+		"/gitea/api/v1/to/app": http.StatusForbidden, "/gitea/api/v1/to/gitea/api/v1x": http.StatusForbidden,
+	} {
 		resp, err := client.Ask(t.Context(), http.MethodGet, path)
 		if err != nil {
 			t.Fatal(err)

@@ -182,7 +182,8 @@ const maxRedirects = 5
 // from TLS to plain HTTP. The authorizer leaves requests to another origin
 // without a credential.
 func checkRedirect(req *http.Request, via []*http.Request) error {
-	req.URL.User = nil // net/http would make a credential of it
+	req.URL.User = nil        // net/http would make a credential of it
+	req.Header.Del("Referer") // its query may be a secret of the host before
 	first := via[0]
 	switch {
 	case first.Method != http.MethodGet && first.Method != http.MethodHead, len(via) > maxRedirects:

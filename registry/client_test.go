@@ -203,6 +203,24 @@ func (s *server) clientVia(t *testing.T, auth registry.AuthConfig, set func(*htt
 	return c
 }
 
+// clientWith is a client with these options, that trusts the server.
+func (s *server) clientWith(t *testing.T, auth registry.AuthConfig, opts *registry.Options) *registry.Client {
+	t.Helper()
+	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	config := registry.RegistryConfig{URL: s.URL, CAData: string(data), CertDirs: s.certDirs, Auth: auth}
+	transport, err := registry.NewTransport(config, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	opts.Transport = transport
+	c, err := registry.New(config, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // alsoTrust has the clients of s know the certificate of another server, as
 // that one's own.
 func (s *server) alsoTrust(t *testing.T, other *server) {

@@ -40,7 +40,7 @@ func (p *push) stands(ctx context.Context) (*image.Manifest, error) {
 	if !p.client.traits.met() && slices.ContainsFunc(p.tags, foldable) {
 		return nil, nil //nolint:nilnil // the result could not tell what the tags are called
 	}
-	client := &http.Client{Transport: introducer{p.stack.auth}, CheckRedirect: checkRedirect}
+	client := &http.Client{Transport: introducer{authorizer: p.stack.auth}, CheckRedirect: checkRedirect}
 	for _, tag := range p.tags {
 		found, err := p.statWith(ctx, client, "manifests", tag)
 		if err != nil || found.Digest != root.Descriptor.Digest {

@@ -15,8 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -36,21 +34,25 @@ var ErrNone = errors.New("no API of Gitea or Forgejo")
 var usualRoots = []string{"/gitea", "/git", "/forgejo", "/code"}
 
 // Find looks for the API of a registry's server. The registry is always at the
-// root of its host, but the API is below the path of ROOT_URL: that is looked
-// for at the root, where the realm of the token service begins (Forgejo's has
-// the path), and at the usual places.
+// root of its host, but the API is below the path of ROOT_URL: where the
+// registry's challenge says (Forgejo's does), or else at the root and at the
+// usual places. Whoever is there is asked without the credential.
 //
 // Errors: [ErrNone], and those of the connection.
 func Find(ctx context.Context, server *registry.Client) (*Client, error) {
 	c := &Client{server: server}
-	if found, err := c.here(ctx); err != nil || found {
-		return c, err
+	root, ok, err := server.Root(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the version: %w", err)
 	}
-	roots := usualRoots
-	if path, ok := strings.CutSuffix(server.TokenRealm(ctx), "/v2/token"); ok && path != "" {
-		roots = slices.Concat([]string{path}, roots)
+	roots := []string{root}
+	if root == "" {
+		roots = append(roots, usualRoots...)
 	}
 	for _, c.root = range roots {
+		if !ok {
+			break // nobody else's API may have the registry's credential
+		}
 		if found, err := c.here(ctx); err != nil || found {
 			return c, err
 		}
@@ -69,7 +71,9 @@ func (c *Client) here(ctx context.Context) (bool, error) {
 	var version struct {
 		Version string `json:"version"`
 	}
-	_, err := c.call(ctx, "ask for the version", http.MethodGet, "/version", &version)
+	_, err := read(ctx, "ask for the version", &version, func(ctx context.Context) (*http.Response, error) {
+		return c.server.Look(ctx, c.root+"/api/v1/version")
+	})
 	answer, isAnswer := errors.AsType[*Error](err)
 	switch {
 	case err == nil:
@@ -148,7 +152,14 @@ var errMalformed = errors.New("the answer is not of Gitea's API")
 // call sends a request to a path below /api/v1 and decodes the answer into
 // out, unless that is nil. more tells that a list goes on.
 func (c *Client) call(ctx context.Context, op, method, path string, out any) (more bool, err error) {
-	resp, err := c.server.Ask(ctx, method, c.root+"/api/v1"+path)
+	return read(ctx, op, out, func(ctx context.Context) (*http.Response, error) {
+		return c.server.Ask(ctx, method, c.root+"/api/v1"+path)
+	})
+}
+
+// read sends a request and decodes the answer.
+func read(ctx context.Context, op string, out any, send func(context.Context) (*http.Response, error)) (more bool, err error) {
+	resp, err := send(ctx)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", op, err)
 	}
