@@ -106,10 +106,10 @@ func (f failure) words() []string {
 	host, path := f.place()
 	owner, _, _ := strings.Cut(path, "/")
 	return []string{
-		"{host}", orElse(host, "HOST"),
-		"{owner}", orElse(owner, "OWNER"),
+		"{host}", forCommand(isHost, host, "HOST"),
+		"{owner}", forCommand(ownerPattern().MatchString, owner, "OWNER"),
 		"{server}", orElse(f.answer.Server, "the server"),
-		"{proxy}", f.proxy.Proxy,
+		"{proxy}", forCommand(isHost, strings.ToLower(f.proxy.Proxy), "PROXY"),
 		"{variable}", f.proxy.Variable,
 		"{status}", strconv.Itoa(f.proxy.Status),
 		"{name}", f.unknownName(),
@@ -123,6 +123,20 @@ func (f failure) words() []string {
 		"{pinned}", f.pins(),
 		"{shown}", Fingerprint(f.cert),
 	}
+}
+
+// forCommand is s, or otherwise a word to put the right one for. Hints are
+// commands to copy: nothing that came from outside gets into one as it is.
+func forCommand(valid func(string) bool, s, otherwise string) string {
+	if !valid(s) {
+		return otherwise
+	}
+	return s
+}
+
+func isHost(s string) bool {
+	_, ok := normalHost(&url.URL{Host: s})
+	return ok
 }
 
 func orElse(s, otherwise string) string {

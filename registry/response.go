@@ -45,8 +45,8 @@ func responseError(op string, req *http.Request, resp *http.Response) *Error {
 	e.Proxy = !fromRegistry && resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusNotFound
 	body := readBriefly(resp.Body, maxErrorBody)
 	e.Code, e.Message = parseErrorBody(resp.Header.Get("Content-Type"), body)
-	if location := clean(resp.Header.Get("Location")); isRedirect(e.Status) && location != "" {
-		e.Message = "to " + location
+	if location, err := url.Parse(resp.Header.Get("Location")); isRedirect(e.Status) && err == nil && location.String() != "" {
+		e.Message = "to " + redactURL(location)
 	}
 	challenges := parseChallenges(resp.Header.Values("WWW-Authenticate"))
 	e.kind = classify(e, denied(challenges), fromRegistry && len(body) == 0)

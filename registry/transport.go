@@ -112,6 +112,11 @@ type meter struct {
 
 func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
+	host, ok := normalHost(req.URL)
+	if !ok {
+		closeBody(req)
+		return nil, errHost(req.URL)
+	}
 	req = req.Clone(ctx)
 	req.Header.Set("User-Agent", m.userAgent)
 	purpose := purposeOf(ctx)
@@ -120,16 +125,16 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	purpose.silence.begin()
 	resp, err := m.base.RoundTrip(req)
 	purpose.silence.end()
-	if err = asProxyError(req, resp, endlessHeader(err)); err != nil {
+	if err = asProxyError(req, resp, withoutAnswer(endlessHeader(err))); err != nil {
 		resp = nil
 	}
 	result := ""
 	if err != nil {
-		err = hostError{canonicalHost(req.URL), asTLSError(req.URL.Host, err)}
-		result = clean(err.Error())
+		err = hostError{host, asTLSError(host, err)}
+		result = err.Error()
 	}
 	if err == nil {
-		result = resp.Status
+		result = clean(resp.Status)
 	}
 	m.log.LogAttrs(ctx, slog.LevelDebug, "request", slog.String("method", req.Method), slog.String("url", redactURL(req.URL)),
 		slog.Duration("took", time.Since(start)), slog.String("result", result))
@@ -145,12 +150,27 @@ func endlessHeader(err error) error {
 	return fmt.Errorf("%w: the header of the answer does not end", ErrStalled)
 }
 
+// withoutAnswer leaves out of an error what net/http quotes of an answer that it
+// cannot read: that may be the address of an upload, which is a secret. These
+// errors have no types.
+func withoutAnswer(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "malformed ") && !strings.Contains(err.Error(), "transport connection broken") {
+		return err
+	}
+	if before, _, quotes := strings.Cut(err.Error(), `"`); quotes {
+		return errors.New(strings.TrimRight(before, ": "))
+	}
+	return err
+}
+
 // hostError is a failure on the way to a host, of which the text does not tell
-// which one it was.
+// which one it was. net/http quotes in it what a server sent.
 type hostError struct {
 	host string
 	error
 }
+
+func (e hostError) Error() string { return clean(e.error.Error()) }
 
 func (e hostError) Unwrap() error { return e.error }
 
@@ -320,15 +340,24 @@ var allowedQuery = map[string]bool{"digest": true, "mount": true, "from": true, 
 // Upload sessions carry signed state in theirs.
 func redactURL(u *url.URL) string {
 	shown := *u
-	shown.User = nil
-	query := shown.Query()
-	for key := range query {
-		if !allowedQuery[key] {
-			query.Set(key, "redacted")
+	shown.User, shown.Fragment, shown.RawFragment = nil, "", ""
+	query, left := url.Values{}, false
+	for key, values := range u.Query() {
+		if allowedQuery[key] {
+			query[key] = values
+		} else {
+			left = true // its name may be the secret
 		}
 	}
 	shown.RawQuery = query.Encode()
-	return shown.String()
+	text := shown.String()
+	switch {
+	case left && len(query) > 0:
+		text += "&…"
+	case left:
+		text += "?…"
+	}
+	return clean(text)
 }
 
 // drain reads a little of a body that is not wanted, so that its connection
