@@ -30,7 +30,7 @@ type Account struct {
 //
 // Gitea 1.26 routers/api/v1/api.go: GET /user.
 func (s *stack) account(ctx context.Context) Account {
-	if !s.auth.gitea() || !s.hasAPI(ctx) {
+	if !s.auth.traits.gitea() || !s.hasAPI(ctx) {
 		return Account{}
 	}
 	var answer struct {

@@ -219,11 +219,11 @@ func (c *Client) Root(ctx context.Context) (root string, ok bool, err error) {
 	}
 	defer drain(resp)
 	for _, c := range parseChallenges(resp.Header.Values("WWW-Authenticate")) {
-		if c.scheme == "bearer" && c.params["service"] == giteaService {
-			return rootOf(c.params["realm"]), true, nil
+		if c.byGitea() {
+			root, ok = cmp.Or(root, rootOf(c.params["realm"])), true
 		}
 	}
-	return "", false, nil
+	return root, ok, nil
 }
 
 // rootOf is the path before that of the token service in a realm, on whatever
