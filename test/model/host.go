@@ -254,10 +254,13 @@ func (h *host) collect(repository, reference string, found *parts) {
 	}
 }
 
-// delete removes a blob or a manifest.
+// delete removes a blob or a manifest. What is not there, or cannot be removed
+// (a tag by its name, of distribution 2.8), is left alone.
 func (h *host) delete(repository, kind, reference string) {
 	resp := h.ask(http.MethodDelete, "/v2/"+repository+"/"+kind+"/"+reference, "", nil)
-	if resp.StatusCode >= http.StatusBadRequest && resp.StatusCode != http.StatusNotFound {
+	switch resp.StatusCode {
+	case http.StatusAccepted, http.StatusOK, http.StatusNoContent, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed:
+	default:
 		panic(fmt.Sprintf("DELETE %s of %s: %s", reference, repository, resp.Status))
 	}
 }

@@ -29,6 +29,17 @@ type world struct {
 	files *files
 }
 
+// memory is a directory in memory, where the caches' many small files cost less;
+// empty, the usual one, where there is none.
+var memory = func() string {
+	const linux = "/dev/shm"
+	dir, err := os.MkdirTemp(linux, "model-")
+	if err != nil || os.Remove(dir) != nil {
+		return ""
+	}
+	return linux
+}()
+
 // setting is what a history begins with.
 type setting struct {
 	flavors [2]registrytest.Flavor
@@ -41,7 +52,7 @@ func (s setting) String() string {
 }
 
 func newWorld(s setting, f *files) *world {
-	dir, err := os.MkdirTemp("", "model-")
+	dir, err := os.MkdirTemp(memory, "model-")
 	must(err)
 	w := &world{dir: dir, files: f}
 	for i, flavor := range s.flavors {
