@@ -24,8 +24,8 @@ type daemon struct {
 	socket string
 
 	// mu guards the fields below.
-	mu sync.Mutex
-	inventory
+	mu  sync.Mutex
+	has inventory
 	// digests are those that the classic store has sent a layer under, by
 	// repository and diff ID. It asks for them before it sends a layer again.
 	digests map[string]string
@@ -37,7 +37,7 @@ type daemon struct {
 }
 
 func newDaemon(socket string, containerd, modern bool) *daemon {
-	d := &daemon{modern: modern, socket: socket, inventory: newInventory(containerd), digests: map[string]string{}}
+	d := &daemon{modern: modern, socket: socket, has: newInventory(containerd), digests: map[string]string{}}
 	listener, err := net.Listen("unix", socket)
 	must(err)
 	d.server = &httptest.Server{Listener: listener, Config: &http.Server{
@@ -59,11 +59,35 @@ func (d *daemon) arm(strike func(call string)) {
 	d.strike = strike
 }
 
-// change does something to what the daemon has, between two requests.
-func (d *daemon) change(do func(*inventory)) {
+// load gives it a picture under a name, untag takes a name away, and prune
+// removes what has none.
+func (d *daemon) load(p *picture, name string, whole bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	do(&d.inventory)
+	d.has.load(p, name, whole)
+}
+
+func (d *daemon) untag(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.has.untag(name)
+}
+
+func (d *daemon) prune() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.has.prune()
+}
+
+// find is a copy of what it has under a name or ID.
+func (d *daemon) find(name string) (id string, found held, names []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id, image := d.has.find(name)
+	if image == nil {
+		return "", held{}, nil
+	}
+	return id, *image, d.has.namesOf(id)
 }
 
 // forget is what a daemon does whose record of its pushes was removed.
@@ -79,7 +103,7 @@ func (d *daemon) leftovers() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var left []string
-	for name := range d.named {
+	for name := range d.has.named {
 		if !slices.Contains(names, name) {
 			left = append(left, name)
 		}
@@ -90,7 +114,7 @@ func (d *daemon) leftovers() []string {
 // api is the version that it speaks.
 func (d *daemon) api() string {
 	switch {
-	case d.containerd:
+	case d.has.containerd:
 		return "1.48"
 	case d.modern:
 		return "1.47"
@@ -173,7 +197,7 @@ func reply(w http.ResponseWriter, v any) {
 
 func (d *daemon) info(w http.ResponseWriter) {
 	status := [][2]string{{"Backing Filesystem", "extfs"}}
-	if d.containerd {
+	if d.has.containerd {
 		status = [][2]string{{"driver-type", "io.containerd.snapshotter.v1"}}
 	}
 	reply(w, map[string]any{"OperatingSystem": "Debian GNU/Linux 12", "DriverStatus": status, "SecurityOptions": []string{"name=seccomp,profile=builtin"}})
@@ -188,9 +212,9 @@ func (d *daemon) list(w http.ResponseWriter, query url.Values) {
 		prefix = "127.0.0.1:"
 	}
 	images := []any{}
-	for id := range d.images {
+	for id := range d.has.images {
 		var tags []string
-		for _, name := range d.namesOf(id) {
+		for _, name := range d.has.namesOf(id) {
 			if strings.HasPrefix(name, prefix) {
 				tags = append(tags, name)
 			}
@@ -205,7 +229,7 @@ func (d *daemon) list(w http.ResponseWriter, query url.Values) {
 func (d *daemon) inspect(w http.ResponseWriter, name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	id, found := d.find(name)
+	id, found := d.has.find(name)
 	if found == nil {
 		problem(w, http.StatusNotFound, "No such image: "+name)
 		return
@@ -216,8 +240,8 @@ func (d *daemon) inspect(w http.ResponseWriter, name string) {
 		layers = append(layers, l.raw.digest)
 		size += len(l.raw.data)
 	}
-	described := map[string]any{"Id": id, "RepoTags": d.namesOf(id), "Size": size, "RootFS": map[string]any{"Type": "layers", "Layers": layers}}
-	if d.containerd {
+	described := map[string]any{"Id": id, "RepoTags": d.has.namesOf(id), "Size": size, "RootFS": map[string]any{"Type": "layers", "Layers": layers}}
+	if d.has.containerd {
 		described["Descriptor"] = describe(found.root.mediaType, found.root.blob)
 		described["Manifests"] = found.summaries()
 	}
@@ -244,7 +268,7 @@ func (h *held) summaries() []any {
 func (d *daemon) history(w http.ResponseWriter, name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_, found := d.find(name)
+	_, found := d.has.find(name)
 	if found == nil {
 		problem(w, http.StatusNotFound, "No such image: "+name)
 		return
@@ -258,7 +282,7 @@ func (d *daemon) history(w http.ResponseWriter, name string) {
 
 func (d *daemon) save(w http.ResponseWriter, name string, query url.Values) {
 	d.mu.Lock()
-	id, found := d.find(name)
+	id, found := d.has.find(name)
 	var archive []byte
 	status, message := http.StatusNotFound, "No such image: "+name
 	if found != nil {
@@ -280,9 +304,9 @@ func (d *daemon) save(w http.ResponseWriter, name string, query url.Values) {
 // archive is `docker save` of an image, or why there is none.
 func (d *daemon) archive(found *held, name, platform string) (archive []byte, fault string) {
 	switch {
-	case !d.containerd && d.modern:
+	case !d.has.containerd && d.modern:
 		return classicExport(found.picture, name), ""
-	case !d.containerd:
+	case !d.has.containerd:
 		return dockerArchive([]*picture{found.picture}, []string{name}), ""
 	case platform == "":
 		return containerdExport(found.root, found.members[0], found.presentDocuments(), name), ""
@@ -308,19 +332,19 @@ func platformOf(query url.Values) string {
 func (d *daemon) tag(w http.ResponseWriter, name string, query url.Values) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	id, found := d.find(name)
+	id, found := d.has.find(name)
 	if found == nil {
 		problem(w, http.StatusNotFound, "No such image: "+name)
 		return
 	}
-	d.named[query.Get("repo")+":"+query.Get("tag")] = id
+	d.has.named[query.Get("repo")+":"+query.Get("tag")] = id
 	w.WriteHeader(http.StatusCreated)
 }
 
 func (d *daemon) untagged(w http.ResponseWriter, name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.untag(name) {
+	if !d.has.untag(name) {
 		problem(w, http.StatusNotFound, "No such image: "+name)
 		return
 	}
@@ -331,7 +355,7 @@ func (d *daemon) untagged(w http.ResponseWriter, name string) {
 func (d *daemon) push(w http.ResponseWriter, req *http.Request, repository string) {
 	tag := req.URL.Query().Get("tag")
 	d.mu.Lock()
-	_, found := d.find(repository + ":" + tag)
+	_, found := d.has.find(repository + ":" + tag)
 	var image held
 	if found != nil {
 		image = *found
@@ -345,7 +369,7 @@ func (d *daemon) push(w http.ResponseWriter, req *http.Request, repository strin
 	p := newDockerPush(req, d, repository, tag)
 	defer p.close()
 	var err error
-	if d.containerd {
+	if d.has.containerd {
 		err = p.containerd(&image, platformOf(req.URL.Query()))
 	} else {
 		err = p.classic(image.members[0])

@@ -53,16 +53,16 @@ var happenings = []func(c choice) happening{
 
 // place is a repository of a registry.
 func place(c choice) (at, repo int, text string) {
-	at, repo = c(2), c(len(repositories))
-	return at, repo, fmt.Sprintf("of host %d, %s", at, repositories[repo])
+	at, repo = c(2), c(2)
+	return at, repo, fmt.Sprintf("of host %d, repository %d", at, repo)
 }
 
 // tagged does something to what one of the tags of a repository leads to.
 func tagged(w *world, at, repo, n int, do func(h *host, repository, tag string)) {
 	h := w.hosts[at]
-	all := slices.Sorted(maps.Keys(h.tags(repositories[repo])))
+	all := slices.Sorted(maps.Keys(h.tags(h.repositories[repo])))
 	if len(all) > 0 {
-		do(h, repositories[repo], all[n%len(all)])
+		do(h, h.repositories[repo], all[n%len(all)])
 	}
 }
 
@@ -112,21 +112,26 @@ func deleteTag(c choice) happening {
 
 func collectGarbage(c choice) happening {
 	at := c(2)
-	return happening{"garbage is collected", fmt.Sprintf("host %d collects its garbage", at), func(w *world) { w.hosts[at].Collect() }}
+	return happening{"garbage is collected", fmt.Sprintf("host %d collects its garbage", at), func(w *world) {
+		if collect := w.hosts[at].collect; collect != nil {
+			collect()
+		}
+	}}
 }
 
 func otherClient(c choice) happening {
 	at, repo, where := place(c)
 	p, tag := pick(c, pictures), pick(c, tags)
 	return happening{"another client pushes", fmt.Sprintf("another client gives %q the tag %s %s", p.name, tag, where), func(w *world) {
-		w.hosts[at].receive(repositories[repo], tag, p)
+		w.hosts[at].receive(w.hosts[at].repositories[repo], tag, p)
 	}}
 }
 
 func forgetAll(c choice) happening {
 	at, repo, where := place(c)
 	return happening{"a repository is lost", fmt.Sprintf("everything %s, is lost", where), func(w *world) {
-		h, repository := w.hosts[at], repositories[repo]
+		h := w.hosts[at]
+		repository := h.repositories[repo]
 		for tag := range h.tags(repository) {
 			found := h.parts(repository, tag)
 			for _, d := range found.blobs {
@@ -143,8 +148,8 @@ func later(c choice) happening {
 	at := c(2)
 	d := []time.Duration{-time.Hour, 6 * time.Minute, 25 * time.Hour}[c(3)]
 	return happening{"a registry's clock moves", fmt.Sprintf("the clock of host %d moves by %v", at, d), func(w *world) {
-		if w.hosts[at].Later != nil {
-			w.hosts[at].Later(d)
+		if later := w.hosts[at].later; later != nil {
+			later(d)
 		}
 	}}
 }
@@ -204,34 +209,28 @@ func build(c choice) happening {
 		text += ", for one platform"
 	}
 	return happening{"an image is built, pulled or tagged anew", text, func(w *world) {
-		find(w).change(func(i *inventory) { i.load(p, name, whole) })
+		find(w).load(p, name, whole)
 	}}
 }
 
 func pullOthers(c choice) happening {
 	name := pick(c, names)
 	return happening{"the other platforms are pulled", "the containerd daemon pulls all platforms of " + name, func(w *world) {
-		w.store.change(func(i *inventory) {
-			if _, found := i.find(name); found != nil {
-				found.whole = true
-			}
-		})
+		if _, found, _ := w.store.find(name); found.picture != nil {
+			w.store.load(found.picture, name, true)
+		}
 	}}
 }
 
 func untag(c choice) happening {
 	find, daemon, _ := someDaemon(c)
 	name := pick(c, names)
-	return happening{"an image loses a name", fmt.Sprintf("in %s the name %s is removed", daemon, name), func(w *world) {
-		find(w).change(func(i *inventory) { i.untag(name) })
-	}}
+	return happening{"an image loses a name", fmt.Sprintf("in %s the name %s is removed", daemon, name), func(w *world) { find(w).untag(name) }}
 }
 
 func prune(c choice) happening {
 	find, daemon, _ := someDaemon(c)
-	return happening{"a daemon is pruned", daemon + " is pruned", func(w *world) {
-		find(w).change(func(i *inventory) { i.prune() })
-	}}
+	return happening{"a daemon is pruned", daemon + " is pruned", func(w *world) { find(w).prune() }}
 }
 
 func forgetPushes(choice) happening {
@@ -319,7 +318,7 @@ func somePair(c choice) *pair {
 // somePush is any push.
 func somePush(c choice) *push {
 	p := &push{
-		source: someSource(c), user: c(2), host: c(2), repo: c(len(repositories)),
+		source: someSource(c), user: c(2), host: c(2), repo: c(2),
 		tags:        [][]string{{"1"}, {"1"}, {"dev"}, {"1", "dev"}, {"RC1"}}[c(5)],
 		platform:    []string{"", "", "", "", "", "linux/amd64", "linux/arm64", "linux/arm64"}[c(8)],
 		compression: []compression{"", "", "", "", "", "", "gzip:6", "gzip:9", "gzip:1", "zstd", "zstd:9", "none"}[c(12)],

@@ -81,9 +81,7 @@ func (h history) run(f *files, l *ledger) error {
 // begin gives the daemons their first images.
 func (w *world) begin() {
 	for _, d := range []*daemon{w.classic, w.store} {
-		d.change(func(i *inventory) {
-			i.load(pictures[0], names[0], true)
-			i.load(pictures[1], names[1], true)
-		})
+		d.load(pictures[0], names[0], true)
+		d.load(pictures[1], names[1], true)
 	}
 }

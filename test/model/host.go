@@ -17,23 +17,23 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 )
 
-// Upstream is a registry that a history is about.
-type Upstream struct {
-	// Name is what it is called in messages.
-	Name string
-	// Handler answers requests as the registry does, with Basic credentials.
-	Handler            http.Handler
-	Username, Password string
-	// Folds: tags are stored in lower case.
-	Folds bool
-	// Collect has the registry collect its garbage.
-	Collect func()
-	// Later moves the registry's clock. Nil where that cannot be.
-	Later func(time.Duration)
+// upstream is a registry that a history is about.
+type upstream struct {
+	// handler answers requests as the registry does, with Basic credentials.
+	handler            http.Handler
+	username, password string
+	// repositories are those that histories push to.
+	repositories [2]string
+	// folds: tags are stored in lower case.
+	folds bool
+	// collect has the registry collect its garbage, later moves its clock. They
+	// are nil where that cannot be.
+	collect func()
+	later   func(time.Duration)
 }
 
 // scripted is a registry of registrytest.
-func scripted(flavor registrytest.Flavor) Upstream {
+func scripted(flavor registrytest.Flavor) upstream {
 	var mu sync.Mutex // guards ahead
 	var ahead time.Duration
 	config := registrytest.Config{Flavor: flavor, Now: func() time.Time {
@@ -45,12 +45,12 @@ func scripted(flavor registrytest.Flavor) Upstream {
 		config.Auth = registrytest.AuthBasic
 	}
 	r := registrytest.New(config)
-	return Upstream{
-		Name:    [...]string{"gitea", "forgejo", "distribution"}[flavor],
-		Handler: r, Username: registrytest.Username, Password: registrytest.Password,
-		Folds:   flavor != registrytest.Distribution,
-		Collect: r.CollectGarbage,
-		Later: func(d time.Duration) {
+	return upstream{
+		handler: r, username: registrytest.Username, password: registrytest.Password,
+		repositories: [2]string{registrytest.Username + "/app", registrytest.Username + "/other"},
+		folds:        flavor != registrytest.Distribution,
+		collect:      r.CollectGarbage,
+		later: func(d time.Duration) {
 			mu.Lock()
 			defer mu.Unlock()
 			ahead += d
@@ -61,7 +61,7 @@ func scripted(flavor registrytest.Flavor) Upstream {
 // host is a registry as clients find it, on a port of its own. What is looked at
 // and done behind their backs goes past the port.
 type host struct {
-	Upstream
+	upstream
 	server *httptest.Server
 
 	// mu guards the fields below.
@@ -79,8 +79,8 @@ type act struct {
 	portal bool
 }
 
-func newHost(u Upstream) *host {
-	h := &host{Upstream: u}
+func newHost(u upstream) *host {
+	h := &host{upstream: u}
 	h.server = httptest.NewUnstartedServer(h)
 	h.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	h.server.Start()
@@ -124,7 +124,7 @@ func (h *host) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		fmt.Fprint(w, "<html><body>Welcome! Please accept the terms.</body></html>")
 		return
 	}
-	h.Handler.ServeHTTP(w, req)
+	h.handler.ServeHTTP(w, req)
 	if a.after != nil {
 		a.after()
 	}
@@ -133,13 +133,13 @@ func (h *host) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // ask makes a request behind the clients' backs.
 func (h *host) ask(method, path, contentType string, body []byte) *http.Response {
 	req := httptest.NewRequest(method, "http://"+h.address()+path, bytes.NewReader(body))
-	req.SetBasicAuth(h.Username, h.Password)
+	req.SetBasicAuth(h.username, h.password)
 	req.Header.Set("Accept", strings.Join([]string{ociManifest, ociIndex, dockerManifest}, ", "))
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
 	answer := httptest.NewRecorder()
-	h.Handler.ServeHTTP(answer, req)
+	h.handler.ServeHTTP(answer, req)
 	return answer.Result()
 }
 
@@ -188,7 +188,7 @@ func (h *host) size(repository, digest string) (size int64, found bool) {
 
 // stored is a tag as the registry keeps it.
 func (h *host) stored(tag string) string {
-	if h.Folds {
+	if h.folds {
 		return strings.ToLower(tag)
 	}
 	return tag
@@ -220,7 +220,7 @@ type parts struct {
 
 func (h *host) parts(repository, reference string) parts {
 	var found parts
-	h.collect(repository, reference, &found)
+	h.gather(repository, reference, &found)
 	for _, list := range []*[]string{&found.manifests, &found.blobs} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
@@ -228,7 +228,7 @@ func (h *host) parts(repository, reference string) parts {
 	return found
 }
 
-func (h *host) collect(repository, reference string, found *parts) {
+func (h *host) gather(repository, reference string, found *parts) {
 	data, _, there := h.manifest(repository, reference)
 	if !there {
 		found.broken = true
@@ -241,7 +241,7 @@ func (h *host) collect(repository, reference string, found *parts) {
 	must(json.Unmarshal(data, &named))
 	for _, d := range named.Manifests {
 		found.manifests = append(found.manifests, d.Digest)
-		h.collect(repository, d.Digest, found)
+		h.gather(repository, d.Digest, found)
 	}
 	if named.Config.Digest == "" {
 		return

@@ -81,7 +81,7 @@ func (p *push) String() string {
 			options = append(options, o.name)
 		}
 	}
-	return strings.Join(append([]string{fmt.Sprintf("user %d pushes %s to host %d, %s:%s", p.user, p.source, p.host, repositories[p.repo], strings.Join(p.tags, ","))}, options...), " ") + p.trouble.String()
+	return strings.Join(append([]string{fmt.Sprintf("user %d pushes %s to host %d, repository %d:%s", p.user, p.source, p.host, p.repo, strings.Join(p.tags, ","))}, options...), " ") + p.trouble.String()
 }
 
 // ended is what a call of the plugin has shown of itself.
@@ -101,7 +101,7 @@ func perform(w *world, pushes ...*push) error {
 		expected = append(expected, p.source.expected(w, p.platform, p.compression))
 		h := w.hosts[p.host]
 		if slices.ContainsFunc(p.tags, func(tag string) bool {
-			return stands(h, p.repository(), tag) && h.parts(p.repository(), h.stored(tag)).broken
+			return stands(h, h.repositories[p.repo], tag) && h.parts(h.repositories[p.repo], h.stored(tag)).broken
 		}) {
 			p.verify = true // and is shown so
 		}
@@ -133,8 +133,9 @@ func perform(w *world, pushes ...*push) error {
 // targets are the tags that a push sets, as [world.snapshots] has them.
 func (p *push) targets(w *world) []string {
 	var all []string
+	h := w.hosts[p.host]
 	for _, tag := range p.tags {
-		all = append(all, target(p.host, p.repository(), w.hosts[p.host].stored(tag)))
+		all = append(all, target(p.host, h.repositories[p.repo], h.stored(tag)))
 	}
 	return all
 }
@@ -143,8 +144,6 @@ func stands(h *host, repository, tag string) bool {
 	_, _, found := h.manifest(repository, h.stored(tag))
 	return found
 }
-
-func (p *push) repository() string { return repositories[p.repo] }
 
 // run calls the plugin as docker does.
 func (p *push) run(w *world) ended {
@@ -197,7 +196,7 @@ func (p *push) arguments(w *world) []string {
 	for _, tag := range p.tags {
 		add("--tag", tag)
 	}
-	return append(args, p.source.argument(w), w.hosts[p.host].address()+"/"+p.repository())
+	return append(args, p.source.argument(w), w.hosts[p.host].address()+"/"+w.hosts[p.host].repositories[p.repo])
 }
 
 // arm prepares the trouble. The caller calls what is returned when the push has
@@ -230,7 +229,7 @@ func (p *push) arm(w *world, cancel func()) (disarm func()) {
 				cancel()
 				return
 			}
-			d.change(func(i *inventory) { i.load(p.trouble.picture, p.source.image, true) })
+			d.load(p.trouble.picture, p.source.image, true)
 		})
 		return func() { d.arm(nil) }
 	}
@@ -257,7 +256,7 @@ func (p *push) checkSuccess(h *host, expected expectation, end ended) error {
 	}
 	var digest string
 	for _, tag := range p.tags {
-		got, err := holdsOne(h, p.repository(), h.stored(tag), expected.wants)
+		got, err := holdsOne(h, h.repositories[p.repo], h.stored(tag), expected.wants)
 		if err != nil {
 			return err
 		}
@@ -285,11 +284,11 @@ func holdsOne(h *host, repository, tag string, wants []want) (digest string, err
 
 // checkReport compares the report of a success with the registry.
 func (p *push) checkReport(h *host, digest string, report v1alpha1.Push) error {
-	data, mediaType, _ := h.manifest(p.repository(), digest)
+	data, mediaType, _ := h.manifest(h.repositories[p.repo], digest)
 	status := report.Status
 	var references []string
 	for _, tag := range p.tags {
-		reference := fmt.Sprintf("%s/%s:%s@%s", h.address(), p.repository(), h.stored(tag), digest)
+		reference := fmt.Sprintf("%s/%s:%s@%s", h.address(), h.repositories[p.repo], h.stored(tag), digest)
 		if !slices.Contains(references, reference) {
 			references = append(references, reference)
 		}
@@ -305,7 +304,7 @@ func (p *push) checkReport(h *host, digest string, report v1alpha1.Push) error {
 		return errors.New("the report has no condition Pushed that is True")
 	}
 	for _, b := range status.Blobs {
-		if size, found := h.size(p.repository(), b.Digest); !found || size != b.Size {
+		if size, found := h.size(h.repositories[p.repo], b.Digest); !found || size != b.Size {
 			return fmt.Errorf("the report says that %s is %s and has %d bytes; it has %d (there: %t)", b.Digest, b.Status, b.Size, size, found)
 		}
 	}
@@ -347,7 +346,7 @@ func (p *push) checkFailure(h *host, expected expectation, changed map[string]ch
 		if p.trouble.kind == untroubled || p.dryRun {
 			return fmt.Errorf("the push failed, but %s is %s", name, c)
 		}
-		if _, err := holdsOne(h, p.repository(), name[strings.LastIndex(name, ":")+1:], expected.wants); err != nil {
+		if _, err := holdsOne(h, h.repositories[p.repo], name[strings.LastIndex(name, ":")+1:], expected.wants); err != nil {
 			return fmt.Errorf("the push was broken off: %w", err)
 		}
 	}

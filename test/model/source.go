@@ -119,24 +119,24 @@ func (s source) daemon(w *world) *daemon {
 	return w.store
 }
 
-func (s source) expectedOfDaemon(w *world, platform string, c compression) (e expectation) {
-	argument := s.argument(w)
-	s.daemon(w).change(func(i *inventory) {
-		id, found := i.find(argument)
-		switch {
-		case found == nil:
-		case i.containerd:
-			e = asKept(found.picture, found.present(), platform)
-		default:
-			e = asRaw(found.picture, platform, c)
-		}
-		// What the daemon cannot push by itself (it compresses in one way
-		// only, and an image without a name would be gone) is refused, if it
-		// has to be read.
-		if s.via == "daemon" && found != nil {
-			e.mayFail = len(i.namesOf(id)) == 0 || !i.containerd && (platform != "" || c != "")
-		}
-	})
+func (s source) expectedOfDaemon(w *world, platform string, c compression) expectation {
+	d := s.daemon(w)
+	_, found, names := d.find(s.argument(w))
+	if found.picture == nil {
+		return expectation{}
+	}
+	var e expectation
+	if s.kind == fromContainerd {
+		e = asKept(found.picture, found.present(), platform)
+	} else {
+		e = asRaw(found.picture, platform, c)
+	}
+	// What the daemon cannot push by itself is refused, if it has to be read: it
+	// compresses in one way only, the classic store knows no platforms, and an
+	// image without a name would be gone.
+	if s.via == "daemon" {
+		e.mayFail = len(names) == 0 || s.kind == fromClassic && (platform != "" || c != "")
+	}
 	return e
 }
 
@@ -146,10 +146,7 @@ func (s source) argument(w *world) string {
 	case s.kind == fromStdin:
 		return "-"
 	case s.isDaemon() && s.byID:
-		d := s.daemon(w)
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if id := d.named[s.image]; id != "" {
+		if id, _, _ := s.daemon(w).find(s.image); id != "" {
 			return id
 		}
 		return s.image

@@ -11,9 +11,6 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 )
 
-// repositories are those of every registry that histories push to.
-var repositories = []string{registrytest.Username + "/app", registrytest.Username + "/other"}
-
 // tags are those that are pushed. Gitea folds the last one.
 var tags = []string{"1", "dev", "RC1"}
 
@@ -68,7 +65,7 @@ func newWorld(s setting, f *files) *world {
 func (w *world) dockerConfig() []byte {
 	auths := map[string]any{}
 	for _, h := range w.hosts {
-		auths[h.address()] = map[string]string{"username": h.Username, "password": h.Password}
+		auths[h.address()] = map[string]string{"username": h.username, "password": h.password}
 	}
 	return encode(map[string]any{"auths": auths})
 }
@@ -127,7 +124,7 @@ func (w *world) write(user int, content map[string][]byte) {
 func (w *world) snapshots() map[string]string {
 	all := map[string]string{}
 	for i, h := range w.hosts {
-		for _, repository := range repositories {
+		for _, repository := range h.repositories {
 			for tag, digest := range h.tags(repository) {
 				all[target(i, repository, tag)] = digest
 			}
