@@ -53,16 +53,22 @@ func classicExport(p *picture, name string) []byte {
 	m := p.members[0]
 	var layers []descriptor
 	var paths []string
+	sources := map[string]descriptor{}
 	for _, l := range m.layers {
 		layers = append(layers, describe(ociLayer, l.raw))
 		paths = append(paths, blobPath(l.raw))
+		sources[l.raw.digest] = describe(ociLayer, l.raw)
 	}
 	root := newBlob(encode(manifest{SchemaVersion: 2, MediaType: ociManifest, Config: describe(ociConfig, m.config), Layers: layers}))
 	blobs := []blob{m.config, root}
 	for _, l := range m.layers {
 		blobs = append(blobs, l.raw)
 	}
-	return pack(slices.Concat(blobFiles(blobs), metadata(describe(ociManifest, root), m, paths, name))...)
+	files := slices.Concat(blobFiles(blobs), metadata(describe(ociManifest, root), m, paths, name, sources))
+	if repository, tag, named := strings.Cut(name, ":"); named {
+		files = append(files, file{name: "repositories", data: encode(map[string]any{repository: map[string]string{tag: root.hex()}})})
+	}
+	return pack(files...)
 }
 
 // containerdExport is `docker save` of the containerd store: every blob as it
@@ -77,12 +83,16 @@ func containerdExport(root *document, first *member, held []*document, name stri
 	for _, l := range first.layers {
 		paths = append(paths, blobPath(l.stored))
 	}
-	return pack(slices.Concat(blobFiles(blobs), metadata(describe(root.mediaType, root.blob), first, paths, name))...)
+	return pack(slices.Concat(blobFiles(blobs), metadata(describe(root.mediaType, root.blob), first, paths, name, nil))...)
 }
 
-// metadata are the files at the end of both exports.
-func metadata(root descriptor, m *member, paths []string, name string) []file {
+// metadata are the files at the end of both exports. The classic store says of
+// each layer what it is (sources).
+func metadata(root descriptor, m *member, paths []string, name string, sources map[string]descriptor) []file {
 	item := map[string]any{"Config": blobPath(m.config), "RepoTags": tagsOf([]string{name}, 0), "Layers": paths}
+	if sources != nil {
+		item["LayerSources"] = sources
+	}
 	if name != "" {
 		repository, tag, _ := strings.Cut(name, ":")
 		root.Annotations = map[string]string{
