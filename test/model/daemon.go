@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,13 +16,15 @@ import (
 
 // daemon is a Docker Engine as far as the plugin asks for one: its API on a unix
 // socket, and its own push. It answers as dockerd does with either store; how
-// it pushes is in dockerpush.go.
+// it pushes is in dockerpush.go. Or a real engine answers, of which it keeps
+// what that holds.
 type daemon struct {
 	// modern: engines of the classic store write an archive with a layout in it
 	// since 25.0.
 	modern bool
 	server *httptest.Server
 	socket string
+	real   engine
 
 	// mu guards the fields below.
 	mu  sync.Mutex
@@ -36,8 +39,20 @@ type daemon struct {
 	calls sync.WaitGroup
 }
 
-func newDaemon(socket string, containerd, modern bool) *daemon {
-	d := &daemon{modern: modern, socket: socket, has: newInventory(containerd), digests: map[string]string{}}
+// engine is a real Docker Engine.
+type engine interface {
+	// ServeHTTP answers as its socket.
+	http.Handler
+	// load, untag and prune are those of [daemon].
+	load(p *picture, name string, whole bool)
+	untag(name string)
+	prune()
+	// names are those of all its images.
+	names() []string
+}
+
+func newDaemon(socket string, containerd, modern bool, real engine) *daemon {
+	d := &daemon{modern: modern, socket: socket, real: real, has: newInventory(containerd), digests: map[string]string{}}
 	listener, err := net.Listen("unix", socket)
 	must(err)
 	d.server = &httptest.Server{Listener: listener, Config: &http.Server{
@@ -65,18 +80,26 @@ func (d *daemon) load(p *picture, name string, whole bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.has.load(p, name, whole)
+	if d.real != nil {
+		d.real.load(p, name, whole)
+	}
 }
 
 func (d *daemon) untag(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.has.untag(name)
+	if d.has.untag(name) && d.real != nil {
+		d.real.untag(name)
+	}
 }
 
 func (d *daemon) prune() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.has.prune()
+	if d.real != nil {
+		d.real.prune()
+	}
 }
 
 // find is a copy of what it has under a name or ID.
@@ -102,13 +125,11 @@ func (d *daemon) leftovers() []string {
 	d.calls.Wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var left []string
-	for name := range d.has.named {
-		if !slices.Contains(names, name) {
-			left = append(left, name)
-		}
+	all := slices.Collect(maps.Keys(d.has.named))
+	if d.real != nil {
+		all = d.real.names()
 	}
-	return left
+	return slices.DeleteFunc(all, func(name string) bool { return slices.Contains(names, name) })
 }
 
 // api is the version that it speaks.
@@ -161,6 +182,14 @@ func (d *daemon) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if strike != nil {
 		strike(what)
 	}
+	if d.real != nil {
+		d.real.ServeHTTP(w, req)
+		return
+	}
+	d.answer(w, req, what, name)
+}
+
+func (d *daemon) answer(w http.ResponseWriter, req *http.Request, what, name string) {
 	switch what {
 	case "ping":
 		w.Header().Set("Api-Version", d.api())

@@ -57,10 +57,10 @@ func chooser(t *rapid.T) choice {
 
 var bit = rapid.Bool()
 
-// run makes a history happen.
-func (h history) run(f *files, l *ledger) error {
+// run makes a history happen with a cast.
+func (h history) run(c cast, f *files, l *ledger) error {
 	l.begun()
-	w := newWorld(h.setting, f)
+	w := newWorld(h.setting, c, f)
 	w.begin()
 	var before event
 	for i, e := range h.events {

@@ -82,12 +82,11 @@ func (i *inventory) namesOf(id string) []string {
 	return all
 }
 
-// untag takes a name away. In the containerd store an image is gone with its
-// last name.
+// untag takes a name away. An image is gone with its last name.
 func (i *inventory) untag(name string) (was bool) {
 	id, was := i.named[name]
 	delete(i.named, name)
-	if i.containerd && len(i.namesOf(id)) == 0 {
+	if len(i.namesOf(id)) == 0 {
 		delete(i.images, id)
 	}
 	return was

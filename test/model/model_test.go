@@ -23,11 +23,7 @@ const (
 // them by itself: -run with the name of its shard, and -rapid.seed.
 func TestHistories(t *testing.T) {
 	shards := runtime.GOMAXPROCS(0)
-	for name, value := range map[string]string{"rapid.checks": strconv.Itoa((*count + shards - 1) / shards), "rapid.nofailfile": "true"} {
-		if err := flag.Set(name, value); err != nil {
-			t.Fatal(err)
-		}
-	}
+	checks(t, (*count+shards-1)/shards)
 	f := newFiles(t.TempDir())
 	var l ledger
 	t.Run("shard", func(t *testing.T) {
@@ -35,7 +31,8 @@ func TestHistories(t *testing.T) {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
 				rapid.Check(t, func(t *rapid.T) {
-					if err := histories.Draw(t, "history").run(f, &l); err != nil {
+					h := histories.Draw(t, "history")
+					if err := h.run(scriptedCast(h.setting), f, &l); err != nil {
 						t.Log(err)
 						t.FailNow() // a text of its own would keep rapid from shrinking
 					}
@@ -47,5 +44,15 @@ func TestHistories(t *testing.T) {
 	t.Logf("%s; the rarest of %d pairs of event and source, %s, %d times", &l, len(l.pairs), rarest, times)
 	if *count >= enough && !t.Failed() && times < leastPair {
 		t.Errorf("%s occurred %d times, want %d", rarest, times, leastPair)
+	}
+}
+
+// checks has rapid make up n histories for each call of its Check.
+func checks(t *testing.T, n int) {
+	t.Helper()
+	for name, value := range map[string]string{"rapid.checks": strconv.Itoa(n), "rapid.nofailfile": "true"} {
+		if err := flag.Set(name, value); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -48,15 +48,27 @@ func (s setting) String() string {
 	return fmt.Sprintf("registries %d and %d, modern %t", s.flavors[0], s.flavors[1], s.modern)
 }
 
-func newWorld(s setting, f *files) *world {
+// cast are the registries and the real engines of a world. Without an engine
+// its daemon is scripted.
+type cast struct {
+	registries          [2]upstream
+	classic, containerd engine
+}
+
+// scriptedCast is what most histories take place with.
+func scriptedCast(s setting) cast {
+	return cast{registries: [2]upstream{scripted(s.flavors[0]), scripted(s.flavors[1])}}
+}
+
+func newWorld(s setting, c cast, f *files) *world {
 	dir, err := os.MkdirTemp(memory, "model-")
 	must(err)
 	w := &world{dir: dir, files: f}
-	for i, flavor := range s.flavors {
-		w.hosts[i] = newHost(scripted(flavor))
+	for i, u := range c.registries {
+		w.hosts[i] = newHost(u)
 	}
-	w.classic = newDaemon(filepath.Join(dir, "classic.sock"), false, s.modern)
-	w.store = newDaemon(filepath.Join(dir, "containerd.sock"), true, true)
+	w.classic = newDaemon(filepath.Join(dir, "classic.sock"), false, s.modern, c.classic)
+	w.store = newDaemon(filepath.Join(dir, "containerd.sock"), true, true, c.containerd)
 	must(os.WriteFile(filepath.Join(dir, "config.json"), w.dockerConfig(), 0o600))
 	return w
 }
