@@ -73,13 +73,14 @@ dist: ## make archives and packages for every platform, or PLATFORMS="linux/amd6
 .PHONY: test
 test: build servers ## run every test: units and scripts with -race, then against real servers
 	go test -race ./...
-	go test -count 1 ./test/model -histories 10000
+	go test -count 1 -timeout 30m ./test/model -histories 10000
 	go -C docs/examples/controller test ./...
 	go test -tags e2e -count 1 -timeout 45m ./test/...
 
 .PHONY: test-faults
-test-faults: servers ## break pushes at 200 positions for each kind of source; UPDATE=1 writes docs/reliability.md
+test-faults: servers ## break pushes at 200 positions for each kind of source, and 300 histories; UPDATE=1 writes docs/reliability.md
 	go test -tags e2e -count 1 -v -timeout 60m -parallel 6 -run '^TestFaults$$' ./test/ -positions 100 $(if $(UPDATE),-update)
+	go test -tags e2e -count 1 -v -timeout 90m -run '^TestRealHistories$$' ./test/model -real 300 $(if $(UPDATE),-update)
 
 # Everything that a clean checkout need not show each time. Not in .ci/run.
 .PHONY: test-wide
