@@ -238,6 +238,7 @@ func pushes(t *testing.T) map[string]remembered {
 		"containerd, the child":       store(amd, "", true),
 		"containerd attested via":     store(attested, "", true),
 		"containerd zstd via":         store(zstandard, "", true),
+		"containerd lying via":        store(s.manifest(s.config, s.gzipped(otherRaw)), "", true),
 		"containerd foreign via":      store(withForeign, "", true),
 	}
 }

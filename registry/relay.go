@@ -210,11 +210,14 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 var daemonForm = image.Compression{Algorithm: image.Gzip}
 
 // remember keeps what the daemon made of the layers, for the next push by
-// whichever way, and that it knows them.
+// whichever way, and that it knows them. It does so only of an image that is known
+// by its config: a classic store has compressed those layers itself, from what it
+// knows by the diff IDs. A store of manifests passes on what others made, of which
+// nobody has compared a layer with the diff ID that the config gives it.
 func (r *relay) remember(ctx context.Context, root image.Manifest) {
 	p := r.push
 	p.remember(ctx, root, daemonForm)
-	if len(p.opts.DiffIDs) == 0 || isIndex(root.Descriptor.MediaType) {
+	if len(p.opts.DiffIDs) == 0 || !root.HasConfig(p.opts.ImageID, daemonForm) {
 		return
 	}
 	layers, err := r.layers(ctx, root)

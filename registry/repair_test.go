@@ -59,7 +59,7 @@ func TestRepairOfALayerInAnotherForm(t *testing.T) {
 			}
 			first = s.manifest(config, append(slices.Clone(m.References[1:]), s.gzipped(raw))...)
 		}
-		opts := registry.PushOptions{ImageID: first.Digest, DiffIDs: []digest.Digest{"known by the config"}}
+		opts := registry.PushOptions{ImageID: digest.FromBytes(config), DiffIDs: []digest.Digest{"known by the config"}}
 		opts.Via = func(ctx context.Context, to registry.Loopback) error {
 			return s.send(first)(ctx, &holder{to, to.Password})
 		}
