@@ -30,7 +30,11 @@ func (h *helper) execute(ctx context.Context) int {
 	root.SetIn(h.Stdin)
 	root.SetOut(h.Stdout)
 	root.SetErr(h.Stderr)
-	err := root.ExecuteContext(ctx)
+	return h.report(ctx, root.ExecuteContext(ctx))
+}
+
+// report tells how a command ended, and returns the exit code.
+func (h *helper) report(ctx context.Context, err error) int {
 	if err == nil {
 		return exitOK
 	}

@@ -54,6 +54,8 @@ type fakeGitea struct {
 	otp       string
 	posts     []url.Values
 	seen      []string // Authorization headers
+	secrets   []string // paths that were given one
+	realm     string   // the challenge's, if it is not its own
 }
 
 func newFakeGitea(t *testing.T, path string) *fakeGitea {
@@ -69,6 +71,9 @@ func newFakeGitea(t *testing.T, path string) *fakeGitea {
 	mux.HandleFunc("GET /v2/token", g.registryToken)
 	mux.HandleFunc("GET /v2/", g.challenge)
 	mux.HandleFunc("POST "+path+"/api/v1/users/alice/tokens", g.mint)
+	mux.HandleFunc("GET "+path+"/api/v1/version", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]string{"version": "1.26.0"})
+	})
 	mux.HandleFunc("GET "+path+"/api/v1/user", func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusForbidden, `{"message":"token does not have at least one of required scope(s)"}`)
 	})
@@ -86,6 +91,9 @@ func newFakeGitea(t *testing.T, path string) *fakeGitea {
 	g.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		g.seen = append(g.seen, r.Header.Get("Authorization"))
+		if r.Header.Get("Authorization") != "" {
+			g.secrets = append(g.secrets, r.URL.Path)
+		}
 		g.mu.Unlock()
 		mux.ServeHTTP(w, r)
 	}))
@@ -124,7 +132,7 @@ func (g *fakeGitea) discovery(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (g *fakeGitea) challenge(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("WWW-Authenticate", `Bearer realm="`+g.URL+g.path+`/v2/token",service="container_registry",scope="*"`)
+	w.Header().Set("WWW-Authenticate", `Bearer realm="`+cmp.Or(g.realm, g.URL+g.path+"/v2/token")+`",service="container_registry",scope="*"`)
 	w.WriteHeader(http.StatusUnauthorized)
 }
 

@@ -186,15 +186,43 @@ func checkIdentity(id registry.Identity, pullOnly bool) error {
 	return fmt.Errorf("the token may do nothing with packages: its scope is %q", id.Scope)
 }
 
-// userName finds out whose token it is. A token for packages alone may not ask
-// who it is, so the public search by number is asked next.
-func (s *server) userName(ctx context.Context, token registry.Secret, id registry.Identity) (string, error) {
-	var self struct {
-		Login string `json:"login"`
+// findAPI finds Gitea's API before it is given a secret: where Gitea is under a
+// path, another application may be at the root of its host. It is asked for its
+// version, without a credential.
+func (s *server) findAPI(ctx context.Context) error {
+	roots := []string{s.root}
+	if s.root == s.origin {
+		roots = s.roots(ctx)
 	}
-	err := s.call(ctx, "ask who you are", http.MethodGet, s.root+"/api/v1/user", account{token: token}, nil, &self)
-	if err == nil && self.Login != "" {
-		return self.Login, nil
+	var errs []error
+	for _, root := range roots {
+		var found struct {
+			Version string `json:"version"`
+		}
+		err := s.call(ctx, "look for Gitea's API at "+root, http.MethodGet, root+"/api/v1/version", account{}, nil, &found)
+		refusal, refused := errors.AsType[*apiError](err)
+		// A Gitea that tells nothing to strangers ([service] REQUIRE_SIGNIN_VIEW)
+		// says that in its own form.
+		if found.Version != "" || refused && refusal.message != "" &&
+			(refusal.status == http.StatusUnauthorized || refusal.status == http.StatusForbidden) {
+			s.root = root
+			return nil
+		}
+		if err == nil {
+			err = fmt.Errorf("look for Gitea's API at %s: the answer is not Gitea's", root)
+		}
+		errs = append(errs, err)
+	}
+	return advise(errors.Join(errs...), "if Gitea is under a path, give it: "+program+" login https://"+s.host+"/PATH")
+}
+
+// userName finds out whose token it is: by the public search by number, which
+// needs no token, and then from Gitea's API. (A token for packages alone may
+// not ask there.)
+func (s *server) userName(ctx context.Context, token registry.Secret, id registry.Identity) (string, error) {
+	unknown := errors.New("the server does not say whose token it is")
+	if err := s.findAPI(ctx); err != nil {
+		return "", unknown
 	}
 	var found struct {
 		Data []struct {
@@ -203,11 +231,18 @@ func (s *server) userName(ctx context.Context, token registry.Secret, id registr
 		} `json:"data"`
 	}
 	number := strconv.FormatInt(id.UserID, 10)
-	err = s.call(ctx, "search the user", http.MethodGet, s.root+"/api/v1/users/search?uid="+number, account{}, nil, &found)
+	err := s.call(ctx, "search the user", http.MethodGet, s.root+"/api/v1/users/search?uid="+number, account{}, nil, &found)
 	if err == nil && len(found.Data) == 1 && found.Data[0].ID == id.UserID {
 		return found.Data[0].Login, nil
 	}
-	return "", errors.New("the server does not say whose token it is")
+	var self struct {
+		Login string `json:"login"`
+	}
+	err = s.call(ctx, "ask who you are", http.MethodGet, s.root+"/api/v1/user", account{token: token}, nil, &self)
+	if err == nil && self.Login != "" {
+		return self.Login, nil
+	}
+	return "", unknown
 }
 
 // mintToken makes a personal access token that may read and write packages,

@@ -251,7 +251,7 @@ func pathOf(address string) string {
 func (h *helper) flow(ctx context.Context, srv *server, opts loginOptions, s settings) (granted, error) {
 	switch {
 	case opts.withToken:
-		token, err := h.readToken()
+		token, err := h.readToken(ctx)
 		return granted{username: opts.username, login: token}, err
 	case opts.username != "":
 		return h.passwordFlow(ctx, srv, opts)
@@ -263,8 +263,16 @@ func (h *helper) flow(ctx context.Context, srv *server, opts loginOptions, s set
 	return h.oauthFlow(ctx, srv, s, h.browserCode)
 }
 
-// readToken reads the token from standard input.
-func (h *helper) readToken() (registry.Secret, error) {
+// readToken reads the token from standard input. On a terminal it is asked for,
+// and not shown.
+func (h *helper) readToken(ctx context.Context) (registry.Secret, error) {
+	if isTerminal(h.Stdin) {
+		token, err := askSecret(ctx, "access token: ")
+		if err != nil {
+			return registry.Secret{}, err
+		}
+		return token, credential{"token", token}.check()
+	}
 	data, err := io.ReadAll(io.LimitReader(h.Stdin, maxRequest))
 	if err != nil {
 		return registry.Secret{}, fmt.Errorf("read token: %w", err)
@@ -279,6 +287,9 @@ func (h *helper) readToken() (registry.Secret, error) {
 // passwordFlow trades a password for an access token that may do nothing but
 // read and write packages.
 func (h *helper) passwordFlow(ctx context.Context, srv *server, opts loginOptions) (granted, error) {
+	if err := srv.findAPI(ctx); err != nil {
+		return granted{}, err
+	}
 	name := tokenName()
 	var token registry.Secret
 	err := h.withPassword(ctx, srv.host, opts.username, opts.passwordStdin, func(as account) (err error) {
@@ -306,7 +317,7 @@ func tokenName() string {
 // refuses the password alone.
 func (h *helper) withPassword(ctx context.Context, host, username string, stdin bool, use func(account) error) error {
 	as := account{username: username}
-	if stdin {
+	if stdin && !isTerminal(h.Stdin) { // where it would be shown
 		data, err := io.ReadAll(io.LimitReader(h.Stdin, maxRequest))
 		if err != nil {
 			return fmt.Errorf("read password: %w", err)
@@ -432,10 +443,10 @@ func (h *helper) browserCode(ctx context.Context, start func(string) authorizati
 		return authorization{}, registry.Secret{}, err
 	}
 	attempt := start(back.redirectURI())
-	back.serve(attempt.state)
+	back.serve(attempt.url(), attempt.state)
 	defer back.close(ctx)
 	fmt.Fprintf(h.Stderr, "opening %s\n", attempt.url())
-	shown := h.show(attempt.url())
+	shown := h.show(back.startURI())
 	for {
 		select {
 		case result := <-back.result:
@@ -450,7 +461,7 @@ func (h *helper) browserCode(ctx context.Context, start func(string) authorizati
 	}
 }
 
-// show opens an address that checkSecure has accepted in the browser, and says
+// show opens an address of ours in the browser, and says
 // how that ended. Some browsers stay in the foreground: neither the login nor
 // the end of this program waits for them.
 func (h *helper) show(address string) <-chan error {

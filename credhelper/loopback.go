@@ -2,6 +2,7 @@ package credhelper
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -10,17 +11,23 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 // loopback waits on this machine for the redirect that ends the browser's part
-// (RFC 8252, section 7.3).
+// (RFC 8252, section 7.3). The browser begins there, too: every user of the
+// machine sees a program's arguments, and who knew the state, which is in the
+// address of the consent page, could have the login end with a code of hers.
 type loopback struct {
 	listener net.Listener
-	server   *http.Server
-	served   chan struct{}
+	// start is the path of the page that leads to the consent page, once.
+	start  string
+	opened atomic.Bool
+	server *http.Server
+	served chan struct{}
 	// result brings what ends the login, once.
 	result chan callback
 }
@@ -39,19 +46,22 @@ func listen(ctx context.Context) (*loopback, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the browser: %w", err)
 	}
-	return &loopback{listener: listener, served: make(chan struct{}), result: make(chan callback, 1)}, nil
+	return &loopback{listener: listener, start: "/" + rand.Text(), served: make(chan struct{}), result: make(chan callback, 1)}, nil
 }
+
+// startURI is what the browser is opened with. It is of no use a second time.
+func (l *loopback) startURI() string { return l.redirectURI() + l.start }
 
 // redirectURI has neither slash nor path: Gitea compares it with the
 // registered one without the port.
 func (l *loopback) redirectURI() string { return "http://" + l.listener.Addr().String() }
 
-// serve waits for a redirect with our state. Every other request is answered
-// with 404 and forgotten: another program or page must neither end the login nor
-// slip its own code in.
-func (l *loopback) serve(state string) {
+// serve leads the browser to the consent page, and waits for a redirect with
+// our state. Every other request is answered with 404 and forgotten: another
+// program, page or user must neither end the login nor slip its own code in.
+func (l *loopback) serve(consent, state string) {
 	l.server = &http.Server{
-		Handler:           l.handler(state),
+		Handler:           l.handler(consent, state),
 		ReadHeaderTimeout: connectTimeout,
 	}
 	go func() {
@@ -74,15 +84,10 @@ const (
 	pageFailed = "The login was not completed. The terminal says why.\n"
 )
 
-func (l *loopback) handler(state string) http.Handler {
+func (l *loopback) handler(consent, state string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A name that resolves to 127.0.0.1 is a page's way in (DNS rebinding).
-		if r.Host != l.listener.Addr().String() || r.Method != http.MethodGet || r.URL.Path != "/" {
-			http.NotFound(w, r)
-			return
-		}
-		result, ours := parseCallback(r.URL.Query(), state)
-		if !ours {
+		if r.Host != l.listener.Addr().String() || r.Method != http.MethodGet || !sameUser(r.RemoteAddr, r.Host) {
 			http.NotFound(w, r)
 			return
 		}
@@ -92,16 +97,41 @@ func (l *loopback) handler(state string) http.Handler {
 		header.Set("Content-Type", "text/plain; charset=utf-8")
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("X-Content-Type-Options", "nosniff")
+		if r.URL.Path == l.start {
+			l.begin(w, r, consent)
+			return
+		}
+		result, ours := parseCallback(r.URL.Query(), state)
+		if r.URL.Path != "/" || !ours {
+			http.NotFound(w, r)
+			return
+		}
 		page := pageDone
 		if result.err != nil {
 			page = pageFailed
 		}
 		_, _ = io.WriteString(w, page)
-		select {
-		case l.result <- result:
-		default: // the first one counts
-		}
+		l.end(result)
 	})
+}
+
+// begin leads to the consent page. Who comes second cannot know who came first,
+// so that the login ends.
+func (l *loopback) begin(w http.ResponseWriter, r *http.Request, consent string) {
+	if l.opened.Swap(true) {
+		http.NotFound(w, r)
+		l.end(callback{err: errors.New("the login was opened a second time, which another user of this machine may have done: begin again")})
+		return
+	}
+	http.Redirect(w, r, consent, http.StatusFound)
+}
+
+// end gives the login its result; the first one counts.
+func (l *loopback) end(result callback) {
+	select {
+	case l.result <- result:
+	default:
+	}
 }
 
 // parseCallback reads the query of a redirect. It is not ours unless it brings

@@ -20,7 +20,8 @@
 //   - configure.go and dockerconfig.go change Docker's config.json; doctor.go
 //     and status.go tell what is set up.
 //   - settings.go and environment.go are the user's configuration, files.go
-//     how files are written.
+//     how files are written; inputs.go is the map of all that can be said, and
+//     of where it may go.
 package credhelper
 
 import (
@@ -74,7 +75,7 @@ type helper struct {
 	// dir holds our own files. It is empty on a machine without a home
 	// directory, where only the environment gives credentials.
 	dir string
-	// unusable says why dir cannot be used, if it cannot.
+	// unusable says why nothing can be done with dir, or with what was given.
 	unusable error
 	log      *slog.Logger
 	now      func() time.Time
@@ -91,14 +92,22 @@ func Main(ctx context.Context, sys System) int {
 	credentials.Version = sys.Version
 	credentials.Revision = sys.Revision
 
-	h := &helper{System: sys, now: time.Now}
-	log, closeLog := openLog(sys)
-	defer closeLog()
-	h.log = log
-	h.dir, h.unusable = directory(sys.Getenv)
-	if len(sys.Args) == 1 && isVerb(sys.Args[0]) {
+	h := &helper{System: sys, now: time.Now, log: slog.New(slog.DiscardHandler)}
+	// Before anything is made of what was given.
+	h.unusable = checkMisplaced(sys.Args, sys.Getenv)
+	misplaced := h.unusable != nil
+	if !misplaced {
+		log, closeLog := openLog(sys)
+		defer closeLog()
+		h.log = log
+		h.dir, h.unusable = directory(sys.Getenv)
+	}
+	switch {
+	case len(sys.Args) == 1 && isVerb(sys.Args[0]):
 		h.patience = machine
 		return h.serve(ctx, sys.Args[0])
+	case misplaced:
+		return h.report(ctx, h.unusable)
 	}
 	h.patience = human
 	return h.execute(ctx)

@@ -3,6 +3,8 @@ package credhelper
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -18,6 +20,9 @@ import (
 // processes.
 const asProgram = "CREDHELPER_TEST_PROGRAM"
 
+// asVisitor makes it open an address, as another user's program would.
+const asVisitor = "CREDHELPER_TEST_VISIT"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -26,6 +31,15 @@ func TestMain(m *testing.M) {
 			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: "test",
 			Browser: noBrowser,
 		}))
+	}
+	if address := os.Getenv(asVisitor); address != "" {
+		resp, err := http.Get(address)
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Print(resp.StatusCode)
+		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m)
 }

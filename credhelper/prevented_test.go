@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 )
 
-// S25: what the user has taken back, or not said again, no longer holds.
+// S28: what the user has taken back, or not said again, no longer holds.
 func TestInsecureIsTakenBack(t *testing.T) {
 	g, m := newFakeGitea(t, ""), newHome(t)
 	g.tokens["the-token"] = "all"
@@ -56,7 +57,7 @@ func TestInsecureIsTakenBack(t *testing.T) {
 	}
 }
 
-// S25
+// S28
 func TestPlainHTTPIsTakenBack(t *testing.T) {
 	m := newHome(t)
 	var clear []string
@@ -94,7 +95,7 @@ func TestPlainHTTPIsTakenBack(t *testing.T) {
 	}
 }
 
-// S26: a host's settings are for that host: its pages at another one have what
+// S29: a host's settings are for that host: its pages at another one have what
 // was said for that one.
 func TestSettingsStayWithTheirHost(t *testing.T) {
 	g, m := newFakeGitea(t, ""), newHome(t)
@@ -127,7 +128,7 @@ func TestSettingsStayWithTheirHost(t *testing.T) {
 	}
 }
 
-// S26: pins hold without HOME, and whatever XDG_CONFIG_HOME is.
+// S29: pins hold without HOME, and whatever XDG_CONFIG_HOME is.
 func TestPinHoldsWithoutConfigDirectory(t *testing.T) {
 	g, m := newFakeGitea(t, ""), newHome(t)
 	g.tokens["the-token"] = "all"
@@ -157,7 +158,7 @@ func TestPinHoldsWithoutConfigDirectory(t *testing.T) {
 	}
 }
 
-// S27: Docker keeps three secrets under three addresses of its own registry.
+// S31: Docker keeps three secrets under three addresses of its own registry.
 func TestDockerHubKeepsThreeLogins(t *testing.T) {
 	m := newHome(t)
 	const hub = "https://index.docker.io/v1/"
@@ -184,7 +185,7 @@ func TestDockerHubKeepsThreeLogins(t *testing.T) {
 	}
 }
 
-// S27: HOST:443 is https, and never port 80.
+// S31: HOST:443 is https, and never port 80.
 func TestPlainHTTPGoesToNoOtherPort(t *testing.T) {
 	m := newHome(t)
 	listener, err := net.Listen("tcp", "127.0.0.4:80")
@@ -204,25 +205,17 @@ func TestPlainHTTPGoesToNoOtherPort(t *testing.T) {
 	}
 }
 
-// S28: root leaves a user's files the user's, the one of Docker and our own.
+// S32: root leaves a user's files the user's, the one of Docker and our own.
 func TestRootLeavesFilesTheirOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
 	const user = 1000
-	dir, err := os.MkdirTemp("", "home-") //nolint:usetesting // which a user cannot reach
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	self := filepath.Join(dir, program)
-	data, err := os.ReadFile(os.Args[0])
-	if err == nil {
-		err = os.WriteFile(self, data, 0o755)
-	}
+	self := programForAll(t)
+	dir := filepath.Dir(self)
 	docker := filepath.Join(dir, ".docker", "config.json")
 	for _, err := range []error{
-		err, os.Chmod(dir, 0o755), os.Chown(dir, user, user),
+		os.Chown(dir, user, user),
 		os.Mkdir(filepath.Dir(docker), 0o700), os.Chown(filepath.Dir(docker), user, user),
 		os.WriteFile(docker, []byte("{}"), 0o640), os.Chown(docker, user, user),
 	} {
@@ -249,7 +242,7 @@ func TestRootLeavesFilesTheirOwner(t *testing.T) {
 	}
 	run(user, request("git.example.com", "alice", "new"), "store")
 	run(0, "git.example.com", "get") // and under sudo the user's login is found
-	err = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || path == self {
 			return err
 		}
@@ -266,7 +259,7 @@ func TestRootLeavesFilesTheirOwner(t *testing.T) {
 	}
 }
 
-// S28
+// S32
 func TestDirectoryOfOthersIsRefused(t *testing.T) {
 	m := newHome(t)
 	m.run(t, request("git.example.com", "alice", "s"), "store").must(t)
@@ -280,7 +273,7 @@ func TestDirectoryOfOthersIsRefused(t *testing.T) {
 	}
 }
 
-// S29: what lies in the working directory, such as that of a cloned repository,
+// S26: what lies in the working directory, such as that of a cloned repository,
 // is nobody's configuration.
 func TestWorkingDirectoryIsNotTrusted(t *testing.T) {
 	g, m := newFakeGitea(t, ""), newHome(t)
@@ -337,7 +330,7 @@ func TestWorkingDirectoryIsNotTrusted(t *testing.T) {
 	m.run(t, "the-token", "login", "--with-token", g.host).must(t)
 }
 
-// S30: what another helper prints before it fails may be the secret.
+// S33: what another helper prints before it fails may be the secret.
 func TestOtherHelpersOutputIsNotShown(t *testing.T) {
 	m := newHome(t)
 	bin := t.TempDir()
@@ -377,5 +370,255 @@ exit "$(cat rc)"`
 	}
 	if log := read(t, m.env[envLog]); strings.Contains(log, canary) {
 		t.Errorf("the log shows the secret: %s", log)
+	}
+}
+
+// S33: the state is in no argument, and the page that has it is shown once, to
+// nobody else.
+func TestStateIsInNoArgument(t *testing.T) {
+	g, m := newFakeGitea(t, ""), newHome(t)
+	client := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	open := func(address string) (status int, location string) {
+		resp, err := client.Get(address)
+		if err != nil {
+			t.Error(err)
+			return 0, ""
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode, resp.Header.Get("Location")
+	}
+	login := func(browse func(argument string)) output {
+		var stdout, stderr strings.Builder
+		code := Main(t.Context(), System{
+			Args:   []string{"login", "--web", "--ca-file", g.caFile, g.host},
+			Getenv: func(key string) string { return m.env[key] },
+			Stdin:  strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
+			Browser: func() func(string) error {
+				return func(argument string) error {
+					browse(argument)
+					return nil
+				}
+			},
+		})
+		return output{stdout.String(), stderr.String(), code}
+	}
+	login(func(argument string) {
+		if strings.Contains(argument, "state") || !strings.HasPrefix(argument, loopbackURI+":") {
+			t.Errorf("the browser is opened with %s", argument)
+		}
+		status, consent := open(argument)
+		if status != http.StatusFound {
+			t.Errorf("the first page answers %d", status)
+		}
+		status, _ = open(g.approve(t, consent))
+		if status != http.StatusOK {
+			t.Errorf("the last page answers %d", status)
+		}
+	}).must(t)
+	out := login(func(argument string) {
+		open(argument)
+		if status, location := open(argument); status != http.StatusNotFound || location != "" {
+			t.Errorf("a second time: got %d and %q", status, location)
+		}
+	})
+	if out.code != exitError || !strings.Contains(out.stderr, "opened a second time") {
+		t.Errorf("got %d %q", out.code, out.stderr)
+	}
+}
+
+// S33: nor does the loopback answer another user of this machine, who sees the
+// address that the browser is opened with, and may be quicker.
+func TestLoopbackAnswersNoOtherUser(t *testing.T) {
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		t.Skip("needs Linux, and root to be several users")
+	}
+	self := programForAll(t)
+	const other = 1000
+	for _, tt := range []struct {
+		uid  int
+		want string
+	}{{other, "404"}, {0, "200"}} {
+		l, err := listen(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		consent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		l.serve(consent.URL, "the-state")
+		for _, address := range []string{l.startURI(), l.redirectURI() + "/?code=evil&state=the-state"} {
+			cmd := exec.CommandContext(t.Context(), self)
+			cmd.Env, cmd.Dir = []string{asVisitor + "=" + address}, "/"
+			runAs(cmd, tt.uid)
+			if out, err := cmd.CombinedOutput(); err != nil || string(out) != tt.want {
+				t.Errorf("user %d: got %q (%v), want %s", tt.uid, out, err, tt.want)
+			}
+		}
+		l.close(t.Context())
+		consent.Close()
+	}
+}
+
+// programForAll is the test binary where every user can run it.
+func programForAll(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "program-") //nolint:usetesting // which others cannot reach
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	data, err := os.ReadFile(os.Args[0])
+	self := filepath.Join(dir, program)
+	for _, err := range []error{err, os.Chmod(dir, 0o755), os.WriteFile(self, data, 0o755)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return self
+}
+
+// A program that hangs up at once does not pass for root's.
+func TestSocketsOfClosedPrograms(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the table is Linux's")
+	}
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, linger := range []int{-1, 0} {
+		conn, err := net.Dial("tcp4", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		accepted, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !sameUser(conn.LocalAddr().String(), l.Addr().String()) {
+			t.Error("our own connection is refused")
+		}
+		_ = conn.(*net.TCPConn).SetLinger(linger)
+		conn.Close()
+		if sameUser(conn.LocalAddr().String(), l.Addr().String()) {
+			t.Errorf("a closed connection passes (linger %d)", linger)
+		}
+		accepted.Close()
+	}
+}
+
+// S30: before a secret is sent to the API, it is known to be Gitea's: another
+// application may be at the root of the host.
+func TestOtherApplicationAtRootIsGivenNoSecret(t *testing.T) {
+	g, m := newFakeGitea(t, "/gitea"), newHome(t)
+	g.password, g.tokens[canary] = canary, "all"
+	elsewhere := func() (seen []string) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, request := range g.secrets {
+			if !strings.HasPrefix(request, "/gitea/") && !strings.HasPrefix(request, "/v2/token") {
+				seen = append(seen, request)
+			}
+		}
+		return seen
+	}
+	m.run(t, canary+"\n", "login", "-u", "alice", "--password-stdin", "--ca-file", g.caFile, g.host).must(t)
+	m.run(t, canary, "login", "--with-token", "--ca-file", g.caFile, g.host).must(t)
+	m.run(t, canary, "register-app", "--with-token", "--ca-file", g.caFile, g.host).must(t)
+	if seen := elsewhere(); len(seen) > 0 {
+		t.Errorf("secrets were sent to %q", seen)
+	}
+}
+
+// S30: a realm's user information is no host.
+func TestRealmWithUserLeadsNowhere(t *testing.T) {
+	evil := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("another host was asked: %s", r.URL)
+	}))
+	defer evil.Close()
+	other := strings.TrimPrefix(evil.URL, "https://")
+	for _, realm := range []string{"https://HOST@" + other + "/gitea/v2/token", "https://HOST@" + other + "/v2/token", "//" + other + "/v2/token", "/@" + other + "/v2/token", "@" + other + "/v2/token"} {
+		g, m := newFakeGitea(t, "/gitea"), newHome(t)
+		g.password = canary
+		g.realm = strings.ReplaceAll(realm, "HOST", g.host)
+		out := m.run(t, canary+"\n", "login", "-u", "alice", "--password-stdin", "--insecure", g.host)
+		t.Logf("%s: %d", realm, out.code)
+	}
+}
+
+// S27: every setting in the map of inputs that carries or weakens trust is tried
+// with two hosts, of which it was said for one.
+func TestInputsStayWithTheirHost(t *testing.T) {
+	cases := map[string]func(t *testing.T, m *userHome, a, b *fakeGitea){
+		"with-token": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+			m.run(t, canary, "login", "--with-token", "--ca-file", a.caFile, a.host).must(t)
+		},
+		"web": func(t *testing.T, m *userHome, a, b *fakeGitea) { loginPasting(t, m, a, a.host).must(t) },
+		envToken: func(_ *testing.T, m *userHome, a, _ *fakeGitea) {
+			m.env[envToken], m.env[envHost], m.env[envUser] = canary, a.host, "alice"
+		},
+		"GITEA_TOKEN": func(_ *testing.T, m *userHome, a, _ *fakeGitea) {
+			m.env["GITEA_TOKEN"], m.env["GITEA_SERVER_URL"] = canary, a.URL
+		},
+		"insecure": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+			configure(t, m, a.host, `"insecure":true`)
+			m.run(t, canary, "login", "--with-token", "--insecure", a.host).must(t)
+		},
+		"plain-http": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+			configure(t, m, a.host, `"plainHTTP":true`)
+			m.run(t, "", "login", "--with-token", "--plain-http", a.host)
+		},
+		"ca-file": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+			configure(t, m, a.host, `"caFiles":["`+a.caFile+`"]`)
+			m.run(t, canary, "login", "--with-token", a.host).must(t)
+		},
+		"root-url": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+			configure(t, m, a.host, `"rootURL":"`+a.URL+`"`)
+			m.run(t, canary, "login", "--with-token", "--ca-file", a.caFile, "--root-url", a.URL, a.host).must(t)
+		},
+		"client-id": func(t *testing.T, m *userHome, a, b *fakeGitea) { configure(t, m, a.host, `"clientID":"x"`) },
+		"scope": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+			configure(t, m, a.host, `"clientID":"x","scope":"all"`)
+		},
+		"storage": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+			delete(m.env, envStorage)
+			configure(t, m, a.host, `"storage":"file"`)
+			m.run(t, canary, "login", "--with-token", "--ca-file", a.caFile, "--storage", "file", a.host).must(t)
+		},
+	}
+	for _, in := range inputs {
+		if in.effect == harmless || in.host == toNone {
+			continue
+		}
+		name := append(append([]string(nil), in.options...), in.variables...)[0]
+		t.Run(name, func(t *testing.T) {
+			set, exists := cases[name]
+			if !exists {
+				t.Fatal("the map of inputs has a row without a case")
+			}
+			a, b, m := newFakeGitea(t, ""), newFakeGitea(t, ""), newHome(t)
+			a.tokens[canary], b.tokens[canary] = "all", "all"
+			set(t, m, a, b)
+			if out := m.run(t, b.host, "get"); out.code == exitOK {
+				t.Errorf("what was said for another host answers for this one: %q", out.stdout)
+			}
+			m.run(t, "", "doctor", b.host)
+			// b's certificate is nobody's, so that nothing is sent there.
+			if out := m.run(t, canary, "login", "--with-token", b.host); out.code == exitOK {
+				t.Errorf("logged in to another host: %q", out.stderr)
+			}
+			if len(b.seen) > 0 {
+				t.Errorf("%d requests to another host", len(b.seen))
+			}
+		})
+	}
+}
+
+func configure(t *testing.T, m *userHome, host, fields string) {
+	t.Helper()
+	if err := writeOwn(configPath(m.env[envDir]), []byte(`{"hosts":{"`+host+`":{`+fields+`}}}`)); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -19,6 +20,12 @@ import (
 // to use.
 
 var errNoTerminal = errors.New("there is no terminal to ask on: use --password-stdin or --with-token")
+
+// isTerminal reports whether what is typed at a stream would be shown.
+func isTerminal(stream io.Reader) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
 
 // askSecret asks for a secret on the terminal.
 func askSecret(ctx context.Context, prompt string) (registry.Secret, error) {

@@ -52,6 +52,9 @@ func (h *helper) registerApp(ctx context.Context, address string, opts registerO
 		return err
 	}
 	defer srv.http.CloseIdleConnections()
+	if err := srv.findAPI(ctx); err != nil {
+		return err
+	}
 	var clientID string
 	register := func(as account) (err error) {
 		clientID, err = srv.registerApp(ctx, as, program)
@@ -59,7 +62,7 @@ func (h *helper) registerApp(ctx context.Context, address string, opts registerO
 	}
 	if opts.withToken {
 		var token registry.Secret
-		if token, err = h.readToken(); err == nil {
+		if token, err = h.readToken(ctx); err == nil {
 			err = register(account{token: token})
 		}
 	} else {

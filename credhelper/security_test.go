@@ -350,7 +350,7 @@ func TestBogusCallbacksDoNotEndLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	const state = "the-state"
-	l.serve(state)
+	l.serve("https://git.example.com/", state)
 	defer l.close(t.Context())
 	for _, path := range []string{"/favicon.ico", "/?code=evil", "/?code=evil&state=wrong", "/?error=access_denied", "/other?code=evil&state=" + state} {
 		visit(t, l.redirectURI()+path, http.StatusNotFound)
@@ -379,7 +379,7 @@ func TestRefusalAtConsentPageEndsLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.serve("s")
+	l.serve("https://git.example.com/", "s")
 	defer l.close(t.Context())
 	visit(t, l.redirectURI()+"/?error=access_denied&error_description=%1b%5b2Jno&state=s", http.StatusOK)
 	if got := <-l.result; got.err == nil || !strings.Contains(got.err.Error(), "access_denied") || strings.Contains(got.err.Error(), "\x1b") {
@@ -527,7 +527,7 @@ func TestSecurityModelNamesTests(t *testing.T) {
 			t.Errorf("there is no %s", name)
 		}
 	}
-	for i := range 24 {
+	for i := range 34 {
 		if row := fmt.Sprintf("\n| S%d |", i+1); !strings.Contains(model, row) {
 			t.Errorf("there is no row for S%d", i+1)
 		}

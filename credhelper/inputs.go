@@ -1,0 +1,125 @@
+package credhelper
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// input is one thing that the user can say: by an option, by variables of the
+// environment, by a field of config.json, or on standard input.
+type input struct {
+	options   []string
+	variables []string
+	field     string
+	// effect is what it does to secrets.
+	effect effect
+	// host is which one it counts for.
+	host binding
+}
+
+type effect string
+
+const (
+	// carries: it is a secret, or leads to one.
+	carries effect = "carries a secret"
+	// weakens: it makes the way to a host less safe, or trusts more for it.
+	weakens effect = "weakens the way to a host"
+	// directs: it says where secrets of a host are sent.
+	directs effect = "says where secrets are sent"
+	// harmless: it does nothing to secrets.
+	harmless effect = "does nothing to secrets"
+)
+
+type binding string
+
+const (
+	// toArgument is the HOST of the command, or the one whose section of
+	// config.json it stands in.
+	toArgument binding = "HOST"
+	// toVariable is the host that a variable beside it names.
+	toVariable binding = "the host that is named beside it"
+	toNone     binding = ""
+)
+
+// inputs is the map of where everything that the user can say may go. What is
+// not in it does not exist: tests compare it with the commands, the settings and
+// the variables that are read.
+var inputs = []input{
+	{options: []string{"with-token", "password-stdin"}, effect: carries, host: toArgument},
+	{options: []string{"web", "paste"}, effect: carries, host: toArgument},
+	{variables: []string{envToken, envHost, envUser}, effect: carries, host: toVariable},
+	{variables: []string{"GITEA_TOKEN", "GITEA_SERVER_URL", "GITHUB_SERVER_URL", "GITEA_ACTOR", "GITHUB_ACTOR"}, effect: carries, host: toVariable},
+	{variables: []string{"DOCKER_AUTH_CONFIG"}, effect: carries, host: toNone}, // of which doctor looks at the hosts alone
+	{options: []string{"insecure"}, field: "insecure", effect: weakens, host: toArgument},
+	{options: []string{"plain-http"}, field: "plainHTTP", effect: weakens, host: toArgument},
+	{options: []string{"ca-file"}, field: "caFiles", effect: weakens, host: toArgument},
+	{options: []string{"root-url"}, field: "rootURL", effect: directs, host: toArgument},
+	{options: []string{"client-id"}, field: "clientID", effect: directs, host: toArgument},
+	{options: []string{"scope"}, field: "scope", effect: directs, host: toArgument},
+	{options: []string{"storage"}, variables: []string{envStorage}, field: "storage", effect: directs, host: toArgument},
+	{variables: []string{envDir}, effect: directs, host: toNone},
+	{variables: []string{"DOCKER_CONFIG", "XDG_RUNTIME_DIR", "REGISTRY_AUTH_FILE", envLog}, effect: harmless},
+	{options: []string{"username", "pull-only", "debug", "json", "all", "dry-run", "force", "default", "help"}, effect: harmless},
+}
+
+// secrets are the variables that may hold one.
+var secrets = []string{envToken, "GITEA_TOKEN", "DOCKER_AUTH_CONFIG"}
+
+// checkMisplaced refuses what looks like a secret where a name, a path or an
+// address belongs, as in --ca-file "$(cat key.pem)". All that would be made of
+// it is a message with the secret in it, or a file that is called like it.
+func checkMisplaced(args []string, getenv func(string) string) error {
+	before := ""
+	for _, arg := range args {
+		name, value, joined := strings.Cut(arg, "=")
+		switch {
+		case !strings.HasPrefix(arg, "-"):
+			name, value = before, arg
+		case !joined:
+			name, value = arg, strings.TrimPrefix(arg, "-u") // a flag of one letter, and its value
+			if value != arg {
+				name = "-u"
+			}
+		}
+		if looksSecret(value) || looksSecret(arg) || looksSecret(name) {
+			return misplaced(name)
+		}
+		before = ""
+		if strings.HasPrefix(arg, "-") && !joined {
+			before = arg
+		}
+	}
+	for _, in := range inputs {
+		for _, variable := range in.variables {
+			if !slices.Contains(secrets, variable) && looksSecret(getenv(variable)) {
+				return misplaced(variable)
+			}
+		}
+	}
+	return nil
+}
+
+// misplaced names where the secret stands, unless that is the secret.
+func misplaced(name string) error {
+	if name == "" || looksSecret(name) {
+		name = "an argument"
+	}
+	return advise(usageError{fmt.Errorf("%s holds what looks like a secret, which does not belong there", name)},
+		"every user of this machine sees arguments; give it on standard input with --with-token or --password-stdin")
+}
+
+// secretShapes are what looks like nothing but a secret: Gitea's access tokens,
+// JSON web tokens such as its OAuth tokens, and the tokens of other forges.
+var secretShapes = regexp.MustCompile(`^(?:[0-9a-f]{40}|eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)+|(?:gta|gto|gtu|ghp|gho|ghs|glpat|github_pat|dckr_pat)[_-][A-Za-z0-9_-]{16,})$`)
+
+// secretInAddress is a password in an address, or the code of a login.
+var secretInAddress = regexp.MustCompile(`^(?:[a-z]+://)?[^/@\s]*:[^/@\s]+@|[?&](?:code|state|token|access_token)=`)
+
+// looksSecret reports that nobody would call a path, a name or an address so.
+func looksSecret(text string) bool {
+	text = strings.TrimSpace(text)
+	bare := strings.TrimLeft(text, "-") // where it stands for an option
+	return strings.Contains(text, "-----BEGIN") || secretShapes.MatchString(bare) || secretInAddress.MatchString(bare)
+}
