@@ -77,6 +77,8 @@ func (e *apiError) Error() string {
 	return text
 }
 
+var errForeign = errors.New("the answer is not Gitea's")
+
 func hasStatus(err error, status int) bool {
 	e, ok := errors.AsType[*apiError](err)
 	return ok && e.status == status
@@ -124,7 +126,7 @@ func (s *server) call(ctx context.Context, op, method, address string, as accoun
 		return nil
 	}
 	if err := json.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("%s: the answer is not Gitea's: %w", op, err)
+		return fmt.Errorf("%s: %w: %w", op, errForeign, err)
 	}
 	return nil
 }
@@ -194,26 +196,28 @@ func (s *server) findAPI(ctx context.Context) error {
 	if s.root == s.origin {
 		roots = s.roots(ctx)
 	}
-	var errs []error
+	var faults []string
 	for _, root := range roots {
 		var found struct {
 			Version string `json:"version"`
 		}
 		err := s.call(ctx, "look for Gitea's API at "+root, http.MethodGet, root+"/api/v1/version", account{}, nil, &found)
 		refusal, refused := errors.AsType[*apiError](err)
+		switch {
 		// A Gitea that tells nothing to strangers ([service] REQUIRE_SIGNIN_VIEW)
 		// says that in its own form.
-		if found.Version != "" || refused && refusal.message != "" &&
-			(refusal.status == http.StatusUnauthorized || refusal.status == http.StatusForbidden) {
+		case found.Version != "", refused && refusal.message != "" &&
+			(refusal.status == http.StatusUnauthorized || refusal.status == http.StatusForbidden):
 			s.root = root
 			return nil
+		case err == nil:
+			err = fmt.Errorf("look for Gitea's API at %s: %w", root, errForeign)
+		case !refused && !errors.Is(err, errForeign): // the server cannot be reached
+			return err
 		}
-		if err == nil {
-			err = fmt.Errorf("look for Gitea's API at %s: the answer is not Gitea's", root)
-		}
-		errs = append(errs, err)
+		faults = append(faults, err.Error())
 	}
-	return advise(errors.Join(errs...), "if Gitea is under a path, give it: "+program+" login https://"+s.host+"/PATH")
+	return advise(errors.New(strings.Join(faults, "; ")), "if Gitea is under a path, give it: "+program+" login https://"+s.host+"/PATH")
 }
 
 // userName finds out whose token it is: by the public search by number, which

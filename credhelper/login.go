@@ -287,13 +287,12 @@ func (h *helper) readToken(ctx context.Context) (registry.Secret, error) {
 // passwordFlow trades a password for an access token that may do nothing but
 // read and write packages.
 func (h *helper) passwordFlow(ctx context.Context, srv *server, opts loginOptions) (granted, error) {
-	if err := srv.findAPI(ctx); err != nil {
-		return granted{}, err
-	}
 	name := tokenName()
 	var token registry.Secret
 	err := h.withPassword(ctx, srv.host, opts.username, opts.passwordStdin, func(as account) (err error) {
-		token, err = srv.mintToken(ctx, as, name)
+		if err = srv.findAPI(ctx); err == nil {
+			token, err = srv.mintToken(ctx, as, name)
+		}
 		return err
 	})
 	if err != nil {

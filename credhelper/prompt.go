@@ -35,16 +35,22 @@ func askSecret(ctx context.Context, prompt string) (registry.Secret, error) {
 	}
 	defer func() { _, _ = in.Close(), out.Close() }()
 	fd := int(in.Fd())
-	before, err := term.GetState(fd)
+	// Before the prompt: who types at once is not shown either.
+	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return registry.Secret{}, errNoTerminal
 	}
 	// An interrupt leaves the terminal as it was found.
 	defer func() { _ = term.Restore(fd, before) }()
-	fmt.Fprint(out, prompt)
-	text, err := abandonable(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
-	fmt.Fprintln(out)
-	return registry.NewSecret(string(text)), err
+	terminal := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{in, out}, "")
+	text, err := abandonable(ctx, func() (string, error) { return terminal.ReadPassword(prompt) })
+	if errors.Is(err, io.EOF) { // Ctrl-C, which is no signal here, and Ctrl-D
+		err = errors.New("nothing was typed")
+	}
+	return registry.NewSecret(text), err
 }
 
 // askLine reads one line from standard input, which may be a pipe: what it is

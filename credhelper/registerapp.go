@@ -52,12 +52,11 @@ func (h *helper) registerApp(ctx context.Context, address string, opts registerO
 		return err
 	}
 	defer srv.http.CloseIdleConnections()
-	if err := srv.findAPI(ctx); err != nil {
-		return err
-	}
 	var clientID string
 	register := func(as account) (err error) {
-		clientID, err = srv.registerApp(ctx, as, program)
+		if err = srv.findAPI(ctx); err == nil {
+			clientID, err = srv.registerApp(ctx, as, program)
+		}
 		return err
 	}
 	if opts.withToken {

@@ -185,7 +185,15 @@ func machine(t *testing.T, dir string, g *servers.Gitea) string {
 	}
 	writeScript(t, filepath.Join(dir, "bin/sudo"), `exec "$@"`)
 	browser := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
-		address := strings.Replace(req.URL.Query().Get("address"), "https://"+docHosts[0], g.URL, 1)
+		// The helper's own page leads to Gitea's.
+		follow := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		start, err := follow.Get(req.URL.Query().Get("address"))
+		if err != nil {
+			t.Errorf("the browser opens nothing: %v", err)
+			return
+		}
+		start.Body.Close()
+		address := strings.Replace(start.Header.Get("Location"), "https://"+docHosts[0], g.URL, 1)
 		location := visitor(t, "me", g.URL, g.CAFile).consent(t, address)
 		if resp, err := http.Get(location); err == nil {
 			resp.Body.Close()
