@@ -107,7 +107,6 @@ generate: ## write generated code, schemas and tables again
 		output:object:dir=registry/v1alpha1 output:crd:dir=registry/v1alpha1/crd
 	go test ./registry/v1alpha1 -run TestSchemas -update
 	go test ./plugin -run TestOptionsAreDocumented -update
-	go run ./test/cmd/notice >NOTICE.new && mv NOTICE.new NOTICE
 
 .PHONY: cover
 cover: ## print how much of registry/ its tests cover; fail below COVER percent

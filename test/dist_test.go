@@ -97,6 +97,12 @@ func checkArchives(t *testing.T, dir string) {
 	if bill.BOMFormat != "CycloneDX" || !named("github.com/spf13/cobra") || named("github.com/zalando/go-keyring") {
 		t.Errorf("the plugin's bill of materials is not the plugin's: %v", bill)
 	}
+	notice := string(tarball["docker-gitea_1.2.3_linux_amd64/NOTICE"])
+	for _, c := range bill.Components {
+		if c.Name != "std" && !strings.Contains(notice, "\n"+c.Name+"\n") {
+			t.Errorf("NOTICE has no license of %s", c.Name)
+		}
+	}
 }
 
 func untar(t *testing.T, file string) map[string][]byte {

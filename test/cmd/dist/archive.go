@@ -15,8 +15,8 @@ import (
 	"strings"
 )
 
-// texts are in every archive and package.
-var texts = []string{"LICENSE", "NOTICE", "README.md", "CHANGELOG.md"}
+// texts are in every archive and package, and the file NOTICE beside them.
+var texts = []string{"LICENSE", "README.md", "CHANGELOG.md"}
 
 // part is a file of an archive.
 type part struct {
@@ -30,6 +30,7 @@ func (r *release) parts(p platform) ([]part, error) {
 	for _, name := range texts {
 		all = append(all, part{name, name, 0o644})
 	}
+	all = append(all, part{"NOTICE", r.notice(), 0o644})
 	for _, name := range programs {
 		all = append(all,
 			part{p.program(name), filepath.Join(r.dir(p), p.program(name)), 0o755},

@@ -7,7 +7,8 @@
 //	dist [-version VERSION] share DIR     write manual pages and completions alone
 //
 // build.go makes the programs and their bills, share.go manual pages and
-// completions, archive.go and package.go put them together.
+// completions, notice.go the file NOTICE; archive.go and package.go put them
+// together.
 package main
 
 import (
@@ -109,6 +110,9 @@ func (r *release) make(ctx context.Context, chosen []string, w io.Writer) (err e
 	if err := r.share(ctx, filepath.Join(r.work, "share")); err != nil {
 		return err
 	}
+	if err := writeNotice(ctx, r.notice()); err != nil {
+		return err
+	}
 	for _, name := range chosen {
 		p, err := parsePlatform(name)
 		if err != nil {
@@ -121,6 +125,9 @@ func (r *release) make(ctx context.Context, chosen []string, w io.Writer) (err e
 	}
 	return r.checksums()
 }
+
+// notice is the file with the licenses of what the programs link.
+func (r *release) notice() string { return filepath.Join(r.work, "NOTICE") }
 
 func (r *release) platform(ctx context.Context, p platform) error {
 	if err := r.build(ctx, p); err != nil {

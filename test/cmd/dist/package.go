@@ -24,6 +24,7 @@ func (r *release) pack(ctx context.Context, p platform, format string) error {
 		"ARCH="+p.goarch+p.goarm,
 		"PROGRAMS="+r.dir(p),
 		"SHARE="+r.work+"/share",
+		"NOTICE="+r.notice(),
 		"SOURCE_DATE_EPOCH="+strconv.FormatInt(r.date.Unix(), 10),
 	)
 	return quietly(cmd)

@@ -1,8 +1,8 @@
-// Command notice prints the licenses of everything that the two programs
-// link on any system, each text once, for the file NOTICE.
 package main
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -20,17 +20,12 @@ Copyright 2026 The docker-gitea authors
 
 docker-gitea and docker-credential-gitea are licensed under the Apache License,
 version 2.0 (see LICENSE). They contain the modules below, whose licenses and
-notices follow. Written by "make generate".
+notices follow.
 `
 
-func main() {
-	if err := run(os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "notice:", err)
-		os.Exit(1)
-	}
-}
-
-func run(w io.Writer) error {
+// writeNotice writes the licenses of everything that the two programs link on
+// any system, each text once.
+func writeNotice(ctx context.Context, file string) error {
 	own, err := os.ReadFile("LICENSE")
 	if err != nil {
 		return err
@@ -43,7 +38,7 @@ func run(w io.Writer) error {
 	}
 	modules := map[string]bool{}
 	for _, goos := range []string{"linux", "darwin", "windows"} {
-		packages, err := linked(goos)
+		packages, err := linked(ctx, goos)
 		if err != nil {
 			return err
 		}
@@ -54,19 +49,20 @@ func run(w io.Writer) error {
 			}
 		}
 	}
-	fmt.Fprint(w, head+"\n")
+	var w bytes.Buffer
+	fmt.Fprint(&w, head+"\n")
 	for _, module := range slices.Sorted(maps.Keys(modules)) {
-		fmt.Fprintln(w, module)
+		fmt.Fprintln(&w, module)
 	}
-	texts.print(w, terms)
-	return nil
+	texts.print(&w, terms)
+	return os.WriteFile(file, w.Bytes(), 0o644)
 }
 
 // linkedPackage is a package of another module that the programs contain.
 type linkedPackage struct{ module, version, moduleDir, dir string }
 
-func linked(goos string) ([]linkedPackage, error) {
-	cmd := exec.Command("go", "list", "-deps", "-tags", "nethttpomithttp2", "-f",
+func linked(ctx context.Context, goos string) ([]linkedPackage, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-tags", "nethttpomithttp2", "-f",
 		"{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Version}}\t{{.Dir}}\t{{$.Dir}}{{end}}{{end}}", "./cmd/...")
 	cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH=amd64", "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr
