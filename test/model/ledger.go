@@ -89,3 +89,11 @@ func (l *ledger) String() string {
 	return fmt.Sprintf("%d histories of %d events; of %d pushes %d ended well, %d were refused, %d met trouble on their way",
 		l.histories, l.events, l.pushes, l.well, l.refused, l.broken)
 }
+
+// table is that of docs/reliability.md.
+func (l *ledger) table() string {
+	return fmt.Sprintf(`| histories | events | pushes | ended well | had to be refused | met trouble on their way |
+|---|---|---|---|---|---|
+| %d | %d | %d | %d | %d | %d |
+`, l.histories, l.events, l.pushes, l.well, l.refused, l.broken)
+}

@@ -8,9 +8,14 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/docker-gitea/docker-gitea/test/doctest"
 )
 
-var count = flag.Int("histories", 500, "how many histories TestHistories makes up")
+var (
+	count  = flag.Int("histories", 500, "how many histories TestHistories makes up")
+	update = flag.Bool("update", false, "write what was counted into docs/reliability.md")
+)
 
 // enough is from how many histories on every pair of event and source is to
 // have occurred leastPair times.
@@ -45,6 +50,7 @@ func TestHistories(t *testing.T) {
 	if *count >= enough && !t.Failed() && times < leastPair {
 		t.Errorf("%s occurred %d times, want %d", rarest, times, leastPair)
 	}
+	l.publish(t, "scripted servers")
 }
 
 // checks has rapid make up n histories for each call of its Check.
@@ -54,5 +60,14 @@ func checks(t *testing.T, n int) {
 		if err := flag.Set(name, value); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// publish writes what was counted into the documentation, when that was asked
+// for and nothing went wrong.
+func (l *ledger) publish(t *testing.T, with string) {
+	t.Helper()
+	if *update && !t.Failed() {
+		doctest.Section(t, "../../docs/reliability.md", "histories with "+with, "\n"+l.table()+"\n", true)
 	}
 }

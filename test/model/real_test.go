@@ -39,6 +39,7 @@ func TestRealHistories(t *testing.T) {
 		}
 	})
 	t.Log(&l)
+	l.publish(t, "real servers")
 }
 
 // stage is the servers, which stay from one history to the next.
