@@ -331,7 +331,7 @@ func somePush(c choice) *push {
 func someSource(c choice) source {
 	s := source{way: pick(c, ways)}
 	if s.isDaemon() {
-		s.image, s.byID = pick(c, names), c(4) == 0
+		s.image, s.byID, s.picture = pick(c, names), c(4) == 0, pick(c, plain[:3])
 		return s
 	}
 	if s.kind == fromStdin {
@@ -368,7 +368,7 @@ func someTrouble(c choice, s source) trouble {
 	}
 	t.call = pick(c, []string{"inspect", "info", "save", "tag", "push", "untag"})
 	if t.kind == retagged {
-		t.call, t.picture = pick(c, []string{"info", "save", "tag", "push"}), pick(c, plain)
+		t.call, t.picture = pick(c, []string{"info", "save", "tag", "push"}), pick(c, plain[:3])
 	}
 	return t
 }

@@ -52,7 +52,8 @@ type source struct {
 	chosen          int
 	// form is the kind of file that comes on standard input.
 	form kind
-	// image is the name of the daemon's image; byID asks for it by its ID.
+	// image is the name of the daemon's image. byID asks for the picture by its
+	// ID instead, which may have lost its name.
 	image string
 	byID  bool
 }
@@ -60,7 +61,7 @@ type source struct {
 func (s source) String() string {
 	switch {
 	case s.isDaemon() && s.byID:
-		return fmt.Sprintf("%s, the ID of %s, via %s", s.kind, s.image, s.via)
+		return fmt.Sprintf("%s, the ID of %q, via %s", s.kind, s.picture.name, s.via)
 	case s.isDaemon():
 		return fmt.Sprintf("%s, %s, via %s", s.kind, s.image, s.via)
 	case s.second != nil:
@@ -146,10 +147,7 @@ func (s source) argument(w *world) string {
 	case s.kind == fromStdin:
 		return "-"
 	case s.isDaemon() && s.byID:
-		if id, _, _ := s.daemon(w).find(s.image); id != "" {
-			return id
-		}
-		return s.image
+		return s.daemon(w).has.id(s.picture)
 	case s.isDaemon():
 		return s.image
 	}
