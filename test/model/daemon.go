@@ -103,14 +103,14 @@ func (d *daemon) prune() {
 }
 
 // find is a copy of what it has under a name or ID.
-func (d *daemon) find(name string) (id string, found held, names []string) {
+func (d *daemon) find(name string) (found held, names []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	id, image := d.has.find(name)
 	if image == nil {
-		return "", held{}, nil
+		return held{}, nil
 	}
-	return id, *image, d.has.namesOf(id)
+	return *image, d.has.namesOf(id)
 }
 
 // forget is what a daemon does whose record of its pushes was removed.
@@ -350,7 +350,10 @@ func (d *daemon) archive(found *held, name, platform string) (archive []byte, fa
 
 // platformOf is the platform that a request asks for.
 func platformOf(query url.Values) string {
-	var p struct{ OS, Architecture string }
+	var p struct {
+		OS           string `json:"os"`
+		Architecture string `json:"architecture"`
+	}
 	if text := query.Get("platform"); text != "" {
 		must(json.Unmarshal([]byte(text), &p))
 		return p.OS + "/" + p.Architecture

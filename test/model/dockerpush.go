@@ -12,6 +12,7 @@ import (
 	"hash"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -27,7 +28,10 @@ type dockerPush struct {
 }
 
 func newDockerPush(req *http.Request, d *daemon, repository, tag string) *dockerPush {
-	var auth struct{ Username, Password string }
+	var auth struct {
+		Username string `json:"username"`
+		Password string `json:"password"`
+	}
 	encoded, err := base64.URLEncoding.DecodeString(req.Header.Get("X-Registry-Auth"))
 	must(err, json.Unmarshal(encoded, &auth))
 	host, path, _ := strings.Cut(repository, "/")
@@ -41,14 +45,14 @@ func (p *dockerPush) close() { p.client.CloseIdleConnections() }
 
 // do makes a request, whose path may be an absolute one of the registry. The
 // body is of unknown length unless it is a bytes.Reader.
-func (p *dockerPush) do(method, path, contentType string, body io.Reader) (*http.Response, error) {
+func (p *dockerPush) do(method, path, contentType string, body io.Reader) (answer, error) {
 	address := p.base + path
 	if strings.HasPrefix(path, "/") {
 		address = p.base[:strings.Index(p.base, "/v2/")] + path
 	}
 	req, err := http.NewRequestWithContext(p.ctx, method, address, body)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	req.SetBasicAuth(p.username, p.password)
 	if contentType != "" {
@@ -56,34 +60,36 @@ func (p *dockerPush) do(method, path, contentType string, body io.Reader) (*http
 	}
 	resp, err := p.client.Do(req)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
-	text, err := io.ReadAll(resp.Body)
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return nil, err
+	defer resp.Body.Close()
+	got := answer{status: resp.StatusCode, header: resp.Header}
+	if got.body, err = io.ReadAll(resp.Body); err != nil {
+		return answer{}, err
 	}
-	if resp.StatusCode >= http.StatusBadRequest && resp.StatusCode != http.StatusNotFound {
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
+	if got.status >= http.StatusBadRequest && got.status != http.StatusNotFound {
+		return answer{}, fmt.Errorf("%s %s: %d: %s", method, path, got.status, got.body)
 	}
-	return resp, nil
+	return got, nil
 }
 
 // expect makes a request that has to be answered so.
-func (p *dockerPush) expect(status int, method, path, contentType string, body io.Reader) (*http.Response, error) {
-	resp, err := p.do(method, path, contentType, body)
-	if err == nil && resp.StatusCode != status {
-		err = fmt.Errorf("%s %s: %s", method, path, resp.Status)
+func (p *dockerPush) expect(status int, method, path, contentType string, body io.Reader) (answer, error) {
+	got, err := p.do(method, path, contentType, body)
+	if err == nil && got.status != status {
+		err = fmt.Errorf("%s %s: %d", method, path, got.status)
 	}
-	return resp, err
+	return got, err
 }
 
 // stat reports whether the registry has something, and its size.
 func (p *dockerPush) stat(path string) (size int64, found bool, err error) {
-	resp, err := p.do(http.MethodHead, path, "", nil)
-	if err != nil {
+	got, err := p.do(http.MethodHead, path, "", nil)
+	if err != nil || got.status != http.StatusOK {
 		return 0, false, err
 	}
-	return resp.ContentLength, resp.StatusCode == http.StatusOK, nil
+	size, err = strconv.ParseInt(got.header.Get("Content-Length"), 10, 64)
+	return size, true, err
 }
 
 // classic pushes as the distribution package of moby does: layers by the digest
@@ -138,17 +144,17 @@ func (p *dockerPush) layer(l *layer) (descriptor, error) {
 // digest of what was read of it, which is not all where the registry answers
 // before the end.
 func (p *dockerPush) stream(b blob) (descriptor, error) {
-	resp, err := p.expect(http.StatusAccepted, http.MethodPost, "blobs/uploads/", "", nil)
+	begun, err := p.expect(http.StatusAccepted, http.MethodPost, "blobs/uploads/", "", nil)
 	if err != nil {
 		return descriptor{}, err
 	}
-	location := resp.Header.Get("Location")
+	location := begun.header.Get("Location")
 	body := &hashing{r: bytes.NewReader(b.data), hash: sha256.New()}
-	if resp, err = p.expect(http.StatusAccepted, http.MethodPatch, location, "application/octet-stream", body); err != nil {
+	if begun, err = p.expect(http.StatusAccepted, http.MethodPatch, location, "application/octet-stream", body); err != nil {
 		return descriptor{}, err
 	}
 	digest, size := body.end()
-	if next := resp.Header.Get("Location"); next != "" {
+	if next := begun.header.Get("Location"); next != "" {
 		location = next
 	}
 	if _, err := p.expect(http.StatusCreated, http.MethodPut, location+"?digest="+digest, "", nil); err != nil {
@@ -231,10 +237,10 @@ func (p *dockerPush) whole(b blob) error {
 	if _, found, err := p.stat("blobs/" + b.digest); err != nil || found {
 		return err
 	}
-	resp, err := p.expect(http.StatusAccepted, http.MethodPost, "blobs/uploads/", "", nil)
+	begun, err := p.expect(http.StatusAccepted, http.MethodPost, "blobs/uploads/", "", nil)
 	if err != nil {
 		return err
 	}
-	_, err = p.expect(http.StatusCreated, http.MethodPut, resp.Header.Get("Location")+"?digest="+b.digest, "application/octet-stream", bytes.NewReader(b.data))
+	_, err = p.expect(http.StatusCreated, http.MethodPut, begun.header.Get("Location")+"?digest="+b.digest, "application/octet-stream", bytes.NewReader(b.data))
 	return err
 }

@@ -216,7 +216,7 @@ func build(c choice) happening {
 func pullOthers(c choice) happening {
 	name := pick(c, names)
 	return happening{"the other platforms are pulled", "the containerd daemon pulls all platforms of " + name, func(w *world) {
-		if _, found, _ := w.store.find(name); found.picture != nil {
+		if found, _ := w.store.find(name); found.picture != nil {
 			w.store.load(found.picture, name, true)
 		}
 	}}

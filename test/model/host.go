@@ -130,31 +130,36 @@ func (h *host) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
+// answer is an answer that was read.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 // ask makes a request behind the clients' backs.
-func (h *host) ask(method, path, contentType string, body []byte) *http.Response {
+func (h *host) ask(method, path, contentType string, body []byte) answer {
 	req := httptest.NewRequest(method, "http://"+h.address()+path, bytes.NewReader(body))
 	req.SetBasicAuth(h.username, h.password)
 	req.Header.Set("Accept", strings.Join([]string{ociManifest, ociIndex, dockerManifest}, ", "))
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	answer := httptest.NewRecorder()
-	h.handler.ServeHTTP(answer, req)
-	return answer.Result()
+	recorded := httptest.NewRecorder()
+	h.handler.ServeHTTP(recorded, req)
+	return answer{recorded.Code, recorded.Header(), recorded.Body.Bytes()}
 }
 
 // get reads what a path has, if there is something.
 func (h *host) get(path string) (data []byte, header http.Header, found bool) {
-	resp := h.ask(http.MethodGet, path, "", nil)
-	data, err := io.ReadAll(resp.Body)
-	must(err)
-	switch resp.StatusCode {
+	got := h.ask(http.MethodGet, path, "", nil)
+	switch got.status {
 	case http.StatusOK:
-		return data, resp.Header, true
+		return got.body, got.header, true
 	case http.StatusNotFound:
 		return nil, nil, false
 	}
-	panic(fmt.Sprintf("GET %s: %s: %s", path, resp.Status, data))
+	panic(fmt.Sprintf("GET %s: %d: %s", path, got.status, got.body))
 }
 
 func (h *host) manifest(repository, reference string) (data []byte, mediaType string, found bool) {
@@ -177,8 +182,8 @@ func (h *host) holds(repository string, b blob) error {
 // size asks for a blob or a manifest of a repository.
 func (h *host) size(repository, digest string) (size int64, found bool) {
 	for _, kind := range []string{"blobs", "manifests"} {
-		if resp := h.ask(http.MethodHead, "/v2/"+repository+"/"+kind+"/"+digest, "", nil); resp.StatusCode == http.StatusOK {
-			size, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64)
+		if got := h.ask(http.MethodHead, "/v2/"+repository+"/"+kind+"/"+digest, "", nil); got.status == http.StatusOK {
+			size, err := strconv.ParseInt(got.header.Get("Content-Length"), 10, 64)
 			must(err)
 			return size, true
 		}
@@ -201,7 +206,9 @@ func (h *host) tags(repository string) map[string]string {
 	if !found {
 		return tags
 	}
-	var list struct{ Tags []string }
+	var list struct {
+		Tags []string `json:"tags"`
+	}
 	must(json.Unmarshal(data, &list))
 	for _, tag := range list.Tags {
 		if data, _, found := h.manifest(repository, tag); found {
@@ -235,8 +242,9 @@ func (h *host) gather(repository, reference string, found *parts) {
 		return
 	}
 	var named struct {
-		Config            descriptor
-		Layers, Manifests []descriptor
+		Config    descriptor   `json:"config"`
+		Layers    []descriptor `json:"layers"`
+		Manifests []descriptor `json:"manifests"`
 	}
 	must(json.Unmarshal(data, &named))
 	for _, d := range named.Manifests {
@@ -248,7 +256,7 @@ func (h *host) gather(repository, reference string, found *parts) {
 	}
 	for _, d := range append(named.Layers, named.Config) {
 		found.blobs = append(found.blobs, d.Digest)
-		if resp := h.ask(http.MethodHead, "/v2/"+repository+"/blobs/"+d.Digest, "", nil); resp.StatusCode != http.StatusOK {
+		if got := h.ask(http.MethodHead, "/v2/"+repository+"/blobs/"+d.Digest, "", nil); got.status != http.StatusOK {
 			found.broken = true
 		}
 	}
@@ -257,23 +265,22 @@ func (h *host) gather(repository, reference string, found *parts) {
 // delete removes a blob or a manifest. What is not there, or cannot be removed
 // (a tag by its name, of distribution 2.8), is left alone.
 func (h *host) delete(repository, kind, reference string) {
-	resp := h.ask(http.MethodDelete, "/v2/"+repository+"/"+kind+"/"+reference, "", nil)
-	switch resp.StatusCode {
+	got := h.ask(http.MethodDelete, "/v2/"+repository+"/"+kind+"/"+reference, "", nil)
+	switch got.status {
 	case http.StatusAccepted, http.StatusOK, http.StatusNoContent, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed:
 	default:
-		panic(fmt.Sprintf("DELETE %s of %s: %s", reference, repository, resp.Status))
+		panic(fmt.Sprintf("DELETE %s of %s: %d: %s", reference, repository, got.status, got.body))
 	}
 }
 
 // receive has another client push a picture, as a layout has it.
 func (h *host) receive(repository, tag string, p *picture) {
 	send := func(method, path, contentType string, data []byte) string {
-		resp := h.ask(method, path, contentType, data)
-		if resp.StatusCode >= http.StatusBadRequest {
-			text, _ := io.ReadAll(resp.Body)
-			panic(fmt.Sprintf("%s %s: %s: %s", method, path, resp.Status, text))
+		got := h.ask(method, path, contentType, data)
+		if got.status >= http.StatusBadRequest {
+			panic(fmt.Sprintf("%s %s: %d: %s", method, path, got.status, got.body))
 		}
-		return resp.Header.Get("Location")
+		return got.header.Get("Location")
 	}
 	for _, d := range p.documents() {
 		for _, b := range d.blobs {

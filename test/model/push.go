@@ -162,7 +162,7 @@ func (p *push) run(w *world) ended {
 	code := plugin.Main(ctx, plugin.System{
 		Program: "docker-gitea", Args: p.arguments(w), Version: "model", CacheDir: w.cache(p.user),
 		Getenv: func(key string) string { return env[key] },
-		Stdin:  p.source.stdin(w), Stdout: &stdout, Stderr: &stderr,
+		Stdin:  p.source.stdin(), Stdout: &stdout, Stderr: &stderr,
 		Browser: func() func(string) error { return nil },
 	})
 	end := ended{code: code, stdout: stdout.String(), stderr: stderr.String()}
@@ -232,8 +232,9 @@ func (p *push) arm(w *world, cancel func()) (disarm func()) {
 			d.load(p.trouble.picture, p.source.image, true)
 		})
 		return func() { d.arm(nil) }
+	default:
+		return func() {}
 	}
-	return func() {}
 }
 
 // check compares what came of a push with what had to. changed are the tags that

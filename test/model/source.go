@@ -38,9 +38,17 @@ func (w way) String() string {
 }
 
 var ways = []way{
-	{fromDockerArchive, ""}, {fromClassicExport, ""}, {fromLayout, ""}, {fromContainerdExport, ""}, {fromStdin, ""},
-	{fromClassic, "auto"}, {fromClassic, "export"}, {fromClassic, "daemon"},
-	{fromContainerd, "auto"}, {fromContainerd, "export"}, {fromContainerd, "daemon"},
+	{fromDockerArchive, ""},
+	{fromClassicExport, ""},
+	{fromLayout, ""},
+	{fromContainerdExport, ""},
+	{fromStdin, ""},
+	{fromClassic, "auto"},
+	{fromClassic, "export"},
+	{fromClassic, "daemon"},
+	{fromContainerd, "auto"},
+	{fromContainerd, "export"},
+	{fromContainerd, "daemon"},
 }
 
 // source is what is pushed, of everything that there is.
@@ -122,7 +130,7 @@ func (s source) daemon(w *world) *daemon {
 
 func (s source) expectedOfDaemon(w *world, platform string, c compression) expectation {
 	d := s.daemon(w)
-	_, found, names := d.find(s.argument(w))
+	found, names := d.find(s.argument(w))
 	if found.picture == nil {
 		return expectation{}
 	}
@@ -155,7 +163,7 @@ func (s source) argument(w *world) string {
 }
 
 // stdin is what comes on standard input.
-func (s source) stdin(w *world) *bytes.Reader {
+func (s source) stdin() *bytes.Reader {
 	if s.kind != fromStdin {
 		return bytes.NewReader(nil)
 	}
@@ -176,11 +184,11 @@ func (s source) archive() []byte {
 }
 
 func (s source) key() string {
-	key := string(s.format())
+	key := []string{string(s.format())}
 	for _, p := range s.pictures() {
-		key += " " + p.name
+		key = append(key, p.name)
 	}
-	return key
+	return strings.Join(key, " ")
 }
 
 func (s source) pack() []byte {
