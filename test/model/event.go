@@ -42,14 +42,14 @@ func pick[T any](c choice, list []T) T { return list[c(len(list))] }
 
 // happenings are the kinds of event besides pushes, each with what it takes to
 // make one.
-var happenings = []func(c choice) happening{
+var happenings = slices.Concat(atRegistries, atDaemons, atCaches)
+
+var (
 	// The registries, and other clients of theirs.
-	deleteBlob, deleteChild, deleteManifest, deleteTag, collectGarbage, otherClient, forgetAll, later, expire,
-	// The daemons.
-	build, pullOthers, untag, prune, forgetPushes,
-	// The caches.
-	loseEntry, truncateEntry, flipBit, loseCache, keepCopy, restoreCopy, shareCache, clockAhead,
-}
+	atRegistries = []func(c choice) happening{deleteBlob, deleteChild, deleteManifest, deleteTag, collectGarbage, otherClient, forgetAll, later}
+	atDaemons    = []func(c choice) happening{build, pullOthers, untag, prune, forgetPushes}
+	atCaches     = []func(c choice) happening{expire, loseEntry, truncateEntry, flipBit, loseCache, keepCopy, restoreCopy, shareCache, clockAhead}
+)
 
 // place is a repository of a registry.
 func place(c choice) (at, repo int, text string) {
@@ -313,6 +313,37 @@ func somePair(c choice) *pair {
 	p.other.tags = []string{"other"}
 	p.one.trouble, p.other.trouble = trouble{}, trouble{}
 	return p
+}
+
+// again is an earlier push of the history once more, without its trouble: what
+// is remembered shows where the same is asked for after something has changed.
+type again struct {
+	// n counts back from the last push; tag, when not empty, is another one.
+	n    int
+	tag  string
+	push *push // which that is
+}
+
+func (a *again) name() string { return "push" }
+
+func (a *again) String() string {
+	if a.push == nil {
+		return fmt.Sprintf("the push %d before the last once more", a.n)
+	}
+	return "once more: " + a.push.String()
+}
+
+func (a *again) do(w *world) error {
+	if len(w.pushes) == 0 {
+		return nil
+	}
+	copied := *w.pushes[len(w.pushes)-1-a.n%len(w.pushes)]
+	a.push = &copied
+	a.push.trouble, a.push.verify, a.push.dryRun = trouble{}, false, false
+	if a.tag != "" {
+		a.push.tags = []string{a.tag}
+	}
+	return perform(w, a.push)
 }
 
 // somePush is any push.

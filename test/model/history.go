@@ -31,12 +31,14 @@ var histories = rapid.Custom(func(t *rapid.T) history {
 var anyEvent = rapid.Custom(func(t *rapid.T) event {
 	c := chooser(t)
 	switch n := c(32); {
-	case n < 15:
+	case n < 10:
 		return somePush(c)
-	case n < 16:
+	case n < 11:
 		return somePair(c)
+	case n < 18:
+		return &again{n: c(3) / 2, tag: []string{"", "", "dev"}[c(3)]}
 	}
-	return pick(c, happenings)(c)
+	return pick(c, pick(c, [][]func(choice) happening{atRegistries, atDaemons, atCaches}))(c)
 })
 
 // chooser draws numbers bit by bit: rapid's own integers are small more often
@@ -78,10 +80,11 @@ func (h history) run(c cast, f *files, l *ledger) error {
 	return w.close()
 }
 
-// begin gives the daemons their first images.
+// begin gives the daemons their first images; of one, the containerd store has
+// pulled one platform.
 func (w *world) begin() {
-	for _, d := range []*daemon{w.classic, w.store} {
-		d.load(pictures[0], names[0], true)
-		d.load(pictures[1], names[1], true)
-	}
+	w.classic.load(named("ab"), names[0], true)
+	w.classic.load(named("ac"), names[1], true)
+	w.store.load(named("ab+ad"), names[0], false)
+	w.store.load(named("ac"), names[1], true)
 }

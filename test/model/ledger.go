@@ -62,6 +62,10 @@ func pushesOf(e event) []*push {
 		return []*push{e}
 	case *pair:
 		return []*push{e.one, e.other}
+	case *again:
+		if e.push != nil {
+			return []*push{e.push}
+		}
 	}
 	return nil
 }

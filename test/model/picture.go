@@ -270,6 +270,11 @@ var pictures = []*picture{
 	single("ac, raw", newMember("amd64", "ac", "", map[string]string{"org.example.by": "hand"})),
 }
 
+// named is the picture of that name.
+func named(name string) *picture {
+	return pictures[slices.IndexFunc(pictures, func(p *picture) bool { return p.name == name })]
+}
+
 // plain are the pictures that fit the classic store and a docker archive: of
 // one image, of which such a place keeps the raw layers and the config.
 var plain = pictures[:6]

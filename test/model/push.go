@@ -106,6 +106,7 @@ func perform(w *world, pushes ...*push) error {
 			p.verify = true // and is shown so
 		}
 	}
+	w.pushes = append(w.pushes, pushes...)
 	before := w.snapshots()
 	var running sync.WaitGroup
 	for _, p := range pushes {

@@ -24,6 +24,8 @@ type world struct {
 	// saved is a copy of each user's cache, from when it was taken.
 	saved [2]map[string][]byte
 	files *files
+	// pushes are those so far.
+	pushes []*push
 }
 
 // memory is a directory in memory, where the caches' many small files cost less;
