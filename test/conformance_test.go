@@ -26,13 +26,15 @@ import (
 
 // TestRegistrytestIsGitea sends the same requests to a Gitea and to a
 // registrytest, one after another, and compares the answers; and does the same
-// with a Forgejo.
+// with a Gitea of the release before and with a Forgejo.
 func TestRegistrytestIsGitea(t *testing.T) {
 	t.Parallel()
-	for name, flavor := range map[string]registrytest.Flavor{"Gitea": registrytest.Gitea126, "Forgejo": registrytest.Forgejo} {
+	for name, flavor := range map[string]registrytest.Flavor{
+		"Gitea": registrytest.Gitea, "Gitea 1.26": registrytest.Gitea126, "Forgejo": registrytest.Forgejo,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := own(t, servers.GiteaOptions{Forgejo: flavor == registrytest.Forgejo})
+			g := own(t, servers.GiteaOptions{Forgejo: flavor == registrytest.Forgejo, Older: flavor == registrytest.Gitea126})
 			accounts := newAccounts(t, g)
 			accounts.config.Flavor = flavor
 			compare(t, g, registrytest.Start(t, accounts.config), accounts.secrets)

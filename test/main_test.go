@@ -21,6 +21,7 @@ import (
 // The servers that tests share, each started by the first test that asks.
 var (
 	sharedGitea      = share("gitea", startShared(servers.GiteaOptions{}))
+	sharedOlder      = share("gitea 1.26", startShared(servers.GiteaOptions{Older: true}))
 	sharedForgejo    = share("forgejo", startShared(servers.GiteaOptions{Forgejo: true}))
 	sharedRegistry   = share("registry", startSharedRegistry)
 	sharedClassic    = share("classic engine", startSharedEngine(servers.Classic))
@@ -86,10 +87,13 @@ func gitea(t *testing.T) *servers.Gitea {
 	return g
 }
 
-// eachForge runs a test with the shared Gitea and with a shared Forgejo.
+// eachForge runs a test with the shared Gitea, with a shared one of the release
+// before, and with a shared Forgejo.
 func eachForge(t *testing.T, test func(*testing.T, *servers.Gitea)) {
 	t.Helper()
-	for name, start := range map[string]func() (*servers.Gitea, error){"Gitea": sharedGitea, "Forgejo": sharedForgejo} {
+	for name, start := range map[string]func() (*servers.Gitea, error){
+		"Gitea": sharedGitea, "Gitea 1.26": sharedOlder, "Forgejo": sharedForgejo,
+	} {
 		t.Run(name, func(t *testing.T) {
 			g, err := start()
 			servers.Need(t, err)

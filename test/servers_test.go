@@ -23,8 +23,8 @@ func TestGiteaAsksForCredentials(t *testing.T) {
 		t.Errorf("got %d, want 401", status)
 	}
 	challenges := header.Values("Www-Authenticate")
-	if len(challenges) != 2 || !strings.HasPrefix(challenges[0], "Bearer ") || !strings.HasPrefix(challenges[1], "Basic ") {
-		t.Errorf("got challenges %q, want Bearer and Basic", challenges)
+	if len(challenges) != 1 || !strings.HasPrefix(challenges[0], "Bearer ") {
+		t.Errorf("got challenges %q, want Bearer alone, for nobody is hidden", challenges)
 	}
 }
 

@@ -25,7 +25,8 @@ func TestRegistrytestConforms(t *testing.T) {
 		flavor registrytest.Flavor
 		start  func() (*servers.Gitea, error) // nil is the distribution registry
 	}{
-		"Gitea":        {flavor: registrytest.Gitea126, start: sharedGitea},
+		"Gitea":        {flavor: registrytest.Gitea, start: sharedGitea},
+		"Gitea 1.26":   {flavor: registrytest.Gitea126, start: sharedOlder},
 		"Forgejo":      {flavor: registrytest.Forgejo, start: sharedForgejo},
 		"Distribution": {flavor: registrytest.Distribution},
 	} {

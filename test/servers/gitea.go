@@ -42,14 +42,19 @@ type GiteaOptions struct {
 	Names []string
 	// Forgejo starts a Forgejo, which takes the same settings and commands.
 	Forgejo bool
+	// Older starts the Gitea of the release before, 1.26.
+	Older bool
 	// Database and Storage are where it keeps its data.
 	Database Database
 	Storage  Storage
 }
 
 func (o GiteaOptions) program() string {
-	if o.Forgejo {
+	switch {
+	case o.Forgejo:
 		return "forgejo"
+	case o.Older:
+		return "gitea-1.26"
 	}
 	return "gitea"
 }

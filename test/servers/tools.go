@@ -23,7 +23,11 @@ var wide = []string{"traefik"}
 // VERSION in a flag becomes the version of the source.
 var tools = []tool{
 	{
-		name: "gitea", module: "gitea", main: "code.gitea.io/gitea", source: "code.gitea.io/gitea",
+		name: "gitea", module: "gitea", main: "gitea.dev", source: "gitea.dev",
+		flags: giteaFlags, cgo: true, data: giteaData,
+	},
+	{
+		name: "gitea-1.26", module: "gitea126", main: "code.gitea.io/gitea", source: "code.gitea.io/gitea",
 		flags: giteaFlags, cgo: true, data: giteaData,
 	},
 	{
