@@ -265,7 +265,13 @@ func (p *push) ways() ways { return p.client.traits.blobs(p.opts.ChunkSize) }
 // learn keeps what an upload found out, for the next ones. server is what the
 // answers to it said to come from.
 func (p *push) learn(ctx context.Context, u upload, server string) {
-	if p.client.traits.learn(u) {
+	limit := p.client.traits.learn(u)
+	if w, fresh := p.client.traits.fresh(); fresh {
+		if err := p.client.opts.Cache.keepHost(p.client.Host(), w, time.Now()); err != nil {
+			p.debug(ctx, "remember how the registry takes blobs", err)
+		}
+	}
+	if limit {
 		if u.refusal == nil && server != "" { // it closes the connection, and does not say why
 			u.refusal = &Error{URL: p.address("blobs/uploads", ""), Status: http.StatusRequestEntityTooLarge, Server: server, Proxy: true, kind: ErrTooLarge}
 		}
@@ -274,9 +280,6 @@ func (p *push) learn(ctx context.Context, u upload, server string) {
 			d = Diagnosis{"something in front of the registry ends large requests", "look for its limit on request bodies, and its timeouts"}
 		}
 		p.note("%s; sending parts of at most %d MiB (%s)", d.Cause, u.chunk>>20, d.Hint)
-		if err := p.client.opts.Cache.keepHost(p.client.Host(), u.chunk); err != nil {
-			p.debug(ctx, "remember the chunk size", err)
-		}
 	}
 }
 

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 
 // Cache remembers what compressing a layer gave and which manifest an image
 // became, so that an unchanged image is pushed without reading it, what a tag
-// was pointed at, and how large a body a host accepts. It is a directory of small files, safe to be
+// was pointed at, and in which ways a host takes blobs. It is a directory of small files, safe to be
 // used by several processes at once and to be deleted at any time. What it
 // says is a hint: the registry is asked before it is relied on.
 type Cache struct{ dir string }
@@ -41,15 +42,20 @@ type imageEntry struct {
 	Manifest  []byte `json:"manifest"`
 }
 
-// hostEntry is what was learned about a host: the largest request body that it
-// takes, and when that was found out.
+// hostEntry is what was learned about a host: the ways in which it takes blobs,
+// and when the first of that was found out. It cannot be wrong, since it is
+// about speed alone. Smaller requests than a host would take, more of them, and
+// bodies sent without asking first are what every registry has to take; and
+// what becomes of an upload is told by its answers, whatever was tried first.
 type hostEntry struct {
-	Chunk int64     `json:"chunk"`
-	Found time.Time `json:"found"`
+	Chunk    int64     `json:"chunk,omitempty"`
+	NoSingle bool      `json:"noSingle,omitempty"`
+	NoExpect bool      `json:"noExpect,omitempty"`
+	Found    time.Time `json:"found"`
 }
 
-// hostMemory is how long a limit is believed. A proxy may be mended, and who
-// refuses a large request says so before it is sent.
+// hostMemory is how long that is believed. A proxy may be mended and a registry
+// be replaced, and who refuses a large request says so before it is sent.
 const hostMemory = 7 * 24 * time.Hour
 
 // clockSteps is how far back a clock may be set now and then that is right.
@@ -87,19 +93,31 @@ func (c *Cache) keepImage(id digest.Digest, compression image.Compression, platf
 	return c.write(e, "images", imageKey(id, compression, platform))
 }
 
-// host is the largest request body that host took the last time; 0 is no limit.
-// What a clock noted that was ahead is not believed: nobody knows how old it is.
-func (c *Cache) host(host string, now time.Time) int64 {
+// host is what is known of host.
+func (c *Cache) host(host string, now time.Time) ways {
+	e := c.hostEntry(host, now)
+	return ways{chunk: max(e.Chunk, 0), noSingle: e.NoSingle, noExpect: e.NoExpect}
+}
+
+// hostEntry is the entry of host, or a new one. What a clock noted that was
+// ahead is not believed: nobody knows how old it is.
+func (c *Cache) hostEntry(host string, now time.Time) hostEntry {
 	var e hostEntry
 	found := c.read(&e, "hosts", digest.FromString(host).Encoded())
 	if age := now.Sub(e.Found); !found || age < -clockSteps || age > hostMemory {
-		return 0
+		return hostEntry{Found: now}
 	}
-	return max(e.Chunk, 0)
+	return e
 }
 
-func (c *Cache) keepHost(host string, chunk int64) error {
-	return c.write(hostEntry{Chunk: chunk, Found: time.Now()}, "hosts", digest.FromString(host).Encoded())
+// keepHost adds w to what is known of host. What was found first says when all
+// of it is forgotten: nothing is believed longer because more was found.
+func (c *Cache) keepHost(host string, w ways, now time.Time) error {
+	e := c.hostEntry(host, now)
+	e.Chunk = cmp.Or(w.chunk, e.Chunk)
+	e.NoSingle = e.NoSingle || w.noSingle
+	e.NoExpect = e.NoExpect || w.noExpect
+	return c.write(e, "hosts", digest.FromString(host).Encoded())
 }
 
 // tagEntry is what a tag was made to point at.

@@ -10,23 +10,33 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
-// A limit is believed for a week: the proxy may be mended by then. How long ago
-// it was found, a clock that was ahead does not tell.
-func TestLimitIsForgottenAfterAWeek(t *testing.T) {
+// What is known of a host is believed for a week: the proxy may be mended by
+// then. How long ago it was found, a clock that was ahead does not tell.
+func TestHostIsForgottenAfterAWeek(t *testing.T) {
 	t.Parallel()
 	c := NewCache(t.TempDir())
 	found := time.Now()
-	if err := c.keepHost("git.example.com", 2<<20); err != nil {
-		t.Fatal(err)
-	}
 	const day = 24 * time.Hour
-	for after, want := range map[time.Duration]int64{-time.Hour: 0, -365 * day: 0, 0: 2 << 20, 7*day - time.Minute: 2 << 20, 7*day + time.Hour: 0, 365 * day: 0} {
-		if got := c.host("git.example.com", found.Add(after)); got != want {
-			t.Errorf("after %v: got %d, want %d", after, got, want)
+	keep := func(w ways, after time.Duration) {
+		t.Helper()
+		if err := c.keepHost("git.example.com", w, found.Add(after)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if got := c.host("other.example.com", found); got != 0 {
-		t.Errorf("another host has the limit %d", got)
+	keep(ways{chunk: 2 << 20, noSingle: true}, 0)
+	keep(ways{noExpect: true}, day) // of another process, which knows no limit
+	all := ways{chunk: 2 << 20, noSingle: true, noExpect: true}
+	for after, want := range map[time.Duration]ways{-time.Hour: {}, -365 * day: {}, 0: all, 7*day - time.Minute: all, 7*day + time.Hour: {}, 365 * day: {}} {
+		if got := c.host("git.example.com", found.Add(after)); got != want {
+			t.Errorf("after %v: got %+v, want %+v", after, got, want)
+		}
+	}
+	if got := c.host("other.example.com", found); got != (ways{}) {
+		t.Errorf("of another host %+v is known", got)
+	}
+	keep(ways{noSingle: true}, 8*day)
+	if got := c.host("git.example.com", found.Add(14*day)); got != (ways{noSingle: true}) {
+		t.Errorf("what was forgotten is remembered: %+v", got)
 	}
 }
 

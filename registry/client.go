@@ -60,7 +60,7 @@ func New(config RegistryConfig, opts *Options) (*Client, error) {
 	if c.opts.Backoff == nil {
 		c.opts.Backoff = FullJitter
 	}
-	c.traits.ways.chunk = c.opts.Cache.host(e.host, time.Now())
+	c.traits.recall(c.opts.Cache.host(e.host, time.Now()))
 	return c, nil
 }
 

@@ -35,6 +35,11 @@ func (c *Client) blobFrom(ctx context.Context, repository string, d digest.Diges
 	if err != nil {
 		return nil, err
 	}
+	return from(resp, offset)
+}
+
+// from is the body of resp from an offset on, for which it was asked.
+func from(resp *http.Response, offset int64) (io.ReadCloser, error) {
 	skip := offset
 	if resp.StatusCode == http.StatusPartialContent {
 		skip = 0

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	digest "github.com/opencontainers/go-digest"
+
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 )
@@ -71,9 +73,11 @@ func TestAnswersWithoutDigest(t *testing.T) {
 				srv := registrytest.Start(t, registrytest.Config{Flavor: flavor, Users: me})
 				srv.Registry.Fault(registrytest.Rule{Action: withoutDigests(keepLocation)})
 				c := clientOf(t, srv, registry.Options{})
-				var result registry.Result
-				if err := push(t, c, writeLayout(t, []byte("layer"), make([]byte, 6<<20)), registry.PushOptions{Result: &result}); err != nil {
-					t.Fatal(err)
+				layout := writeLayout(t, []byte("layer"), make([]byte, 6<<20))
+				for _, verify := range []bool{false, true} {
+					if err := push(t, c, layout, registry.PushOptions{Verify: verify}); err != nil {
+						t.Fatalf("verify %v: %v", verify, err)
+					}
 				}
 				if _, _, found := srv.Registry.Manifest("me/app", "1"); !found {
 					t.Error("the tag leads to nothing")
@@ -81,6 +85,52 @@ func TestAnswersWithoutDigest(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Where a HEAD proves nothing, --verify reads the blobs: those that are whole,
+// whatever the HEAD says, are there, and those that are not are told.
+func TestVerifyReadsWhatNoHeadProves(t *testing.T) {
+	t.Parallel()
+	layer := []byte("layer")
+	blob := "/blobs/" + digest.FromBytes(layer).String()
+	for name, row := range map[string]struct {
+		head, get registrytest.Action
+		lacks     bool
+	}{
+		"no digest":             {withoutDigests(false), nil, false},
+		"no HEAD":               {registrytest.EmptyError(http.StatusMethodNotAllowed), nil, false},
+		"HEAD is denied":        {registrytest.EmptyError(http.StatusForbidden), nil, false},
+		"cut after three bytes": {withoutDigests(false), registrytest.ActionFunc(cutAfterThree), false},
+		"other bytes":           {withoutDigests(false), registrytest.Answer{Body: "LAYER"}, true},
+		"more bytes":            {withoutDigests(false), registrytest.Answer{Body: "layers"}, true},
+		"neither":               {registrytest.EmptyError(http.StatusNotFound), registrytest.EmptyError(http.StatusNotFound), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := registrytest.Start(t, registrytest.Config{Users: me})
+			srv.Registry.Fault(registrytest.Rule{Method: http.MethodHead, Path: blob, Action: row.head})
+			if row.get != nil {
+				srv.Registry.Fault(registrytest.Rule{Method: http.MethodGet, Path: blob, Action: row.get})
+			}
+			err := push(t, clientOf(t, srv, registry.Options{}), writeLayout(t, layer), registry.PushOptions{Verify: true})
+			if row.lacks != errors.Is(err, registry.ErrBlobUnknown) || !row.lacks && err != nil {
+				t.Errorf("got %v, want that it lacks the layer: %v", err, row.lacks)
+			}
+			if n := len(srv.Registry.Requests(http.MethodGet, blob)); n == 0 {
+				t.Errorf("the blob was read %d times", n)
+			}
+		})
+	}
+}
+
+// cutAfterThree ends the connection in the middle of the layer, the first time.
+func cutAfterThree(w http.ResponseWriter, req *http.Request, next http.Handler) {
+	if req.Header.Get("Range") != "" {
+		next.ServeHTTP(w, req)
+		return
+	}
+	w.Header().Set("Content-Length", "5")
+	_, _ = w.Write([]byte("lay"))
 }
 
 // me owns what push pushes.

@@ -27,7 +27,8 @@ type traits struct {
 	// mu guards the fields below.
 	mu       sync.Mutex
 	software software
-	ways     ways
+	// ways are those that were found out; kept is what the cache has of them.
+	ways, kept ways
 	// ociOnly: the registry refuses Docker's media types.
 	ociOnly bool
 	// noReferrers: the registry has no API for what refers to a manifest.
@@ -126,6 +127,23 @@ func (t *traits) learn(u upload) (limit bool) {
 	return limit
 }
 
+// recall begins with what the cache has.
+func (t *traits) recall(w ways) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ways, t.kept = w, w
+}
+
+// fresh gives the ways that are known, once for each time that more is known of
+// them than the cache has.
+func (t *traits) fresh() (w ways, fresh bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fresh = t.ways != t.kept
+	t.kept = t.ways
+	return t.ways, fresh
+}
+
 // expects reports whether the registry is to be asked before a body is sent.
 func (t *traits) expects() bool {
 	t.mu.Lock()
@@ -138,7 +156,7 @@ func (t *traits) expects() bool {
 func (t *traits) unexpecting() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.ways.noExpect = t.software != softwareGitea
+	t.ways.noExpect = t.ways.noExpect || t.software != softwareGitea
 }
 
 // wantsOCI reports whether the registry is known to refuse Docker's media types.

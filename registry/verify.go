@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -40,7 +43,7 @@ func (p *push) verifies() bool { return p.opts.Verify && !p.opts.DryRun }
 
 // whole looks whether the registry has everything that root leads to: each
 // manifest, whose bytes are compared with its digest, and each blob, of which
-// the registry tells the size. What it lacks is an [*incompleteError].
+// the registry tells digest and size, or else gives the bytes. What it lacks is an [*incompleteError].
 func (p *push) whole(ctx context.Context, root image.Manifest) error {
 	level := []ocispec.Descriptor{root.Descriptor}
 	known := map[digest.Digest]bool{root.Descriptor.Digest: true}
@@ -90,8 +93,51 @@ func (p *push) look(ctx context.Context, d ocispec.Descriptor) (there bool, name
 		return err == nil, m.References, err
 	}
 	found, err := p.stat(ctx, "blobs", d.Digest.String())
-	sameSize := found.Size == d.Size || found.Size < 0
-	return err == nil && found.Digest != "" && sameSize || len(d.URLs) > 0, nil, err
+	switch {
+	case err != nil || len(d.URLs) > 0:
+		return err == nil, nil, err
+	case found.Digest != "" && found.Size >= 0:
+		return found.Size == d.Size, nil, nil
+	}
+	there, err = p.reads(ctx, d)
+	return there, nil, err
+}
+
+// reads reports whether the registry gives the bytes of a blob. That is asked
+// where a HEAD proves nothing: some name no digest in the answer, or refuse it.
+func (p *push) reads(ctx context.Context, d ocispec.Descriptor) (bool, error) {
+	open := func(offset int64) (io.ReadCloser, error) { return p.blobFrom(ctx, d.Digest, offset) }
+	body, err := open(0)
+	if answer, ok := errors.AsType[*Error](err); ok && answer.Status == http.StatusNotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	read := &download{ctx: ctx, client: p.client, open: open, body: body}
+	verifier := d.Digest.Verifier()
+	_, err = io.Copy(verifier, io.LimitReader(read, d.Size+1))
+	return err == nil && verifier.Verified(), errors.Join(err, read.Close())
+}
+
+// blobFrom opens a blob of the repository at an offset.
+func (p *push) blobFrom(ctx context.Context, d digest.Digest, offset int64) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.address("blobs", d.String()), nil)
+	if err != nil {
+		return nil, err
+	}
+	if offset > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
+	}
+	resp, err := p.stack.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("get blob: %w", unwrapURL(err))
+	}
+	if resp.StatusCode/100 != 2 {
+		defer drain(resp)
+		return nil, responseError("get blob", req, resp)
+	}
+	return from(resp, offset)
 }
 
 // isManifest reports the media types of what a registry keeps as a manifest.

@@ -19,7 +19,7 @@
 // A request passes, from the outside in,
 //
 //   - log.go: the request log and the counters,
-//   - faults.go and actions.go: the [Rule] that applies, if any,
+//   - faults.go, actions.go and unprompted.go: the [Rule] that applies, if any,
 //   - proxy.go: the body limit of a proxy in front of the registry,
 //   - routes.go: the route, and the checks before it in Gitea's order,
 //   - auth.go and accounts.go: who asks, and what they may do,
