@@ -43,6 +43,10 @@ func (a *app) credential(ctx context.Context, p dockerconfig.Place, c connection
 const maxPassword = 64 << 10
 
 func (a *app) givenCredential(ctx context.Context, username string) (registry.AuthConfig, error) {
+	if isTerminal(a.Stdin) {
+		return registry.AuthConfig{}, usageError{withHint(errors.New("--password-stdin: standard input is a terminal, which would show the password"),
+			"pipe the password in, or log in without showing it: docker-credential-gitea login HOST")}
+	}
 	stdin := interruptible(ctx, a.Stdin)
 	content, err := io.ReadAll(io.LimitReader(stdin, maxPassword))
 	if err := errors.Join(err, stdin.Close()); err != nil {
