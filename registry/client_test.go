@@ -203,22 +203,40 @@ func (s *server) clientVia(t *testing.T, auth registry.AuthConfig, set func(*htt
 	return c
 }
 
-// clientWith is a client with these options, that trusts the server.
-func (s *server) clientWith(t *testing.T, auth registry.AuthConfig, opts *registry.Options) *registry.Client {
+// clientAlone is a client with these options, that trusts the server, in a
+// network without other hosts: what the server leads to is not looked for in
+// the one that the test runs in.
+func (s *server) clientAlone(t *testing.T, opts *registry.Options) *registry.Client {
 	t.Helper()
 	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
-	config := registry.RegistryConfig{URL: s.URL, CAData: string(data), CertDirs: s.certDirs, Auth: auth}
+	config := registry.RegistryConfig{URL: s.URL, CAData: string(data), Auth: secretAuth}
 	transport, err := registry.NewTransport(config, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	opts.Transport = transport
+	opts.Transport = lonely{transport, strings.TrimPrefix(s.URL, "https://")}
 	c, err := registry.New(config, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// lonely reaches one host, and finds no other.
+type lonely struct {
+	base http.RoundTripper
+	host string
+}
+
+func (l lonely) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Host == l.host {
+		return l.base.RoundTrip(req)
+	}
+	if req.Body != nil {
+		_ = req.Body.Close() // a RoundTripper's duty
+	}
+	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: req.URL.Hostname(), IsNotFound: true}}
 }
 
 // alsoTrust has the clients of s know the certificate of another server, as

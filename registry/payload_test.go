@@ -118,7 +118,7 @@ func TestHostileTextLeavesNowhere(t *testing.T) {
 					return base(w, req)
 				})
 				log := &collector{}
-				c := s.clientWith(t, secretAuth, &registry.Options{Retries: -1, Logger: slog.New(log), Backoff: func(int) time.Duration { return 0 }})
+				c := s.clientAlone(t, &registry.Options{Retries: -1, Logger: slog.New(log), Backoff: func(int) time.Duration { return 0 }})
 				for name, call := range calls {
 					if match != "" && name != "Push" && name != "Check" && name != "Identity" {
 						continue
