@@ -41,15 +41,15 @@ type choice func(n int) int
 func pick[T any](c choice, list []T) T { return list[c(len(list))] }
 
 // happenings are the kinds of event besides pushes, each with what it takes to
-// make one.
-var happenings = slices.Concat(atRegistries, atDaemons, atCaches)
-
-var (
+// make one. What matters for one daemon and few images only is there twice.
+var happenings = []func(c choice) happening{
 	// The registries, and other clients of theirs.
-	atRegistries = []func(c choice) happening{deleteBlob, deleteChild, deleteManifest, deleteTag, collectGarbage, otherClient, forgetAll, later}
-	atDaemons    = []func(c choice) happening{build, pullOthers, untag, prune, forgetPushes}
-	atCaches     = []func(c choice) happening{expire, loseEntry, truncateEntry, flipBit, loseCache, keepCopy, restoreCopy, shareCache, clockAhead}
-)
+	deleteBlob, deleteChild, deleteManifest, deleteTag, collectGarbage, otherClient, forgetAll, later,
+	// The daemons.
+	build, pullOthers, pullOthers, untag, prune, forgetPushes,
+	// The caches.
+	expire, loseEntry, truncateEntry, flipBit, loseCache, keepCopy, restoreCopy, shareCache, clockAhead,
+}
 
 // place is a repository of a registry.
 func place(c choice) (at, repo int, text string) {
@@ -154,7 +154,7 @@ func later(c choice) happening {
 	}}
 }
 
-// expire is a day in which nobody pushes: entries of the cache get old.
+// expire is a month in which nobody pushes: the entries of a cache get old.
 func expire(c choice) happening {
 	user := c(2)
 	return happening{"a month passes", fmt.Sprintf("a month passes for the cache of user %d", user), func(w *world) {

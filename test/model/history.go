@@ -38,7 +38,7 @@ var anyEvent = rapid.Custom(func(t *rapid.T) event {
 	case n < 18:
 		return &again{n: c(3) / 2, tag: []string{"", "", "dev"}[c(3)]}
 	}
-	return pick(c, pick(c, [][]func(choice) happening{atRegistries, atDaemons, atCaches}))(c)
+	return pick(c, happenings)(c)
 })
 
 // chooser draws numbers bit by bit: rapid's own integers are small more often
