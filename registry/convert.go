@@ -96,7 +96,7 @@ func (p *push) fitting(m image.Manifest) (image.Manifest, error) {
 		_, ok := children[d.Digest]
 		changed = changed || ok
 	}
-	if _, docker := ociTypes[m.Descriptor.MediaType]; !changed && !(docker && p.client.traits.wantsOCI()) {
+	if _, docker := ociTypes[m.Descriptor.MediaType]; !changed && (!docker || !p.client.traits.wantsOCI()) {
 		return m, nil
 	}
 	other, err := converted(m, children)

@@ -55,6 +55,7 @@ type store struct {
 }
 
 func newStore(t *testing.T) *store {
+	t.Helper()
 	s := &store{t: t, raw: layerOf(t, 5000), content: map[digest.Digest][]byte{}}
 	s.config = s.configFor("amd64", s.raw)
 	return s
@@ -161,6 +162,7 @@ func putTyped(ctx context.Context, h *holder, body []byte, reference, mediaType 
 // pushes are pushes of images that have a layer in common. Those with the same
 // ID differ in an option, or in what the daemon has by then.
 func pushes(t *testing.T) map[string]remembered {
+	t.Helper()
 	s := newStore(t)
 	raw := digest.FromBytes(s.raw)
 	classic, classicID := saved(t, true, s.raw)

@@ -31,8 +31,6 @@ type traits struct {
 	ways, kept ways
 	// ociOnly: the registry refuses Docker's media types.
 	ociOnly bool
-	// noReferrers: the registry has no API for what refers to a manifest.
-	noReferrers bool
 }
 
 // giteaService is how Gitea and Forgejo name themselves in a challenge, as
