@@ -83,8 +83,8 @@ func setPair(t *testing.T, c *registry.RegistryConfig, _ *registry.PushOptions, 
 func TestEverySettingIsInTheMap(t *testing.T) {
 	t.Parallel()
 	for _, settings := range []reflect.Type{reflect.TypeFor[registry.RegistryConfig](), reflect.TypeFor[registry.PushOptions]()} {
-		for i := range settings.NumField() {
-			if name := settings.Name() + "." + settings.Field(i).Name; !hasRow(name) {
+		for field := range settings.Fields() {
+			if name := settings.Name() + "." + field.Name; !hasRow(name) {
 				t.Errorf("%s has no row in the map of where each setting may go", name)
 			}
 		}

@@ -116,9 +116,9 @@ func answered(resp *http.Response, err error) []any {
 func TestEveryMethodIsCalled(t *testing.T) {
 	t.Parallel()
 	client := reflect.TypeFor[*registry.Client]()
-	for i := range client.NumMethod() {
-		if name := client.Method(i).Name; calls[name] == nil {
-			t.Errorf("there is no call of %s", name)
+	for method := range client.Methods() {
+		if calls[method.Name] == nil {
+			t.Errorf("there is no call of %s", method.Name)
 		}
 	}
 }
@@ -132,7 +132,7 @@ var led = map[string]func(w http.ResponseWriter, req *http.Request, to string) b
 		http.Redirect(w, req, to, http.StatusTemporaryRedirect)
 		return true
 	},
-	"a redirect of everything": func(w http.ResponseWriter, req *http.Request, to string) bool {
+	"a redirect of everything": func(w http.ResponseWriter, _ *http.Request, to string) bool {
 		w.Header().Set("Location", to)
 		w.WriteHeader(http.StatusPermanentRedirect)
 		return true
@@ -309,7 +309,7 @@ func TestRedirectsTellNoAddress(t *testing.T) {
 		return true
 	})
 	s := start(t, func(w http.ResponseWriter, req *http.Request) bool {
-		http.SetCookie(w, &http.Cookie{Name: "session", Value: canary}) //nolint:gosec // G124: of a test
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: canary})
 		if req.URL.Query().Get("signature") == "" {
 			http.Redirect(w, req, "/v2/signed?signature="+canary, http.StatusTemporaryRedirect)
 			return true

@@ -6,7 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -58,7 +58,7 @@ func startStranger(t *testing.T, handler http.HandlerFunc, names ...string) *str
 		handler(w, req)
 	}))
 	s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert, Certificates: []tls.Certificate{pair}}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) //nolint:depguard // net/http wants one
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
@@ -134,21 +134,25 @@ func TestSettingsStayAtTheirHost(t *testing.T) {
 			}
 			return registry.RegistryConfig{Insecure: true, CAFiles: []string{file}}
 		}, nil, false, false},
-		{"a pin of the other's own", func(*stranger) registry.RegistryConfig { return registry.RegistryConfig{Insecure: true} },
+		{
+			"a pin of the other's own", func(*stranger) registry.RegistryConfig { return registry.RegistryConfig{Insecure: true} },
 			func(t *testing.T, o *stranger, host string) {
 				t.Helper()
 				if err := registry.SavePin(host, certificates(t, o.authority)); err != nil {
 					t.Fatal(err)
 				}
-			}, false, true},
+			}, false, true,
+		},
 		{"a pin of the registry", func(*stranger) registry.RegistryConfig { return registry.RegistryConfig{} }, nil, true, false},
-		{"pins of both", func(*stranger) registry.RegistryConfig { return registry.RegistryConfig{} },
+		{
+			"pins of both", func(*stranger) registry.RegistryConfig { return registry.RegistryConfig{} },
 			func(t *testing.T, o *stranger, host string) {
 				t.Helper()
 				if err := registry.SavePin(host, certificates(t, o.authority)); err != nil {
 					t.Fatal(err)
 				}
-			}, true, true},
+			}, true, true,
+		},
 	} {
 		for _, name := range []string{"127.0.0.1", "localhost"} {
 			t.Run(tc.name+", "+name, func(t *testing.T) {
@@ -230,7 +234,7 @@ func TestSettingsStayBehindProxies(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		registryConn, err := net.Dial("tcp", req.Host) //nolint:noctx // it ends with the test's servers
+		registryConn, err := net.Dial("tcp", req.Host)
 		if err != nil {
 			t.Error(err)
 			return

@@ -163,7 +163,7 @@ func checkFields(t *testing.T, what string, v reflect.Value) {
 		if v.IsNil() {
 			return
 		}
-		if err, ok := v.Interface().(error); ok && v.Kind() == reflect.Interface {
+		if err, ok := reflect.TypeAssert[error](v); ok && v.Kind() == reflect.Interface {
 			checkText(t, what, err)
 			return
 		}
