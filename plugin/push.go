@@ -135,26 +135,42 @@ func planPush(l layers, args []string, defaultHost string, isLayout func(string)
 		return plan, usageError{withHint(errors.New("standard input can be read only once, and the destinations are several repositories"),
 			"write it to a file first, and push that")}
 	}
-	for _, t := range plan.targets {
-		l.named = append(l.named, t.host)
+	if err := plan.resolve(l); err != nil {
+		return plan, err
 	}
-	for _, t := range plan.targets {
-		var s settings
-		if _, err := l.resolve(&s, t.host); err != nil {
-			return plan, err
-		}
-		if err := errors.Join(s.check(plan.source), checkLink(t.remote(), s.link)); err != nil {
-			return plan, err
-		}
-		plan.settings[t.host] = s
-	}
-	for _, name := range names {
-		host, _, _ := strings.Cut(name, "/")
-		if bare, given := strings.CutSuffix(host, ":443"); given && plan.settings[strings.ToLower(bare)].plainHTTP {
-			return plan, refusePort443(bare)
-		}
+	if err := plan.checkPorts(names); err != nil {
+		return plan, err
 	}
 	return plan, plan.checkHosts()
+}
+
+// resolve gives each registry its settings.
+func (p *pushPlan) resolve(l layers) error {
+	for _, t := range p.targets {
+		l.named = append(l.named, t.host)
+	}
+	for _, t := range p.targets {
+		var s settings
+		if _, err := l.resolve(&s, t.host); err != nil {
+			return err
+		}
+		if err := errors.Join(s.check(p.source), checkLink(t.remote(), s.link)); err != nil {
+			return err
+		}
+		p.settings[t.host] = s
+	}
+	return nil
+}
+
+// checkPorts keeps plain HTTP away from a port that is given as that of HTTPS.
+func (p pushPlan) checkPorts(names []string) error {
+	for _, name := range names {
+		host, _, _ := strings.Cut(name, "/")
+		if bare, given := strings.CutSuffix(host, ":443"); given && p.settings[strings.ToLower(bare)].plainHTTP {
+			return refusePort443(bare)
+		}
+	}
+	return nil
 }
 
 // checkHosts keeps one credential from going to several registries.
