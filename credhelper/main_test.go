@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 			fmt.Println(err)
 			os.Exit(1)
 		}
+		_ = resp.Body.Close()
 		fmt.Print(resp.StatusCode)
 		os.Exit(0)
 	}

@@ -552,37 +552,50 @@ func TestRealmWithUserLeadsNowhere(t *testing.T) {
 // with two hosts, of which it was said for one.
 func TestInputsStayWithTheirHost(t *testing.T) {
 	cases := map[string]func(t *testing.T, m *userHome, a, b *fakeGitea){
-		"with-token": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+		"with-token": func(t *testing.T, m *userHome, a, _ *fakeGitea) {
+			t.Helper()
 			m.run(t, canary, "login", "--with-token", "--ca-file", a.caFile, a.host).must(t)
 		},
-		"web": func(t *testing.T, m *userHome, a, b *fakeGitea) { loginPasting(t, m, a, a.host).must(t) },
+		"web": func(t *testing.T, m *userHome, a, _ *fakeGitea) {
+			t.Helper()
+			loginPasting(t, m, a, a.host).must(t)
+		},
 		envToken: func(_ *testing.T, m *userHome, a, _ *fakeGitea) {
 			m.env[envToken], m.env[envHost], m.env[envUser] = canary, a.host, "alice"
 		},
 		"GITEA_TOKEN": func(_ *testing.T, m *userHome, a, _ *fakeGitea) {
 			m.env["GITEA_TOKEN"], m.env["GITEA_SERVER_URL"] = canary, a.URL
 		},
-		"insecure": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+		"insecure": func(t *testing.T, m *userHome, a, _ *fakeGitea) {
+			t.Helper()
 			configure(t, m, a.host, `"insecure":true`)
 			m.run(t, canary, "login", "--with-token", "--insecure", a.host).must(t)
 		},
-		"plain-http": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+		"plain-http": func(t *testing.T, m *userHome, a, _ *fakeGitea) {
+			t.Helper()
 			configure(t, m, a.host, `"plainHTTP":true`)
 			m.run(t, "", "login", "--with-token", "--plain-http", a.host)
 		},
-		"ca-file": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+		"ca-file": func(t *testing.T, m *userHome, a, _ *fakeGitea) {
+			t.Helper()
 			configure(t, m, a.host, `"caFiles":["`+a.caFile+`"]`)
 			m.run(t, canary, "login", "--with-token", a.host).must(t)
 		},
-		"root-url": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+		"root-url": func(t *testing.T, m *userHome, a, _ *fakeGitea) {
+			t.Helper()
 			configure(t, m, a.host, `"rootURL":"`+a.URL+`"`)
 			m.run(t, canary, "login", "--with-token", "--ca-file", a.caFile, "--root-url", a.URL, a.host).must(t)
 		},
-		"client-id": func(t *testing.T, m *userHome, a, b *fakeGitea) { configure(t, m, a.host, `"clientID":"x"`) },
-		"scope": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+		"client-id": func(t *testing.T, m *userHome, a, _ *fakeGitea) {
+			t.Helper()
+			configure(t, m, a.host, `"clientID":"x"`)
+		},
+		"scope": func(t *testing.T, m *userHome, a, _ *fakeGitea) {
+			t.Helper()
 			configure(t, m, a.host, `"clientID":"x","scope":"all"`)
 		},
-		"storage": func(t *testing.T, m *userHome, a, b *fakeGitea) {
+		"storage": func(t *testing.T, m *userHome, a, _ *fakeGitea) {
+			t.Helper()
 			delete(m.env, envStorage)
 			configure(t, m, a.host, `"storage":"file"`)
 			m.run(t, canary, "login", "--with-token", "--ca-file", a.caFile, "--storage", "file", a.host).must(t)

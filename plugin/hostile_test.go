@@ -35,10 +35,22 @@ func TestHostileRegistry(t *testing.T) {
 			host := strings.TrimPrefix(server.URL, "http://")
 			d.env["DOCKER_GITEA_HOST"], d.env["DOCKER_GITEA_TOKEN"], d.env["DOCKER_GITEA_PLAIN_HTTP"] = host, "a-token-of-mine", "true"
 			for _, args := range [][]string{
-				{"ls", host}, {"ls", host + "/me"}, {"ls", "-q", host + "/me"}, {"ls", host + "/me/app"}, {"ls", "-q", host + "/me/app"},
-				{"ls", "--json", host + "/me/app"}, {"ls", "--format", "yaml", host + "/me"}, {"ls", "--format", "{{.}}", host + "/me"},
-				{"check", host + "/me/app"}, {"check", "--format", "{{.}}", host + "/me"}, {"link", host + "/me/app:1", "auto"}, {"link", host + "/me/app", "shop"},
-				{"unlink", host + "/me/app"}, {"open", "--print", host + "/me/app"}, {"rm", "-y", host + "/me/app:1"}, {"-D", "ls", host + "/me"},
+				{"ls", host},
+				{"ls", host + "/me"},
+				{"ls", "-q", host + "/me"},
+				{"ls", host + "/me/app"},
+				{"ls", "-q", host + "/me/app"},
+				{"ls", "--json", host + "/me/app"},
+				{"ls", "--format", "yaml", host + "/me"},
+				{"ls", "--format", "{{.}}", host + "/me"},
+				{"check", host + "/me/app"},
+				{"check", "--format", "{{.}}", host + "/me"},
+				{"link", host + "/me/app:1", "auto"},
+				{"link", host + "/me/app", "shop"},
+				{"unlink", host + "/me/app"},
+				{"open", "--print", host + "/me/app"},
+				{"rm", "-y", host + "/me/app:1"},
+				{"-D", "ls", host + "/me"},
 			} {
 				d.run(t.Context(), args...)
 				d.mustBePlain(t, args)

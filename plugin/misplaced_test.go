@@ -2,6 +2,7 @@ package plugin_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -123,9 +124,7 @@ func TestMisplacedPasswordsAreNotShown(t *testing.T) {
 		{name: "field's key", args: []string{"ls", "127.0.0.1:1/me"}, file: "{url: '127.0.0.1:1', certFile: c, keyFile: " + canaryWord + "}"},
 	} {
 		d := newMisplaced(t)
-		for name, value := range place.env {
-			d.env[name] = value
-		}
+		maps.Copy(d.env, place.env)
 		if place.file != "" {
 			content := "apiVersion: docker-gitea.github.io/v1alpha1\nkind: RegistryList\nitems:\n- spec: " + place.file + "\n"
 			if err := os.WriteFile(filepath.Join(d.env["DOCKER_CONFIG"], "gitea.yaml"), []byte(content), 0o600); err != nil {

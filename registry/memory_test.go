@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -109,9 +110,7 @@ func (s *store) below(root ocispec.Descriptor) map[digest.Digest][]byte {
 	all := map[digest.Digest][]byte{root.Digest: s.content[root.Digest]}
 	if m, err := image.ParseManifest(root.MediaType, s.content[root.Digest]); err == nil && strings.Contains(root.MediaType, "image.") {
 		for _, d := range m.References {
-			for d, data := range s.below(d) {
-				all[d] = data
-			}
+			maps.Copy(all, s.below(d))
 		}
 	}
 	return all

@@ -140,7 +140,7 @@ func TestKnownImageWithoutItsBlobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, d := range m.References {
-		lose(t, c, "alice/app", d)
+		lose(t, c, d)
 		var notes []string
 		opts.Progress = func(e registry.Event) { notes = append(notes, e.Note) }
 		if err := c.Push(t.Context(), "alice/app:new"+string(rune('a'+i)), opts); err != nil {
@@ -149,7 +149,7 @@ func TestKnownImageWithoutItsBlobs(t *testing.T) {
 		if got := strings.Join(notes, ""); got != "" {
 			t.Errorf("got the notes %q", got)
 		}
-		if lacking := lacking(srv, "alice/app", m.References); len(lacking) > 0 {
+		if lacking := lacking(srv, m.References); len(lacking) > 0 {
 			t.Errorf("the registry lacks %q", lacking)
 		}
 	}

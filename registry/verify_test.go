@@ -57,14 +57,14 @@ func multi(t *testing.T, all bool) (archive []byte, content []ocispec.Descriptor
 	return pack(t, entries...), content
 }
 
-// lose deletes a blob or a manifest behind everybody's back.
-func lose(t *testing.T, c *registry.Client, repository string, d ocispec.Descriptor) {
+// lose deletes a blob or a manifest of alice/app behind everybody's back.
+func lose(t *testing.T, c *registry.Client, d ocispec.Descriptor) {
 	t.Helper()
 	kind := "blobs"
 	if strings.Contains(d.MediaType, "manifest.v") {
 		kind = "manifests"
 	}
-	resp, err := c.Ask(t.Context(), http.MethodDelete, "/v2/"+repository+"/"+kind+"/"+d.Digest.String())
+	resp, err := c.Ask(t.Context(), http.MethodDelete, "/v2/alice/app/"+kind+"/"+d.Digest.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,10 +74,10 @@ func lose(t *testing.T, c *registry.Client, repository string, d ocispec.Descrip
 	}
 }
 
-// lacking is what a repository lacks of an image.
-func lacking(srv *registrytest.Server, repository string, content []ocispec.Descriptor) (lacking []string) {
+// lacking is what alice/app lacks of an image.
+func lacking(srv *registrytest.Server, content []ocispec.Descriptor) (lacking []string) {
 	for _, d := range content {
-		if _, ok := srv.Registry.HasBlob(repository, d.Digest); !ok {
+		if _, ok := srv.Registry.HasBlob("alice/app", d.Digest); !ok {
 			lacking = append(lacking, d.MediaType+" "+d.Digest.String())
 		}
 	}
@@ -101,7 +101,7 @@ func TestVerifyRepairsWhatIsLost(t *testing.T) {
 				if err := c.Push(t.Context(), "alice/app:1", opts); err != nil || result.Unverified {
 					t.Fatal(err, result.Unverified)
 				}
-				lose(t, c, "alice/app", content[lost])
+				lose(t, c, content[lost])
 				if err := c.Push(t.Context(), "alice/app:1", opts); err != nil || !result.Unverified || result.Requests != 1 {
 					t.Errorf("without a look: %v, unverified %v in %d requests, want so in one", err, result.Unverified, result.Requests)
 				}
@@ -112,7 +112,7 @@ func TestVerifyRepairsWhatIsLost(t *testing.T) {
 				if err := c.Push(t.Context(), "alice/app:1", opts); err != nil || result.Unverified || result.Digest != content[0].Digest {
 					t.Errorf("verified: %v, %+v", err, result)
 				}
-				if lacking := lacking(srv, "alice/app", content); len(lacking) > 0 {
+				if lacking := lacking(srv, content); len(lacking) > 0 {
 					t.Errorf("the registry lacks %q", lacking)
 				}
 				// What is whole is looked at, and nothing is sent.
@@ -140,11 +140,11 @@ func TestNewTagOfAnIndexIsWhole(t *testing.T) {
 			if err := c.Push(t.Context(), "alice/app:1", opts); err != nil {
 				t.Fatal(err)
 			}
-			lose(t, c, "alice/app", content[lost])
+			lose(t, c, content[lost])
 			if err := c.Push(t.Context(), "alice/app:2", opts); err != nil || result.Unverified || result.Digest != content[0].Digest {
 				t.Errorf("%v, %+v", err, result)
 			}
-			if lacking := lacking(srv, "alice/app", content); len(lacking) > 0 {
+			if lacking := lacking(srv, content); len(lacking) > 0 {
 				t.Errorf("the registry lacks %q", lacking)
 			}
 		})
@@ -170,14 +170,14 @@ func TestVerifyOfOneImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range m.References {
-		lose(t, c, "alice/app", d)
+		lose(t, c, d)
 		if err := c.Push(t.Context(), "alice/app:1", opts); err != nil || !slices.ContainsFunc(result.Blobs, func(b registry.BlobResult) bool {
 			return b.Digest == d.Digest && b.Status == registry.StatusPushed
 		}) {
 			t.Errorf("lost %s: %v, %+v", d.Digest, err, result.Blobs)
 		}
 	}
-	if lacking := lacking(srv, "alice/app", m.References); len(lacking) > 0 {
+	if lacking := lacking(srv, m.References); len(lacking) > 0 {
 		t.Errorf("the registry lacks %q", lacking)
 	}
 }

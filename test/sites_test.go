@@ -37,7 +37,10 @@ func TestSites(t *testing.T) {
 	t.Parallel()
 	plugin := filepath.Join(pluginDir(t), "docker-gitea")
 	for name, opts := range sites {
-		t.Run(name, func(t *testing.T) { pushToSite(t, plugin, opts) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pushToSite(t, plugin, opts)
+		})
 	}
 }
 

@@ -34,7 +34,8 @@ func TestRegistrytestConforms(t *testing.T) {
 			t.Parallel()
 			program(t, "conformance")
 			config := registrytest.Config{Flavor: c.flavor, Auth: registrytest.AuthNone}
-			server, user := (*servers.Server)(nil), ""
+			var server *servers.Server
+			var user string
 			if c.start == nil {
 				server = registry(t)
 			} else {

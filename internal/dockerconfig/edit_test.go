@@ -52,7 +52,8 @@ func TestEdit(t *testing.T) {
 		},
 		"line ends of Windows": {"{\r\n  \"a\": 1\r\n}\r\n", []string{"credsStore"}, "{\r\n  \"a\": 1,\r\n  \"credsStore\": \"x\"\r\n}\r\n"},
 		"deep": {
-			"{\n \"a\": 1\n}", []string{"plugins", "gitea", "hooks"},
+			"{\n \"a\": 1\n}",
+			[]string{"plugins", "gitea", "hooks"},
 			"{\n \"a\": 1,\n \"plugins\": {\n  \"gitea\": {\n   \"hooks\": \"x\"\n  }\n }\n}",
 		},
 		"another case":   {`{"CREDHELPERS":{"b":"y"}}`, helper, `{"CREDHELPERS":{"b":"y","git.example.com":"x"}}`},

@@ -190,6 +190,7 @@ func parseAPIVersion(s string) (apiVersion, error) {
 
 func (v apiVersion) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
 
-func (v apiVersion) atLeast(major, minor int) bool {
-	return v.major > major || v.major == major && v.minor >= minor
+// atLeast reports whether the version is 1.minor or a later one.
+func (v apiVersion) atLeast(minor int) bool {
+	return v.major > 1 || v.major == 1 && v.minor >= minor
 }

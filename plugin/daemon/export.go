@@ -61,8 +61,8 @@ func (e *exported) fault() error {
 	var message struct {
 		Error string `json:"error"`
 	}
-	if json.Unmarshal(e.tail[at:], &message) != nil || message.Error == "" {
-		return nil // a layer that ends so, and more to come
+	if err := json.Unmarshal(e.tail[at:], &message); err != nil || message.Error == "" {
+		return nil //nolint:nilerr // a layer that ends so, and more to come
 	}
 	e.tail = nil
 	return fmt.Errorf("docker daemon: export image: %s", message.Error)

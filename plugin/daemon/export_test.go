@@ -63,7 +63,7 @@ func TestErrorInsideAnExport(t *testing.T) {
 // What looks like such an error within an archive is none.
 func TestNoErrorInsideAnExport(t *testing.T) {
 	content := strings.Repeat(`{"errorDetail":{"message":"x"},"error":"x"}`, 200) + strings.Repeat("\x00", 1024)
-	client := connect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	client := connect(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Api-Version", "1.48")
 		_, _ = io.WriteString(w, content)
 	}))

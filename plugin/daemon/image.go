@@ -150,7 +150,7 @@ func (c *Client) Image(ctx context.Context, name string) (Image, error) {
 // Listed adds to an image of [Client.Tags] what the list leaves out of what the
 // daemon holds of it, where a daemon tells.
 func (c *Client) Listed(ctx context.Context, listed Image) (Image, error) {
-	if !c.api.atLeast(1, 48) {
+	if !c.api.atLeast(48) {
 		return listed, nil
 	}
 	found, err := c.inspect(ctx, listed.ID)
@@ -160,7 +160,7 @@ func (c *Client) Listed(ctx context.Context, listed Image) (Image, error) {
 
 func (c *Client) inspect(ctx context.Context, name string) (found Image, err error) {
 	var query url.Values
-	if c.api.atLeast(1, 48) {
+	if c.api.atLeast(48) {
 		query = url.Values{"manifests": {"1"}}
 	}
 	err = c.getJSON(ctx, "inspect image", "/images/"+name+"/json", query, &found)
@@ -191,10 +191,10 @@ func exportName(name string, image Image) string {
 // whole image to its own disk, so that only ctx bounds the wait.
 func (c *Client) Save(ctx context.Context, export, platform string) (io.ReadCloser, error) {
 	query := url.Values{"names": {export}}
-	if platform != "" && c.api.atLeast(1, 48) {
+	if platform != "" && c.api.atLeast(48) {
 		query.Set("platform", platformJSON(platform))
 	}
-	resp, err := c.get(ctx, "export image", "/images/get", query)
+	resp, err := c.get(ctx, "export image", "/images/get", query) //nolint:bodyclose // the caller closes it
 	if err != nil {
 		return nil, err
 	}

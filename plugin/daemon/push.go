@@ -43,7 +43,7 @@ func (i Info) Containerd() bool {
 // PushesPlatform reports whether the daemon's push sends the image for one
 // platform when it is asked to. The classic store has one image, and sends it
 // whatever it is for; before API 1.46 the option is ignored.
-func (i Info) PushesPlatform() bool { return i.Containerd() && i.api.atLeast(1, 46) }
+func (i Info) PushesPlatform() bool { return i.Containerd() && i.api.atLeast(46) }
 
 // SharesLoopback reports whether 127.0.0.1 is, as far as one can tell, the
 // same for the daemon as for this process. It is not for one that is remote,
@@ -69,7 +69,7 @@ func (c *Client) Push(ctx context.Context, repository, tag, platform string, aut
 		return err
 	}
 	query := url.Values{"tag": {tag}}
-	if platform != "" && c.api.atLeast(1, 46) {
+	if platform != "" && c.api.atLeast(46) {
 		query.Set("platform", platformJSON(platform))
 	}
 	header := http.Header{"X-Registry-Auth": {base64.URLEncoding.EncodeToString(encoded)}}

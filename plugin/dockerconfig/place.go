@@ -35,22 +35,22 @@ func (p Place) hosts() []string {
 // namespaces are not for it.
 //
 // Source: containers-auth.json(5).
-func (p Place) key(entries map[string]types.AuthConfig) (key string, found bool) {
+func (p Place) key(entries map[string]types.AuthConfig) string {
 	for namespace := p.Repository; namespace != ""; namespace = parent(namespace) {
 		for _, host := range p.hosts() {
 			if _, found := entries[host+"/"+namespace]; found {
-				return host + "/" + namespace, true
+				return host + "/" + namespace
 			}
 		}
 	}
 	for _, host := range p.hosts() {
 		for _, key := range addresses(host) {
 			if _, found := entries[key]; found {
-				return key, true
+				return key
 			}
 		}
 	}
-	return "", false
+	return ""
 }
 
 // parent is a namespace without its last part.
@@ -75,7 +75,7 @@ func addresses(host string) []string {
 
 // fromFile is the entry for the place.
 func fromFile(file *configfile.ConfigFile, p Place) types.AuthConfig {
-	key, _ := p.key(file.AuthConfigs)
+	key := p.key(file.AuthConfigs)
 	return file.AuthConfigs[key]
 }
 

@@ -68,7 +68,7 @@ func (c *Config) Scope(p Place) string {
 	}
 	scope := []string{strings.Join(p.hosts(), " ")}
 	for _, file := range files {
-		key, _ := p.key(file.AuthConfigs)
+		key := p.key(file.AuthConfigs)
 		scope = append(scope, key)
 	}
 	return strings.Join(scope, "\n")

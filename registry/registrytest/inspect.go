@@ -97,7 +97,9 @@ func (r *repository) reach(v *version, reached map[string]bool) {
 	}
 	reached[v.manifest.digest] = true
 	var named struct {
-		Manifests []struct{ Digest string } `json:"manifests"`
+		Manifests []struct {
+			Digest string `json:"digest"`
+		} `json:"manifests"`
 	}
 	_ = json.Unmarshal(v.manifest.data, &named) // what is stored was read before
 	for _, m := range named.Manifests {
