@@ -77,11 +77,10 @@ func checkMisplaced(args []string, getenv func(string) string) error {
 		switch {
 		case !strings.HasPrefix(arg, "-"):
 			name, value = before, arg
+		case len(arg) > 2 && arg[1] != '-': // an option of one letter, and its value
+			name, value = arg[:2], strings.TrimPrefix(arg[2:], "=")
 		case !joined:
-			name, value = arg, strings.TrimPrefix(arg, "-u") // a flag of one letter, and its value
-			if value != arg {
-				name = "-u"
-			}
+			name = arg
 		}
 		if looksSecret(value) || looksSecret(arg) || looksSecret(name) {
 			return misplaced(name)

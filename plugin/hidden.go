@@ -37,8 +37,11 @@ func (h *hidden) add(words ...string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, word := range words {
-		if word = strings.TrimSpace(word); len(word) >= shortestHidden && !slices.Contains(h.words, word) {
-			h.words = append(h.words, word)
+		word = strings.TrimSpace(word)
+		for _, spelling := range []string{word, strings.ToLower(word)} { // names and hosts are folded
+			if len(word) >= shortestHidden && !slices.Contains(h.words, spelling) {
+				h.words = append(h.words, spelling)
+			}
 		}
 	}
 	slices.SortFunc(h.words, func(a, b string) int { return len(b) - len(a) })
@@ -126,8 +129,8 @@ func (h *hidden) hideArguments(args []string) {
 			// A tag may be the hash of a commit.
 		case joined && strings.HasPrefix(name, "-"):
 			h.hideOption(name, value)
-		case strings.HasPrefix(arg, "-p") && len(arg) > 2 && !isOption(strings.TrimLeft(arg, "-")):
-			h.add(strings.TrimPrefix(arg, "-p")) // docker login has this for the password
+		case len(arg) > 2 && arg[0] == '-' && arg[1] != '-' && !isOption(arg[1:]): // an option of one letter, and its value
+			h.hideOption(arg[:2], arg[2:])
 		default:
 			h.hideOption(previous, arg)
 		}
