@@ -41,10 +41,11 @@ type choice func(n int) int
 func pick[T any](c choice, list []T) T { return list[c(len(list))] }
 
 // happenings are the kinds of event besides pushes, each with what it takes to
-// make one. What matters for one daemon and few images only is there twice.
+// make one. What comes before few kinds of push, or matters for one daemon, is
+// there twice.
 var happenings = []func(c choice) happening{
 	// The registries, and other clients of theirs.
-	deleteBlob, deleteChild, deleteManifest, deleteTag, collectGarbage, otherClient, forgetAll, later,
+	deleteBlob, deleteChild, deleteManifest, deleteTag, collectGarbage, otherClient, forgetAll, forgetAll, later,
 	// The daemons.
 	build, pullOthers, pullOthers, untag, prune, forgetPushes,
 	// The caches.
