@@ -30,11 +30,9 @@ func pull(t *testing.T, s *servers.Server, user, password, ref string) blobs {
 	t.Helper()
 	env, err := s.Env(t.TempDir(), user, password)
 	servers.Need(t, err)
-	bySkopeo, byCrane := t.TempDir(), t.TempDir()
-	run(t, env, program(t, "skopeo"), "copy", "--quiet", "--all", "docker://"+ref, "dir:"+bySkopeo)
+	got, byCrane := pullBySkopeo(t, s, user, password, ref), t.TempDir()
 	run(t, env, program(t, "crane"), "pull", "--format=oci", ref, byCrane)
 	run(t, env, program(t, "crane"), "validate", "--platform=linux/"+runtime.GOARCH, "--remote", ref)
-	got := blobsIn(t, bySkopeo)
 	if tagged := strings.TrimSpace(run(t, env, program(t, "crane"), "digest", ref)); got[tagged] == 0 {
 		t.Errorf("%s is %s, which skopeo did not pull", ref, tagged)
 	}
@@ -42,6 +40,17 @@ func pull(t *testing.T, s *servers.Server, user, password, ref string) blobs {
 		t.Errorf("%s: skopeo (-) and crane (+) pull different blobs:\n%s", ref, diff)
 	}
 	return got
+}
+
+// pullBySkopeo is pull without crane, which follows no redirect to an address
+// of a private network.
+func pullBySkopeo(t *testing.T, s *servers.Server, user, password, ref string) blobs {
+	t.Helper()
+	env, err := s.Env(t.TempDir(), user, password)
+	servers.Need(t, err)
+	dir := t.TempDir()
+	run(t, env, program(t, "skopeo"), "copy", "--quiet", "--all", "docker://"+ref, "dir:"+dir)
+	return blobsIn(t, dir)
 }
 
 // blobsIn hashes the files below dir, and fails if one that is named after

@@ -59,7 +59,7 @@ func TestWideTraefik(t *testing.T) {
 	p, err := servers.StartTraefik(t.Context(), servers.TraefikOptions{Upstream: gitea(t).URL})
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, p.Stop) })
-	pushThrough(t, filepath.Join(pluginDir(t), "docker-gitea"), gitea(t), p)
+	pushThrough(t, filepath.Join(pluginDir(t), "docker-gitea"), gitea(t), p, pull)
 }
 
 func TestHAProxy(t *testing.T) {
@@ -67,7 +67,7 @@ func TestHAProxy(t *testing.T) {
 	p, err := servers.StartHAProxy(t.Context(), servers.HAProxyOptions{Upstream: gitea(t).URL})
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, p.Stop) })
-	pushThrough(t, filepath.Join(pluginDir(t), "docker-gitea"), gitea(t), p)
+	pushThrough(t, filepath.Join(pluginDir(t), "docker-gitea"), gitea(t), p, pull)
 }
 
 // pushToSite pushes to a new Gitea, and looks whether its database and its
@@ -75,7 +75,11 @@ func TestHAProxy(t *testing.T) {
 func pushToSite(t *testing.T, plugin string, opts servers.GiteaOptions) {
 	t.Helper()
 	g := own(t, opts)
-	user, blob := pushThrough(t, plugin, g, g.Server)
+	pulled := pull
+	if opts.Storage == servers.S3Direct {
+		pulled = pullBySkopeo
+	}
+	user, blob := pushThrough(t, plugin, g, g.Server, pulled)
 	blobs, err := g.SQL(t.Context(), "SELECT COUNT(*) FROM package_blob")
 	servers.Need(t, err)
 	if blobs == "0" {
@@ -94,7 +98,9 @@ func pushToSite(t *testing.T, plugin string, opts servers.GiteaOptions) {
 
 // pushThrough pushes a layout with our own program, as it is and once more,
 // through front, which is the Gitea or stands before it.
-func pushThrough(t *testing.T, plugin string, g *servers.Gitea, front *servers.Server) (user, blob string) {
+func pushThrough(t *testing.T, plugin string, g *servers.Gitea, front *servers.Server,
+	pulled func(t *testing.T, s *servers.Server, user, password, ref string) blobs,
+) (user, blob string) {
 	t.Helper()
 	user = newUser(t, g)
 	token, err := g.CreateToken(t.Context(), user, "write:package")
@@ -107,7 +113,7 @@ func pushThrough(t *testing.T, plugin string, g *servers.Gitea, front *servers.S
 		run(t, env, plugin, "push", dir, ref)
 	}
 	blobs := layoutBlobs(t, dir)
-	assertBlobs(t, pull(t, front, user, token, ref), blobs)
+	assertBlobs(t, pulled(t, front, user, token, ref), blobs)
 	for blob = range blobs { // any
 		break
 	}
