@@ -61,7 +61,12 @@ func (h *hidden) clean(text string) string {
 	for _, word := range h.words {
 		text = strings.ReplaceAll(text, word, notShown)
 	}
-	return standing(userinfo.ReplaceAllString(text, "${1}${2}"+notShown+"@"))
+	return standing(userinfo.ReplaceAllStringFunc(text, func(address string) string {
+		if strings.HasSuffix(address, "://USER:PASSWORD@") {
+			return address // a hint, in which these words are to be replaced
+		}
+		return userinfo.ReplaceAllString(address, "${1}${2}"+notShown+"@")
+	}))
 }
 
 // tokenShapes are what looks like nothing but a secret: Gitea's access tokens,

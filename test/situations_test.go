@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	client "github.com/docker-gitea/docker-gitea/registry"
@@ -226,6 +227,8 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 		"401 `reqPackageAccess` under one's own name": func(t *testing.T) string {
 			a := scripted(t, registrytest.Config{Users: []registrytest.User{{Name: "alice", Password: "secret", Inactive: true}}}, registrytest.Rule{
 				Path: "/api/v1/user", Action: registrytest.Answer{Header: http.Header{"Content-Type": {"application/json"}}, Body: `{"login":"alice"}`},
+			}, registrytest.Rule{
+				Path: "/api/v1/version", Action: registrytest.Answer{Header: http.Header{"Content-Type": {"application/json"}}, Body: `{"version":"1.27.3"}`},
 			})
 			return p.push(t, a, "alice/app")
 		},
@@ -288,7 +291,18 @@ func (p *patient) manifests() map[string]come {
 		"501 `UNSUPPORTED`":                p.refused("PUT", "/manifests/", http.StatusNotImplemented, "UNSUPPORTED"),
 		// Of an index, only what the source holds is sent.
 		"404 `MANIFEST_BLOB_UNKNOWN` of an index": p.refused("PUT", "/manifests/1$", http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN"),
-		"layers that the source lacks": func(t *testing.T) string {
+		"400 `DIGEST_INVALID` of another digest than SHA-256": func(t *testing.T) string {
+			return p.pushLayout(t, func(l layoutWriter) ocispec.Descriptor {
+				layer := l.layer(65, 1000)
+				content, err := os.ReadFile(l.path(layer.Digest))
+				servers.Need(t, err)
+				layer.Digest = digest.SHA512.FromBytes(content)
+				servers.Need(t, os.MkdirAll(filepath.Dir(l.path(layer.Digest)), 0o700))
+				servers.Need(t, os.WriteFile(l.path(layer.Digest), content, 0o600))
+				return l.image(layer, "linux", "amd64")
+			})
+		},
+		"layers that a file or directory lacks": func(t *testing.T) string {
 			return p.pushLayout(t, func(l layoutWriter) ocispec.Descriptor {
 				layer := l.layer(63, 1000)
 				image := l.image(layer, "linux", "amd64")
