@@ -39,6 +39,7 @@ type authorizer struct {
 	challenge  challenge // the one in use; zero until the first 401
 	tokens     map[string]token
 	notice     string // what is odd about the realm, for the user
+	introduced bool   // the registry was asked for a token, or how to get one
 }
 
 // token is a bearer token for one scope.
@@ -286,6 +287,14 @@ func (a *authorizer) fetch(ctx context.Context, c challenge, credential AuthConf
 	return a.read(resp.Body)
 }
 
+// unasked reports whether there is a credential, and nothing is known yet of
+// what the registry wants with it.
+func (a *authorizer) unasked() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.challenge.scheme == "" && !a.introduced && !a.credential.IsZero()
+}
+
 // introduce gets a token without having been asked for one, or learns from the
 // refusal how the registry wants to be asked. Without a credential it only asks.
 func (a *authorizer) introduce(ctx context.Context, credential AuthConfig) error {
@@ -318,6 +327,9 @@ func (a *authorizer) introduce(ctx context.Context, credential AuthConfig) error
 		return nil
 	}
 	a.learn(resp.Header, "")
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.introduced = true
 	return nil
 }
 

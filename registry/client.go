@@ -114,16 +114,21 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 // greeting makes the first request to a registry.
 type greeting func(context.Context, *stack) error
 
-// stack returns the layers for a request, building them at their first use,
-// with greet as the first request. Those who only look have none: where it has
-// to be known whether the registry speaks TLS, it is asked without a credential.
+// stack returns the layers for a request, building them at their first use.
+// greet is the first request of whoever finds that nobody has asked for a token:
+// a push that finds nothing changed needs none, and the next push may. Those who
+// only look have no greeting: where it has to be known whether the registry
+// speaks TLS, it is asked without a credential.
 func (c *Client) stack(ctx context.Context, insecure bool, greet greeting) (*stack, error) {
 	insecure = insecure || c.config.Insecure
 	c.mu.Lock()
 	s, e, own := c.stacks[insecure], c.endpoint, c.credential
 	c.mu.Unlock()
 	if s != nil {
-		return s, nil
+		if greet != nil && s.auth.unasked() {
+			_ = greet(ctx, s) // as in meet, what goes wrong shows again
+		}
+		return s, ctx.Err()
 	}
 	base, err := c.transport(insecure)
 	if err != nil {
