@@ -421,7 +421,7 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 		if u.size >= 0 && offset+length == u.size {
 			limit = -1 // to the end, where the source verifies itself
 		}
-		return newBody(reading, t.content.reader(reading, offset), limit, func(n int) {
+		return newBody(reading, t.content.reader(reading, offset), length, limit, func(n int) {
 			if read.Add(int64(n)) == int64(n) && asked.Load() && !told.Load() {
 				t.push.client.traits.unexpecting()
 			}

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,6 +47,7 @@ type server struct {
 	blobs     map[string][]byte
 	manifests map[string][]byte
 	sessions  map[string][]byte
+	taken     int // bytes of chunks
 }
 
 func start(t *testing.T, hook func(w http.ResponseWriter, req *http.Request) bool) *server {
@@ -144,6 +146,7 @@ func (s *server) upload(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Location", "/v2/me/app/blobs/uploads/"+session)
 		w.WriteHeader(http.StatusAccepted)
 	case req.Method == http.MethodPatch:
+		s.taken += len(data)
 		s.sessions[session] = append(s.sessions[session], data...)
 		w.Header().Set("Location", "/v2/me/app/blobs/uploads/"+session)
 		w.Header().Set("Range", fmt.Sprintf("0-%d", len(s.sessions[session])-1))
@@ -671,6 +674,58 @@ func TestCancelledPushLeavesNoSession(t *testing.T) {
 			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
+			if len(s.sessions) > 0 {
+				t.Errorf("%d sessions are left", len(s.sessions))
+			}
+		})
+	}
+}
+
+// What little is left of a body is sent although the push is cancelled: where it
+// is cut, distribution keeps the session and refuses to remove it.
+func TestCancelledPushEndsItsBody(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name  string
+		chunk int64
+	}{{"a short body", 40_000}, {"the end of a long body", 1 << 20}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var came atomic.Int64
+			var s *server
+			s = start(t, func(_ http.ResponseWriter, req *http.Request) bool {
+				if req.Method == http.MethodPatch {
+					came.Store(req.ContentLength)
+				}
+				return false
+			})
+			source, err := image.Open(writeLayout(t, make([]byte, 3<<20)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer source.Close()
+			err = s.client(t, registry.AuthConfig{}).Push(ctx, "me/app:1", registry.PushOptions{
+				Source: source, ChunkSize: tc.chunk,
+				Progress: func(e registry.Event) {
+					if e.Status != registry.StatusPushing || e.Total != 3<<20 || e.Current < tc.chunk-40_000 || ctx.Err() != nil {
+						return
+					}
+					cancelled := make(chan struct{})
+					context.AfterFunc(ctx, func() { close(cancelled) })
+					cancel()
+					<-cancelled
+				},
+			})
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if got := s.taken; got != int(came.Load()) || got == 0 {
+				t.Errorf("%d bytes of a body of %d came", got, came.Load())
+			}
 			if len(s.sessions) > 0 {
 				t.Errorf("%d sessions are left", len(s.sessions))
 			}

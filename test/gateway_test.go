@@ -4,6 +4,7 @@ package test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -71,6 +72,7 @@ type gateway struct {
 	passed int64
 	done   bool          // the fault is there
 	next   chan struct{} // closed when a request is answered after that
+	cut    int           // requests whose body the client has cut off
 }
 
 func startGateway(t *testing.T, upstream, challenge string) *gateway {
@@ -108,7 +110,7 @@ func (g *gateway) place(i, n int, total int64) (int64, fault) {
 func (g *gateway) arm(at int64, kind fault) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.at, g.kind, g.passed, g.done, g.next = at, kind, 0, false, make(chan struct{})
+	g.at, g.kind, g.passed, g.done, g.next, g.cut = at, kind, 0, false, make(chan struct{}), 0
 }
 
 func (g *gateway) disarm() { g.arm(-1, "") }
@@ -118,6 +120,29 @@ func (g *gateway) count() (int64, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.passed, g.done
+}
+
+// cuts is how many requests since [gateway.arm] were cut within their body.
+func (g *gateway) cuts() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.cut
+}
+
+// watched is a request body whose end before its time is counted.
+type watched struct {
+	io.ReadCloser
+	gateway *gateway
+}
+
+func (w watched) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, http.ErrBodyReadAfterClose) {
+		w.gateway.mu.Lock()
+		defer w.gateway.mu.Unlock()
+		w.gateway.cut++
+	}
+	return n, err
 }
 
 // take counts a request and says what to do with it.
@@ -144,6 +169,7 @@ func (g *gateway) answered() {
 
 func (g *gateway) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	kind, next := g.take()
+	req.Body = watched{req.Body, g}
 	switch kind {
 	case "":
 		g.proxy.ServeHTTP(w, req)
