@@ -57,19 +57,31 @@ type credential struct {
 // host. A token belongs to the one host that the variable beside it names, and
 // without that variable to none. In a job of Gitea Actions, GITEA_TOKEN
 // belongs to the server that runs the job.
-func environmentCredential(getenv func(string) string, host string) (credential, bool) {
+func environmentCredential(getenv func(string) string, host string) (boundCredential, bool) {
 	for _, c := range boundCandidates(getenv) {
 		if c.host == host {
-			return c.credential, true
+			return c, true
 		}
 	}
-	return credential{}, false
+	return boundCredential{}, false
 }
 
 // boundCredential belongs to one host.
 type boundCredential struct {
 	credential
 	host string
+	// variable is the one that it comes from.
+	variable string
+}
+
+// emptyVariable is the variable that is set to nothing where a token for host
+// was to be; empty for none.
+func (h *helper) emptyVariable(host string) string {
+	bound, err := registry.NormalizeHost(h.Getenv(envHost))
+	if _, set := h.LookupEnv(envToken); !set || h.Getenv(envToken) != "" || err != nil || bound != host {
+		return ""
+	}
+	return envToken
 }
 
 // boundCandidates returns the tokens of the environment that name their host,
@@ -78,14 +90,15 @@ func boundCandidates(getenv func(string) string) []boundCredential {
 	// Gitea looks a token up without the user name, but Docker wants one.
 	const anyUser = "token"
 	var bound []boundCredential
-	add := func(token, address, username string) {
+	add := func(variable, address, username string) {
+		token := getenv(variable)
 		host, err := registry.NormalizeHost(address)
 		if token != "" && err == nil && !slices.ContainsFunc(bound, func(b boundCredential) bool { return b.host == host }) {
-			bound = append(bound, boundCredential{credential{cmp.Or(username, anyUser), registry.NewSecret(token)}, host})
+			bound = append(bound, boundCredential{credential{cmp.Or(username, anyUser), registry.NewSecret(token)}, host, variable})
 		}
 	}
-	add(getenv(envToken), getenv(envHost), getenv(envUser))
-	add(getenv("GITEA_TOKEN"),
+	add(envToken, getenv(envHost), getenv(envUser))
+	add("GITEA_TOKEN",
 		cmp.Or(getenv("GITEA_SERVER_URL"), getenv("GITHUB_SERVER_URL")),
 		cmp.Or(getenv("GITEA_ACTOR"), getenv("GITHUB_ACTOR")))
 	return bound

@@ -270,7 +270,7 @@ func (g *fakeGitea) approve(t *testing.T, address string) string {
 // expire makes the home's access token one that must be refreshed.
 func expire(t *testing.T, m *userHome, host string) {
 	t.Helper()
-	h := &helper{System: System{Getenv: func(key string) string { return m.env[key] }}, dir: m.env[envDir]}
+	h := &helper{System: System{LookupEnv: func(key string) (string, bool) { value, set := m.env[key]; return value, set }}, dir: m.env[envDir]}
 	err := h.updateIndex(t.Context(), func(all index) {
 		e := all[host]
 		s := *e.Session

@@ -59,11 +59,12 @@ func variablesRead(t *testing.T) (names []string) {
 	for _, args := range [][]string{{"login", "--with-token", "--ca-file", g.caFile, g.host}, {"configure-docker", g.host}, {"doctor", g.host}, {"status"}, {"get"}} {
 		Main(t.Context(), System{
 			Args: args, Stdin: strings.NewReader("the-token"), Stdout: new(strings.Builder), Stderr: new(strings.Builder), Browser: noBrowser,
-			Getenv: func(key string) string {
+			LookupEnv: func(key string) (string, bool) {
 				if !slices.Contains(names, key) {
 					names = append(names, key)
 				}
-				return m.env[key]
+				value, set := m.env[key]
+				return value, set
 			},
 		})
 	}

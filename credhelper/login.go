@@ -277,7 +277,7 @@ func (h *helper) readToken(ctx context.Context) (registry.Secret, error) {
 	if err != nil {
 		return registry.Secret{}, fmt.Errorf("read token: %w", err)
 	}
-	token := registry.NewSecret(strings.TrimSpace(string(data)))
+	token := registry.NewSecret(strings.TrimSpace(registry.Trimmed(string(data))))
 	if token.IsZero() {
 		return registry.Secret{}, usageError{errors.New("standard input holds no token")}
 	}
@@ -322,7 +322,7 @@ func (h *helper) withPassword(ctx context.Context, host, username string, stdin 
 			return fmt.Errorf("read password: %w", err)
 		}
 		password, otp, _ := strings.Cut(string(data), "\n")
-		as.password = registry.NewSecret(strings.TrimSuffix(password, "\r"))
+		as.password = registry.NewSecret(registry.Trimmed(password))
 		as.otp = registry.NewSecret(strings.TrimSpace(otp))
 		err = use(as)
 		if hasStatus(err, http.StatusUnauthorized) && as.otp.IsZero() {

@@ -24,9 +24,9 @@ func loginPasting(t *testing.T, m *userHome, g *fakeGitea, address string, flags
 	var stdout strings.Builder
 	go func() {
 		code := Main(t.Context(), System{
-			Args:   append([]string{"login", "--paste", "--ca-file", g.caFile, address}, flags...),
-			Getenv: func(key string) string { return m.env[key] },
-			Stdin:  stdinReader, Stdout: &stdout, Stderr: stderrWriter,
+			Args:      append([]string{"login", "--paste", "--ca-file", g.caFile, address}, flags...),
+			LookupEnv: func(key string) (string, bool) { value, set := m.env[key]; return value, set },
+			Stdin:     stdinReader, Stdout: &stdout, Stderr: stderrWriter,
 		})
 		_ = stderrWriter.Close()
 		_ = stdinReader.Close()

@@ -21,7 +21,10 @@ const hostLockTimeout = 30 * time.Second
 // lookup finds the credential for host: the environment's, or the login's.
 func (h *helper) lookup(ctx context.Context, host string) (credential, error) {
 	if c, ok := environmentCredential(h.Getenv, host); ok {
-		return c, nil
+		if err := c.check(); err != nil {
+			return credential{}, fmt.Errorf("%s: %w", c.variable, err)
+		}
+		return c.credential, nil
 	}
 	logins, err := h.loadIndex()
 	if err != nil {
@@ -29,6 +32,9 @@ func (h *helper) lookup(ctx context.Context, host string) (credential, error) {
 	}
 	e, ok := logins[host]
 	if !ok {
+		if variable := h.emptyVariable(host); variable != "" {
+			fmt.Fprintf(h.Stderr, "%s: %s is set, but empty, and there is no login to %s\n", program, variable, host)
+		}
 		return credential{}, credentials.NewErrCredentialsNotFound()
 	}
 	secret, err := h.secret(ctx, host, e)

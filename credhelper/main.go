@@ -38,6 +38,7 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
+	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 const (
@@ -50,16 +51,23 @@ const (
 type System struct {
 	// Args are the arguments without the program's name.
 	Args []string
-	// Getenv returns a variable of the environment, or nothing.
-	Getenv func(key string) string
-	Stdin  io.Reader
-	Stdout io.Writer
-	Stderr io.Writer
+	// LookupEnv returns a variable of the environment, and whether it is set.
+	LookupEnv func(key string) (value string, set bool)
+	Stdin     io.Reader
+	Stdout    io.Writer
+	Stderr    io.Writer
 	// Browser finds the user's browser: it returns what shows an address there,
 	// or nil where nobody would see it.
 	Browser func() (show func(address string) error)
 	// Version and Revision are shown by "version".
 	Version, Revision string
+}
+
+// Getenv returns a variable of the environment, or nothing, without what the file
+// or the secret that it was set from leaves around the value.
+func (s System) Getenv(key string) string {
+	value, _ := s.LookupEnv(key)
+	return registry.Trimmed(value)
 }
 
 // Exit codes.

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		os.Exit(Main(ctx, System{
-			Args: os.Args[1:], Getenv: os.Getenv,
+			Args: os.Args[1:], LookupEnv: os.LookupEnv,
 			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: "test",
 			Browser: noBrowser,
 		}))
@@ -77,13 +77,13 @@ func (m *userHome) run(t *testing.T, stdin string, args ...string) output {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code := Main(t.Context(), System{
-		Args:    args,
-		Getenv:  func(key string) string { return m.env[key] },
-		Stdin:   strings.NewReader(stdin),
-		Stdout:  &stdout,
-		Stderr:  &stderr,
-		Version: "test",
-		Browser: noBrowser,
+		Args:      args,
+		LookupEnv: func(key string) (string, bool) { value, set := m.env[key]; return value, set },
+		Stdin:     strings.NewReader(stdin),
+		Stdout:    &stdout,
+		Stderr:    &stderr,
+		Version:   "test",
+		Browser:   noBrowser,
 	})
 	return output{stdout.String(), stderr.String(), code}
 }

@@ -393,9 +393,9 @@ func TestStateIsInNoArgument(t *testing.T) {
 	login := func(browse func(argument string)) output {
 		var stdout, stderr strings.Builder
 		code := Main(t.Context(), System{
-			Args:   []string{"login", "--web", "--ca-file", g.caFile, g.host},
-			Getenv: func(key string) string { return m.env[key] },
-			Stdin:  strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
+			Args:      []string{"login", "--web", "--ca-file", g.caFile, g.host},
+			LookupEnv: func(key string) (string, bool) { value, set := m.env[key]; return value, set },
+			Stdin:     strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
 			Browser: func() func(string) error {
 				return func(argument string) error {
 					browse(argument)

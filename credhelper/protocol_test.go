@@ -210,13 +210,41 @@ func FuzzAddress(f *testing.F) {
 	})
 }
 
+// What a file or a secret leaves around a token is no part of it, and what no
+// request could carry is not handed on: the variable is named.
+func TestTokenOfTheEnvironment(t *testing.T) {
+	for _, test := range []struct {
+		name, token, stdout, stderr string
+		code                        int
+	}{
+		{"newline", "the-token\n", `"Secret":"the-token"`, "", exitOK},
+		{"end of a line of Windows", "the-token\r\n", `"Secret":"the-token"`, "", exitOK},
+		{"mark of UTF-8", "\ufeffthe-token", `"Secret":"the-token"`, "", exitOK},
+		{"two lines", "the\ntoken", envToken + ": control characters in the credential", "", exitError},
+		{"nothing", "", "credentials not found in native keychain", envToken + " is set, but empty", exitError},
+		{"an empty line", "\n", "credentials not found in native keychain", envToken + " is set, but empty", exitError},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := newHome(t)
+			m.env[envToken], m.env[envHost] = test.token, "git.example.com"
+			got := m.run(t, "git.example.com", "get")
+			if got.code != test.code || !strings.Contains(got.stdout, test.stdout) || !strings.Contains(got.stderr, test.stderr) || test.stderr == "" && got.stderr != "" {
+				t.Errorf("got %d %q %q", got.code, got.stdout, got.stderr)
+			}
+			if other := m.run(t, "other.example.com", "get"); other.stderr != "" || strings.Contains(other.stdout, envToken) {
+				t.Errorf("of another host: %q %q", other.stdout, other.stderr)
+			}
+		})
+	}
+}
+
 func ExampleMain() {
 	code := Main(context.Background(), System{
-		Args:   []string{"list"},
-		Getenv: func(key string) string { return map[string]string{envDir: "/nonexistent"}[key] },
-		Stdin:  strings.NewReader(""),
-		Stdout: os.Stdout,
-		Stderr: os.Stderr,
+		Args:      []string{"list"},
+		LookupEnv: func(key string) (string, bool) { return "/nonexistent", key == envDir },
+		Stdin:     strings.NewReader(""),
+		Stdout:    os.Stdout,
+		Stderr:    os.Stderr,
 	})
 	fmt.Println("exit code", code)
 	// Output:

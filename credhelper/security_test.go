@@ -395,9 +395,9 @@ func TestWaitForBrowserEnds(t *testing.T) {
 	defer close(closed)
 	var stderr bytes.Buffer
 	code := Main(ctx, System{
-		Args:   []string{"login", "--ca-file", g.caFile, g.host},
-		Getenv: func(key string) string { return m.env[key] },
-		Stdin:  strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr,
+		Args:      []string{"login", "--ca-file", g.caFile, g.host},
+		LookupEnv: func(key string) (string, bool) { value, set := m.env[key]; return value, set },
+		Stdin:     strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr,
 		Browser: func() func(string) error {
 			return func(string) error {
 				cancel()

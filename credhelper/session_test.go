@@ -179,7 +179,7 @@ func TestFailedRefreshUsesWhatIsStillGood(t *testing.T) {
 	g, m := newFakeGitea(t, ""), newHome(t)
 	loginPasting(t, m, g, g.host).must(t)
 	before := get(t, m, g.host)
-	h := &helper{System: System{Getenv: func(key string) string { return m.env[key] }}, dir: m.env[envDir]}
+	h := &helper{System: System{LookupEnv: func(key string) (string, bool) { value, set := m.env[key]; return value, set }}, dir: m.env[envDir]}
 	if err := h.updateIndex(t.Context(), func(all index) { all[g.host].Session.Expiry = time.Now().Add(time.Minute) }); err != nil {
 		t.Fatal(err)
 	}

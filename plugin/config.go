@@ -88,17 +88,16 @@ func (a *app) hostSetting() setting {
 // credentialSetting says where the credential is looked for first, and not
 // what it is.
 func (a *app) credentialSetting(l layers, s settings, host string) (setting, error) {
-	inEnvironment, _, err := environmentCredential(host, s.username, a.Getenv)
+	inEnvironment, _, err := a.environmentCredential(host, s.username)
 	switch {
 	case err != nil:
 		return setting{}, err
 	case s.passwordStdin:
 		return setting{Option: "credential", Value: "standard input", From: "--password-stdin"}, nil
 	case !inEnvironment.IsZero():
-		return setting{Option: "credential", Value: "a token in the environment", From: firstSet(a.Getenv, "DOCKER_GITEA_TOKEN", "GITEA_TOKEN")}, nil
+		return setting{Option: "credential", Value: "a token in the environment", From: inEnvironment.Origin.Name}, nil
 	case s.credentialSource != nil:
-		_, where := l.file.entry(host).values("username")
-		return setting{Option: "credential", Value: describeSource(*s.credentialSource), From: where}, nil
+		return setting{Option: "credential", Value: describeSource(*s.credentialSource), From: s.credentialBy}, nil
 	}
 	return setting{Option: "credential", Value: "docker's", From: fromDefault}, nil
 }

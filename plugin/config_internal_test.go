@@ -153,7 +153,7 @@ func TestConfiguration(t *testing.T) {
 	run := func(args ...string) {
 		t.Helper()
 		out.Reset()
-		code := Main(t.Context(), System{Program: "docker-gitea", Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errOut, Getenv: func(key string) string { return env[key] }})
+		code := Main(t.Context(), System{Program: "docker-gitea", Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errOut, LookupEnv: func(key string) (string, bool) { value, set := env[key]; return value, set }})
 		if code != ExitOK {
 			t.Fatalf("exit code %d: %s", code, errOut.String())
 		}
@@ -193,7 +193,7 @@ func TestSourcedCredential(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := map[string]string{"MY_TOKEN": "t0ken"}
-	a := &app{System: System{Getenv: func(key string) string { return env[key] }, Stderr: &bytes.Buffer{}}}
+	a := &app{System: System{LookupEnv: func(key string) (string, bool) { value, set := env[key]; return value, set }, Stderr: &bytes.Buffer{}}}
 	config, err := a.dockerConfig()
 	if err != nil {
 		t.Fatal(err)

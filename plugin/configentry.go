@@ -61,13 +61,15 @@ func (e entry) caData() string {
 	return ""
 }
 
-func (e entry) credential() *v1alpha1.CredentialSource {
+// credential is where the file says that the credential is, and its line that
+// does.
+func (e entry) credential() (source *v1alpha1.CredentialSource, line string) {
 	for _, i := range e.items {
 		if source := e.file.list.Items[i].Spec.Credential; source != nil {
-			return source
+			return source, e.file.position(fmt.Sprintf("items[%d].spec.credential", i))
 		}
 	}
-	return nil
+	return nil, ""
 }
 
 // fieldOf gives the field at a path such as compression.level as text, of a

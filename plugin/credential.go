@@ -1,12 +1,12 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -19,24 +19,39 @@ func (a *app) credential(ctx context.Context, p dockerconfig.Place, c connection
 	if c.passwordStdin {
 		return a.givenCredential(ctx, c.username)
 	}
-	found, notice, err := environmentCredential(host, c.username, a.Getenv)
+	found, notice, err := a.environmentCredential(host, c.username)
 	if err != nil || !found.IsZero() {
 		return found, err
 	}
+	missing := found.Origin
 	if c.credentialSource != nil {
 		if found, err = a.sourcedCredential(ctx, p, c, config); err != nil || !found.IsZero() {
 			return found, err
 		}
+		missing = cmp.Or(missing, found.Origin)
 	}
 	if c.username != "" {
+		if missing != (registry.Origin{}) {
+			return found, usageError{errors.New(missing.String() + " is set, but empty, and --username needs a password or token")}
+		}
 		return found, usageError{withHint(errors.New("--username needs a password or token"),
 			"give it with --password-stdin, or set DOCKER_GITEA_TOKEN and DOCKER_GITEA_HOST")}
 	}
 	found, err = config.Credential(ctx, p, behind(a.Stderr))
-	if err == nil && found.IsZero() && notice != "" {
+	if err != nil || !found.IsZero() {
+		return found, err
+	}
+	if notice != "" {
 		_, _ = fmt.Fprintln(a.Stderr, notice)
 	}
-	return found, err
+	if missing == (registry.Origin{}) && a.isEmpty("DOCKER_AUTH_CONFIG") {
+		missing = variable("DOCKER_AUTH_CONFIG")
+	}
+	return registry.AuthConfig{Origin: missing}, nil
+}
+
+func variable(name string) registry.Origin {
+	return registry.Origin{Kind: registry.OriginVariable, Name: name}
 }
 
 // maxPassword is more than any password or token, in bytes.
@@ -52,24 +67,30 @@ func (a *app) givenCredential(ctx context.Context, username string) (registry.Au
 	if err := errors.Join(err, stdin.Close()); err != nil {
 		return registry.AuthConfig{}, fmt.Errorf("read the password from standard input: %w", err)
 	}
-	secret := strings.TrimRight(string(content), "\r\n")
+	secret := registry.Trimmed(string(content))
 	if secret == "" {
 		return registry.AuthConfig{}, usageError{errors.New("--password-stdin: standard input is empty")}
 	}
-	return withUsername(username, secret), nil
+	return withUsername(username, secret, registry.Origin{Kind: registry.OriginOption, Name: "--password-stdin"}), nil
 }
 
 // withUsername takes a secret without a user name for a token.
-func withUsername(username, secret string) registry.AuthConfig {
+func withUsername(username, secret string, from registry.Origin) registry.AuthConfig {
 	if username == "" {
-		return registry.AuthConfig{Token: secret}
+		return registry.AuthConfig{Token: secret, Origin: from}
 	}
-	return registry.AuthConfig{Username: username, Password: secret}
+	return registry.AuthConfig{Username: username, Password: secret, Origin: from}
 }
 
 // sourcedCredential follows the configuration file. A source that has nothing
 // for host leaves the search to docker's.
 func (a *app) sourcedCredential(ctx context.Context, p dockerconfig.Place, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
+	found, err := a.fromSource(ctx, p, c, config)
+	found.Origin.By = c.credentialBy
+	return found, err
+}
+
+func (a *app) fromSource(ctx context.Context, p dockerconfig.Place, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
 	source := c.credentialSource
 	switch {
 	case source.Helper != "":
@@ -83,21 +104,30 @@ func (a *app) sourcedCredential(ctx context.Context, p dockerconfig.Place, c con
 	case source.Env != "":
 		secret := a.Getenv(source.Env)
 		if secret == "" {
-			return registry.AuthConfig{}, nil
+			return a.emptyVariable(source.Env), nil
 		}
-		return withUsername(c.username, secret), nil
+		return withUsername(c.username, secret, variable(source.Env)), nil
 	case source.File != "":
 		content, err := os.ReadFile(source.File)
 		if err != nil {
-			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s: %w", p.Host, err)
+			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s, which %s names: %w", p.Host, c.credentialBy, err)
 		}
-		secret := strings.TrimRight(string(content), "\r\n")
+		secret := registry.Trimmed(string(content))
 		if secret == "" {
-			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s: %s is empty", p.Host, source.File)
+			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s: %s, which %s names, is empty", p.Host, source.File, c.credentialBy)
 		}
-		return withUsername(c.username, secret), nil
+		return withUsername(c.username, secret, registry.Origin{Kind: registry.OriginFile, File: source.File}), nil
 	}
 	return registry.AuthConfig{}, nil
+}
+
+// emptyVariable is no credential, of which is known where it was expected if the
+// variable is set.
+func (a *app) emptyVariable(name string) registry.AuthConfig {
+	if !a.isEmpty(name) {
+		return registry.AuthConfig{}
+	}
+	return registry.AuthConfig{Origin: variable(name)}
 }
 
 // environmentCredential gives a token of the environment to the host that it
@@ -107,29 +137,38 @@ func (a *app) sourcedCredential(ctx context.Context, p dockerconfig.Place, c con
 //   - GITEA_TOKEN to the server of GITEA_SERVER_URL or else GITHUB_SERVER_URL,
 //     which Gitea's Actions set beside it, or else to DOCKER_GITEA_HOST.
 //
-// The notice says that GITEA_TOKEN was left unused.
-func environmentCredential(host, username string, getenv func(string) string) (found registry.AuthConfig, notice string, err error) {
+// The notice says that a token was left unused. With neither, the origin is the
+// variable that is set for host, but to nothing.
+func (a *app) environmentCredential(host, username string) (found registry.AuthConfig, notice string, err error) {
 	tokens := []struct{ variable, origin string }{
-		{"DOCKER_GITEA_TOKEN", firstSet(getenv, "DOCKER_GITEA_HOST")},
-		{"GITEA_TOKEN", firstSet(getenv, "GITEA_SERVER_URL", "GITHUB_SERVER_URL", "DOCKER_GITEA_HOST")},
+		{"DOCKER_GITEA_TOKEN", firstSet(a.Getenv, "DOCKER_GITEA_HOST")},
+		{"GITEA_TOKEN", firstSet(a.Getenv, "GITEA_SERVER_URL", "GITHUB_SERVER_URL", "DOCKER_GITEA_HOST")},
 	}
 	for _, token := range tokens {
-		value := getenv(token.variable)
-		if value == "" {
+		value := a.Getenv(token.variable)
+		if value == "" && !a.isEmpty(token.variable) {
 			continue
+		}
+		unused := " is not used"
+		if value == "" {
+			unused = " is set, but empty, and would not be used"
 		}
 		if token.origin == "" {
-			notice = token.variable + " is not used: no DOCKER_GITEA_HOST or GITEA_SERVER_URL says which registry it is for"
+			notice = token.variable + unused + ": no DOCKER_GITEA_HOST or GITEA_SERVER_URL says which registry it is for"
 			continue
 		}
-		bound, err := registry.NormalizeHost(getenv(token.origin))
+		bound, err := registry.NormalizeHost(a.Getenv(token.origin))
 		if err != nil {
 			return found, "", usageError{fmt.Errorf("%s: %w", token.origin, err)}
 		}
-		if bound == host {
-			return registry.AuthConfig{Username: username, Token: value}, "", nil
+		switch {
+		case bound == host && value != "":
+			return registry.AuthConfig{Username: username, Token: value, Origin: variable(token.variable)}, "", nil
+		case bound == host:
+			found.Origin = cmp.Or(found.Origin, variable(token.variable))
+			continue
 		}
-		notice = fmt.Sprintf("%s is not used: by %s it is for %s, not for %s", token.variable, token.origin, bound, host)
+		notice = fmt.Sprintf("%s%s: by %s it is for %s, not for %s", token.variable, unused, token.origin, bound, host)
 	}
 	return found, notice, nil
 }

@@ -10,9 +10,9 @@ import (
 // are not to be run; [Main] does that.
 func Command() *cobra.Command {
 	a := &app{System: System{
-		Getenv: func(string) string { return "" },
-		Stdout: io.Discard,
-		Stderr: io.Discard,
+		LookupEnv: func(string) (string, bool) { return "", false },
+		Stdout:    io.Discard,
+		Stderr:    io.Discard,
 	}}
 	root := a.newCommand(formDocker, nil)
 	gitea, _, _ := root.Find([]string{pluginName})

@@ -42,6 +42,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 // System is what the process around the plugin provides.
@@ -50,8 +52,8 @@ type System struct {
 	// arguments after it.
 	Program string
 	Args    []string
-	// Getenv returns a variable of the environment, or nothing.
-	Getenv func(key string) string
+	// LookupEnv returns a variable of the environment, and whether it is set.
+	LookupEnv func(key string) (value string, set bool)
 	// CacheDir is where programs keep what they can do without. Empty means
 	// the user's own.
 	CacheDir string
@@ -63,6 +65,20 @@ type System struct {
 	Browser func() (show func(address string) error)
 	// Version is shown by "version" and told to docker and to registries.
 	Version string
+}
+
+// Getenv returns a variable of the environment, or nothing, without what the file
+// or the secret that it was set from leaves around the value.
+func (s System) Getenv(key string) string {
+	value, _ := s.LookupEnv(key)
+	return registry.Trimmed(value)
+}
+
+// isEmpty reports a variable that is set, and to nothing: mostly to a secret that
+// there is not.
+func (s System) isEmpty(key string) bool {
+	_, set := s.LookupEnv(key)
+	return set && s.Getenv(key) == ""
 }
 
 // metadataCommand is the question that docker asks every plugin at every

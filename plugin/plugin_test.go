@@ -67,8 +67,8 @@ func (d *desk) run(ctx context.Context, args ...string) int {
 func (d *desk) main(ctx context.Context, args ...string) int {
 	return plugin.Main(ctx, plugin.System{
 		Program: "docker-gitea", Args: args, Version: "1.2.3",
-		Getenv: func(key string) string { return d.env[key] },
-		Stdin:  d.stdin, Stdout: &d.stdout, Stderr: &d.stderr,
+		LookupEnv: func(key string) (string, bool) { value, set := d.env[key]; return value, set },
+		Stdin:     d.stdin, Stdout: &d.stdout, Stderr: &d.stderr,
 		Browser: func() func(string) error { return nil },
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/url"
@@ -218,7 +219,7 @@ func TestEnvironmentCredential(t *testing.T) {
 		{"none", nil, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, notice, err := environmentCredential("git.example.com", "", func(key string) string { return test.env[key] })
+			got, notice, err := inEnvironment(test.env).environmentCredential("git.example.com", "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -227,12 +228,15 @@ func TestEnvironmentCredential(t *testing.T) {
 			}
 		})
 	}
-	_, _, err := environmentCredential("git.example.com", "", func(key string) string {
-		return map[string]string{"DOCKER_GITEA_TOKEN": "a", "DOCKER_GITEA_HOST": "user:canary@git.example.com"}[key]
-	})
+	_, _, err := inEnvironment(map[string]string{"DOCKER_GITEA_TOKEN": "a", "DOCKER_GITEA_HOST": "user:canary@git.example.com"}).environmentCredential("git.example.com", "")
 	if err == nil || !strings.Contains(err.Error(), "DOCKER_GITEA_HOST") || strings.Contains(err.Error(), "canary") {
 		t.Errorf("got %v, want an error that names the variable and no password", err)
 	}
+}
+
+// inEnvironment is a program with these variables set, and no others.
+func inEnvironment(env map[string]string) *app {
+	return &app{System: System{LookupEnv: func(key string) (string, bool) { value, set := env[key]; return value, set }, Stderr: io.Discard}}
 }
 
 func TestExitCode(t *testing.T) {

@@ -30,6 +30,7 @@ type connection struct {
 	// The configuration file alone sets these.
 	caData           string
 	credentialSource *v1alpha1.CredentialSource
+	credentialBy     string // the line of the file
 }
 
 func (c *connection) register(flags *pflag.FlagSet) {
@@ -46,7 +47,8 @@ func (c *connection) register(flags *pflag.FlagSet) {
 }
 
 func (c *connection) fromFile(e entry) {
-	c.caData, c.credentialSource = e.caData(), e.credential()
+	c.caData = e.caData()
+	c.credentialSource, c.credentialBy = e.credential()
 }
 
 // inquiry are the options of commands that ask a registry for something, and

@@ -233,7 +233,7 @@ func plannedTrust(t *testing.T, set setTrust, named ...string) (*pusher, error) 
 	}
 	env := with(set.env, "DOCKER_CONFIG", home)
 	env["REGISTRY_AUTH_FILE"] = filepath.Join(home, "auth.json")
-	a := &app{System: System{Getenv: func(name string) string { return env[name] }, Stderr: io.Discard}}
+	a := &app{System: System{LookupEnv: func(name string) (string, bool) { value, set := env[name]; return value, set }, Stderr: io.Discard}}
 	config, l, err := a.configured(pushFlags(t, set.args...))
 	if err != nil {
 		t.Fatal(err)

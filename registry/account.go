@@ -104,6 +104,9 @@ func (s *stack) identify(ctx context.Context, err error) error {
 	if !errors.As(err, &answer) {
 		return err
 	}
+	if !answer.Proxy && (answer.Is(ErrUnauthorized) || answer.Is(ErrDenied)) {
+		answer.Origin = s.auth.current().origin(answer.Is(ErrUnauthorized))
+	}
 	switch {
 	case s.auth.anonymous():
 		answer.Identity.Anonymous = true

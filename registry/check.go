@@ -225,18 +225,21 @@ func (e *examination) server(ctx context.Context) []Check {
 func (e *examination) login(ctx context.Context) []Check {
 	err := e.stack.identify(ctx, e.stack.ping(ctx))
 	id := e.stack.auth.identity()
-	anonymous := e.stack.auth.anonymous()
+	anonymous, origin := e.stack.auth.anonymous(), e.stack.auth.current().Origin
 	if err == nil && id.Anonymous {
 		// Gitea lets anybody in, as a reader.
-		err = &Error{Op: "login", URL: e.stack.endpoint.url("/v2/token"), Status: http.StatusUnauthorized, Identity: id, kind: ErrDenied}
+		err = &Error{Op: "login", URL: e.stack.endpoint.url("/v2/token"), Status: http.StatusUnauthorized, Identity: id, Origin: origin, kind: ErrDenied}
 	}
 	switch {
 	case err == nil && anonymous:
 		return []Check{passed("login", "the registry asks for none")}
 	case err == nil:
-		return []Check{passed("login", "accepted")}
+		if origin == (Origin{}) {
+			return []Check{passed("login", "accepted")}
+		}
+		return []Check{passed("login", origin.phrase()+" is accepted")}
 	case anonymous && (errors.Is(err, ErrUnauthorized) || id.Anonymous):
-		check := warned("login", errNoCredential(e.stack.endpoint))
+		check := warned("login", errNoCredential(e.stack.endpoint, origin))
 		check.Detail = "none"
 		return []Check{check}
 	}
@@ -244,9 +247,9 @@ func (e *examination) login(ctx context.Context) []Check {
 }
 
 // errNoCredential is the answer that a push without a credential would get.
-func errNoCredential(e endpoint) error {
+func errNoCredential(e endpoint, missing Origin) error {
 	return &Error{
-		Op: "no login", URL: e.url("/v2/token"), Status: http.StatusUnauthorized, Identity: Identity{Anonymous: true}, kind: ErrUnauthorized,
+		Op: "no login", URL: e.url("/v2/token"), Status: http.StatusUnauthorized, Identity: Identity{Anonymous: true}, Origin: missing, kind: ErrUnauthorized,
 	}
 }
 
@@ -260,7 +263,7 @@ func (e *examination) scope(ctx context.Context) []Check {
 	if id == (Identity{}) {
 		return nil // not Gitea
 	}
-	denied := &Error{Op: "push", URL: e.stack.endpoint.url("/v2/"), Status: http.StatusUnauthorized, Identity: id, Account: e.account, kind: ErrDenied}
+	denied := &Error{Op: "push", URL: e.stack.endpoint.url("/v2/"), Status: http.StatusUnauthorized, Identity: id, Account: e.account, Origin: e.stack.auth.current().Origin, kind: ErrDenied}
 	if !id.CanPush() {
 		return []Check{Failed("scope", denied)}
 	}

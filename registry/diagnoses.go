@@ -165,13 +165,12 @@ var diagnoses = []diagnosis{
 		"401, and no credential was given", func(f failure) bool {
 			return (f.is(ErrUnauthorized) || f.is(ErrDenied)) && f.answer.Identity == Identity{Anonymous: true}
 		},
-		"no credential was sent: docker has none for {host}",
-		"docker login {host}; where docker itself refuses the certificate, docker-credential-gitea login {host}",
+		"no credential was sent: {none}", "{first}",
 	},
 	{
 		"401, and the account has a security key", func(f failure) bool { return f.is(ErrUnauthorized) && f.answer.Account.SecurityKey },
 		"the account has a security key, so that its password is not enough",
-		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and docker login {host} with it as the password",
+		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and {use}",
 	},
 	{
 		"401, and the account may not sign in", func(f failure) bool { return (f.is(ErrUnauthorized) || f.is(ErrDenied)) && f.answer.Account.Barred },
@@ -181,20 +180,20 @@ var diagnoses = []diagnosis{
 		"401, and the API knows the token", func(f failure) bool {
 			return f.is(ErrUnauthorized) && (f.answer.Account.Status == http.StatusOK || f.answer.Account.Status == http.StatusForbidden)
 		},
-		"the server knows the credential, but its registry does not take it: the token has no scope for packages, or belongs to a job of Gitea Actions",
-		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and docker login {host} with it as the password",
+		"the server knows {from}, but its registry does not take it: the token has no scope for packages, or belongs to a job of Gitea Actions",
+		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and {use}",
 	},
 	{
 		"401, also from the API", func(f failure) bool {
 			return f.is(ErrUnauthorized) && f.answer.Account.Status == http.StatusUnauthorized
 		},
-		"the server refuses the credential: the password is wrong, the token was revoked, the account may not sign in, or it has two-factor authentication, with which only a token works",
-		"docker login {host}, with a personal access token of the scope write:package as the password",
+		"the server refuses {from}: the password is wrong, the token was revoked, the account may not sign in, or it has two-factor authentication, with which only a token works",
+		"{renew}",
 	},
 	{
 		"401", is(ErrUnauthorized),
-		"the registry refuses the credential, or there is none: a wrong password, a revoked token, a token without a package scope, or two-factor authentication, which needs a token",
-		"docker login {host}, with a personal access token of the scope write:package as the password",
+		"the registry refuses {from}: a wrong password, a revoked token, a token without a package scope, or two-factor authentication, which needs a token",
+		"{renew}",
 	},
 	{
 		"403 from a proxy", func(f failure) bool { return f.is(ErrDenied) && f.proxied() },
@@ -202,23 +201,23 @@ var diagnoses = []diagnosis{
 	},
 	{
 		"401 `reqPackageAccess`, anonymous in the registry's eyes", func(f failure) bool { return f.is(ErrDenied) && f.answer.Identity.UserID == ghostUser },
-		"the registry took the request for that of nobody, though a credential was sent", "docker logout {host}, then docker login {host}",
+		"the registry took the request for that of nobody, though {from} was sent", "{renew}; if that changes nothing, have the proxies in between pass on the header Authorization",
 	},
 	{
 		"401 `reqPackageAccess`, with the token of a job", func(f failure) bool { return f.is(ErrDenied) && f.answer.Identity.Actions },
 		"the token of a Gitea Actions job may not write packages",
-		"store a personal access token with the scope write:package as a secret, and set DOCKER_GITEA_TOKEN to it",
+		"store a personal access token with the scope write:package as a secret of the repository, and {use}",
 	},
 	{
 		"401 `reqPackageAccess`, and the token lacks the scope", func(f failure) bool {
 			return f.is(ErrDenied) && f.answer.Identity.Scope != "" && !f.answer.Identity.CanPush()
 		},
 		"the token may not write packages; its scope is {scope}",
-		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and docker login {host} with it as the password",
+		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and {use}",
 	},
 	{
 		"403 `reqToken`", func(f failure) bool { return f.is(ErrDenied) && f.answer.Message == "reqToken" },
-		"the token is for public things alone, and {owner} is private", "make a token that is not limited to public repositories and packages",
+		"the token is for public things alone, and {owner} is private", "make a token that is not limited to public repositories and packages, and {use}",
 	},
 	{
 		"401 `reqPackageAccess` under one's own name", func(f failure) bool { return f.is(ErrDenied) && strings.EqualFold(f.answer.Account.Name, ownerIn(f)) },

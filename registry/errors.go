@@ -91,6 +91,8 @@ type Error struct {
 	// Account is what the server's own API says of a credential that its
 	// registry refuses.
 	Account Account
+	// Origin is where the credential came from that is refused.
+	Origin Origin
 
 	kind error
 }
@@ -109,6 +111,9 @@ func (e *Error) Error() string {
 	}
 	if e.Proxy && e.Server != "" {
 		fmt.Fprintf(&b, " (answered by %s, not by the registry)", e.Server)
+	}
+	if e.kind == ErrDenied && e.Origin != (Origin{}) { //nolint:errorlint // it is a kind, and wraps nothing
+		b.WriteString(" (with " + e.Origin.phrase() + ")")
 	}
 	return b.String()
 }

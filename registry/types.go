@@ -77,6 +77,10 @@ type AuthConfig struct {
 	Token    string `json:"token,omitempty"`
 	Username string `json:"username,omitempty"`
 	Password string `json:"password,omitempty"`
+
+	// Origin is where the credential came from, for those who have to change it.
+	// With nothing else it says where one was expected.
+	Origin Origin `json:"-"`
 }
 
 // Validate reports a credential that cannot be sent.
@@ -89,13 +93,22 @@ func (a AuthConfig) Validate() error {
 	case a.Username != "" && a.Password == "" && a.Token == "":
 		return errors.New("auth: a username needs a password or a token")
 	case hasControl(a.Username) || hasControl(a.Password) || hasControl(a.Token):
-		return errors.New("auth: control characters in the credential")
+		return fmt.Errorf("auth: control characters in %s", a.Origin.phrase())
 	}
 	return nil
 }
 
 // IsZero reports whether the credential is absent.
-func (a AuthConfig) IsZero() bool { return a == AuthConfig{} }
+func (a AuthConfig) IsZero() bool { return a.Token == "" && a.Username == "" && a.Password == "" }
+
+// origin is where the credential came from, and what is odd about it if it was
+// refused: one that was accepted may be as odd as it likes.
+func (a AuthConfig) origin(refused bool) Origin {
+	if refused && a.Origin != (Origin{}) {
+		a.Origin.Remark = oddity(a.Token + a.Password) // there is one of them
+	}
+	return a.Origin
+}
 
 // Format implements [fmt.Formatter]: no verb shows a secret.
 func (a AuthConfig) Format(f fmt.State, _ rune) {

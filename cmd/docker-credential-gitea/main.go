@@ -27,13 +27,13 @@ func main() {
 	// The first signal cancels; the next one kills.
 	context.AfterFunc(ctx, stop)
 	os.Exit(credhelper.Main(ctx, credhelper.System{
-		Args:     os.Args[1:],
-		Getenv:   os.Getenv,
-		Stdin:    os.Stdin,
-		Stdout:   os.Stdout,
-		Stderr:   os.Stderr,
-		Browser:  browser.System{Getenv: os.Getenv, Stdin: os.Stdin, Stderr: os.Stderr}.Find,
-		Version:  version,
-		Revision: revision,
+		Args:      os.Args[1:],
+		LookupEnv: os.LookupEnv,
+		Stdin:     os.Stdin,
+		Stdout:    os.Stdout,
+		Stderr:    os.Stderr,
+		Browser:   browser.System{Getenv: os.Getenv, Stdin: os.Stdin, Stderr: os.Stderr}.Find,
+		Version:   version,
+		Revision:  revision,
 	}))
 }

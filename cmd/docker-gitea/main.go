@@ -24,13 +24,13 @@ func main() {
 	// The first signal cancels; the next one kills.
 	context.AfterFunc(ctx, stop)
 	os.Exit(plugin.Main(ctx, plugin.System{
-		Program: os.Args[0],
-		Args:    os.Args[1:],
-		Getenv:  os.Getenv,
-		Stdin:   os.Stdin,
-		Stdout:  os.Stdout,
-		Stderr:  os.Stderr,
-		Browser: browser.System{Getenv: os.Getenv, Stdin: os.Stdin, Stderr: os.Stderr}.Find,
-		Version: version,
+		Program:   os.Args[0],
+		Args:      os.Args[1:],
+		LookupEnv: os.LookupEnv,
+		Stdin:     os.Stdin,
+		Stdout:    os.Stdout,
+		Stderr:    os.Stderr,
+		Browser:   browser.System{Getenv: os.Getenv, Stdin: os.Stdin, Stderr: os.Stderr}.Find,
+		Version:   version,
 	}))
 }

@@ -51,19 +51,15 @@ func (e *HelperError) Hint() string {
 // helpers write to their standard error goes to stderr. A helper that fails is
 // a [*HelperError].
 func (c *Config) Credential(ctx context.Context, p Place, stderr io.Writer) (registry.AuthConfig, error) {
-	lookups := []func() (types.AuthConfig, error){
-		func() (types.AuthConfig, error) { return c.fromEnvironment(p) },
-		func() (types.AuthConfig, error) { return fromHelper(ctx, c.file, p, stderr) },
-		func() (types.AuthConfig, error) { return fromFile(c.file, p), nil },
-		func() (types.AuthConfig, error) { return c.fromPodman(ctx, p, stderr) },
+	lookups := []func() (registry.AuthConfig, error){
+		func() (registry.AuthConfig, error) { return c.fromEnvironment(p) },
+		func() (registry.AuthConfig, error) { return c.fromHelper(ctx, c.file, p, stderr) },
+		func() (registry.AuthConfig, error) { return fromFile(c.file, c.path(), p), nil },
+		func() (registry.AuthConfig, error) { return c.fromPodman(ctx, p, stderr) },
 	}
 	for _, lookup := range lookups {
-		found, err := lookup()
-		if err != nil {
-			return registry.AuthConfig{}, err
-		}
-		if credential := convert(found); !credential.IsZero() {
-			return credential, nil
+		if found, err := lookup(); err != nil || !found.IsZero() {
+			return found, err
 		}
 	}
 	return registry.AuthConfig{}, nil
@@ -74,17 +70,18 @@ func (c *Config) Credential(ctx context.Context, p Place, stderr io.Writer) (reg
 func (c *Config) Store(host string) string {
 	helper, _ := helperFor(c.file, Place{Host: host})
 	if helper == "" {
-		return filepath.Join(c.Dir, "config.json")
+		return c.path()
 	}
 	return "docker-credential-" + helper
 }
+
+func (c *Config) path() string { return filepath.Join(c.Dir, "config.json") }
 
 // HelperCredential asks one credential helper for host, whatever the
 // configuration names: "gitea" is the program docker-credential-gitea. It is
 // anonymous if the helper has none.
 func (c *Config) HelperCredential(ctx context.Context, name, host string, stderr io.Writer) (registry.AuthConfig, error) {
-	found, err := askHelper(ctx, name, host, stderr)
-	return convert(found), err
+	return c.askHelper(ctx, name, host, stderr)
 }
 
 // Hosts are the registries that Docker's configuration has a login or a
@@ -113,17 +110,19 @@ func convert(a types.AuthConfig) registry.AuthConfig {
 	return registry.AuthConfig{Username: a.Username, Password: a.Password}
 }
 
-func (c *Config) fromEnvironment(p Place) (types.AuthConfig, error) {
+func (c *Config) fromEnvironment(p Place) (registry.AuthConfig, error) {
 	content := c.getenv(configfile.DockerEnvConfigKey)
 	if content == "" {
-		return types.AuthConfig{}, nil
+		return registry.AuthConfig{}, nil
 	}
 	file, err := parseFile(content)
 	if err != nil {
 		// The parser's message could quote the secret.
-		return types.AuthConfig{}, fmt.Errorf("%s holds no valid docker configuration", configfile.DockerEnvConfigKey)
+		return registry.AuthConfig{}, fmt.Errorf("%s holds no valid docker configuration", configfile.DockerEnvConfigKey)
 	}
-	return fromFile(file, p), nil
+	found := fromFile(file, "", p)
+	found.Origin = registry.Origin{Kind: registry.OriginVariable, Name: configfile.DockerEnvConfigKey}
+	return found, nil
 }
 
 // helperName keeps a configuration file from naming a program elsewhere than
@@ -132,35 +131,44 @@ var helperName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // fromHelper asks the helper that file names for the place. One that has
 // nothing for it is no error.
-func fromHelper(ctx context.Context, file *configfile.ConfigFile, p Place, stderr io.Writer) (types.AuthConfig, error) {
+func (c *Config) fromHelper(ctx context.Context, file *configfile.ConfigFile, p Place, stderr io.Writer) (registry.AuthConfig, error) {
 	name, address := helperFor(file, p)
 	if name == "" {
-		return types.AuthConfig{}, nil
+		return registry.AuthConfig{}, nil
 	}
-	return askHelper(ctx, name, address, stderr)
+	return c.askHelper(ctx, name, address, stderr)
 }
 
-func askHelper(ctx context.Context, name, host string, stderr io.Writer) (types.AuthConfig, error) {
+// ownVariable is where our own helper takes a token from before it looks at its
+// logins.
+const ownVariable = "DOCKER_CREDENTIAL_GITEA_TOKEN" //nolint:gosec // G101: the variable's name
+
+func (c *Config) askHelper(ctx context.Context, name, host string, stderr io.Writer) (registry.AuthConfig, error) {
 	if !helperName.MatchString(name) {
-		return types.AuthConfig{}, fmt.Errorf("the credential helper %q has no valid name", name)
+		return registry.AuthConfig{}, fmt.Errorf("the credential helper %q has no valid name", name)
 	}
 	program := "docker-credential-" + name
 	if _, err := exec.LookPath(program); err != nil {
-		return types.AuthConfig{}, &HelperError{Program: program, Host: host, Err: err}
+		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: err}
 	}
 	found, err := client.Get(helperProgram(ctx, program, stderr), host)
 	switch {
 	case credentials.IsErrCredentialsNotFound(err):
-		return types.AuthConfig{}, nil
+		return registry.AuthConfig{}, nil
 	case ctx.Err() != nil:
-		return types.AuthConfig{}, ctx.Err()
+		return registry.AuthConfig{}, ctx.Err()
 	case err != nil && strings.Contains(err.Error(), `"Secret"`):
 		// The library's message has all that the helper printed.
-		return types.AuthConfig{}, &HelperError{Program: program, Host: host, Err: errors.New("it gave a credential and failed")}
+		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: errors.New("it gave a credential and failed")}
 	case err != nil:
-		return types.AuthConfig{}, &HelperError{Program: program, Host: host, Err: err}
+		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: err}
 	}
-	return types.AuthConfig{Username: found.Username, Password: found.Secret}, nil
+	credential := convert(types.AuthConfig{Username: found.Username, Password: found.Secret})
+	credential.Origin = registry.Origin{Kind: registry.OriginHelper, Name: program}
+	if token := c.getenv(ownVariable); token != "" && token == found.Secret {
+		credential.Origin = registry.Origin{Kind: registry.OriginVariable, Name: ownVariable}
+	}
+	return credential, nil
 }
 
 // helperProgram runs the helper until ctx ends; the library's own runner

@@ -25,31 +25,39 @@ func TestCredential(t *testing.T) {
 		podman string
 		env    map[string]string
 		want   registry.AuthConfig
+		from   string
 	}{
 		{name: "nothing", config: `{}`},
 		{name: "no file"},
-		{name: "entry", config: `{"auths":{"git.example.com":` + aliceSecret + `}}`, want: alice},
-		{name: "entry written as a URL", config: `{"auths":{"https://git.example.com/v1/":` + aliceSecret + `}}`, want: alice},
+		{name: "entry", config: `{"auths":{"git.example.com":` + aliceSecret + `}}`, want: alice, from: "the entry git.example.com in DIR/config.json"},
+		{name: "entry written as a URL", config: `{"auths":{"https://git.example.com/v1/":` + aliceSecret + `}}`, want: alice, from: "the entry https://git.example.com/v1/ in DIR/config.json"},
 		{name: "entry of another port", config: `{"auths":{"git.example.com:3000":` + aliceSecret + `}}`},
 		{name: "entry of a longer host", config: `{"auths":{"git.example.com.evil.example":` + aliceSecret + `}}`},
 		{name: "empty entry that a helper left", config: `{"auths":{"git.example.com":{}}}`},
 		{
 			name: "identity token", config: `{"auths":{"git.example.com":{"identitytoken":"tok"}}}`,
-			want: registry.AuthConfig{Token: "tok"},
+			want: registry.AuthConfig{Token: "tok"}, from: "the entry git.example.com in DIR/config.json",
 		},
 		{
 			name: "environment before the file", config: `{"auths":{"git.example.com":{"identitytoken":"tok"}}}`,
 			env:  map[string]string{"DOCKER_AUTH_CONFIG": `{"auths":{"git.example.com":` + aliceSecret + `}}`},
-			want: alice,
+			want: alice, from: "DOCKER_AUTH_CONFIG",
 		},
-		{name: "helper", config: `{"credHelpers":{"git.example.com":"fake"}}`, want: registry.AuthConfig{Username: "bob", Password: "from-helper"}},
-		{name: "default helper", config: `{"credsStore":"fake"}`, want: registry.AuthConfig{Username: "bob", Password: "from-helper"}},
-		{name: "helper with a token", config: `{"credsStore":"token"}`, want: registry.AuthConfig{Token: "from-helper"}},
+		{name: "helper", config: `{"credHelpers":{"git.example.com":"fake"}}`, want: registry.AuthConfig{Username: "bob", Password: "from-helper"}, from: "docker-credential-fake"},
+		{name: "default helper", config: `{"credsStore":"fake"}`, want: registry.AuthConfig{Username: "bob", Password: "from-helper"}, from: "docker-credential-fake"},
+		{name: "helper with a token", config: `{"credsStore":"token"}`, want: registry.AuthConfig{Token: "from-helper"}, from: "docker-credential-token"},
+		{
+			name: "own helper", config: `{"credsStore":"gitea"}`, want: registry.AuthConfig{Username: "me", Password: "own"}, from: "docker-credential-gitea",
+		},
+		{
+			name: "own helper, from its variable", config: `{"credsStore":"gitea"}`, env: map[string]string{"DOCKER_CREDENTIAL_GITEA_TOKEN": "own"},
+			want: registry.AuthConfig{Username: "me", Password: "own"}, from: "DOCKER_CREDENTIAL_GITEA_TOKEN",
+		},
 		{name: "helper that has nothing", config: `{"credsStore":"empty"}`},
-		{name: "podman", podman: `{"auths":{"git.example.com":` + aliceSecret + `}}`, want: alice},
+		{name: "podman", podman: `{"auths":{"git.example.com":` + aliceSecret + `}}`, want: alice, from: "the entry git.example.com in DIR/.config/containers/auth.json"},
 		{
 			name: "docker before podman", config: `{"auths":{"git.example.com":` + aliceSecret + `}}`,
-			podman: `{"auths":{"git.example.com":{"identitytoken":"tok"}}}`, want: alice,
+			podman: `{"auths":{"git.example.com":{"identitytoken":"tok"}}}`, want: alice, from: "the entry git.example.com in DIR/config.json",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -58,7 +66,10 @@ func TestCredential(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got != test.want {
+			if from := strings.ReplaceAll(got.Origin.String(), c.Dir, "DIR"); from != test.from {
+				t.Errorf("got it from %q, want %q", from, test.from)
+			}
+			if got.Origin = (registry.Origin{}); got != test.want {
 				t.Errorf("got user %q, token %t; want user %q, token %t", got.Username, got.Token != "", test.want.Username, test.want.Token != "")
 			}
 		})
@@ -150,6 +161,7 @@ func load(t *testing.T, config, podman string, env map[string]string) *dockercon
 	bin, dir := t.TempDir(), t.TempDir()
 	for name, script := range map[string]string{
 		"fake":   `printf '{"Username":"bob","Secret":"from-helper"}'`,
+		"gitea":  `printf '{"Username":"me","Secret":"own"}'`,
 		"token":  `printf '{"Username":"<token>","Secret":"from-helper"}'`,
 		"empty":  `printf 'credentials not found in native keychain'; exit 1`,
 		"broken": `printf 'keyring is locked'; exit 1`,

@@ -5,6 +5,8 @@ import (
 
 	"github.com/docker/cli/cli/config/configfile"
 	"github.com/docker/cli/cli/config/types"
+
+	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 // Place is what a login is wanted for.
@@ -73,10 +75,12 @@ func addresses(host string) []string {
 	return all
 }
 
-// fromFile is the entry for the place.
-func fromFile(file *configfile.ConfigFile, p Place) types.AuthConfig {
+// fromFile is the entry for the place, in the file that is at path.
+func fromFile(file *configfile.ConfigFile, path string, p Place) registry.AuthConfig {
 	key := p.key(file.AuthConfigs)
-	return file.AuthConfigs[key]
+	found := convert(file.AuthConfigs[key])
+	found.Origin = registry.Origin{Kind: registry.OriginDocker, Name: key, File: path}
+	return found
 }
 
 // helperFor is the helper that a file names for the place, and the address that

@@ -8,28 +8,28 @@ import (
 	"strings"
 
 	"github.com/docker/cli/cli/config/configfile"
-	"github.com/docker/cli/cli/config/types"
 
 	"github.com/docker-gitea/docker-gitea/internal/home"
+	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 // fromPodman looks into the files of podman, skopeo and buildah
 // (containers-auth.json(5)).
-func (c *Config) fromPodman(ctx context.Context, p Place, stderr io.Writer) (types.AuthConfig, error) {
+func (c *Config) fromPodman(ctx context.Context, p Place, stderr io.Writer) (registry.AuthConfig, error) {
 	for _, path := range c.podmanFiles() {
 		file, err := readFile(path)
 		if err != nil {
-			return types.AuthConfig{}, fmt.Errorf("read podman credentials: %w", err)
+			return registry.AuthConfig{}, fmt.Errorf("read podman credentials: %w", err)
 		}
-		found, err := fromHelper(ctx, file, p, stderr)
-		if err != nil || !convert(found).IsZero() {
+		found, err := c.fromHelper(ctx, file, p, stderr)
+		if err != nil || !found.IsZero() {
 			return found, err
 		}
-		if found = fromFile(file, p); !convert(found).IsZero() {
+		if found = fromFile(file, path, p); !found.IsZero() {
 			return found, nil
 		}
 	}
-	return types.AuthConfig{}, nil
+	return registry.AuthConfig{}, nil
 }
 
 // podmanFiles are where podman looks. A relative directory is none: it would be

@@ -162,8 +162,8 @@ func (p *push) run(w *world) ended {
 	}
 	code := plugin.Main(ctx, plugin.System{
 		Program: "docker-gitea", Args: p.arguments(w), Version: "model", CacheDir: w.cache(p.user),
-		Getenv: func(key string) string { return env[key] },
-		Stdin:  p.source.stdin(), Stdout: &stdout, Stderr: &stderr,
+		LookupEnv: func(key string) (string, bool) { value, set := env[key]; return value, set },
+		Stdin:     p.source.stdin(), Stdout: &stdout, Stderr: &stderr,
 		Browser: func() func(string) error { return nil },
 	})
 	end := ended{code: code, stdout: stdout.String(), stderr: stderr.String()}

@@ -58,13 +58,13 @@ func (r *release) share(ctx context.Context, dir string) error {
 // completion is what the program itself prints for the shell.
 func completion(ctx context.Context, program, shell string) ([]byte, error) {
 	var out, failure bytes.Buffer
-	getenv := func(string) string { return "" }
+	lookup := func(string) (string, bool) { return "", false }
 	args := []string{"completion", shell}
 	var code int
 	if program == "docker-gitea" {
-		code = plugin.Main(ctx, plugin.System{Program: program, Args: args, Getenv: getenv, Stdout: &out, Stderr: &failure})
+		code = plugin.Main(ctx, plugin.System{Program: program, Args: args, LookupEnv: lookup, Stdout: &out, Stderr: &failure})
 	} else {
-		code = credhelper.Main(ctx, credhelper.System{Args: args, Getenv: getenv, Stdout: &out, Stderr: &failure})
+		code = credhelper.Main(ctx, credhelper.System{Args: args, LookupEnv: lookup, Stdout: &out, Stderr: &failure})
 	}
 	if code != 0 {
 		return nil, fmt.Errorf("%s completion %s: exit code %d: %s", program, shell, code, &failure)

@@ -1,0 +1,227 @@
+package plugin_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/docker-gitea/docker-gitea/plugin"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+)
+
+// place is where a credential may be. WRONG stands for what
+// the registry refuses.
+type place struct {
+	args  []string
+	stdin string
+	env   map[string]string
+	// docker is config.json, yaml the entry of gitea.yaml for the registry, and
+	// files are others beside them.
+	docker, yaml string
+	files        map[string]string
+	// from is what the failure calls the place, and renew how it is said to be
+	// changed.
+	from, renew string
+}
+
+const anotherToken = "a personal access token of the scope write:package"
+
+var entryOf = `{"auths":{"<host>":{"auth":"` + base64.StdEncoding.EncodeToString([]byte("alice:WRONG")) + `"}}}`
+
+// places are all that a credential may come from: what is new, has its place
+// here.
+var places = map[string]place{
+	"standard input": {
+		args: []string{"--password-stdin"}, stdin: "WRONG\n",
+		from: "--password-stdin", renew: "give " + anotherToken + " with --password-stdin",
+	},
+	"DOCKER_GITEA_TOKEN": {
+		env:  map[string]string{"DOCKER_GITEA_TOKEN": "WRONG", "DOCKER_GITEA_HOST": "<host>"},
+		from: "DOCKER_GITEA_TOKEN", renew: "set DOCKER_GITEA_TOKEN to " + anotherToken,
+	},
+	"GITEA_TOKEN": {
+		env:  map[string]string{"GITEA_TOKEN": "WRONG", "GITEA_SERVER_URL": "https://<host>"},
+		from: "GITEA_TOKEN", renew: "set DOCKER_GITEA_TOKEN to " + anotherToken + " and DOCKER_GITEA_HOST to <host>, which go before GITEA_TOKEN",
+	},
+	"DOCKER_AUTH_CONFIG": {
+		env:  map[string]string{"DOCKER_AUTH_CONFIG": entryOf},
+		from: "DOCKER_AUTH_CONFIG", renew: "put " + anotherToken + " into the entry of <host> in DOCKER_AUTH_CONFIG, or unset that and docker login <host>",
+	},
+	"docker's entry": {
+		docker: entryOf,
+		from:   "the entry <host> in <dir>/config.json", renew: "docker login <host> with " + anotherToken + " as the password",
+	},
+	"an entry for an owner": {
+		docker: strings.Replace(entryOf, "<host>", "<host>/alice", 1),
+		from:   "the entry <host>/alice in <dir>/config.json", renew: "put " + anotherToken + " into the entry <host>/alice in <dir>/config.json",
+	},
+	"docker's helper": {
+		docker: `{"credHelpers":{"<host>":"fake"}}`,
+		from:   "docker-credential-fake", renew: "docker login <host> with " + anotherToken + " as the password",
+	},
+	"our helper": {
+		docker: `{"credHelpers":{"<host>":"gitea"}}`,
+		from:   "docker-credential-gitea", renew: "docker-credential-gitea login --with-token <host> with " + anotherToken,
+	},
+	"our helper's variable": {
+		docker: `{"credHelpers":{"<host>":"gitea"}}`, env: map[string]string{"DOCKER_CREDENTIAL_GITEA_TOKEN": "WRONG"},
+		from: "DOCKER_CREDENTIAL_GITEA_TOKEN", renew: "set DOCKER_CREDENTIAL_GITEA_TOKEN to " + anotherToken,
+	},
+	"a variable of gitea.yaml": {
+		yaml: "{env: MINE}", env: map[string]string{"MINE": "WRONG"},
+		from: "MINE, which <dir>/gitea.yaml:5 names", renew: "set MINE to " + anotherToken,
+	},
+	"a file of gitea.yaml": {
+		yaml: "{file: token}", files: map[string]string{"token": "WRONG\r\n"},
+		from: "<dir>/token, which <dir>/gitea.yaml:5 names", renew: "write " + anotherToken + " into <dir>/token",
+	},
+	"a helper of gitea.yaml": {
+		yaml: "{helper: fake}",
+		from: "docker-credential-fake, which <dir>/gitea.yaml:5 names", renew: "have docker-credential-fake keep " + anotherToken + " for <host>",
+	},
+	"another config.json of gitea.yaml": {
+		yaml: "{dockerConfig: other}", files: map[string]string{"other/config.json": entryOf},
+		from: "the entry <host> in <dir>/other/config.json, which <dir>/gitea.yaml:5 names", renew: "docker --config <dir>/other login <host> with " + anotherToken + " as the password",
+	},
+}
+
+// sit makes a machine with the credential where place says.
+func (p place) sit(t *testing.T, d *desk, dir string) (fill func(string) string) {
+	t.Helper()
+	fill = strings.NewReplacer("<host>", d.server.Host, "<dir>", dir).Replace
+	for _, variable := range []string{"DOCKER_GITEA_TOKEN", "DOCKER_GITEA_HOST"} {
+		delete(d.env, variable)
+	}
+	for name, value := range p.env {
+		d.env[name] = fill(value)
+	}
+	files := map[string]string{"config.json": p.docker, "bin/docker-credential-fake": helperGiving("WRONG"), "bin/docker-credential-gitea": helperGiving("WRONG")}
+	for name, content := range p.files {
+		files[name] = content
+	}
+	if p.yaml != "" {
+		files["gitea.yaml"] = "apiVersion: docker-gitea.github.io/v1alpha1\nkind: RegistryList\nitems:\n- spec: {url: <host>,\n    credential: " + p.yaml + "}\n"
+	}
+	for name, content := range files {
+		if content == "" {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(fill(content)), 0o700); err != nil { //nolint:gosec // G306: some are programs
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", filepath.Join(dir, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+	d.env["DOCKER_CONFIG"] = dir
+	d.stdin = strings.NewReader(p.stdin)
+	return fill
+}
+
+func helperGiving(secret string) string {
+	return fmt.Sprintf("#!/bin/sh\nprintf '{\"Username\":\"alice\",\"Secret\":%q}'\n", secret)
+}
+
+// Wherever a credential comes from: when it is refused, the place is named, and
+// what is said to change it is that place, for a push and for check.
+func TestOriginIsNamed(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the helpers are shell scripts")
+	}
+	for name, place := range places {
+		t.Run(name, func(t *testing.T) {
+			d, dir := newDesk(t), t.TempDir()
+			fill := place.sit(t, d, dir)
+			for _, command := range [][]string{{"push", "app", d.server.Host + "/alice/app"}, {"check", d.server.Host + "/alice"}} {
+				d.stdin = strings.NewReader(place.stdin)
+				if code := d.run(t.Context(), append(command, place.args...)...); code != plugin.ExitDenied {
+					t.Errorf("%s: got exit code %d", command[0], code)
+				}
+				out := d.stdout.String() + d.stderr.String()
+				for _, want := range []string{"the credential of " + fill(place.from) + ": ", "hint: " + fill(place.renew) + "\n"} {
+					if !strings.Contains(out, want) {
+						t.Errorf("%s: %q is not in\n%s", command[0], want, out)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A good token arrives whatever the place leaves around it; a bad one is told
+// with what is odd about it.
+func TestOddValues(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the helpers are shell scripts")
+	}
+	for _, name := range []string{"DOCKER_GITEA_TOKEN", "GITEA_TOKEN", "a variable of gitea.yaml", "a file of gitea.yaml", "standard input"} {
+		place := places[name]
+		for around, remark := range map[string]string{
+			"%s\n": "", "%s\r\n": "", "\ufeff%s": "", "\ufeff%s\r\n": "", "\n%s\n\n": "",
+			`"%s"`: "which stands in quotes that are sent along", "'%s'\n": "which stands in quotes", " %s": "which has a space in it",
+			"${%s}": "which begins with ${, as if it had not been filled in",
+		} {
+			t.Run(fmt.Sprintf("%s/%q", name, around), func(t *testing.T) {
+				d := newDesk(t)
+				place := place
+				place.env, place.files = map[string]string{}, map[string]string{}
+				for key, value := range places[name].env {
+					place.env[key] = strings.ReplaceAll(value, "WRONG", fmt.Sprintf(around, registrytest.Token))
+				}
+				for key := range places[name].files {
+					place.files[key] = fmt.Sprintf(around, registrytest.Token)
+				}
+				if place.stdin != "" {
+					place.stdin = fmt.Sprintf(around, registrytest.Token)
+				}
+				place.sit(t, d, t.TempDir())
+				code := d.run(t.Context(), append([]string{"push", "app", d.server.Host + "/alice/app"}, place.args...)...)
+				if (code == plugin.ExitOK) != (remark == "") || !strings.Contains(d.stderr.String(), remark) {
+					t.Errorf("got exit code %d\n%s", code, &d.stderr)
+				}
+				if strings.Contains(d.stderr.String(), registrytest.Token) {
+					t.Error("the token is shown")
+				}
+			})
+		}
+	}
+}
+
+// A variable that is set to nothing is told as such where a credential is missing,
+// and stands in nobody's way where there is one.
+func TestEmptyVariable(t *testing.T) {
+	for _, name := range []string{"DOCKER_GITEA_TOKEN", "GITEA_TOKEN", "DOCKER_AUTH_CONFIG", "a variable of gitea.yaml"} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			place := places[name]
+			place.env = map[string]string{}
+			for key, value := range places[name].env {
+				place.env[key] = value
+				if key == name || key == "MINE" {
+					place.env[key] = "\n"
+				}
+			}
+			dir := t.TempDir()
+			fill := place.sit(t, d, dir)
+			d.run(t.Context(), "push", "app", d.server.Host+"/alice/app")
+			for _, want := range []string{"no credential was sent: " + fill(place.from) + " is set, but empty", "hint: " + fill(place.renew)} {
+				if !strings.Contains(d.stderr.String(), want) {
+					t.Errorf("%q is not in\n%s", want, &d.stderr)
+				}
+			}
+			good := strings.Replace(fill(entryOf), base64.StdEncoding.EncodeToString([]byte("alice:WRONG")), base64.StdEncoding.EncodeToString([]byte("alice:"+registrytest.Token)), 1)
+			if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(good), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if code := d.run(t.Context(), "push", "app", d.server.Host+"/alice/app"); code != plugin.ExitOK {
+				t.Errorf("got exit code %d\n%s", code, &d.stderr)
+			}
+		})
+	}
+}
