@@ -3,6 +3,8 @@
 package test
 
 import (
+	"context"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,7 +27,7 @@ func wide(t *testing.T) {
 }
 
 // sites are the ways in which people run a Gitea, other than on SQLite and a
-// disk. (MariaDB is in TestWideSites.)
+// disk. (MariaDB is in [TestWideSites].)
 var sites = map[string]servers.GiteaOptions{
 	"PostgreSQL":               {Database: servers.PostgreSQL},
 	"PostgreSQL and S3":        {Database: servers.PostgreSQL, Storage: servers.S3},
@@ -44,22 +46,63 @@ func TestSites(t *testing.T) {
 	}
 }
 
-func TestWideMariaDB(t *testing.T) {
-	wide(t)
-	plugin := filepath.Join(pluginDir(t), "docker-gitea")
-	for name, opts := range map[string]servers.GiteaOptions{
-		"disk": {Database: servers.MariaDB}, "S3 direct": {Database: servers.MariaDB, Storage: servers.S3Direct},
-	} {
-		t.Run(name, func(t *testing.T) { pushToSite(t, plugin, opts) })
-	}
+// fronts are what stands before a Gitea, each as it is by default.
+var fronts = map[string]func(ctx context.Context, upstream string) (*servers.Server, error){
+	"nginx": func(ctx context.Context, upstream string) (*servers.Server, error) {
+		return servers.StartNginx(ctx, servers.NginxOptions{Upstream: upstream})
+	},
+	"Caddy": func(ctx context.Context, upstream string) (*servers.Server, error) {
+		return servers.StartCaddy(ctx, servers.CaddyOptions{Upstream: upstream})
+	},
+	"haproxy": func(ctx context.Context, upstream string) (*servers.Server, error) {
+		return servers.StartHAProxy(ctx, servers.HAProxyOptions{Upstream: upstream})
+	},
+	"Traefik": func(ctx context.Context, upstream string) (*servers.Server, error) {
+		return servers.StartTraefik(ctx, servers.TraefikOptions{Upstream: upstream})
+	},
 }
 
-func TestWideTraefik(t *testing.T) {
+// TestWideSites does all that people do, at each Gitea and behind each proxy.
+func TestWideSites(t *testing.T) {
 	wide(t)
-	p, err := servers.StartTraefik(t.Context(), servers.TraefikOptions{Upstream: gitea(t).URL})
+	all := maps.Clone(sites)
+	all["SQLite"] = servers.GiteaOptions{}
+	all["MariaDB"] = servers.GiteaOptions{Database: servers.MariaDB}
+	all["MariaDB and S3 direct"] = servers.GiteaOptions{Database: servers.MariaDB, Storage: servers.S3Direct}
+	for name, opts := range all {
+		t.Run(name, func(t *testing.T) {
+			g := own(t, opts)
+			visit(t, g, g.Server, pulling(opts.Storage))
+		})
+	}
+	for name, start := range fronts {
+		t.Run("behind "+name, func(t *testing.T) {
+			visitBehind(t, start, servers.GiteaOptions{})
+		})
+	}
+	t.Run("PostgreSQL and S3 direct behind Traefik", func(t *testing.T) {
+		visitBehind(t, fronts["Traefik"], servers.GiteaOptions{Database: servers.PostgreSQL, Storage: servers.S3Direct})
+	})
+}
+
+func visitBehind(t *testing.T, start func(ctx context.Context, upstream string) (*servers.Server, error), opts servers.GiteaOptions) {
+	t.Helper()
+	g := own(t, opts)
+	front, err := start(t.Context(), g.URL)
 	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, p.Stop) })
-	pushThrough(t, filepath.Join(pluginDir(t), "docker-gitea"), gitea(t), p, pull)
+	t.Cleanup(func() { stop(t, front.Stop) })
+	visit(t, g, front, pulling(opts.Storage))
+}
+
+// puller fetches an image with programs of other people.
+type puller func(t *testing.T, s *servers.Server, user, password, ref string) blobs
+
+// pulling is for a Gitea with the storage.
+func pulling(storage servers.Storage) puller {
+	if storage == servers.S3Direct {
+		return pullBySkopeo
+	}
+	return pull
 }
 
 func TestHAProxy(t *testing.T) {
@@ -75,11 +118,7 @@ func TestHAProxy(t *testing.T) {
 func pushToSite(t *testing.T, plugin string, opts servers.GiteaOptions) {
 	t.Helper()
 	g := own(t, opts)
-	pulled := pull
-	if opts.Storage == servers.S3Direct {
-		pulled = pullBySkopeo
-	}
-	user, blob := pushThrough(t, plugin, g, g.Server, pulled)
+	user, blob := pushThrough(t, plugin, g, g.Server, pulling(opts.Storage))
 	blobs, err := g.SQL(t.Context(), "SELECT COUNT(*) FROM package_blob")
 	servers.Need(t, err)
 	if blobs == "0" {
@@ -99,7 +138,7 @@ func pushToSite(t *testing.T, plugin string, opts servers.GiteaOptions) {
 // pushThrough pushes a layout with our own program, as it is and once more,
 // through front, which is the Gitea or stands before it.
 func pushThrough(t *testing.T, plugin string, g *servers.Gitea, front *servers.Server,
-	pulled func(t *testing.T, s *servers.Server, user, password, ref string) blobs,
+	pulled puller,
 ) (user, blob string) {
 	t.Helper()
 	user = newUser(t, g)
