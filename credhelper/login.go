@@ -326,9 +326,9 @@ func (h *helper) withPassword(ctx context.Context, host, username string, stdin 
 		as.otp = registry.NewSecret(strings.TrimSpace(otp))
 		err = use(as)
 		if hasStatus(err, http.StatusUnauthorized) && as.otp.IsZero() {
-			err = advise(err, "if the account has two factors, its one-time code goes on the second line of standard input")
+			return advise(err, "if the account has two factors, its one-time code goes on the second line of standard input")
 		}
-		return err
+		return adviseOnCode(err)
 	}
 	var err error
 	if as.password, err = askSecret(ctx, fmt.Sprintf("password of %s at %s: ", username, host)); err != nil {
@@ -345,7 +345,16 @@ func (h *helper) withPassword(ctx context.Context, host, username string, stdin 
 	if as.otp.IsZero() {
 		return err
 	}
-	return use(as)
+	return adviseOnCode(use(as))
+}
+
+// adviseOnCode is for a refusal of a password with a one-time code: since 1.27
+// Gitea takes each code once, and refuses it with the same words as a wrong one.
+func adviseOnCode(err error) error {
+	if hasStatus(err, http.StatusUnauthorized) {
+		return advise(err, "a one-time code works once: wait for the next one; if that is refused too, the password is wrong")
+	}
+	return err
 }
 
 // verify makes sure that the registry takes the credential, and that it is

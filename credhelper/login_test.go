@@ -207,11 +207,13 @@ func TestLoginWithPassword(t *testing.T) {
 	tests := map[string]struct {
 		otp, stdin string
 		want       int
+		hint       string
 	}{
 		"password":              {stdin: "pw\n"},
 		"password and code":     {otp: "123456", stdin: "pw\n123456\n"},
-		"missing code":          {otp: "123456", stdin: "pw\n", want: exitError},
-		"wrong password":        {stdin: "wrong\n", want: exitError},
+		"missing code":          {otp: "123456", stdin: "pw\n", want: exitError, hint: "second line of standard input"},
+		"wrong password":        {stdin: "wrong\n", want: exitError, hint: "second line of standard input"},
+		"used code":             {otp: "123456", stdin: "pw\n654321\n", want: exitError, hint: "hint: a one-time code works once"},
 		"Windows' line endings": {otp: "123456", stdin: "pw\r\n123456\r\n"},
 	}
 	for name, tt := range tests {
@@ -222,8 +224,8 @@ func TestLoginWithPassword(t *testing.T) {
 			if out.code != tt.want {
 				t.Fatalf("exit code %d, want %d: %s", out.code, tt.want, out.stderr)
 			}
-			if tt.want != 0 && !strings.Contains(out.stderr, "second line of standard input") {
-				t.Errorf("got %q, want a hint at the one-time code", out.stderr)
+			if !strings.Contains(out.stderr, tt.hint) {
+				t.Errorf("got %q, want %q", out.stderr, tt.hint)
 			}
 			if tt.want == 0 {
 				if got := get(t, m, g.host); !strings.HasPrefix(got.Secret, "minted-") {

@@ -217,7 +217,7 @@ var diagnoses = []diagnosis{
 	},
 	{
 		"403 `reqToken`", func(f failure) bool { return f.is(ErrDenied) && f.answer.Message == "reqToken" },
-		"the token is for public things alone, and {owner} is private", "make a token that is not limited to public repositories and packages, and {use}",
+		"the token is for public things alone, and {owner} is private, or limited to those who are logged in", "make a token that is not limited to public repositories and packages, and {use}",
 	},
 	{
 		"401 `reqPackageAccess` under one's own name", func(f failure) bool { return f.is(ErrDenied) && strings.EqualFold(f.answer.Account.Name, ownerIn(f)) },

@@ -177,8 +177,9 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 	t.Helper()
 	g := p.gitea
 	name, other := newUser(t, g), newUser(t, g)
-	private, barred := newUser(t, g), newUser(t, g)
+	private, limited, barred := newUser(t, g), newUser(t, g), newUser(t, g)
 	edit(t, g, private, map[string]any{"visibility": "private"})
+	edit(t, g, limited, map[string]any{"visibility": "limited"})
 	token := func(user string, scopes ...string) client.AuthConfig {
 		value, err := g.CreateToken(t.Context(), user, scopes...)
 		servers.Need(t, err)
@@ -202,6 +203,8 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 		"401, also from the API":                                pushing(client.AuthConfig{Username: name, Password: "wrong"}, name),
 		"401 `reqPackageAccess`, and the token lacks the scope": pushing(token(name, "read:package"), name),
 		"403 `reqToken`":                                        pushing(token(name, "write:package", "public-only"), private),
+		"403 `reqToken`" + variant + "limited":                  pushing(token(name, "write:package", "public-only"), limited),
+		"403 `reqToken`" + variant + "one's own, limited":       pushing(token(limited, "write:package", "public-only"), limited),
 		"401 `reqPackageAccess`":                                pushing(userAuth(name), other),
 		"404 `Not found.`":                                      pushing(userAuth(name), "nobody-of-that-name"),
 		"a redirection":                                         pushing(userAuth(name), formerName(t, g)),
@@ -243,6 +246,28 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 			return p.push(t, at(n, userAuth(name)), name+"/app")
 		},
 		"413": answering(registrytest.Answer{Status: http.StatusRequestEntityTooLarge}),
+	}
+}
+
+// logins are the situations of docker-credential-gitea.
+func (p *patient) logins(t *testing.T) map[string]come {
+	t.Helper()
+	somebody := newPerson(t, p.gitea)
+	somebody.enrol(t)
+	logIn := func(t *testing.T, lines ...string) string {
+		out, _ := newDesk(t, p.gitea.Server).try(t, strings.Join(lines, "\n"), credhelperName,
+			"login", "--username", somebody.name, "--password-stdin", "--ca-file", p.gitea.CAFile, p.gitea.Host)
+		return out
+	}
+	return map[string]come{
+		"`login` with a password alone, and the account has two factors": func(t *testing.T) string { return logIn(t, servers.AdminPassword) },
+		"`login` with a one-time code that was used before": func(t *testing.T) string {
+			code := somebody.code(t, 1)
+			if out := logIn(t, servers.AdminPassword, code); !strings.Contains(out, "logged in to ") {
+				t.Errorf("the first time: %s", out)
+			}
+			return logIn(t, servers.AdminPassword, code)
+		},
 	}
 }
 

@@ -27,30 +27,38 @@ func TestTroubleshooting(t *testing.T) {
 	t.Parallel()
 	rows := troubles(t)
 	p := newPatient(t)
-	for seen, come := range p.situations(t) {
+	// It takes an engine of its own: TestLayersThatTheDaemonDoesNotHold.
+	brought := map[string]bool{"layers that the source lacks": true}
+	for name, come := range p.situations(t) {
+		seen, _, _ := strings.Cut(name, variant)
 		row, found := rows[seen]
 		if !found {
 			t.Errorf("no row for %q", seen)
 			continue
 		}
-		delete(rows, seen)
-		t.Run(seen, func(t *testing.T) {
+		brought[seen] = true
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			out := come(t)
 			for label, want := range map[string]*regexp.Regexp{"cause": row.cause, "hint": row.hint} {
-				if !want.MatchString(out) {
+				if want != nil && !want.MatchString(out) {
 					t.Errorf("no %s %s in\n%s", label, want, out)
 				}
 			}
 		})
 	}
-	delete(rows, "layers that the source lacks") // it takes an engine of its own: TestLayersThatTheDaemonDoesNotHold
 	for seen := range rows {
-		t.Errorf("nothing brings about %q", seen)
+		if !brought[seen] {
+			t.Errorf("nothing brings about %q", seen)
+		}
 	}
 }
 
-// trouble is a row of the table: what is to be printed.
+// variant parts the row of a situation from what is special about it.
+const variant = ", here: "
+
+// trouble is a row of a table: what is to be printed. A row about a login has
+// no cause: docker-credential-gitea shows the server's answer instead.
 type trouble struct{ cause, hint *regexp.Regexp }
 
 // troubles reads the table.
@@ -61,10 +69,13 @@ func troubles(t *testing.T) map[string]trouble {
 	rows := map[string]trouble{}
 	for line := range strings.Lines(string(page)) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
-		if len(cells) != 3 || cells[0] == " seen" {
-			continue
+		switch name := strings.TrimSpace(cells[0]); {
+		case name == "seen":
+		case len(cells) == 2:
+			rows[name] = trouble{hint: inLine("hint", cells[1])}
+		case len(cells) == 3:
+			rows[name] = trouble{inLine("cause", cells[1]), inLine("hint", cells[2])}
 		}
-		rows[strings.TrimSpace(cells[0])] = trouble{inLine("cause", cells[1]), inLine("hint", cells[2])}
 	}
 	return rows
 }
@@ -156,7 +167,7 @@ type come func(t *testing.T) string
 func (p *patient) situations(t *testing.T) map[string]come {
 	t.Helper()
 	all := map[string]come{}
-	for _, some := range []map[string]come{p.onTheWay(t), p.certificates(t), p.proxies(), p.noRegistry(t), p.nobodyInParticular(t), p.limits(t), p.manifests(), p.failingServers(), p.thisMachine()} {
+	for _, some := range []map[string]come{p.onTheWay(t), p.certificates(t), p.proxies(), p.noRegistry(t), p.nobodyInParticular(t), p.limits(t), p.manifests(), p.failingServers(), p.thisMachine(), p.logins(t)} {
 		maps.Copy(all, some)
 	}
 	return all

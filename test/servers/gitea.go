@@ -133,6 +133,9 @@ func (g *Gitea) Stop() error {
 // Forgejo reports whether it is one.
 func (g *Gitea) Forgejo() bool { return filepath.Base(g.command.path) == "forgejo" }
 
+// Older reports whether it is of the release before.
+func (g *Gitea) Older() bool { return filepath.Base(g.command.path) == "gitea-1.26" }
+
 func (g *Gitea) config() string { return filepath.Join(g.Dir, "app.ini") }
 
 // setUp writes the configuration, the certificate, the database and the administrator.
