@@ -84,7 +84,7 @@ test-faults: servers ## break pushes at 200 positions for each kind of source, a
 
 # Everything that a clean checkout need not show each time. Not in .ci/run.
 .PHONY: test-wide
-test-wide: servers ## run what is for breadth alone: MariaDB, Traefik
+test-wide: servers ## run what is for breadth alone: sites, proxies, programs that pull
 	$(SERVERS) build wide
 	WIDE=1 go test -tags e2e -count 1 -v -timeout 60m -run '^TestWide' ./test
 

@@ -32,6 +32,7 @@ var flagValues = map[string][]string{
 	"format":      {formatText, formatJSON, formatYAML},
 	"link":        {linkAuto},
 	"platform":    {"linux/amd64", "linux/arm64", "linux/arm/v7"},
+	"print":       pullerNames(),
 	"via":         {"auto", "export", "daemon"},
 	"progress":    {"auto", "tty", "plain", "json", "quiet"},
 }

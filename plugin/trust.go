@@ -26,6 +26,7 @@ import (
 type trustSettings struct {
 	fingerprint string
 	list        bool
+	print       string
 	format      outputFormat
 }
 
@@ -42,17 +43,29 @@ the SHA-256 is the right one. With a FILE, it pins what is in that without a
 connection: PEM, or a Kubernetes secret in YAML or JSON; "-" is standard input.
 From then on no other is accepted there, by docker-gitea and
 docker-credential-gitea; docker itself is not concerned. A template is filled in
-for each certificate of the list.`,
+for each certificate of the list.
+
+--print writes a shell script that has another program trust what is pinned, on
+the machine where the script runs: docker (the daemon), containerd, k3s, podman
+(with buildah, skopeo and CRI-O) or buildkit.`,
 		Example: `  docker gitea trust git.example.com
   docker gitea trust --fingerprint 74abd95d…e12fb3 git.example.com
 
   # The authority of idpbuilder
   kubectl get secret -n default idpbuilder-cert -o yaml |
-    docker gitea trust gitea.cnoe.localtest.me:8443 -`,
+    docker gitea trust gitea.cnoe.localtest.me:8443 -
+
+  # Have the docker daemon of this machine pull from there
+  docker gitea trust --print docker git.example.com | sudo sh
+
+  # And a node of a cluster
+  docker gitea trust --print containerd git.example.com | ssh node sudo sh`,
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     a.completeHosts,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
+			case s.print != "" && (s.list || s.fingerprint != "" || len(args) != 1):
+				return usageError{errors.New("--print goes with one HOST and nothing else")}
 			case s.list && (len(args) != 0 || s.fingerprint != ""):
 				return usageError{errors.New("--list stands alone")}
 			case !s.format.isText() && !s.list:
@@ -68,11 +81,15 @@ for each certificate of the list.`,
 			if s.list {
 				return a.listPins(&s.format)
 			}
+			if s.print != "" {
+				return a.printPin(s.print, args[0])
+			}
 			return a.trust(command.Context(), s.fingerprint, args)
 		},
 	}
 	command.Flags().StringVar(&s.fingerprint, "fingerprint", "", "Pin without a question what has this SHA-256")
 	command.Flags().BoolVar(&s.list, "list", false, "List what is pinned")
+	command.Flags().StringVar(&s.print, "print", "", `Print what has another program trust the same: `+strings.Join(pullerNames(), ", "))
 	s.format.register(command.Flags())
 	return command
 }

@@ -44,6 +44,7 @@ var packages = []debianPackage{
 // widePackages are those that are installed only when asked for, see [Wide].
 var widePackages = []debianPackage{
 	{"mariadb-server", "mariadbd"},
+	{"podman", "podman"},
 }
 
 type debianPackage struct{ name, program string }

@@ -32,6 +32,8 @@ type EngineOptions struct {
 	Args []string
 	// HostsFile is what the engine sees in place of /etc/hosts.
 	HostsFile string
+	// Etc is a folder that the engine sees in place of /etc.
+	Etc string
 	// OwnNetwork gives the engine another loopback than that of its clients, as
 	// a virtual machine has, and nothing else.
 	OwnNetwork bool
@@ -86,9 +88,11 @@ func StartEngine(ctx context.Context, store Store, opts EngineOptions) (*Engine,
 		env: append([]string{"PATH=" + path, "HOME=" + dir}, opts.Env...),
 		dir: dir, mounts: true,
 	}
-	if opts.HostsFile != "" {
-		e.command.args = slices.Concat([]string{"-c", `mount --bind "$0" /etc/hosts && exec "$@"`, opts.HostsFile, daemon}, e.command.args)
-		e.command.path = "/bin/sh"
+	for target, source := range map[string]string{"/etc/hosts": opts.HostsFile, "/etc": opts.Etc} {
+		if source != "" {
+			e.command.args = slices.Concat([]string{"-c", `mount --bind "$0" ` + target + ` && exec "$@"`, source, e.command.path}, e.command.args)
+			e.command.path = "/bin/sh"
+		}
 	}
 	if opts.OwnNetwork {
 		e.command.args = slices.Concat([]string{"-c", `ip link set lo up && exec "$0" "$@"`, e.command.path}, e.command.args)
@@ -135,6 +139,11 @@ func (e *Engine) start(ctx context.Context) error {
 
 // Host returns the address for DOCKER_HOST.
 func (e *Engine) Host() string { return "unix://" + filepath.Join(e.dir, "docker.sock") }
+
+// Containerd returns the socket of the containerd beneath the engine.
+func (e *Engine) Containerd() string {
+	return filepath.Join(e.dir, "exec/containerd/containerd.sock")
+}
 
 // Log returns what the engine has printed so far.
 func (e *Engine) Log() string { return e.command.log() }

@@ -18,7 +18,7 @@ var (
 )
 
 // wide are the tools that are built only when asked for, see [Wide].
-var wide = []string{"traefik"}
+var wide = []string{"traefik", "ctr"}
 
 // VERSION in a flag becomes the version of the source.
 var tools = []tool{
@@ -83,6 +83,11 @@ var tools = []tool{
 	{
 		name: "containerd", module: "engine",
 		main: "github.com/containerd/containerd/v2/cmd/containerd", source: "github.com/containerd/containerd/v2",
+		flags: []string{"-tags=no_systemd,no_btrfs,no_devmapper,no_zfs", "-ldflags=-s -w"},
+	},
+	{
+		name: "ctr", module: "engine",
+		main: "github.com/containerd/containerd/v2/cmd/ctr", source: "github.com/containerd/containerd/v2",
 		flags: []string{"-tags=no_systemd,no_btrfs,no_devmapper,no_zfs", "-ldflags=-s -w"},
 	},
 	{
