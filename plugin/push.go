@@ -339,6 +339,9 @@ func (p *pusher) daemonImage(ctx context.Context, found daemon.Image, targets []
 
 func (p *pusher) daemonImageTo(ctx context.Context, found daemon.Image, t target) error {
 	s := p.plan.settings[t.host]
+	if among := found.Choices(); s.platform == "" && len(among) > 0 {
+		return fmt.Errorf("%s is an index of which the daemon holds only a part; choose a platform (--platform) among: %s", found.Export, strings.Join(among, ", "))
+	}
 	push := s.pushOptions()
 	push.Image = found.Export
 	push.ImageID = digest.Digest(found.Pushed(s.platform))

@@ -56,10 +56,10 @@ func (s *stored) take(offset int64) (io.ReadCloser, error) {
 	}
 	r, err := s.open()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errSource, err)
+		return nil, sourceError(err)
 	}
 	if _, err := io.CopyN(io.Discard, r, offset); err != nil {
-		return nil, fmt.Errorf("%w: %w", errSource, errors.Join(err, r.Close()))
+		return nil, sourceError(errors.Join(err, r.Close()))
 	}
 	return r, nil
 }
@@ -106,9 +106,18 @@ func (r *storedReader) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
 	r.pos += int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = fmt.Errorf("%w: %w", errSource, err)
+		err = sourceError(err)
 	}
 	return n, err
+}
+
+// sourceError marks a failure as one of the source, at which no other try helps,
+// unless it is one of the registry that a layer is read back from.
+func sourceError(err error) error {
+	if errors.Is(err, errReadBack) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errSource, err)
 }
 
 func (r *storedReader) Close() error {

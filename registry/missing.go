@@ -137,8 +137,16 @@ func (p *push) compressedForm(diffID digest.Digest) (digest.Digest, bool) {
 	return "", false
 }
 
+// errReadBack marks a failure on the way to a layer that is read back.
+var errReadBack = errors.New("read the layer back")
+
 // getDecompressed reads back a layer that was compressed on its way.
-func (p *push) getDecompressed(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
+func (p *push) getDecompressed(ctx context.Context, d digest.Digest) (_ io.ReadCloser, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w: %w", errReadBack, err)
+		}
+	}()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.address("blobs", d.String()), nil)
 	if err != nil {
 		return nil, err
@@ -151,5 +159,16 @@ func (p *push) getDecompressed(ctx context.Context, d digest.Digest) (io.ReadClo
 		defer drain(resp)
 		return nil, responseError("get blob", req, resp)
 	}
-	return p.opts.Compression.NewReader(resp.Body)
+	return p.opts.Compression.NewReader(readBack{resp.Body})
+}
+
+// readBack marks its failures.
+type readBack struct{ io.ReadCloser }
+
+func (r readBack) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", errReadBack, err)
+	}
+	return n, err
 }

@@ -4,8 +4,13 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"slices"
 	"strings"
 	"testing"
@@ -170,6 +175,55 @@ func TestFetchOfOtherBytes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A layer that was compressed on its way before its manifest said to leave it as
+// it is, is read back from the registry. What breaks off there is the way, not the
+// source, and is tried again.
+func TestReadingBackBreaksOff(t *testing.T) {
+	t.Parallel()
+	layer := layerOf(t, 300<<10)
+	whole, root := layout(t, layer)
+	for name, action := range map[string]registrytest.Action{
+		"without an answer":  registrytest.Cut{Reset: true},
+		"within its answer":  halfAnswer{},
+		"by a busy registry": registrytest.ProxyError(http.StatusServiceUnavailable, "nginx"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := registrytest.Start(t, registrytest.Config{})
+			c := clientOf(t, srv, registry.Options{Save: save(whole)})
+			fault := srv.Fault(registrytest.Rule{Method: http.MethodGet, Path: "/blobs/sha256", Times: 1, Action: action})
+			if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if fault.Hits() != 1 {
+				t.Errorf("the fault was met %d times", fault.Hits())
+			}
+			if data, _, _ := srv.Manifest("alice/app", "1"); digest.FromBytes(data) != root {
+				t.Errorf("got the manifest %q, want %s", data, root)
+			}
+		})
+	}
+}
+
+// halfAnswer resets the connection within the body of the answer.
+type halfAnswer struct{}
+
+func (halfAnswer) Serve(w http.ResponseWriter, req *http.Request, next http.Handler) {
+	answer := httptest.NewRecorder()
+	next.ServeHTTP(answer, req)
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return // the client has gone
+	}
+	whole, _ := httputil.DumpResponse(answer.Result(), true) // from memory
+	_, _ = conn.Write(whole[:len(whole)/2])
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	_ = conn.(*net.TCPConn).SetLinger(0)
+	_ = conn.Close()
 }
 
 // endless never ends.

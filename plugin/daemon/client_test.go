@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -162,6 +163,35 @@ func TestPushedOfAnIndex(t *testing.T) {
 			image := daemon.Image{ID: "index", Manifests: test.manifests}
 			if got := image.Pushed(test.platform); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// Of a part of an index that has several images one has to be asked for: the
+// daemon's own choice is told to nobody.
+func TestChoicesOfAnIndex(t *testing.T) {
+	manifest := func(kind, architecture string, available bool) daemon.Manifest {
+		m := daemon.Manifest{ID: architecture, Kind: kind, Available: available}
+		m.ImageData.Platform.OS, m.ImageData.Platform.Architecture = "linux", architecture
+		return m
+	}
+	amd64, arm64, without := manifest("image", "amd64", true), manifest("image", "arm64", true), manifest("image", "riscv64", false)
+	for _, test := range []struct {
+		name      string
+		manifests []daemon.Manifest
+		want      []string
+	}{
+		{"a daemon that does not tell", nil, nil},
+		{"all is held", []daemon.Manifest{amd64, arm64}, nil},
+		{"one is held", []daemon.Manifest{amd64, without}, nil},
+		{"none is held", []daemon.Manifest{without, without}, nil},
+		{"two of three are held", []daemon.Manifest{amd64, without, arm64}, []string{"linux/amd64", "linux/arm64"}},
+		{"all but an attestation", []daemon.Manifest{amd64, arm64, manifest("attestation", "unknown", false)}, []string{"linux/amd64", "linux/arm64"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := (daemon.Image{Manifests: test.manifests}).Choices(); !slices.Equal(got, test.want) {
+				t.Errorf("got %v, want %v", got, test.want)
 			}
 		})
 	}

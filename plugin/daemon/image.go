@@ -77,16 +77,40 @@ func (i Image) Lacks(platform string) bool {
 func (i Image) Pushed(platform string) string {
 	images := i.images(platform)
 	if platform == "" {
-		whole := !slices.ContainsFunc(i.Manifests, func(m Manifest) bool { return !m.Available })
-		if whole {
+		if i.whole() {
 			return i.ID
 		}
-		images = slices.DeleteFunc(images, func(m Manifest) bool { return !m.Available })
+		images = i.available()
 	}
 	if len(images) != 1 || images[0].ID == "" {
 		return i.ID
 	}
 	return images[0].ID
+}
+
+// Choices are the platforms of which one has to be asked for: the daemon holds
+// several images of an index, but not all that belongs to it. It would push the
+// one for its own platform, without a word (moby, daemon/containerd/image_push.go,
+// getPushDescriptor). Where there is nothing to choose there are none.
+func (i Image) Choices() []string {
+	images := i.available()
+	if len(images) < 2 || i.whole() {
+		return nil
+	}
+	var platforms []string
+	for _, m := range images {
+		platforms = append(platforms, m.ImageData.Platform.String())
+	}
+	return platforms
+}
+
+func (i Image) whole() bool {
+	return !slices.ContainsFunc(i.Manifests, func(m Manifest) bool { return !m.Available })
+}
+
+// available are the images of which the daemon holds everything.
+func (i Image) available() []Manifest {
+	return slices.DeleteFunc(i.images(""), func(m Manifest) bool { return !m.Available })
 }
 
 // images are those for a platform, or without one all, that are no attestations.
