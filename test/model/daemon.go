@@ -44,7 +44,7 @@ type engine interface {
 	// ServeHTTP answers as its socket.
 	http.Handler
 	// load, untag and prune are those of [daemon].
-	load(p *picture, name string, whole bool)
+	load(p *picture, name string, platforms int)
 	untag(name string)
 	prune()
 	// names are those of all its images.
@@ -76,12 +76,23 @@ func (d *daemon) arm(strike func(call string)) {
 
 // load gives it a picture under a name, untag takes a name away, and prune
 // removes what has none.
-func (d *daemon) load(p *picture, name string, whole bool) {
+func (d *daemon) load(p *picture, name string, platforms int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.has.load(p, name, whole)
+	d.has.load(p, name, platforms)
 	if d.real != nil {
-		d.real.load(p, name, whole)
+		d.real.load(p, name, platforms)
+	}
+}
+
+// pull gives it a picture under a name, of which it leaves the layers where it
+// comes from. Of a real engine that is shown by itself
+// (TestLayersThatTheDaemonDoesNotHold).
+func (d *daemon) pull(p *picture, name, origin string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.real == nil {
+		d.has.pull(p, name, origin)
 	}
 }
 
@@ -273,6 +284,9 @@ func (d *daemon) inspect(w http.ResponseWriter, name string) {
 	if d.has.containerd {
 		described["Descriptor"] = describe(found.root.mediaType, found.root.blob)
 		described["Manifests"] = found.summaries()
+		if found.origin != "" {
+			described["RepoDigests"] = []string{found.origin + "@" + found.root.digest}
+		}
 	}
 	reply(w, described)
 }
@@ -283,12 +297,12 @@ func (h *held) summaries() []any {
 	for i, m := range h.members {
 		architecture := m.platform[len("linux/"):]
 		all = append(all, map[string]any{
-			"ID": m.document.digest, "Descriptor": describe(m.document.mediaType, m.document.blob), "Kind": "image", "Available": h.whole || i == 0,
+			"ID": m.document.digest, "Descriptor": describe(m.document.mediaType, m.document.blob), "Kind": "image", "Available": i < h.platforms && !h.hollow,
 			"ImageData": map[string]any{"Platform": map[string]string{"os": "linux", "architecture": architecture}},
 		})
 	}
 	for _, child := range h.root.children[min(len(h.members), len(h.root.children)):] {
-		all = append(all, map[string]any{"ID": child.digest, "Descriptor": describe(child.mediaType, child.blob), "Kind": "attestation", "Available": h.whole})
+		all = append(all, map[string]any{"ID": child.digest, "Descriptor": describe(child.mediaType, child.blob), "Kind": "attestation", "Available": h.whole()})
 	}
 	return all
 }
@@ -338,11 +352,11 @@ func (d *daemon) archive(found *held, name, platform string) (archive []byte, fa
 	case !d.has.containerd:
 		return dockerArchive([]*picture{found.picture}, []string{name}), ""
 	case platform == "":
-		return containerdExport(found.root, found.members[0], found.presentDocuments(), name), ""
+		return containerdExport(found.root, found.members[0], found.presentDocuments(), name, found.holds), ""
 	}
 	for _, m := range found.present() {
 		if m.platform == platform {
-			return containerdExport(m.document, m, []*document{m.document}, name), ""
+			return containerdExport(m.document, m, []*document{m.document}, name, found.holds), ""
 		}
 	}
 	return nil, "no suitable export target found for platform " + platform

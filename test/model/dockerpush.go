@@ -207,21 +207,21 @@ func (p *dockerPush) containerd(image *held, platform string) error {
 		if root == nil {
 			return errors.New("no suitable image manifest found for platform " + platform)
 		}
-	case !image.whole: // "Not all multiplatform-content is present"
+	case !image.whole(): // the one that is there, or the one for the host
 		root, below = image.members[0].document, nil
 	}
 	for _, d := range below {
-		if err := p.document(d, d.digest); err != nil {
+		if err := p.document(image, d, d.digest); err != nil {
 			return err
 		}
 	}
-	return p.document(root, p.tag)
+	return p.document(image, root, p.tag)
 }
 
 // document pushes a manifest or index after its blobs.
-func (p *dockerPush) document(d *document, reference string) error {
+func (p *dockerPush) document(image *held, d *document, reference string) error {
 	for _, b := range d.blobs {
-		if err := p.whole(b); err != nil {
+		if err := p.whole(image, b); err != nil {
 			return err
 		}
 	}
@@ -233,9 +233,12 @@ func (p *dockerPush) document(d *document, reference string) error {
 }
 
 // whole uploads a blob whose digest is known.
-func (p *dockerPush) whole(b blob) error {
+func (p *dockerPush) whole(image *held, b blob) error {
 	if _, found, err := p.stat("blobs/" + b.digest); err != nil || found {
 		return err
+	}
+	if !image.holds(b) {
+		return fmt.Errorf("content digest %s: not found", b.digest)
 	}
 	begun, err := p.expect(http.StatusAccepted, http.MethodPost, "blobs/uploads/", "", nil)
 	if err != nil {

@@ -47,7 +47,7 @@ var happenings = []func(c choice) happening{
 	// The registries, and other clients of theirs.
 	deleteBlob, deleteChild, deleteManifest, deleteTag, collectGarbage, otherClient, forgetAll, forgetAll, later,
 	// The daemons.
-	build, pullOthers, pullOthers, untag, prune, forgetPushes,
+	build, pullOthers, pullOthers, pullHollow, pullHollow, untag, prune, forgetPushes,
 	// The caches.
 	expire, loseEntry, truncateEntry, flipBit, loseCache, keepCopy, restoreCopy, shareCache, clockAhead,
 }
@@ -201,16 +201,19 @@ func someDaemon(c choice) (find func(w *world) *daemon, text string, fitting []*
 	return func(w *world) *daemon { return w.store }, "the containerd daemon", pictures
 }
 
-// build is also a re-tag, and a pull of one platform.
+// every is more platforms than any picture is for.
+const every = 9
+
+// build is also a re-tag, and a pull of one platform or two.
 func build(c choice) happening {
 	find, daemon, fitting := someDaemon(c)
-	p, name, whole := pick(c, fitting), pick(c, names), c(2) == 1
+	p, name, platforms := pick(c, fitting), pick(c, names), []int{every, every, 1, 2}[c(4)]
 	text := fmt.Sprintf("in %s %s becomes %q", daemon, name, p.name)
-	if !whole && len(p.members) > 1 {
-		text += ", for one platform"
+	if platforms < len(p.members) {
+		text += fmt.Sprintf(", for %d platforms", platforms)
 	}
 	return happening{"an image is built, pulled or tagged anew", text, func(w *world) {
-		find(w).load(p, name, whole)
+		find(w).load(p, name, platforms)
 	}}
 }
 
@@ -218,8 +221,21 @@ func pullOthers(c choice) happening {
 	name := pick(c, names)
 	return happening{"the other platforms are pulled", "the containerd daemon pulls all platforms of " + name, func(w *world) {
 		if found, _ := w.store.find(name); found.picture != nil {
-			w.store.load(found.picture, name, true)
+			w.store.load(found.picture, name, every)
 		}
+	}}
+}
+
+// pullHollow is a pull of an image of whose layers the daemon has the files
+// already, compressed otherwise: it leaves the layers in the registry.
+func pullHollow(c choice) happening {
+	at, repo, where := place(c)
+	p, name := pick(c, pictures), pick(c, names)
+	text := fmt.Sprintf("the containerd daemon pulls %q as %s without its layers, which it leaves in the tag base %s", p.name, name, where)
+	return happening{"an image is pulled without its layers", text, func(w *world) {
+		h := w.hosts[at]
+		h.receive(h.repositories[repo], "base", p)
+		w.store.pull(p, name, h.address()+"/"+h.repositories[repo])
 	}}
 }
 
@@ -352,7 +368,7 @@ func somePush(c choice) *push {
 	p := &push{
 		source: someSource(c), user: c(2), host: c(2), repo: c(2),
 		tags:        [][]string{{"1"}, {"1"}, {"dev"}, {"1", "dev"}, {"RC1"}}[c(5)],
-		platform:    []string{"", "", "", "", "", "linux/amd64", "linux/arm64", "linux/arm64"}[c(8)],
+		platform:    []string{"", "", "", "", "", "linux/amd64", "linux/arm64", "linux/riscv64"}[c(8)],
 		compression: []compression{"", "", "", "", "", "", "gzip:6", "gzip:9", "gzip:1", "zstd", "zstd:9", "none"}[c(12)],
 		verify:      c(8) == 0, dryRun: c(16) == 0,
 	}

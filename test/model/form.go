@@ -73,12 +73,13 @@ func classicExport(p *picture, name string) []byte {
 
 // containerdExport is `docker save` of the containerd store: every blob as it
 // is, in the order of the digests. Of an index it has the documents, and what
-// held says of the rest.
-func containerdExport(root *document, first *member, held []*document, name string) []byte {
+// held says of the rest; holds tells which blobs there are.
+func containerdExport(root *document, first *member, held []*document, name string, holds func(blob) bool) []byte {
 	blobs := append(slices.Clone(root.blobs), root.blob)
 	for _, d := range held {
 		blobs = append(append(blobs, d.blob), d.blobs...)
 	}
+	blobs = slices.DeleteFunc(blobs, func(b blob) bool { return !holds(b) })
 	var paths []string
 	for _, l := range first.layers {
 		paths = append(paths, blobPath(l.stored))
@@ -124,6 +125,25 @@ func layoutFiles(pictures []*picture, names []string) []file {
 		file{name: "index.json", data: encode(index{SchemaVersion: 2, Manifests: entries})},
 		file{name: "oci-layout", data: []byte(`{"imageLayoutVersion":"1.0.0"}`)})
 }
+
+// flatFiles are what skopeo calls dir: of a picture, with all platforms: blobs
+// under their digits, and the manifest of each image of an index in a file of
+// its own.
+func flatFiles(p *picture) []file {
+	files := []file{{name: "version", data: []byte("Directory Transport Version: 1.1\n")}, {name: "manifest.json", data: p.root.data}}
+	for _, d := range p.documents() {
+		if d != p.root {
+			files = append(files, file{name: d.hex() + ".manifest.json", data: d.data})
+		}
+		for _, b := range d.blobs {
+			files = append(files, file{name: b.hex(), data: b.data})
+		}
+	}
+	return files
+}
+
+// everything is held.
+func everything(blob) bool { return true }
 
 // documents are root and what it names, root last.
 func (p *picture) documents() []*document {

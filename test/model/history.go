@@ -17,28 +17,37 @@ type history struct {
 // GoString is what rapid prints.
 func (h history) GoString() string { return fmt.Sprintf("%s\n%s", h.setting, join(h.events)) }
 
-// longest is how many events a history has at most.
-const longest = 12
+// longest is how many scenes a history has at most.
+const longest = 6
 
 var histories = rapid.Custom(func(t *rapid.T) history {
 	c := chooser(t)
-	flavors := []registrytest.Flavor{registrytest.Gitea, registrytest.Gitea, registrytest.Distribution, registrytest.Forgejo}
-	h := history{setting: setting{flavors: [2]registrytest.Flavor{pick(c, flavors), pick(c, flavors)}, modern: c(2) == 1}}
-	h.events = rapid.SliceOfN(anyEvent, 1, longest).Draw(t, "events")
+	kinds := []registrytest.Config{
+		{Flavor: registrytest.Gitea}, {Flavor: registrytest.Gitea}, {Flavor: registrytest.Gitea},
+		{Flavor: registrytest.Distribution}, {Flavor: registrytest.Distribution, OCIOnly: true}, {Flavor: registrytest.Forgejo},
+	}
+	h := history{setting: setting{kinds: [2]registrytest.Config{pick(c, kinds), pick(c, kinds)}, modern: c(2) == 1, part: c(2) == 1}}
+	for _, scene := range rapid.SliceOfN(scenes, 1, longest).Draw(t, "events") {
+		h.events = append(h.events, scene...)
+	}
 	return h
 })
 
-var anyEvent = rapid.Custom(func(t *rapid.T) event {
+// scenes are a push with what happens before it: most often one event, so that
+// each kind comes right before a push of each kind.
+var scenes = rapid.Custom(func(t *rapid.T) []event {
 	c := chooser(t)
-	switch n := c(32); {
-	case n < 10:
-		return somePush(c)
-	case n < 11:
-		return somePair(c)
-	case n < 18:
-		return &again{n: c(3) / 2, tag: []string{"", "", "dev"}[c(3)]}
+	var scene []event
+	for range []int{0, 0, 0, 1, 1, 1, 1, 1, 1, 2}[c(10)] {
+		scene = append(scene, pick(c, happenings)(c))
 	}
-	return pick(c, happenings)(c)
+	switch n := c(18); {
+	case n < 9:
+		return append(scene, somePush(c))
+	case n < 11:
+		return append(scene, somePair(c))
+	}
+	return append(scene, &again{n: c(3) / 2, tag: []string{"", "", "dev"}[c(3)]})
 })
 
 // chooser draws numbers bit by bit: rapid's own integers are small more often
@@ -81,10 +90,14 @@ func (h history) run(c cast, f *files, l *ledger) error {
 }
 
 // begin gives the daemons their first images; of one, the containerd store has
-// pulled one platform.
+// pulled one platform, and of another it may have pulled two of three.
 func (w *world) begin() {
-	w.classic.load(named("ab"), names[0], true)
-	w.classic.load(named("ac"), names[1], true)
-	w.store.load(named("ab+ad"), names[0], false)
-	w.store.load(named("ac"), names[1], true)
+	w.classic.load(named("ab"), names[0], every)
+	w.classic.load(named("ac"), names[1], every)
+	w.store.load(named("ab+ad"), names[0], 1)
+	if w.setting.part {
+		w.store.load(named("a+ab+e"), names[1], 2)
+	} else {
+		w.store.load(named("ac"), names[1], every)
+	}
 }

@@ -24,8 +24,9 @@ type upstream struct {
 	username, password string
 	// repositories are those that histories push to.
 	repositories [2]string
-	// folds: tags are stored in lower case.
-	folds bool
+	// folds: tags are stored in lower case. ociOnly: Docker's media types are
+	// refused.
+	folds, ociOnly bool
 	// collect has the registry collect its garbage, later moves its clock. They
 	// are nil where that cannot be.
 	collect func()
@@ -33,22 +34,23 @@ type upstream struct {
 }
 
 // scripted is a registry of registrytest.
-func scripted(flavor registrytest.Flavor) upstream {
+func scripted(config registrytest.Config) upstream {
 	var mu sync.Mutex // guards ahead
 	var ahead time.Duration
-	config := registrytest.Config{Flavor: flavor, Now: func() time.Time {
+	config.Now = func() time.Time {
 		mu.Lock()
 		defer mu.Unlock()
 		return time.Now().Add(ahead)
-	}}
-	if flavor == registrytest.Distribution {
+	}
+	if config.Flavor == registrytest.Distribution {
 		config.Auth = registrytest.AuthBasic
 	}
 	r := registrytest.New(config)
 	return upstream{
 		handler: r, username: registrytest.Username, password: registrytest.Password,
 		repositories: [2]string{registrytest.Username + "/app", registrytest.Username + "/other"},
-		folds:        flavor != registrytest.Distribution,
+		folds:        config.Flavor != registrytest.Distribution,
+		ociOnly:      config.OCIOnly,
 		collect:      r.CollectGarbage,
 		later: func(d time.Duration) {
 			mu.Lock()

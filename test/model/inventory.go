@@ -11,25 +11,41 @@ var names = []string{"app:1", "app:2"}
 // held is a picture in a daemon.
 type held struct {
 	*picture
-	// whole: the daemon has it for all platforms, not for its own alone.
-	whole bool
+	// platforms is how many of its images are there, from the first on, which is
+	// for the daemon's own.
+	platforms int
+	// hollow: the daemon has the files of its layers from another image, and has
+	// left the layers where it pulled them from (or has lost them).
+	hollow bool
+	// origin is the repository with its host that it was pulled from; empty is
+	// none.
+	origin string
 }
 
-// members are the images that are there.
-func (h *held) present() []*member {
-	if h.whole {
-		return h.members
-	}
-	return h.members[:1]
-}
+// whole: nothing of an index is left out.
+func (h *held) whole() bool { return h.platforms == len(h.members) }
 
-// documents are the documents whose content is there, without an index of
-// which a part is not.
+// present are the images that are there.
+func (h *held) present() []*member { return h.members[:h.platforms] }
+
+// presentDocuments are the documents that are there, without an index of which a
+// part is not.
 func (h *held) presentDocuments() []*document {
-	if h.whole {
+	if h.whole() {
 		return h.root.children
 	}
-	return []*document{h.members[0].document}
+	var documents []*document
+	for _, m := range h.present() {
+		documents = append(documents, m.document)
+	}
+	return documents
+}
+
+// holds tells whether the daemon has a blob of it.
+func (h *held) holds(b blob) bool {
+	return !h.hollow || !slices.ContainsFunc(h.members, func(m *member) bool {
+		return slices.ContainsFunc(m.layers, func(l *layer) bool { return l.stored.digest == b.digest })
+	})
 }
 
 // inventory is what a daemon has.
@@ -61,14 +77,25 @@ func (i *inventory) find(name string) (id string, found *held) {
 	return name, i.images[name]
 }
 
-// load adds a picture under a name, which another may have had.
-func (i *inventory) load(p *picture, name string, whole bool) {
+// load adds a picture under a name, which another may have had, with as many of
+// its images as there are platforms.
+func (i *inventory) load(p *picture, name string, platforms int) {
 	id := i.id(p)
 	if i.images[id] == nil {
 		i.images[id] = &held{picture: p}
 	}
-	i.images[id].whole = i.images[id].whole || whole || len(p.members) == 1
+	found := i.images[id]
+	found.platforms = max(found.platforms, min(platforms, len(p.members)))
+	found.hollow = false
 	i.named[name] = id
+}
+
+// pull adds a picture whose layers stay where it comes from.
+func (i *inventory) pull(p *picture, name, origin string) {
+	known := i.images[i.id(p)] != nil
+	i.load(p, name, len(p.members))
+	found := i.images[i.id(p)]
+	found.hollow, found.origin = !known, origin
 }
 
 // namesOf are the names of an image, sorted.

@@ -97,11 +97,12 @@ func (r remade) check(h *host, repository, tag string) (string, error) {
 		}
 		layers = append(layers, forms[j])
 	}
-	if !slices.ContainsFunc(r.manifests(layers), func(m []byte) bool { return bytes.Equal(m, data) }) {
-		return "", fmt.Errorf("the tag %s is\n%s\nwant\n%s", tag, data, r.manifests(layers)[0])
+	wanted := r.manifests(h, layers)
+	if !slices.ContainsFunc(wanted, func(m []byte) bool { return bytes.Equal(m, data) }) {
+		return "", fmt.Errorf("the tag %s is\n%s\nwant\n%s", tag, data, wanted[0])
 	}
-	if mediaType != r.mediaType() {
-		return "", fmt.Errorf("the tag %s is a %s, want %s", tag, mediaType, r.mediaType())
+	if mediaType != r.mediaType(h) {
+		return "", fmt.Errorf("the tag %s is a %s, want %s", tag, mediaType, r.mediaType(h))
 	}
 	for _, b := range append(layers, r.config) {
 		if err := h.holds(repository, b); err != nil {
@@ -111,9 +112,10 @@ func (r remade) check(h *host, repository, tag string) (string, error) {
 	return newBlob(data).digest, nil
 }
 
-// mediaType is Docker's as long as all layers are gzip, which everybody takes.
-func (r remade) mediaType() string {
-	if r.compression.algorithm() == "gzip" {
+// mediaType is Docker's as long as all layers are gzip, which everybody takes
+// but registries for OCI's alone.
+func (r remade) mediaType(h *host) string {
+	if r.compression.algorithm() == "gzip" && !h.ociOnly {
 		return dockerManifest
 	}
 	return ociManifest
@@ -121,18 +123,18 @@ func (r remade) mediaType() string {
 
 // manifests are the ways to write the manifest: this project's, and dockerd's
 // for what that may have pushed by itself.
-func (r remade) manifests(layers []blob) [][]byte {
+func (r remade) manifests(h *host, layers []blob) [][]byte {
 	config, layer := dockerConfig, dockerLayer
-	if r.compression.algorithm() != "gzip" {
-		config, layer = ociConfig, ociLayer+map[string]string{"zstd": "+zstd"}[r.compression.algorithm()]
+	if r.mediaType(h) == ociManifest {
+		config, layer = ociConfig, ociLayer+map[string]string{"gzip": "+gzip", "zstd": "+zstd"}[r.compression.algorithm()]
 	}
-	own := `{"schemaVersion":2,"mediaType":"` + r.mediaType() + `","config":` + inOrder(config, r.config) + `,"layers":[`
+	own := `{"schemaVersion":2,"mediaType":"` + r.mediaType(h) + `","config":` + inOrder(config, r.config) + `,"layers":[`
 	var list []string
 	for _, b := range layers {
 		list = append(list, inOrder(layer, b))
 	}
 	own += strings.Join(list, ",") + "]}"
-	if !r.compression.isDefault() {
+	if !r.compression.isDefault() || h.ociOnly {
 		return [][]byte{[]byte(own)}
 	}
 	return [][]byte{[]byte(own), dockerdManifest(r.config, layers)}

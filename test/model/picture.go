@@ -264,6 +264,7 @@ var pictures = []*picture{
 	single("Mb", newMember("amd64", "Mb", "gzip", nil)),
 	several("ab+ad", false, newMember("amd64", "ab", "gzip", nil), newMember("arm64", "ad", "gzip", nil)),
 	several("La+Ma", false, newMember("amd64", "La", "gzip", nil), newMember("arm64", "Ma", "gzip", nil)),
+	several("a+ab+e", false, newMember("amd64", "a", "gzip", nil), newMember("arm64", "ab", "gzip", nil), newMember("riscv64", "e", "gzip", nil)),
 	several("a attested", true, newMember("amd64", "a", "gzip", nil)),
 	several("ac+e attested", true, newMember("amd64", "ac", "gzip", nil), newMember("arm64", "e", "gzip", nil)),
 	single("ab in zstd", newMember("amd64", "ab", "zstd", nil)),

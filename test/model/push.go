@@ -230,7 +230,7 @@ func (p *push) arm(w *world, cancel func()) (disarm func()) {
 				cancel()
 				return
 			}
-			d.load(p.trouble.picture, p.source.image, true)
+			d.load(p.trouble.picture, p.source.image, every)
 		})
 		return func() { d.arm(nil) }
 	default:

@@ -133,11 +133,11 @@ func (e *realEngine) run(args ...string) []string {
 	return strings.Fields(out)
 }
 
-func (e *realEngine) load(p *picture, name string, whole bool) {
+func (e *realEngine) load(p *picture, name string, platforms int) {
 	archive := dockerArchive([]*picture{p}, []string{name})
 	if e.containerd {
-		documents := (&held{picture: p, whole: whole || len(p.members) == 1}).presentDocuments()
-		archive = containerdExport(p.root, p.members[0], documents, name)
+		documents := (&held{picture: p, platforms: min(platforms, len(p.members))}).presentDocuments()
+		archive = containerdExport(p.root, p.members[0], documents, name, everything)
 	}
 	path := filepath.Join(e.dir, "image.tar")
 	must(os.WriteFile(path, archive, 0o600))

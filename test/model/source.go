@@ -18,6 +18,7 @@ const (
 	fromClassicExport    kind = "export of the classic store"
 	fromLayout           kind = "OCI layout"
 	fromContainerdExport kind = "export of the containerd store"
+	fromDirectory        kind = "skopeo's dir:"
 	fromStdin            kind = "standard input"
 	fromClassic          kind = "classic store"
 	fromContainerd       kind = "containerd store"
@@ -42,6 +43,7 @@ var ways = []way{
 	{fromClassicExport, ""},
 	{fromLayout, ""},
 	{fromContainerdExport, ""},
+	{fromDirectory, ""},
 	{fromStdin, ""},
 	{fromClassic, "auto"},
 	{fromClassic, "export"},
@@ -137,6 +139,7 @@ func (s source) expectedOfDaemon(w *world, platform string, c compression) expec
 	var e expectation
 	if s.kind == fromContainerd {
 		e = asKept(found.picture, found.present(), platform)
+		e.mayFail = found.hollow && !w.has(found, platform)
 	} else {
 		e = asRaw(found.picture, platform, c)
 	}
@@ -144,9 +147,28 @@ func (s source) expectedOfDaemon(w *world, platform string, c compression) expec
 	// compresses in one way only, the classic store knows no platforms, and an
 	// image without a name would be gone.
 	if s.via == "daemon" {
-		e.mayFail = len(names) == 0 || s.kind == fromClassic && (platform != "" || c != "")
+		e.mayFail = e.mayFail || found.hollow || len(names) == 0 || s.kind == fromClassic && (platform != "" || c != "")
 	}
 	return e
+}
+
+// has tells whether the layers of an image are where it was pulled from.
+func (w *world) has(image held, platform string) bool {
+	for _, h := range w.hosts {
+		repository, found := strings.CutPrefix(image.origin, h.address()+"/")
+		if !found {
+			continue
+		}
+		for _, m := range image.present() {
+			for _, l := range m.layers {
+				if (platform == "" || platform == m.platform) && h.holds(repository, l.stored) != nil {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	return false
 }
 
 // argument is SOURCE on the command line.
@@ -158,6 +180,9 @@ func (s source) argument(w *world) string {
 		return s.daemon(w).has.id(s.picture)
 	case s.isDaemon():
 		return s.image
+	}
+	if s.kind == fromDirectory {
+		return "dir:" + w.files.path(s)
 	}
 	return w.files.path(s)
 }
@@ -198,7 +223,7 @@ func (s source) pack() []byte {
 	case fromClassicExport:
 		return classicExport(s.picture, "app:1")
 	case fromContainerdExport:
-		return containerdExport(s.picture.root, s.picture.members[0], s.picture.root.children, "app:1")
+		return containerdExport(s.picture.root, s.picture.members[0], s.picture.root.children, "app:1", everything)
 	default:
 		return pack(layoutFiles(s.pictures(), s.imageNames())...)
 	}
@@ -207,15 +232,18 @@ func (s source) pack() []byte {
 // path is the file, which is written when it is first asked for.
 func (f *files) path(s source) string {
 	path := filepath.Join(f.dir, newBlob([]byte(s.key())).hex()[:16])
-	if s.kind != fromLayout {
+	if s.kind != fromLayout && s.kind != fromDirectory {
 		path += ".tar"
 	}
 	once, _ := f.written.LoadOrStore(path, sync.OnceFunc(func() {
-		if strings.HasSuffix(path, ".tar") {
+		switch s.kind {
+		case fromLayout:
+			unpack(path, layoutFiles(s.pictures(), s.imageNames()))
+		case fromDirectory:
+			unpack(path, flatFiles(s.picture))
+		default:
 			must(os.WriteFile(path, s.archive(), 0o600))
-			return
 		}
-		unpack(path, layoutFiles(s.pictures(), s.imageNames()))
 	}))
 	once.(func())()
 	return path

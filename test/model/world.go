@@ -18,6 +18,7 @@ var tags = []string{"1", "dev", "RC1"}
 // and two users with a cache each.
 type world struct {
 	dir     string
+	setting setting
 	hosts   [2]*host
 	classic *daemon
 	store   *daemon // containerd's
@@ -41,13 +42,19 @@ var memory = func() string {
 
 // setting is what a history begins with.
 type setting struct {
-	flavors [2]registrytest.Flavor
+	kinds [2]registrytest.Config
 	// modern: the classic daemon is 25.0 or later.
 	modern bool
+	// part: of an index of three the containerd daemon has two.
+	part bool
 }
 
 func (s setting) String() string {
-	return fmt.Sprintf("registries %d and %d, modern %t", s.flavors[0], s.flavors[1], s.modern)
+	var kinds []string
+	for _, k := range s.kinds {
+		kinds = append(kinds, fmt.Sprintf("%d (OCI types alone: %t)", k.Flavor, k.OCIOnly))
+	}
+	return fmt.Sprintf("registries %s, modern %t, part %t", strings.Join(kinds, " and "), s.modern, s.part)
 }
 
 // cast are the registries and the real engines of a world. Without an engine
@@ -59,19 +66,22 @@ type cast struct {
 
 // scriptedCast is what most histories take place with.
 func scriptedCast(s setting) cast {
-	return cast{registries: [2]upstream{scripted(s.flavors[0]), scripted(s.flavors[1])}}
+	return cast{registries: [2]upstream{scripted(s.kinds[0]), scripted(s.kinds[1])}}
 }
 
 func newWorld(s setting, c cast, f *files) *world {
 	dir, err := os.MkdirTemp(memory, "model-")
 	must(err)
-	w := &world{dir: dir, files: f}
+	w := &world{dir: dir, setting: s, files: f}
 	for i, u := range c.registries {
 		w.hosts[i] = newHost(u)
 	}
 	w.classic = newDaemon(filepath.Join(dir, "classic.sock"), false, s.modern, c.classic)
 	w.store = newDaemon(filepath.Join(dir, "containerd.sock"), true, true, c.containerd)
-	must(os.WriteFile(filepath.Join(dir, "config.json"), w.dockerConfig(), 0o600))
+	must(
+		os.WriteFile(filepath.Join(dir, "config.json"), w.dockerConfig(), 0o600),
+		os.WriteFile(filepath.Join(dir, "gitea.yaml"), w.configuration(), 0o600),
+	)
 	return w
 }
 
@@ -82,6 +92,15 @@ func (w *world) dockerConfig() []byte {
 		auths[h.address()] = map[string]string{"username": h.username, "password": h.password}
 	}
 	return encode(map[string]any{"auths": auths})
+}
+
+// configuration is the plugin's: a registry that images came from is asked by it.
+func (w *world) configuration() []byte {
+	var items []any
+	for _, h := range w.hosts {
+		items = append(items, map[string]any{"spec": map[string]string{"url": "http://" + h.address()}})
+	}
+	return encode(map[string]any{"apiVersion": "docker-gitea.github.io/v1alpha1", "kind": "RegistryList", "items": items})
 }
 
 // close ends the world, and says what a history left behind.
