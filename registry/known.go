@@ -235,12 +235,13 @@ func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
 	return p.exists(ctx, "blobs", d)
 }
 
-// held asks for a blob where an earlier push from here left it: in the
+// held asks for a blob where an earlier push from here left it, or where the
+// options say that it is: in the
 // repository itself, where a mount would have Gitea lock its database for
 // nothing, or else in another, and only once. It may have gone since; that, and
 // any failure, leaves it to other ways.
 func (p *push) held(ctx context.Context, d digest.Digest) bool {
-	from := p.client.opts.Cache.holder(p.client.Host(), p.ref.Repository, d)
+	from := cmp.Or(p.client.opts.Cache.holder(p.client.Host(), p.ref.Repository, d), p.opts.MountFrom)
 	if from == p.ref.Repository {
 		found, err := p.exists(ctx, "blobs", d)
 		if err != nil {

@@ -235,9 +235,15 @@ func (p *push) lacking(ctx context.Context, m image.Manifest) string {
 	return ": it lacks " + strings.Join(names, ", ")
 }
 
-// getManifest reads a manifest of the repository.
+// getManifest reads the manifest of a digest.
 func (p *push) getManifest(ctx context.Context, d digest.Digest) (image.Manifest, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.address("manifests", d.String()), nil)
+	return p.readManifest(ctx, d.String())
+}
+
+// readManifest reads the manifest of a tag or a digest, and compares it with
+// the digest that was asked for, or that the registry says it has.
+func (p *push) readManifest(ctx context.Context, reference string) (image.Manifest, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.address("manifests", reference), nil)
 	if err != nil {
 		return image.Manifest{}, err
 	}
@@ -254,8 +260,12 @@ func (p *push) getManifest(ctx context.Context, d digest.Digest) (image.Manifest
 	if err != nil {
 		return image.Manifest{}, fmt.Errorf("get manifest: %w", err)
 	}
-	if digest.FromBytes(data) != d {
-		return image.Manifest{}, fmt.Errorf("get manifest %s: %w", d, ErrDigestMismatch)
+	want := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
+	if asked := digest.Digest(reference); asked.Validate() == nil {
+		want = asked
+	}
+	if want != "" && digest.FromBytes(data) != want {
+		return image.Manifest{}, fmt.Errorf("get manifest %s: %w", reference, ErrDigestMismatch)
 	}
 	return image.ParseManifest(mediaType(resp.Header), data)
 }

@@ -83,12 +83,7 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 		ctx, cancel = context.WithTimeoutCause(ctx, opts.Timeout, fmt.Errorf("%w after %v", context.DeadlineExceeded, opts.Timeout))
 		defer cancel()
 	}
-	p := &push{
-		client: c, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
-		gate: newGate(cmp.Or(opts.Jobs, DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
-		purpose: newPurpose("repository:"+ref.Repository+":pull,push", c.retries(opts.Retries)),
-		sent:    map[string]image.Sent{}, lasting: map[string]*image.Blob{}, mounts: map[digest.Digest]string{}, converted: map[digest.Digest]image.Manifest{},
-	}
+	p := c.newPush(ref, opts)
 	p.purpose.silence = &silence{tell: func() {
 		p.note("nothing has moved to or from %s for %v; after %v of that its connections are given up", c.Host(), silentFor, c.opts.stallTimeout())
 	}}
@@ -101,12 +96,22 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 	if err == nil {
 		p.keepHeld(ctx)
 	} else {
-		err = p.failure(ctx, err)
+		err = p.failure(ctx, "push", err)
 	}
 	if opts.Result != nil {
 		*opts.Result = p.result(root, err == nil, time.Since(start))
 	}
 	return err
+}
+
+// newPush is a push that has not met the registry yet.
+func (c *Client) newPush(ref Reference, opts PushOptions) *push {
+	return &push{
+		client: c, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
+		gate: newGate(cmp.Or(opts.Jobs, DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
+		purpose: newPurpose("repository:"+ref.Repository+":pull,push", c.retries(opts.Retries)),
+		sent:    map[string]image.Sent{}, lasting: map[string]*image.Blob{}, mounts: map[digest.Digest]string{}, converted: map[digest.Digest]image.Manifest{},
+	}
 }
 
 // destination parses imageRef and compares its host with the client's.
@@ -140,7 +145,7 @@ func distinct(tags []string, stored func(tag string) string) []string {
 // failure puts the destination in front, and says when it was the push's own
 // time limit that ended it, or that there was no credential: Gitea lets
 // anybody in as a reader and then says that this one may not write.
-func (p *push) failure(ctx context.Context, err error) error {
+func (p *push) failure(ctx context.Context, op string, err error) error {
 	if fault := p.nameFault(); fault != nil {
 		return fault // whatever the registry made of it
 	}
@@ -153,7 +158,7 @@ func (p *push) failure(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(cause, context.DeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
-	return fmt.Errorf("push %s: %w", p.ref, err)
+	return fmt.Errorf("%s %s: %w", op, p.ref, err)
 }
 
 // run goes through the stages and returns the manifest that was tagged.

@@ -152,6 +152,9 @@ type PushOptions struct {
 	// every tag at the image already asks no more, and says so in
 	// [Result.Unverified]. A dry run does not verify.
 	Verify bool `json:"verify,omitempty"`
+	// MountFrom is a repository of the same registry that has the image's blobs.
+	// Each is mounted from there, and sent only where that fails.
+	MountFrom string `json:"mountFrom,omitempty"`
 
 	// Image is the name or ID of the image in the local daemon, when Source is
 	// nil. Empty means the destination.
@@ -215,6 +218,9 @@ func (o PushOptions) Validate() error {
 		if err := checkTag(tag); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	if o.MountFrom != "" && !listedName().MatchString(o.MountFrom) {
+		errs = append(errs, &NameError{Input: o.MountFrom, Fault: "a repository is OWNER/NAME, in lower case"})
 	}
 	return errors.Join(append(errs, o.Compression.Validate())...)
 }

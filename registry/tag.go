@@ -1,0 +1,55 @@
+package registry
+
+import (
+	"context"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// Tag points tags of a repository at what one of its tags or a digest leads to:
+// after the token, one request reads that and one sets each tag. Nothing else is
+// looked at; what a tag pointed at before stays in the registry until that
+// cleans up. repository may begin with the client's host.
+//
+// A tag is set to what was read. Where another client moves the first tag
+// meanwhile, the new ones stay at what it was.
+//
+// Errors: [ErrManifestUnknown], [ErrUnauthorized], [ErrDenied],
+// [ErrNameInvalid], and [ErrBlobUnknown] where the registry has lost what the
+// manifest names.
+func (c *Client) Tag(ctx context.Context, repository, reference string, tags ...string) (Result, error) {
+	start := time.Now()
+	if len(tags) == 0 {
+		return Result{}, &NameError{Fault: "no tag is given"}
+	}
+	opts := PushOptions{Tags: tags}
+	if err := opts.Validate(); err != nil {
+		return Result{}, err
+	}
+	ref, err := c.destination(repository + ":" + tags[0])
+	if err != nil {
+		return Result{}, err
+	}
+	p := c.newPush(ref, opts)
+	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
+	var root image.Manifest
+	if p.stack, err = c.stack(ctx, false, introduced); err == nil {
+		root, err = p.tag(ctx, reference)
+	}
+	if err != nil {
+		return Result{}, p.failure(ctx, "tag", err)
+	}
+	return p.result(root, true, time.Since(start)), nil
+}
+
+func (p *push) tag(ctx context.Context, reference string) (image.Manifest, error) {
+	if err := p.settle(); err != nil {
+		return image.Manifest{}, err
+	}
+	root, err := p.readManifest(ctx, reference)
+	if err == nil {
+		err = p.putTags(ctx, root, p.tags)
+	}
+	return root, err
+}
