@@ -17,6 +17,9 @@ import (
 // or empty), with the credential for that. save may be nil.
 func (a *app) newClient(ctx context.Context, host, repository string, i inquiry, config *dockerconfig.Config, save image.SaveFunc) (*registry.Client, error) {
 	place := dockerconfig.Place{Host: host, PlainHTTP: i.plainHTTP, Repository: repository}
+	if host == dockerHub {
+		host, place = dockerHubHost, dockerconfig.Place{Host: dockerconfig.DockerHub}
+	}
 	credential, err := a.credential(ctx, place, i.connection, config)
 	if err != nil {
 		return nil, err

@@ -36,8 +36,9 @@ func (a *app) newPushCommand() *cobra.Command {
 
 SOURCE is an image of the docker daemon (a name or an ID), a path (an archive
 of "docker save" or "docker buildx build -o type=oci", or a directory with an
-OCI layout), or "-" for such an archive on standard input. DESTINATION is
-HOST/OWNER/NAME[:TAG]; without one, SOURCE is its own destination.
+OCI layout), "-" for such an archive on standard input, or an image of a
+registry (docker://HOST/NAME). DESTINATION is HOST/OWNER/NAME[:TAG]; without
+one, SOURCE is its own destination.
 
 What begins with "/", "./" or "../", ends in ".tar", ".tar.gz" and the like,
 or is a directory with an OCI layout, is a path. So is what skopeo calls
@@ -105,6 +106,12 @@ func (p pushPlan) readCertificates(dockerConfig string) {
 // the configuration.
 func planPush(l layers, args []string, defaultHost string, isLayout func(string) bool) (pushPlan, error) {
 	plan := pushPlan{source: parseSource(args[0], isLayout), layers: l, settings: map[string]settings{}}
+	if plan.source.kind == sourceRegistry {
+		var err error
+		if plan.source.remote, err = parseRemoteImage(plan.source.name); err != nil {
+			return plan, err
+		}
+	}
 	s := &plan.general
 	general := l
 	general.getenv = withoutTrust(l.getenv)
@@ -215,9 +222,12 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	}
 	plan.readCertificates(config.Dir)
 	p := &pusher{app: a, plan: plan, config: config, words: reports.format.isText()}
-	if plan.source.kind == sourceDaemon {
+	switch plan.source.kind {
+	case sourceDaemon:
 		err = p.fromDaemon(ctx)
-	} else {
+	case sourceRegistry:
+		err = p.fromRegistry(ctx)
+	case sourcePath, sourceStdin:
 		err = p.fromArchive(ctx)
 	}
 	several := len(plan.targets) > 1 || plan.general.allTags

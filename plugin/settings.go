@@ -183,8 +183,8 @@ func (s settings) check(src source) error {
 		fault = "--all-tags wants a SOURCE without a tag"
 	case s.allTags && len(s.tags) > 0:
 		fault = "--all-tags and --tag exclude each other"
-	case s.image != "" && src.kind == sourceDaemon:
-		fault = "--image chooses from a file; an image of the docker daemon is named by SOURCE"
+	case s.image != "" && (src.kind == sourceDaemon || src.kind == sourceRegistry):
+		fault = "--image chooses from a file; an image of the docker daemon or of a registry is named by SOURCE"
 	case s.image != "" && src.image != "":
 		fault = "--image and a SOURCE that names an image exclude each other"
 	case s.passwordStdin && src.kind == sourceStdin:

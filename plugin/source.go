@@ -21,22 +21,26 @@ const (
 	sourceDaemon sourceKind = iota
 	sourcePath
 	sourceStdin
+	sourceRegistry
 )
 
 // source is the SOURCE argument.
 type source struct {
 	kind sourceKind
-	// name is the image's name or ID, or the path.
+	// name is the image's name or ID, the path, or that of the image in a
+	// registry as it was written.
 	name string
 	// transport is skopeo's word before a path, if there was one, and image
 	// which of the images in the file is meant.
 	transport, image string
+	// remote is the image of a registry.
+	remote remoteImage
 }
 
 // String is how the source can be written as an argument.
 func (s source) String() string {
 	switch {
-	case s.kind == sourceDaemon && (looksLikePath(s.name) || transportOf(s.name) != ""):
+	case s.kind == sourceDaemon && (looksLikePath(s.name) || transportOf(s.name) != "" || strings.HasPrefix(s.name, registryPrefix)):
 		return daemonPrefix + s.name
 	case s.image != "":
 		return s.transport + s.name + ":" + s.image
@@ -63,6 +67,7 @@ func transportOf(arg string) string {
 // parseSource tells what a SOURCE argument means:
 //
 //   - "-" is standard input;
+//   - "docker://HOST/NAME[:TAG|@DIGEST]" is an image of a registry;
 //   - "docker-daemon:NAME" is an image of the daemon;
 //   - "oci:PATH", "oci-archive:PATH" and "docker-archive:PATH", with ":IMAGE"
 //     behind where the file holds several, and "dir:PATH" are paths;
@@ -79,6 +84,9 @@ func parseSource(arg string, isLayout func(path string) bool) source {
 	}
 	if name, found := strings.CutPrefix(arg, daemonPrefix); found {
 		return source{kind: sourceDaemon, name: name}
+	}
+	if name, found := strings.CutPrefix(arg, registryPrefix); found {
+		return source{kind: sourceRegistry, transport: registryPrefix, name: name}
 	}
 	if transport := transportOf(arg); transport != "" {
 		return parseTransport(transport, strings.TrimPrefix(arg, transport))

@@ -256,8 +256,18 @@ const (
 	defaultExpiry = 60 * time.Second // token authentication specification, "Token Response Fields"
 )
 
-// fetch asks the token service, which is the registry's own or none: a realm
-// elsewhere never sees the credential.
+// tokenServices are the registries that are known to have their token service on
+// another host, with that.
+var tokenServices = map[string]string{"registry-1.docker.io": "auth.docker.io", "registry.gitlab.com": "gitlab.com"}
+
+// servedBy reports whether u is of the known token service of the registry.
+func (a *authorizer) servedBy(u *url.URL) bool {
+	host, known := tokenServices[a.endpoint.host]
+	return known && a.endpoint.scheme == "https" && u.Scheme == "https" && u.Host == host
+}
+
+// fetch asks the token service. A realm elsewhere never sees the credential,
+// but those of [tokenServices].
 func (a *authorizer) fetch(ctx context.Context, c challenge, credential AuthConfig, scope string) (token, error) {
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
@@ -335,11 +345,12 @@ func (a *authorizer) introduce(ctx context.Context, credential AuthConfig) error
 
 // realm is the address of the token service. A realm on another host, port or
 // scheme is what Gitea shows when ROOT_URL, Host or X-Forwarded-Proto are off
-// behind a proxy: its own /v2/token serves as well.
+// behind a proxy: its own /v2/token serves as well. What a registry says does not
+// make another host its token service; see [tokenServices].
 func (a *authorizer) realm(c challenge) *url.URL {
 	fallback := &url.URL{Scheme: a.endpoint.scheme, Host: a.endpoint.host, Path: "/v2/token"}
 	u, err := url.Parse(c.params["realm"])
-	if err == nil && a.own(u) && u.User == nil && !strings.Contains(u.Path, "..") {
+	if err == nil && (a.own(u) || a.servedBy(u)) && u.User == nil && !strings.Contains(u.Path, "..") {
 		return u
 	}
 	a.mu.Lock()

@@ -20,6 +20,13 @@ type Place struct {
 	Repository string
 }
 
+// DockerHub is the host of a [Place] on Docker Hub. Docker keeps its login under
+// one address, wherever the registry is.
+const (
+	DockerHub        = "index.docker.io"
+	dockerHubAddress = "https://index.docker.io/v1/"
+)
+
 // hosts are the spellings of the host that lead to the same port. Docker keeps
 // a login under the one that was typed.
 func (p Place) hosts() []string {
@@ -86,6 +93,12 @@ func fromFile(file *configfile.ConfigFile, path string, p Place) registry.AuthCo
 // helperFor is the helper that a file names for the place, and the address that
 // the login is kept under there.
 func helperFor(file *configfile.ConfigFile, p Place) (name, address string) {
+	if p.Host == DockerHub {
+		if name, own := file.CredentialHelpers[dockerHubAddress]; own {
+			return name, dockerHubAddress
+		}
+		return file.CredentialsStore, dockerHubAddress
+	}
 	for _, host := range p.hosts() {
 		if name, own := file.CredentialHelpers[host]; own {
 			return name, host

@@ -1,0 +1,63 @@
+package plugin
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// notOfCopy are options of a push that say how an image leaves a daemon or a
+// file.
+var notOfCopy = []string{"all-tags", "compression", "compression-level", "image", "via"}
+
+func (a *app) newCopyCommand() *cobra.Command {
+	var reports reportOptions
+	command := &cobra.Command{
+		Use:   "copy [OPTIONS] HOST/NAME[:TAG|@DIGEST] DESTINATION...",
+		Short: "Copy an image from a registry to a registry",
+		Long: `Copy an image from a registry to a registry, byte for byte: an index with all
+of its platforms, or the one of --platform. Nothing is written to the disk.
+
+Without a host the image is on Docker Hub, as it is for docker. DESTINATION is
+HOST/OWNER/NAME[:TAG]. Within one registry no layer is read or sent.
+
+The options are for the destination. The login of the registry that is copied
+from is that of "docker login", its certificates those of gitea.yaml, of
+"docker gitea trust" and of docker's certs.d.`,
+		Example: `  docker gitea copy ghcr.io/me/app:1 git.example.com/me/app:1
+
+  # Within one registry
+  docker gitea copy git.example.com/me/app:1 git.example.com/prod/app:1`,
+		DisableFlagsInUseLine: true,
+		ValidArgsFunction: func(command *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			depth := depthTag
+			if len(args) > 0 {
+				depth = depthImage
+			}
+			return a.completeRemote(depth)(command, nil, typed)
+		},
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return usageError{errors.New("an image and a DESTINATION are needed")}
+			}
+			return nil
+		},
+		RunE: func(command *cobra.Command, args []string) error {
+			args = slices.Clone(args)
+			args[0] = registryPrefix + strings.TrimPrefix(args[0], registryPrefix)
+			return a.push(command.Context(), command.Flags(), reports, args)
+		},
+	}
+	all := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(settings).register(all)
+	all.VisitAll(func(f *pflag.Flag) {
+		if !slices.Contains(notOfCopy, f.Name) {
+			command.Flags().AddFlag(f)
+		}
+	})
+	reports.register(command.Flags())
+	return command
+}

@@ -1,0 +1,96 @@
+package plugin_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/docker-gitea/docker-gitea/plugin"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+)
+
+// A copy between two registries shows each its own credential, and arrives as
+// it was.
+func TestCopy(t *testing.T) {
+	d := newDesk(t)
+	if code := d.run(t.Context(), "push", "app:1", "alice/app:1"); code != plugin.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &d.stderr)
+	}
+	want, _, _ := d.server.Manifest("alice/app", "1")
+	// From now on the variables are for the other registry alone, which has
+	// another certificate.
+	from := d.server
+	to := registrytest.Start(t, registrytest.Config{})
+	config := "apiVersion: docker-gitea.github.io/v1alpha1\nkind: RegistryList\nitems:\n- spec: {url: " + from.Host + ", caFiles: [" + from.CAFile + "], credential: {env: OTHER}}\n"
+	if err := os.WriteFile(filepath.Join(d.env["DOCKER_CONFIG"], "gitea.yaml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.env["OTHER"] = registrytest.Token
+	d.env["DOCKER_GITEA_HOST"], d.env["DOCKER_GITEA_CA_FILE"] = to.Host, to.CAFile
+	for _, args := range [][]string{
+		{"copy", from.Host + "/alice/app:1", "alice/copy:1"},
+		{"push", "docker://" + from.Host + "/alice/app:1", "alice/copy:2"},
+	} {
+		if code := d.run(t.Context(), args...); code != plugin.ExitOK {
+			t.Fatalf("%q: exit code %d\n%s", args, code, &d.stderr)
+		}
+		_, tag, _ := strings.Cut(args[2], ":")
+		if got, _, _ := to.Manifest("alice/copy", tag); len(want) == 0 || string(got) != string(want) {
+			t.Errorf("%q: got %s, want %s", args, got, want)
+		}
+	}
+	if code := d.run(t.Context(), "copy", from.Host+"/alice/none:1", "alice/copy:3"); code != plugin.ExitFailed || !strings.Contains(d.stderr.String(), "no image "+from.Host+"/alice/none:1") {
+		t.Errorf("exit code %d\n%s", code, &d.stderr)
+	}
+	if code := d.run(t.Context(), "copy", "alice/app"); code != plugin.ExitUsage {
+		t.Errorf("exit code %d\n%s", code, &d.stderr)
+	}
+}
+
+// Within one registry a copy reads and sends no layer.
+func TestCopyWithinARegistry(t *testing.T) {
+	d := newDesk(t)
+	if code := d.run(t.Context(), "push", "app:1", "alice/app:1"); code != plugin.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &d.stderr)
+	}
+	d.server.Registry.ResetLog()
+	if code := d.run(t.Context(), "copy", d.server.Host+"/alice/app:1", "alice/copy:1"); code != plugin.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &d.stderr)
+	}
+	want, _, _ := d.server.Manifest("alice/app", "1")
+	if got, _, _ := d.server.Manifest("alice/copy", "1"); string(got) != string(want) {
+		t.Errorf("got %s", got)
+	}
+	for _, e := range d.server.Registry.Log() {
+		if e.Method == "GET" && strings.Contains(e.Path, "/blobs/") {
+			t.Errorf("it read %s", e.Path)
+		}
+	}
+}
+
+func TestTag(t *testing.T) {
+	d := newDesk(t)
+	if code := d.run(t.Context(), "push", "app:1", "alice/app:1"); code != plugin.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &d.stderr)
+	}
+	if code := d.run(t.Context(), "tag", "alice/app:1", "1.0", "Stable"); code != plugin.ExitOK || !strings.Contains(d.stdout.String(), "1.0: digest: sha256:") {
+		t.Fatalf("exit code %d\n%s%s", code, &d.stdout, &d.stderr)
+	}
+	want, _, _ := d.server.Manifest("alice/app", "1")
+	for _, tag := range []string{"1.0", "stable"} {
+		if got, _, _ := d.server.Manifest("alice/app", tag); string(got) != string(want) {
+			t.Errorf("%s: got %s", tag, got)
+		}
+	}
+	for message, args := range map[string][]string{
+		"docker gitea copy alice/app:1 bob/app": {"tag", "alice/app:1", "bob/app"},
+		"no ":                                   {"tag", "alice/app:none", "2"},
+		`invalid name "a+b"`:                    {"tag", "alice/app:1", "a+b"},
+		"a TAG are needed":                      {"tag", "alice/app:1"},
+	} {
+		if code := d.run(t.Context(), args...); code == plugin.ExitOK || !strings.Contains(d.stderr.String(), message) {
+			t.Errorf("%q: exit code %d\n%s", args, code, &d.stderr)
+		}
+	}
+}

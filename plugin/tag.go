@@ -1,0 +1,72 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+func (a *app) newTagCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "tag [OPTIONS] HOST/OWNER/NAME[:TAG|@DIGEST] TAG...",
+		Short: "Give an image of a registry more tags",
+		Long: `Give an image of a registry more tags. Nothing is read or sent but its manifest.
+Without a tag or a digest the image is that of the tag "latest".
+
+To give it another name, use docker gitea copy.`,
+		Example: `  docker gitea tag git.example.com/me/app:1.2.3 1.2 1 latest`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return usageError{errors.New("a HOST/OWNER/NAME:TAG and a TAG are needed")}
+			}
+			return checkNewTags(args[0], args[1:])
+		},
+		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     a.completeRemote(depthTag),
+		RunE: func(command *cobra.Command, args []string) error {
+			return a.tag(command.Context(), command.Flags(), args[0], args[1:])
+		},
+	}
+	new(inquiry).register(command.Flags())
+	return command
+}
+
+// checkNewTags refuses what is no tag, before anything is asked.
+func checkNewTags(image string, tags []string) error {
+	for _, tag := range tags {
+		if strings.Contains(tag, "/") {
+			return usageError{withHint(fmt.Errorf("%q is no tag", tag),
+				fmt.Sprintf("to give the image another name: docker gitea copy %s %s", image, tag))}
+		}
+	}
+	return checkTags(tags)
+}
+
+func (a *app) tag(ctx context.Context, flags *pflag.FlagSet, name string, tags []string) error {
+	images, err := a.parseImages([]string{name})
+	if err != nil {
+		return err
+	}
+	image := images[0]
+	if image.reference == "" {
+		image.reference = "latest"
+	}
+	client, err := a.connect(ctx, flags, image)
+	if err != nil {
+		return err
+	}
+	result, err := client.Tag(ctx, image.repository(), image.reference, tags...)
+	switch {
+	case errors.Is(err, registry.ErrManifestUnknown):
+		return imageFailure(image, err)
+	case err != nil:
+		return pushError{err}
+	}
+	return printResult(a.Stdout, result, false)
+}
