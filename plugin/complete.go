@@ -176,7 +176,7 @@ func (a *app) remoteParts(command *cobra.Command, typed string, depth int) (befo
 	}
 	ctx, cancel := context.WithTimeout(command.Context(), registryPatience)
 	defer cancel()
-	r, err := parseRemote(host, "")
+	r, err := parseRemote(host, naming{})
 	if err != nil || depth < depthOwner {
 		return "", nil
 	}

@@ -33,12 +33,11 @@ type destinations struct {
 // parseDestinations reads DESTINATION arguments. tags are those of --tag: a
 // destination without a tag of its own takes them, one with a tag takes them
 // in addition. Without either it is "latest", unless allTags leaves the tags
-// to the daemon. A destination without a host is on defaultHost, if there is
-// one. Destinations in the same repository become one target.
-func parseDestinations(args, tags []string, allTags bool, defaultHost string) (destinations, error) {
+// to the daemon. Destinations in the same repository become one target.
+func parseDestinations(args, tags []string, allTags bool) (destinations, error) {
 	var d destinations
 	for _, arg := range args {
-		parsed, err := parseDestination(arg, tags, allTags, defaultHost)
+		parsed, err := parseDestination(arg, tags, allTags)
 		if err != nil {
 			return destinations{}, err
 		}
@@ -50,17 +49,14 @@ func parseDestinations(args, tags []string, allTags bool, defaultHost string) (d
 	return d, nil
 }
 
-func parseDestination(arg string, tags []string, allTags bool, defaultHost string) (target, error) {
+func parseDestination(arg string, tags []string, allTags bool) (target, error) {
 	ref, err := registry.ParseReference(arg)
 	if err != nil {
 		return target{}, err
 	}
 	if ref.Host == "" {
-		if defaultHost == "" {
-			return target{}, usageError{withHint(fmt.Errorf("destination %q names no registry", arg),
-				fmt.Sprintf("write HOST/%s, or set DOCKER_GITEA_HOST", arg))}
-		}
-		ref.Host = defaultHost
+		return target{}, usageError{withHint(fmt.Errorf("destination %q names no registry", arg),
+			fmt.Sprintf("write HOST/%s, or set DOCKER_GITEA_HOST", arg))}
 	}
 	t := target{host: ref.Host, repository: ref.Repository}
 	switch {
@@ -97,13 +93,19 @@ func (d *destinations) add(t target) {
 // checkTags refuses --tag values that are no tags.
 func checkTags(tags []string) error {
 	if err := (registry.PushOptions{Tags: tags}).Validate(); err != nil {
-		i := slices.IndexFunc(tags, func(tag string) bool { return strings.Contains(tag, "/") })
+		i := slices.IndexFunc(tags, isReference)
 		if i >= 0 {
 			return usageError{withHint(fmt.Errorf("--tag %q is no tag", tags[i]), "a whole reference is given as a DESTINATION; there may be several")}
 		}
 		return usageError{err}
 	}
 	return nil
+}
+
+// isReference tells HOST/OWNER/NAME and NAME:TAG from the name of a branch.
+func isReference(tag string) bool {
+	first, rest, found := strings.Cut(tag, "/")
+	return found && (strings.ContainsAny(first, ".:") || strings.Contains(rest, ":") || first == "localhost")
 }
 
 // defaultDestination is the SOURCE itself where it names a registry.

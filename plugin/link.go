@@ -77,7 +77,7 @@ func (a *app) newUnlinkCommand() *cobra.Command {
 }
 
 func (a *app) linkCommand(ctx context.Context, flags *pflag.FlagSet, arg, repository string) error {
-	images, err := a.parseImages([]string{arg})
+	images, err := a.parseImages(ctx, []string{arg})
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (a *app) linkCommand(ctx context.Context, flags *pflag.FlagSet, arg, reposi
 }
 
 func (a *app) unlinkCommand(ctx context.Context, flags *pflag.FlagSet, arg string) error {
-	images, err := a.parseImages([]string{arg})
+	images, err := a.parseImages(ctx, []string{arg})
 	if err != nil {
 		return err
 	}

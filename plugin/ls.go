@@ -88,14 +88,14 @@ image is linked to. A template is filled in for each image or tag.`,
 }
 
 func (a *app) list(ctx context.Context, flags *pflag.FlagSet, arg string, format *outputFormat, quiet bool) error {
-	defaultHost, err := a.defaultHost()
+	names, err := a.naming(ctx)
 	if err != nil {
 		return err
 	}
-	if arg == "" && defaultHost == "" {
+	if arg == "" && names.host == "" {
 		return usageError{errors.New("a HOST is needed, or DOCKER_GITEA_HOST")}
 	}
-	r, err := parseRemote(arg, defaultHost)
+	r, err := parseRemote(arg, names)
 	switch {
 	case err != nil:
 		return err

@@ -43,11 +43,11 @@ func oneRemote(_ *cobra.Command, args []string) error {
 }
 
 func (a *app) open(ctx context.Context, flags *pflag.FlagSet, arg string, printOnly bool) error {
-	defaultHost, err := a.defaultHost()
+	names, err := a.naming(ctx)
 	if err != nil {
 		return err
 	}
-	r, err := parseRemote(arg, defaultHost)
+	r, err := parseRemote(arg, names)
 	if err != nil {
 		return err
 	}

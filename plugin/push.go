@@ -104,7 +104,7 @@ func (p pushPlan) readCertificates(dockerConfig string) {
 
 // planPush checks everything that can be checked from the command line and
 // the configuration.
-func planPush(l layers, args []string, defaultHost string, isLayout func(string) bool) (pushPlan, error) {
+func planPush(l layers, args []string, n naming, isLayout func(string) bool) (pushPlan, error) {
 	plan := pushPlan{source: parseSource(args[0], isLayout), layers: l, settings: map[string]settings{}}
 	if plan.source.kind == sourceRegistry {
 		var err error
@@ -134,10 +134,12 @@ func planPush(l layers, args []string, defaultHost string, isLayout func(string)
 		}
 		names = []string{name}
 	}
+	names, notices := n.all(names)
 	var err error
-	if plan.destinations, err = parseDestinations(names, s.tags, s.allTags, defaultHost); err != nil {
+	if plan.destinations, err = parseDestinations(names, s.tags, s.allTags); err != nil {
 		return plan, err
 	}
+	plan.notices = append(notices, plan.notices...)
 	if plan.source.kind == sourceStdin && len(plan.targets) > 1 {
 		return plan, usageError{withHint(errors.New("standard input can be read only once, and the destinations are several repositories"),
 			"write it to a file first, and push that")}
@@ -202,7 +204,7 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	if a.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	defaultHost, err := a.defaultHost()
+	names, err := a.naming(ctx)
 	if err != nil {
 		return err
 	}
@@ -210,7 +212,7 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	if err != nil {
 		return err
 	}
-	plan, err := planPush(l, args, defaultHost, isLayoutDir)
+	plan, err := planPush(l, args, names, isLayoutDir)
 	if err != nil {
 		return err
 	}

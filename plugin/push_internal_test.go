@@ -116,7 +116,8 @@ func TestParseDestinations(t *testing.T) {
 		{name: "all tags", args: "h.example/me/app", allTags: true, want: "h.example/me/app:"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := parseDestinations(strings.Fields(test.args), strings.Fields(test.tags), test.allTags, test.defaultHost)
+			names, _ := naming{host: test.defaultHost}.all(strings.Fields(test.args))
+			got, err := parseDestinations(names, strings.Fields(test.tags), test.allTags)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,6 +145,9 @@ func TestPlanPushRefuses(t *testing.T) {
 		{"source in upper case", "App h.example/me/app", `image "App": invalid reference format`, ""},
 		{"stdin to two repositories", "- h.example/me/app h.example/me/app2", "standard input can be read only once", "file"},
 		{"--tag with a reference", "app h.example/me/app -t h.example/me/app:2", `--tag "h.example/me/app:2" is no tag`, "DESTINATION"},
+		{"--tag with the name of a branch", "app h.example/me/app -t feature/x", `invalid name "feature/x": a tag has no "/", as the name of a branch may have (did you mean "feature-x"?)`, ""},
+		{"a branch as tag", "app h.example:3000/me/app:feature/X_1", `(did you mean "h.example:3000/me/app:feature-X_1"?)`, ""},
+		{"a branch as tag, without an owner", "app app:feature/x", `(did you mean "app:feature-x"?)`, ""},
 		{"--tag malformed", "app h.example/me/app -t a+b", `invalid name "a+b"`, ""},
 		{"--all-tags with a tag", "app:1 h.example/me/app -a", "--all-tags wants a SOURCE without a tag", ""},
 		{"--all-tags to a tag", "app h.example/me/app:1 -a", `destination "h.example/me/app:1" has a tag`, ""},
@@ -164,7 +168,7 @@ func TestPlanPushRefuses(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			flags := pushFlags(t, strings.Fields(test.args)...)
-			_, err := planPush(layers{flags: flags, getenv: noEnvironment}, flags.Args(), "", func(string) bool { return false })
+			_, err := planPush(layers{flags: flags, getenv: noEnvironment}, flags.Args(), naming{}, func(string) bool { return false })
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("got %v, want %q", err, test.want)
 			}
@@ -399,7 +403,8 @@ func FuzzParseDestinations(f *testing.F) {
 	f.Add("me/app", "", "h.example:3000")
 	f.Add("[::1]:443/me/a/b", "", "")
 	f.Fuzz(func(t *testing.T, arg, tags, defaultHost string) {
-		d, err := parseDestinations([]string{arg}, strings.Fields(tags), false, defaultHost)
+		whole, _ := naming{host: defaultHost}.whole(arg)
+		d, err := parseDestinations([]string{whole}, strings.Fields(tags), false)
 		if err != nil || checkTags(strings.Fields(tags)) != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,15 +25,15 @@ type remote struct {
 }
 
 // parseRemote reads [HOST/][OWNER[/NAME[:TAG|@DIGEST]]], with or without a
-// scheme. Without a host it is on defaultHost.
-func parseRemote(arg, defaultHost string) (remote, error) {
+// scheme.
+func parseRemote(arg string, n naming) (remote, error) {
 	var r remote
 	scheme, rest := cutScheme(arg)
 	r.plainHTTP = scheme == "http://"
 	first, after, _ := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
-	if strings.ContainsAny(first, ".:") || first == "localhost" {
+	if looksLikeHost(first) && (scheme != "" || !n.isOwner(rest)) {
 		rest = after
-	} else if first = defaultHost; first == "" {
+	} else if first = n.host; first == "" {
 		return r, usageError{withHint(fmt.Errorf("%q names no registry", arg), fmt.Sprintf("write HOST/%s, or set DOCKER_GITEA_HOST", arg))}
 	}
 	var err error
@@ -70,7 +71,7 @@ func (r *remote) checkOwner() error {
 	if r.owner == "" {
 		return nil
 	}
-	_, err := registry.ParseReference(r.owner + "/image")
+	_, err := registry.ParseReference(r.host + "/" + r.owner + "/image")
 	if fault, ok := errors.AsType[*registry.NameError](err); ok {
 		return &registry.NameError{Input: r.owner, Fault: fault.Fault}
 	}
@@ -81,7 +82,7 @@ func (r *remote) checkOwner() error {
 // beside it, as it does for docker.
 func (r *remote) parseImage(s string) error {
 	name, after, digested := strings.Cut(s, "@")
-	ref, err := registry.ParseReference(name)
+	ref, err := registry.ParseReference(r.host + "/" + name) // an owner may look like a host
 	if err != nil {
 		return err
 	}
@@ -99,14 +100,14 @@ func (r *remote) parseImage(s string) error {
 }
 
 // parseImages reads arguments that are to be images.
-func (a *app) parseImages(args []string) ([]remote, error) {
-	defaultHost, err := a.defaultHost()
+func (a *app) parseImages(ctx context.Context, args []string) ([]remote, error) {
+	names, err := a.naming(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var all []remote
 	for _, arg := range args {
-		r, err := parseRemote(arg, defaultHost)
+		r, err := parseRemote(arg, names)
 		if err == nil && r.name == "" {
 			err = usageError{fmt.Errorf("%q names no image: HOST/OWNER/NAME is needed", arg)}
 		}

@@ -69,7 +69,7 @@ func (d doomed) String() string {
 // remove finds everything before it deletes anything, so that a mistyped name
 // stops the rest.
 func (a *app) remove(ctx context.Context, flags *pflag.FlagSet, args []string, force bool) error {
-	remotes, err := a.parseImages(args)
+	remotes, err := a.parseImages(ctx, args)
 	if err != nil {
 		return err
 	}

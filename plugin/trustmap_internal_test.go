@@ -94,8 +94,8 @@ func TestTrustMap(t *testing.T) {
 	for _, row := range trustMap {
 		t.Run(row.setting, func(t *testing.T) {
 			if row.setting == "http:// in an argument" {
-				r, err := parseRemote("http://"+trusted+"/me/app", "")
-				if bare, bareErr := parseRemote(trusted+"/me/app", ""); err != nil || bareErr != nil || !r.plainHTTP || bare.plainHTTP {
+				r, err := parseRemote("http://"+trusted+"/me/app", naming{})
+				if bare, bareErr := parseRemote(trusted+"/me/app", naming{}); err != nil || bareErr != nil || !r.plainHTTP || bare.plainHTTP {
 					t.Errorf("got %v, %v", r, bare)
 				}
 				return
@@ -242,7 +242,7 @@ func plannedTrust(t *testing.T, set setTrust, named ...string) (*pusher, error) 
 	for _, host := range named {
 		args = append(args, host+"/me/app:1")
 	}
-	plan, err := planPush(l, args, "", func(string) bool { return false })
+	plan, err := planPush(l, args, naming{}, func(string) bool { return false })
 	return &pusher{app: a, plan: plan, config: config}, err
 }
 

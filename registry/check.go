@@ -118,7 +118,7 @@ func (e *examination) names(context.Context) []Check {
 	if e.repository == "" || fault == "" {
 		return nil
 	}
-	return []Check{Failed("owner", &NameError{Input: e.repository, Fault: fault, Suggestion: correctName(e.repository)})}
+	return []Check{Failed("owner", &NameError{Input: e.repository, Fault: fault, Suggestion: CorrectName(e.repository)})}
 }
 
 // rules compares the name with those that Gitea has beyond the specification's.

@@ -58,6 +58,9 @@ func ParseReference(s string) (Reference, error) {
 		return fail("a reference has no scheme", rest)
 	}
 	host, rest := splitHost(s)
+	if name, tag, found := branchAsTag(rest); found {
+		return fail(branchFault, joinReference(host, CorrectName(name), correctTag(tag)))
+	}
 	if host != "" {
 		normal, err := NormalizeHost(host)
 		if err != nil || !looksLikeHost(normal) {
@@ -73,7 +76,7 @@ func ParseReference(s string) (Reference, error) {
 		repository, tag = rest[:i], rest[i+1:]
 	}
 	if fault := nameFault(repository); fault != "" {
-		return fail(fault, joinReference(host, correctName(repository), correctTag(tag)))
+		return fail(fault, joinReference(host, CorrectName(repository), correctTag(tag)))
 	}
 	if checkTag(tag) != nil {
 		return fail(tagFault, joinReference(host, repository, correctTag(tag)))
@@ -86,10 +89,10 @@ func ParseReference(s string) (Reference, error) {
 func (r Reference) giteaFault(tags []string) error {
 	fault := giteaFault(r.Repository)
 	if r.Owner() == "" {
-		return &NameError{Input: r.String(), Fault: fault, Suggestion: joinReference(r.Host, "OWNER/"+correctName(r.Repository), r.Tag)}
+		return &NameError{Input: r.String(), Fault: fault, Suggestion: joinReference(r.Host, "OWNER/"+CorrectName(r.Repository), r.Tag)}
 	}
 	if fault != "" {
-		return &NameError{Input: r.String(), Fault: fault, Suggestion: joinReference(r.Host, correctName(r.Repository), r.Tag)}
+		return &NameError{Input: r.String(), Fault: fault, Suggestion: joinReference(r.Host, CorrectName(r.Repository), r.Tag)}
 	}
 	for _, tag := range tags {
 		if strings.EqualFold(tag, "_upload") {
@@ -212,8 +215,21 @@ func splitHost(s string) (host, rest string) {
 	if !found || !looksLikeHost(first) {
 		return "", s
 	}
+	name, port, colon := strings.Cut(first, ":")
+	if colon && strings.IndexFunc(port, unicode.IsLetter) >= 0 && !strings.Contains(name, ".") && !strings.HasPrefix(first, "[") {
+		return "", s // app:feature/x
+	}
 	return first, rest
 }
+
+// branchAsTag divides NAME:TAG with a slash in the tag, as the names of branches
+// have it.
+func branchAsTag(s string) (name, tag string, found bool) {
+	name, tag, _ = strings.Cut(s, ":")
+	return name, tag, strings.Contains(tag, "/") && !strings.Contains(tag, "@")
+}
+
+const branchFault = `a tag has no "/", as the name of a branch may have`
 
 func looksLikeHost(s string) bool { return strings.ContainsAny(s, ".:") || s == "localhost" }
 
@@ -255,8 +271,8 @@ func giteaFault(repository string) string {
 	return ""
 }
 
-// correctName is the nearest valid name, or nothing.
-func correctName(name string) string {
+// CorrectName is the nearest name that Gitea takes for a repository, or nothing.
+func CorrectName(name string) string {
 	name = strings.ToLower(name)
 	name = badInName().ReplaceAllString(name, "-")
 	name = separators().ReplaceAllStringFunc(name, func(s string) string { return s[:1] })
@@ -275,6 +291,9 @@ const tagFault = `a tag is at most 128 of a-z, A-Z, 0-9, ".", "_" and "-", and b
 func checkTag(tag string) error {
 	if tagPattern().MatchString(tag) {
 		return nil
+	}
+	if strings.Contains(tag, "/") {
+		return &NameError{Input: tag, Fault: branchFault, Suggestion: correctTag(tag)}
 	}
 	return &NameError{Input: tag, Fault: tagFault, Suggestion: correctTag(tag)}
 }
