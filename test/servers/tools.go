@@ -51,6 +51,11 @@ var tools = []tool{
 		flags: []string{"-ldflags=-s -w"},
 	},
 	{
+		name: "runner", module: "runner",
+		main: "gitea.com/gitea/runner", source: "gitea.com/gitea/runner",
+		flags: []string{"-ldflags=-s -w"},
+	},
+	{
 		name: "traefik", module: "traefik",
 		main: "github.com/traefik/traefik/v3/cmd/traefik", source: "github.com/traefik/traefik/v3",
 		flags: []string{"-ldflags=-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=VERSION"},
