@@ -262,11 +262,15 @@ func (p *patient) logins(t *testing.T) map[string]come {
 	return map[string]come{
 		"`login` with a password alone, and the account has two factors": func(t *testing.T) string { return logIn(t, servers.AdminPassword) },
 		"`login` with a one-time code that was used before": func(t *testing.T) string {
-			code := somebody.code(t, 1)
-			if out := logIn(t, servers.AdminPassword, code); !strings.Contains(out, "logged in to ") {
-				t.Errorf("the first time: %s", out)
+			// On a busy machine a code may be over before it arrives.
+			for range 5 {
+				code := somebody.code(t, 1)
+				if out := logIn(t, servers.AdminPassword, code); strings.Contains(out, "logged in to ") {
+					return logIn(t, servers.AdminPassword, code)
+				}
 			}
-			return logIn(t, servers.AdminPassword, code)
+			t.Error("no code lets in")
+			return ""
 		},
 	}
 }
