@@ -49,7 +49,7 @@ func checkNewTags(image string, tags []string) error {
 }
 
 func (a *app) tag(ctx context.Context, flags *pflag.FlagSet, name string, tags []string) error {
-	images, err := a.parseImages([]string{name})
+	images, err := a.parseImages(ctx, []string{name})
 	if err != nil {
 		return err
 	}
