@@ -67,17 +67,20 @@ func standing(text string) string {
 // candidates is the gate of what is offered to the shell, in which a word may
 // be run: bash expands the candidates of compgen -W. A line is
 // "candidate\tdescription", or ":" and a number at the end. What is no plain
-// word is not offered.
+// word, or longer than any reference, is not offered.
 type candidates struct{ to io.Writer }
 
 var plainWord = regexp.MustCompile(`^(?:-{0,2}[A-Za-z0-9\[][A-Za-z0-9._:/@\[\]-]*=?|:[0-9]+|[A-Za-z]:\\[A-Za-z0-9._\\-]*)$`)
+
+// longestWord is what a screen can be offered: references end before.
+const longestWord = 1024
 
 // Write implements [io.Writer] for whole lines, which cobra writes.
 func (c *candidates) Write(p []byte) (int, error) {
 	var out strings.Builder
 	for line := range strings.Lines(string(p)) {
 		word, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		if plainWord.MatchString(word) {
+		if len(word) <= longestWord && plainWord.MatchString(word) {
 			out.WriteString(standing(line))
 		}
 	}

@@ -16,12 +16,7 @@ func TestCompletionInShells(t *testing.T) {
 	e := engine(t, servers.Classic)
 	servers.Need(t, e.Build(t.Context(), "tabulated:dev", buildContext(t, 71, 1000)))
 	programs := pluginDir(t)
-	for name, start := range map[string]string{
-		"bash": "bash --norc -i\n" +
-			". /usr/share/bash-completion/bash_completion; . <(docker completion bash); . <(docker-gitea completion bash)",
-		"zsh":  "zsh -f -i\nautoload -Uz compinit; compinit -u -D; . <(docker completion zsh); . <(docker-gitea completion zsh)",
-		"fish": "fish --no-config -i\ndocker completion fish | source; docker-gitea completion fish | source",
-	} {
+	for name, start := range completingShells {
 		t.Run(name, func(t *testing.T) {
 			program(t, name)
 			home := t.TempDir()
@@ -51,6 +46,14 @@ func TestCompletionInShells(t *testing.T) {
 			}
 		})
 	}
+}
+
+// completingShells are the shells, and how docker and the plugin complete in them.
+var completingShells = map[string]string{
+	"bash": "bash --norc -i\n" +
+		". /usr/share/bash-completion/bash_completion; . <(docker completion bash); . <(docker-gitea completion bash)",
+	"zsh":  "zsh -f -i\nautoload -Uz compinit; compinit -u -D; . <(docker completion zsh); . <(docker-gitea completion zsh)",
+	"fish": "fish --no-config -i\ndocker completion fish | source; docker-gitea completion fish | source",
 }
 
 // tab types the beginning of a word and has the shell complete it.
