@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/docker/cli/cli/config/configfile"
@@ -151,17 +150,17 @@ func (c *Config) askHelper(ctx context.Context, name, host string, stderr io.Wri
 	if _, err := exec.LookPath(program); err != nil {
 		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: err}
 	}
-	found, err := client.Get(helperProgram(ctx, program, stderr), host)
+	var failed error
+	found, err := client.Get(helperProgram(ctx, program, stderr, &failed), host)
 	switch {
 	case credentials.IsErrCredentialsNotFound(err):
 		return registry.AuthConfig{}, nil
 	case ctx.Err() != nil:
 		return registry.AuthConfig{}, ctx.Err()
-	case err != nil && strings.Contains(err.Error(), `"Secret"`):
-		// The library's message has all that the helper printed.
-		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: errors.New("it gave a credential and failed")}
-	case err != nil:
-		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: err}
+	case failed != nil:
+		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: failed}
+	case err != nil: // which may quote the answer
+		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: errors.New("its answer is malformed")}
 	}
 	credential := convert(types.AuthConfig{Username: found.Username, Password: found.Secret})
 	credential.Origin = registry.Origin{Kind: registry.OriginHelper, Name: program}
@@ -172,17 +171,28 @@ func (c *Config) askHelper(ctx context.Context, name, host string, stderr io.Wri
 }
 
 // helperProgram runs the helper until ctx ends; the library's own runner
-// cannot be interrupted.
-func helperProgram(ctx context.Context, program string, stderr io.Writer) client.ProgramFunc {
+// cannot be interrupted. failed gets how it failed.
+func helperProgram(ctx context.Context, program string, stderr io.Writer, failed *error) client.ProgramFunc {
 	return func(args ...string) client.Program {
 		cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // G204: running the configured helper is the protocol; its name is checked
 		cmd.Stderr = stderr
 		// A helper may leave a child behind that holds the pipes.
 		cmd.WaitDelay = time.Second
-		return helperCommand{cmd}
+		return helperCommand{cmd, failed}
 	}
 }
 
-type helperCommand struct{ *exec.Cmd }
+// helperCommand keeps its own error: the library's has all that the helper
+// printed, which may be the secret.
+type helperCommand struct {
+	*exec.Cmd
+	failed *error
+}
+
+func (h helperCommand) Output() (out []byte, err error) {
+	out, err = h.Cmd.Output()
+	*h.failed = err
+	return out, err
+}
 
 func (h helperCommand) Input(in io.Reader) { h.Stdin = in }
