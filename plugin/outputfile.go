@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/moby/sys/atomicwriter"
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 )
 
 // outputFile is the path of a file that a push writes.
@@ -48,7 +48,7 @@ func (f outputFile) prepare() error {
 }
 
 // write puts content where the path leads. A file is there as a whole or not at
-// all.
+// all, and one that root makes belongs to whom its directory belongs to.
 func (f outputFile) write(content []byte) error {
 	path := string(f)
 	info, err := os.Stat(path)
@@ -59,7 +59,7 @@ func (f outputFile) write(content []byte) error {
 	case f.isLink():
 		return f.through(content, os.O_CREATE|os.O_TRUNC)
 	}
-	return atomicwriter.WriteFile(path, content, 0o644)
+	return ownfile.Write(path, content, 0o644)
 }
 
 func (f outputFile) through(content []byte, flag int) error {

@@ -14,6 +14,7 @@ import (
 
 	digest "github.com/opencontainers/go-digest"
 
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
@@ -276,13 +277,14 @@ func sealOf(kind, key string, data []byte) string {
 	return digest.FromString(kind + " " + key + "\n" + string(data)).Encoded()
 }
 
-// write replaces an entry as a whole, so that no reader meets half of one.
+// write replaces an entry as a whole, so that no reader meets half of one. What
+// root writes into a user's cache stays that user's.
 func (c *Cache) write(entry any, kind, key string) error {
 	if c == nil || c.dir == "" {
 		return nil
 	}
 	dir := filepath.Join(c.dir, kind)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := ownfile.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("write cache: %w", err)
 	}
 	data, err := json.Marshal(entry)
@@ -294,7 +296,7 @@ func (c *Cache) write(entry any, kind, key string) error {
 		return fmt.Errorf("write cache: %w", err)
 	}
 	_, err = fmt.Fprintf(file, "%s\n%s", sealOf(kind, key, data), data)
-	if err = errors.Join(err, file.Close()); err == nil {
+	if err = errors.Join(err, file.Close(), ownfile.Adopt(file.Name())); err == nil {
 		err = os.Rename(file.Name(), filepath.Join(dir, key))
 	}
 	if err != nil {

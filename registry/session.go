@@ -10,6 +10,8 @@ import (
 
 	"github.com/gofrs/flock"
 	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 )
 
 // session is what the cache remembers of an upload, so that the next process
@@ -58,13 +60,14 @@ func (s *session) take() bool {
 		return true
 	}
 	dir := filepath.Join(s.cache.dir, "sessions")
-	if os.MkdirAll(dir, 0o700) != nil {
+	if ownfile.MkdirAll(dir, 0o700) != nil {
 		return false
 	}
 	lock := flock.New(filepath.Join(dir, s.key+".lock"), flock.SetPermissions(0o600))
 	if locked, err := lock.TryLock(); err != nil || !locked {
 		return false
 	}
+	_ = ownfile.Adopt(lock.Path()) // else the user whose cache it is begins anew
 	s.lock = lock
 	return true
 }

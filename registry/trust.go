@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/docker-gitea/docker-gitea/internal/home"
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 )
 
 // A pinned certificate is the only authority for its host: the system's are
@@ -90,23 +91,15 @@ func SavePin(host string, certificates []*x509.Certificate) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := ownfile.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("pin certificate: %w", err)
 	}
 	var content []byte
 	for _, c := range certificates {
 		content = append(content, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
 	}
-	temporary, err := os.CreateTemp(dir, pinnedFile+".*")
-	if err != nil {
+	if err := ownfile.Write(filepath.Join(dir, pinnedFile), content, 0o600); err != nil {
 		return fmt.Errorf("pin certificate: %w", err)
-	}
-	_, err = temporary.Write(content)
-	if err = errors.Join(err, temporary.Close()); err == nil {
-		err = os.Rename(temporary.Name(), filepath.Join(dir, pinnedFile))
-	}
-	if err != nil {
-		return fmt.Errorf("pin certificate: %w", errors.Join(err, os.Remove(temporary.Name())))
 	}
 	return nil
 }
