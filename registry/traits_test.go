@@ -2,7 +2,9 @@ package registry_test
 
 import (
 	"errors"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -60,5 +62,32 @@ func TestTagsByTheRegistry(t *testing.T) {
 				t.Errorf("%v: the registry has no tag %s", flavor, tag)
 			}
 		}
+	}
+}
+
+// GitLab's registry names itself in a challenge as Gitea's does, but has its
+// tokens at /jwt/auth (docs.gitlab.com, "Registry and token service"): it is a
+// distribution registry, which keeps tags as they are and takes any name.
+func TestGitLabIsNoGitea(t *testing.T) {
+	t.Parallel()
+	srv := registrytest.Start(t, registrytest.Config{Flavor: registrytest.Distribution})
+	srv.Fault(registrytest.Rule{Path: "/v2/", Action: registrytest.Edit(func(h http.Header) {
+		if challenge := h.Get("WWW-Authenticate"); challenge != "" {
+			h.Set("WWW-Authenticate", strings.NewReplacer("/token", "/jwt/auth", `"registrytest"`, `"container_registry"`).Replace(challenge))
+		}
+	})})
+	tokens := srv.Fault(registrytest.Rule{Path: "/jwt/auth", Action: registrytest.ActionFunc(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		at := req.Clone(req.Context())
+		at.URL.Path = "/token"
+		next.ServeHTTP(w, at)
+	})})
+	archive, _ := saved(t, true, layerOf(t, 1000))
+	c := clientOf(t, srv, registry.Options{Save: save(archive)})
+	var result registry.Result
+	if err := c.Push(t.Context(), "alice/sub/a__b:RC1", registry.PushOptions{Tags: []string{"rc1"}, Result: &result}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"RC1", "rc1"}; !slices.Equal(result.Tags, want) || tokens.Hits() == 0 {
+		t.Errorf("got %v, %d tokens; want %v", result.Tags, tokens.Hits(), want)
 	}
 }

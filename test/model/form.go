@@ -1,7 +1,6 @@
 package model
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,31 +11,72 @@ import (
 
 // dockerArchive is `docker save` of engines before 25.0, which podman, kaniko
 // and others write as well: a directory for each layer, and the metadata at the
-// end. A layer that is there already is a link.
+// end. A directory is called by what the layer is based on, and by the config
+// where it is the last; a layer that is there already is a link.
 func dockerArchive(pictures []*picture, names []string) []byte {
 	var files []file
 	var items []map[string]any
 	seen := map[string]string{}
+	repositories := map[string]map[string]string{}
 	for i, p := range pictures {
 		m := p.members[0]
 		var paths []string
-		for j, l := range m.layers {
-			dir := newBlob(fmt.Appendf(nil, "%s %d %d", p.name, i, j)).hex()
-			path := dir + "/layer.tar"
-			f := file{name: path, data: l.raw.data}
-			if first, known := seen[l.raw.digest]; known {
+		for _, dir := range legacyIDs(m) {
+			path, raw := dir+"/layer.tar", m.layers[len(paths)].raw
+			paths = append(paths, path)
+			first, known := seen[raw.digest]
+			if first == path || slices.ContainsFunc(files, func(f file) bool { return f.name == path }) {
+				continue
+			}
+			f := file{name: path, data: raw.data}
+			if known {
 				f = file{name: path, link: "../" + first}
 			} else {
-				seen[l.raw.digest] = path
+				seen[raw.digest] = path
 			}
-			files = append(files, file{name: dir + "/VERSION", data: []byte("1.0")}, f)
-			paths = append(paths, path)
+			files = append(files, file{name: dir + "/VERSION", data: []byte("1.0")}, file{name: dir + "/json", data: legacyJSON(dir)}, f)
 		}
 		config := m.config.hex() + ".json"
 		files = append(files, file{name: config, data: m.config.data})
 		items = append(items, map[string]any{"Config": config, "RepoTags": tagsOf(names, i), "Layers": paths})
+		for _, name := range tagsOf(names, i) {
+			addRepository(repositories, name, strings.TrimSuffix(paths[len(paths)-1], "/layer.tar"))
+		}
 	}
-	return pack(append(files, file{name: "manifest.json", data: encode(items)})...)
+	files = append(files, file{name: "manifest.json", data: encode(items)})
+	if len(repositories) > 0 {
+		files = append(files, file{name: "repositories", data: encode(repositories)})
+	}
+	return pack(files...)
+}
+
+// legacyIDs are what the layers of an image were called by the first version of
+// docker's images, the first layer first.
+func legacyIDs(m *member) []string {
+	var ids []string
+	chain := ""
+	for i, l := range m.layers {
+		if chain += l.raw.digest; i == len(m.layers)-1 {
+			chain += m.config.digest
+		}
+		ids = append(ids, newBlob([]byte(chain)).hex())
+	}
+	return ids
+}
+
+// legacyJSON is what was said of such a layer.
+func legacyJSON(id string) []byte {
+	return encode(map[string]any{"id": id, "created": "1970-01-01T00:00:00Z", "os": "linux"})
+}
+
+// addRepository says in the file "repositories" which layer is the last of a
+// name's image.
+func addRepository(repositories map[string]map[string]string, name, layer string) {
+	repository, tag, _ := strings.Cut(name, ":")
+	if repositories[repository] == nil {
+		repositories[repository] = map[string]string{}
+	}
+	repositories[repository][tag] = layer
 }
 
 // tagsOf are the names of image i, where it has one.
@@ -61,12 +101,14 @@ func classicExport(p *picture, name string) []byte {
 	}
 	root := newBlob(encode(manifest{SchemaVersion: 2, MediaType: ociManifest, Config: describe(ociConfig, m.config), Layers: layers}))
 	blobs := []blob{m.config, root}
-	for _, l := range m.layers {
-		blobs = append(blobs, l.raw)
+	for i, id := range legacyIDs(m) {
+		blobs = append(blobs, m.layers[i].raw, newBlob(legacyJSON(id)))
 	}
 	files := slices.Concat(blobFiles(blobs), metadata(describe(ociManifest, root), m, paths, name, sources))
-	if repository, tag, named := strings.Cut(name, ":"); named {
-		files = append(files, file{name: "repositories", data: encode(map[string]any{repository: map[string]string{tag: root.hex()}})})
+	if name != "" {
+		repositories := map[string]map[string]string{}
+		addRepository(repositories, name, m.layers[len(m.layers)-1].raw.hex())
+		files = append(files, file{name: "repositories", data: encode(repositories)})
 	}
 	return pack(files...)
 }
