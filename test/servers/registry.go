@@ -23,11 +23,18 @@ type RegistryOptions struct {
 	PlainHTTP bool
 	// Auth asks for RegistryUser and RegistryPassword, by the Basic scheme.
 	Auth bool
+	// Newer is release 3.1, for wide tests.
+	Newer bool
 }
 
-// StartRegistry starts Debian's docker-registry, which is distribution 2.8.
+// StartRegistry starts Debian's docker-registry, which is distribution 2.8, or a
+// newer one.
 func StartRegistry(ctx context.Context, opts RegistryOptions) (*Server, error) {
-	program, err := Program("docker-registry")
+	name := "docker-registry"
+	if opts.Newer {
+		name = "registry-3"
+	}
+	program, err := Program(name)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ var (
 )
 
 // wide are the tools that are built only when asked for, see [Wide].
-var wide = []string{"traefik", "ctr"}
+var wide = []string{"traefik", "ctr", "registry-3"}
 
 // VERSION in a flag becomes the version of the source.
 var tools = []tool{
@@ -59,6 +59,11 @@ var tools = []tool{
 		name: "traefik", module: "traefik",
 		main: "github.com/traefik/traefik/v3/cmd/traefik", source: "github.com/traefik/traefik/v3",
 		flags: []string{"-ldflags=-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=VERSION"},
+	},
+	{
+		name: "registry-3", module: "distribution",
+		main: "github.com/distribution/distribution/v3/cmd/registry", source: "github.com/distribution/distribution/v3",
+		flags: []string{"-ldflags=-s -w"},
 	},
 	{
 		name: "caddy", module: "caddy",
