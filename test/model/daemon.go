@@ -113,6 +113,16 @@ func (d *daemon) prune() {
 	}
 }
 
+// rollBack gives each name the image again that it had before.
+func (d *daemon) rollBack() {
+	d.mu.Lock()
+	before := maps.Clone(d.has.before)
+	d.mu.Unlock()
+	for name, p := range before {
+		d.load(p, name, every)
+	}
+}
+
 // find is a copy of what it has under a name or ID.
 func (d *daemon) find(name string) (found held, names []string) {
 	d.mu.Lock()

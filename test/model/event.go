@@ -47,7 +47,7 @@ var happenings = []func(c choice) happening{
 	// The registries, and other clients of theirs.
 	deleteBlob, deleteChild, deleteManifest, deleteTag, collectGarbage, otherClient, forgetAll, forgetAll, later,
 	// The daemons.
-	build, pullOthers, pullOthers, pullHollow, pullHollow, untag, prune, forgetPushes,
+	build, pullOthers, pullOthers, pullHollow, pullHollow, rollBack, untag, prune, forgetPushes,
 	// The caches.
 	expire, loseEntry, truncateEntry, flipBit, loseCache, keepCopy, restoreCopy, shareCache, clockAhead,
 }
@@ -226,6 +226,13 @@ func pullOthers(c choice) happening {
 	}}
 }
 
+func rollBack(choice) happening {
+	return happening{"images are rolled back", "in both daemons each name gets the image that it had before", func(w *world) {
+		w.classic.rollBack()
+		w.store.rollBack()
+	}}
+}
+
 // pullHollow is a pull of an image of whose layers the daemon has the files
 // already, compressed otherwise: it leaves the layers in the registry.
 func pullHollow(c choice) happening {
@@ -332,6 +339,15 @@ func somePair(c choice) *pair {
 	return p
 }
 
+// overtaken is a push during which the image is tagged anew, which is rolled back,
+// and the same push once more: what was remembered meanwhile shows.
+func overtaken(c choice) []event {
+	p := somePush(c)
+	p.source = source{way: pick(c, []way{{fromClassic, "auto"}, {fromClassic, "export"}, {fromContainerd, "auto"}, {fromContainerd, "export"}, {fromContainerd, "daemon"}}), image: pick(c, names)}
+	p.trouble = someRetag(c)
+	return []event{p, rollBack(c), &again{}}
+}
+
 // again is an earlier push of the history once more, without its trouble: what
 // is remembered shows where the same is asked for after something has changed.
 type again struct {
@@ -416,9 +432,13 @@ func someTrouble(c choice, s source) trouble {
 	}
 	t.call = pick(c, []string{"inspect", "info", "save", "tag", "push", "untag"})
 	if t.kind == retagged {
-		t.call, t.picture = pick(c, []string{"info", "save", "tag", "push"}), pick(c, plain[:3])
+		return someRetag(c)
 	}
 	return t
+}
+
+func someRetag(c choice) trouble {
+	return trouble{kind: retagged, call: pick(c, []string{"info", "save", "tag", "push"}), picture: pick(c, plain[:3])}
 }
 
 // join is for messages.

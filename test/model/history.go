@@ -33,8 +33,8 @@ var histories = rapid.Custom(func(t *rapid.T) history {
 	return h
 })
 
-// scenes are a push with what happens before it: most often one event, so that
-// each kind comes right before a push of each kind.
+// scenes are a push or more with what happens before: most often one event, so
+// that each kind comes right before a push of each kind.
 var scenes = rapid.Custom(func(t *rapid.T) []event {
 	c := chooser(t)
 	var scene []event
@@ -46,6 +46,8 @@ var scenes = rapid.Custom(func(t *rapid.T) []event {
 		return append(scene, somePush(c))
 	case n < 11:
 		return append(scene, somePair(c))
+	case n < 12:
+		return append(scene, overtaken(c)...)
 	}
 	return append(scene, &again{n: c(3) / 2, tag: []string{"", "", "dev"}[c(3)]})
 })

@@ -54,10 +54,12 @@ type inventory struct {
 	// images are what it has, by ID; named says which image a name has.
 	images map[string]*held
 	named  map[string]string
+	// before is what a name had before it got its present image.
+	before map[string]*picture
 }
 
 func newInventory(containerd bool) inventory {
-	return inventory{containerd: containerd, images: map[string]*held{}, named: map[string]string{}}
+	return inventory{containerd: containerd, images: map[string]*held{}, named: map[string]string{}, before: map[string]*picture{}}
 }
 
 // id is what a daemon calls a picture: the digest of its config, or of its
@@ -87,6 +89,9 @@ func (i *inventory) load(p *picture, name string, platforms int) {
 	found := i.images[id]
 	found.platforms = max(found.platforms, min(platforms, len(p.members)))
 	found.hollow = false
+	if old := i.images[i.named[name]]; old != nil && old != found {
+		i.before[name] = old.picture
+	}
 	i.named[name] = id
 }
 
