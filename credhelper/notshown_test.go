@@ -1,0 +1,174 @@
+package credhelper
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// S33: what another helper prints before it fails may be the secret.
+func TestOtherHelpersOutputIsNotShown(t *testing.T) {
+	m := newHome(t)
+	bin := t.TempDir()
+	script := "#!/bin/sh\ncd '" + bin + `'
+case "$1" in
+list) echo '{}'; exec cat rc 2>/dev/null >/dev/null;;
+store) tee kept;;
+get) cat kept;;
+erase) cat kept;;
+esac
+exit "$(cat rc)"`
+	for name, content := range map[string]string{"docker-credential-leaky": script, "rc": "0", "kept": ""} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte(content), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	m.env[envStorage], m.env[envLog] = "helper:leaky", filepath.Join(m.dir, "log")
+	m.run(t, request("git.example.com", "alice", canary), "store").must(t)
+	if got := get(t, m, "git.example.com"); got.Secret != canary {
+		t.Fatalf("got %q", got.Secret)
+	}
+	if err := os.WriteFile(filepath.Join(bin, "rc"), []byte("1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for stdin, args := range map[string][]string{
+		"git.example.com": {"get"}, request("git.example.com", "alice", canary+"2"): {"store"},
+		"git.example.com ": {"erase"}, "": {"doctor", "git.example.com"}, " ": {"logout", "git.example.com"},
+	} {
+		out := m.run(t, stdin, args...)
+		if out.code == exitOK || strings.Contains(out.all(), canary) {
+			t.Errorf("%v: got %d %q", args, out.code, out.all())
+		}
+		if !strings.Contains(out.all(), "to see what it says: echo ") {
+			t.Errorf("%v: no way out in %q", args, out.all())
+		}
+	}
+	if log := read(t, m.env[envLog]); strings.Contains(log, canary) {
+		t.Errorf("the log shows the secret: %s", log)
+	}
+}
+
+// S33: the state is in no argument, and the page that has it is shown once, to
+// nobody else.
+func TestStateIsInNoArgument(t *testing.T) {
+	g, m := newFakeGitea(t, ""), newHome(t)
+	client := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	open := func(address string) (status int, location string) {
+		resp, err := client.Get(address)
+		if err != nil {
+			t.Error(err)
+			return 0, ""
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode, resp.Header.Get("Location")
+	}
+	login := func(browse func(argument string)) output {
+		var stdout, stderr strings.Builder
+		code := Main(t.Context(), System{
+			Args:      []string{"login", "--web", "--ca-file", g.caFile, g.host},
+			LookupEnv: func(key string) (string, bool) { value, set := m.env[key]; return value, set },
+			Stdin:     strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
+			Browser: func() func(string) error {
+				return func(argument string) error {
+					browse(argument)
+					return nil
+				}
+			},
+		})
+		return output{stdout.String(), stderr.String(), code}
+	}
+	login(func(argument string) {
+		if strings.Contains(argument, "state") || !strings.HasPrefix(argument, loopbackURI+":") {
+			t.Errorf("the browser is opened with %s", argument)
+		}
+		status, consent := open(argument)
+		if status != http.StatusFound {
+			t.Errorf("the first page answers %d", status)
+		}
+		status, _ = open(g.approve(t, consent))
+		if status != http.StatusOK {
+			t.Errorf("the last page answers %d", status)
+		}
+	}).must(t)
+	out := login(func(argument string) {
+		open(argument)
+		if status, location := open(argument); status != http.StatusNotFound || location != "" {
+			t.Errorf("a second time: got %d and %q", status, location)
+		}
+	})
+	if out.code != exitError || !strings.Contains(out.stderr, "opened a second time") {
+		t.Errorf("got %d %q", out.code, out.stderr)
+	}
+}
+
+// S33: nor does the loopback answer another user of this machine, who sees the
+// address that the browser is opened with, and may be quicker.
+func TestLoopbackAnswersNoOtherUser(t *testing.T) {
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		t.Skip("needs Linux, and root to be several users")
+	}
+	self := programForAll(t)
+	const other = 1000
+	for _, tt := range []struct {
+		uid  int
+		want string
+	}{{other, "404"}, {0, "200"}} {
+		l, err := listen(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		consent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		l.serve(consent.URL, "the-state")
+		for _, address := range []string{l.startURI(), l.redirectURI() + "/?code=evil&state=the-state"} {
+			cmd := exec.CommandContext(t.Context(), self)
+			cmd.Env, cmd.Dir = []string{asVisitor + "=" + address}, "/"
+			runAs(cmd, tt.uid)
+			if out, err := cmd.CombinedOutput(); err != nil || string(out) != tt.want {
+				t.Errorf("user %d: got %q (%v), want %s", tt.uid, out, err, tt.want)
+			}
+		}
+		l.close(t.Context())
+		consent.Close()
+	}
+}
+
+// A program that hangs up at once does not pass for root's.
+func TestSocketsOfClosedPrograms(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the table is Linux's")
+	}
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, linger := range []int{-1, 0} {
+		conn, err := net.Dial("tcp4", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		accepted, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !sameUser(conn.LocalAddr().String(), l.Addr().String()) {
+			t.Error("our own connection is refused")
+		}
+		_ = conn.(*net.TCPConn).SetLinger(linger)
+		conn.Close()
+		if sameUser(conn.LocalAddr().String(), l.Addr().String()) {
+			t.Errorf("a closed connection passes (linger %d)", linger)
+		}
+		accepted.Close()
+	}
+}
