@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/docker-gitea/docker-gitea/internal/secretshape"
 )
 
 // input is one thing that the user can say: by an option, by variables of the
@@ -109,10 +111,6 @@ func misplaced(name string) error {
 		"every user of this machine sees arguments; give it on standard input with --with-token or --password-stdin")
 }
 
-// secretShapes are what looks like nothing but a secret: Gitea's access tokens,
-// JSON web tokens such as its OAuth tokens, and the tokens of other forges.
-var secretShapes = regexp.MustCompile(`^(?:[0-9a-f]{40}|eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)+|(?:gta|gto|gtu|ghp|gho|ghs|glpat|github_pat|dckr_pat)[_-][A-Za-z0-9_-]{16,})$`)
-
 // secretInAddress is a password in an address, or the code of a login.
 var secretInAddress = regexp.MustCompile(`^(?:[a-z]+://)?[^/@\s]*:[^/@\s]+@|[?&](?:code|state|token|access_token)=`)
 
@@ -120,5 +118,5 @@ var secretInAddress = regexp.MustCompile(`^(?:[a-z]+://)?[^/@\s]*:[^/@\s]+@|[?&]
 func looksSecret(text string) bool {
 	text = strings.TrimSpace(text)
 	bare := strings.TrimLeft(text, "-") // where it stands for an option
-	return strings.Contains(text, "-----BEGIN") || secretShapes.MatchString(bare) || secretInAddress.MatchString(bare)
+	return secretshape.HasKey(text) || secretshape.IsToken(bare) || secretInAddress.MatchString(bare)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/docker-gitea/docker-gitea/internal/secretshape"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
@@ -69,19 +70,14 @@ func (h *hidden) clean(text string) string {
 	}))
 }
 
-// tokenShapes are what looks like nothing but a secret: Gitea's access tokens,
-// JSON web tokens such as its OAuth tokens, and what other forges and clouds
-// give out.
-var tokenShapes = regexp.MustCompile(`^(?:[0-9a-f]{40}|eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)+|(?:gta|gto|gtu|ghp|gho|ghs|glpat|github_pat|dckr_pat)[_-][A-Za-z0-9_-]{16,})$`)
-
 // looksSecret are the parts of a word that nobody would call a path, a name or
 // an address.
 func looksSecret(word string) []string {
 	word = strings.TrimSpace(word)
 	switch {
-	case strings.Contains(word, "-----BEGIN"):
+	case secretshape.HasKey(word):
 		return pemLines(word)
-	case tokenShapes.MatchString(word):
+	case secretshape.IsToken(word):
 		return []string{word}
 	}
 	return passwordIn(word)
