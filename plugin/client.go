@@ -24,6 +24,9 @@ func (a *app) newClient(ctx context.Context, host, repository string, i inquiry,
 	if err != nil {
 		return nil, err
 	}
+	for _, line := range config.TakePassedOver() {
+		a.tell(line)
+	}
 	return registry.New(i.registryConfig(host, credential, config.Dir), &registry.Options{
 		Save:           save,
 		Logger:         a.logger(),

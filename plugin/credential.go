@@ -42,7 +42,7 @@ func (a *app) credential(ctx context.Context, p dockerconfig.Place, c connection
 		return found, err
 	}
 	if notice != "" {
-		_, _ = fmt.Fprintln(a.Stderr, notice)
+		a.tell(notice)
 	}
 	if missing == (registry.Origin{}) && a.isEmpty("DOCKER_AUTH_CONFIG") {
 		missing = variable("DOCKER_AUTH_CONFIG")

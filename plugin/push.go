@@ -252,8 +252,8 @@ type pusher struct {
 	daemon *daemon.Client
 	// viaErr is why the daemon could not push by itself.
 	viaErr error
-	// notice is of the image that is pushed now; empty for most.
-	notice string
+	// ofIndex is said of the image that is pushed now; empty for most.
+	ofIndex string
 
 	// mu guards clients: those built so far, by the login that they use.
 	mu      sync.Mutex
@@ -360,8 +360,8 @@ func (p *pusher) daemonImageTo(ctx context.Context, found daemon.Image, t target
 	push.Platform = s.platform
 	push.DiffIDs = diffIDs(found)
 	push.Fetch = func(ctx context.Context, d digest.Digest) (io.ReadCloser, error) { return p.fetch(ctx, found, t, d) }
-	if p.notice = ""; s.platform == "" && push.ImageID.String() != found.ID {
-		p.notice = fmt.Sprintf("of the index %s the daemon holds one image alone, which is pushed without the others: %s", found.Export, push.ImageID)
+	if p.ofIndex = ""; s.platform == "" && push.ImageID.String() != found.ID {
+		p.ofIndex = fmt.Sprintf("of the index %s the daemon holds one image alone, which is pushed without the others: %s", found.Export, push.ImageID)
 	}
 	if s.via == viaExport {
 		return p.one(ctx, t, push)
@@ -400,14 +400,17 @@ func (p *pusher) one(ctx context.Context, t target, options registry.PushOptions
 // perform pushes to one repository and shows how that goes. linked is what came
 // of linking the image.
 func (p *pusher) perform(ctx context.Context, t target, options registry.PushOptions) (linked linkOutcome, err error) {
+	var told []string
+	p.notice = func(notice string) { told = append(told, notice) } // as the progress is shown
 	client, err := p.client(ctx, t.host, t.repository)
+	p.notice = nil
 	if err != nil {
 		return linked, err
 	}
 	display := p.display(t)
 	defer display.Done()
 	display.Event(registry.Event{Note: fmt.Sprintf("The push refers to repository [%s]", t.familiar())})
-	for _, notice := range append(slices.Clone(p.plan.notices), p.notice) {
+	for _, notice := range append(slices.Concat(p.plan.notices, told), p.ofIndex) {
 		if notice != "" {
 			display.Event(registry.Event{Note: notice})
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 // app is one run of the program.
@@ -18,6 +19,17 @@ type app struct {
 	globals globals
 	// hidden is what is never shown. Nil hides nothing.
 	hidden *hidden
+	// notice shows what the user should know. Nil prints it.
+	notice func(string)
+}
+
+// tell shows what the user should know.
+func (a *app) tell(notice string) {
+	if a.notice != nil {
+		a.notice(notice)
+		return
+	}
+	_, _ = fmt.Fprintln(a.Stderr, registry.Printable(notice))
 }
 
 // globals are docker's own options, which stand before the plugin's name.

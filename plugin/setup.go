@@ -111,6 +111,9 @@ func (a *app) setup(ctx context.Context, s setupSettings) error {
 	if err != nil {
 		return err
 	}
+	if config.Broken() != nil {
+		return fmt.Errorf("read docker config: %w", config.Broken())
+	}
 	user, err := home.Dir()
 	if err != nil {
 		return err

@@ -9,10 +9,8 @@ package dockerconfig
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-	"strings"
+	"sync"
 
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
@@ -26,14 +24,20 @@ type Config struct {
 	// is empty for a user without a home directory, who has no configuration.
 	Dir string
 
-	file   *configfile.ConfigFile
+	file   parsed
 	getenv func(string) string
+
+	// mu guards the fields below.
+	mu         sync.Mutex
+	passedOver []string
+	told       map[string]bool // what was ever in passedOver
 }
 
 // Load reads the configuration in dir; empty means DOCKER_CONFIG, or else
 // ~/.docker, wherever docker would look for the home directory. A file that
-// does not exist is an empty configuration; one that cannot be read or parsed
-// is an error.
+// does not exist is an empty configuration; of one that cannot be read or parsed, or
+// not as a whole, docker warns and goes on, and so does this: see
+// [Config.TakePassedOver].
 func Load(dir string, getenv func(string) string) (*Config, error) {
 	if dir == "" {
 		dir = getenv(config.EnvOverrideConfigDir)
@@ -41,23 +45,42 @@ func Load(dir string, getenv func(string) string) (*Config, error) {
 	if dir == "" {
 		base, err := home.Dir()
 		if errors.Is(err, home.ErrUnknown) {
-			return &Config{file: configfile.New(""), getenv: getenv}, nil
+			return &Config{file: parsed{ConfigFile: configfile.New("")}, getenv: getenv, told: map[string]bool{}}, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("find docker config: %w", err)
 		}
 		dir = filepath.Join(base, ".docker")
 	}
-	file, err := config.Load(dir)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		// Further up, where this came from, it would be that of a connection.
-		return nil, fmt.Errorf("read docker config: the file %s ends too early: it was not written to its end", filepath.Join(dir, "config.json"))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read docker config: %w", err)
-	}
-	return &Config{Dir: dir, file: file, getenv: getenv}, nil
+	c := &Config{Dir: dir, getenv: getenv, told: map[string]bool{}}
+	c.file = readFile(c.path())
+	c.passOver(c.file.passedOver()...)
+	return c, nil
 }
+
+// TakePassedOver are what of the files that were read so far is not used, and
+// why; each is given once.
+func (c *Config) TakePassedOver() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lines := c.passedOver
+	c.passedOver = nil
+	return lines
+}
+
+func (c *Config) passOver(lines ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, line := range lines {
+		if !c.told[line] {
+			c.passedOver = append(c.passedOver, line)
+			c.told[line] = true
+		}
+	}
+}
+
+// Broken is why config.json cannot be read, or nil.
+func (c *Config) Broken() error { return c.file.broken }
 
 // CurrentContext is the name of the context that `docker context use` chose,
 // or empty.
@@ -69,27 +92,4 @@ func (c *Config) ContextDir() string {
 		return ""
 	}
 	return filepath.Join(c.Dir, "contexts")
-}
-
-// readFile reads another file of the same format. A file that does not exist
-// is empty.
-func readFile(path string) (*configfile.ConfigFile, error) {
-	file, err := os.Open(path)
-	if os.IsNotExist(err) {
-		return configfile.New(path), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	parsed, err := config.LoadFromReader(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return parsed, nil
-}
-
-// parseFile parses the content of such a file.
-func parseFile(content string) (*configfile.ConfigFile, error) {
-	return config.LoadFromReader(strings.NewReader(content))
 }

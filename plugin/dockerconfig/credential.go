@@ -1,6 +1,7 @@
 package dockerconfig
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,15 +54,33 @@ func (c *Config) Credential(ctx context.Context, p Place, stderr io.Writer) (reg
 	lookups := []func() (registry.AuthConfig, error){
 		func() (registry.AuthConfig, error) { return c.fromEnvironment(p) },
 		func() (registry.AuthConfig, error) { return c.fromHelper(ctx, c.file, p, stderr) },
-		func() (registry.AuthConfig, error) { return fromFile(c.file, c.path(), p), nil },
+		func() (registry.AuthConfig, error) { return fromFile(c.file, p) },
 		func() (registry.AuthConfig, error) { return c.fromPodman(ctx, p, stderr) },
 	}
+	var unread error // where the credential may have been that nobody has
 	for _, lookup := range lookups {
-		if found, err := lookup(); err != nil || !found.IsZero() {
-			return found, err
+		found, err := lookup()
+		if _, broken := errors.AsType[unreadable](err); broken {
+			unread = cmp.Or(unread, err)
+			continue
 		}
+		if err == nil && found.IsZero() {
+			continue
+		}
+		return found, err
 	}
-	return registry.AuthConfig{}, nil
+	return registry.AuthConfig{}, unread
+}
+
+// unreadable is a file, or an entry in one, in which a credential may be that
+// cannot be read. Another place may have it all the same.
+type unreadable struct{ error }
+
+func (e unreadable) Unwrap() error { return e.error }
+
+// Hint says how to go on with it, and without.
+func (e unreadable) Hint() string {
+	return "correct it, or give the credential in another way: --password-stdin, or DOCKER_GITEA_TOKEN with DOCKER_GITEA_HOST"
 }
 
 // Store is where docker keeps the login of host: a credential helper, or the
@@ -114,12 +133,12 @@ func (c *Config) fromEnvironment(p Place) (registry.AuthConfig, error) {
 	if content == "" {
 		return registry.AuthConfig{}, nil
 	}
-	file, err := parseFile(content)
+	found, err := fromFile(parseFile(configfile.DockerEnvConfigKey, []byte(content)), p)
 	if err != nil {
 		// The parser's message could quote the secret.
-		return registry.AuthConfig{}, fmt.Errorf("%s holds no valid docker configuration", configfile.DockerEnvConfigKey)
+		c.passOver(configfile.DockerEnvConfigKey + " holds no valid docker configuration: it is passed over")
+		return registry.AuthConfig{}, unreadable{fmt.Errorf("%s holds no valid docker configuration", configfile.DockerEnvConfigKey)}
 	}
-	found := fromFile(file, "", p)
 	found.Origin = registry.Origin{Kind: registry.OriginVariable, Name: configfile.DockerEnvConfigKey}
 	return found, nil
 }
@@ -130,7 +149,7 @@ var helperName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // fromHelper asks the helper that file names for the place. One that has
 // nothing for it is no error.
-func (c *Config) fromHelper(ctx context.Context, file *configfile.ConfigFile, p Place, stderr io.Writer) (registry.AuthConfig, error) {
+func (c *Config) fromHelper(ctx context.Context, file parsed, p Place, stderr io.Writer) (registry.AuthConfig, error) {
 	name, address := helperFor(file, p)
 	if name == "" {
 		return registry.AuthConfig{}, nil

@@ -116,15 +116,60 @@ func TestCredentialIsInterrupted(t *testing.T) {
 	}
 }
 
-func TestLoadRefusesMalformedFile(t *testing.T) {
+func TestMalformedFile(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "config.json"), `{"auths":`, 0o600)
-	_, err := dockerconfig.Load(dir, noEnvironment)
+	c, err := dockerconfig.Load(dir, noEnvironment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Credential(t.Context(), dockerconfig.Place{Host: "git.example.com"}, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "config.json")) {
 		t.Errorf("got %v, want an error that names the file", err)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("got %v, which passes for a connection that broke off", err)
+	}
+}
+
+// What is wrong with one thing is no reason to do without the others, and is told.
+func TestBrokenNeighbours(t *testing.T) {
+	alice := registry.AuthConfig{Username: "alice", Password: "s3cret"}
+	good := `"git.example.com":` + aliceSecret
+	for _, test := range []struct {
+		name, config, podman string
+		env                  map[string]string
+		told, err            string
+	}{
+		{name: "mark of UTF-8", config: "\ufeff" + `{"auths":{` + good + `}}`},
+		{name: "entry of another registry", config: `{"auths":{` + good + `,"other.example.com":{"auth":"%%"}}}`, told: `the entry "other.example.com" is passed over: illegal base64`},
+		{name: "entry of another registry that is none", config: `{"auths":{` + good + `,"other.example.com":7}}`, told: `the entry "other.example.com" is passed over`},
+		{name: "another field", config: `{"HttpHeaders":7,"auths":{` + good + `}}`},
+		{name: "its own entry", config: `{"auths":{"git.example.com":{"auth":"%%"}}}`, err: `config.json: the entry "git.example.com": illegal base64`},
+		{name: "its own entry, and podman's", config: `{"auths":{"git.example.com":{"auth":"%%"}}}`, podman: `{"auths":{` + good + `}}`, told: "is passed over"},
+		{name: "a comma too many", config: `{"auths":{},}`, podman: `{"auths":{` + good + `}}`, told: "config.json: invalid character '}'"},
+		{name: "a comma too many, and nothing else", config: `{"auths":{},}`, err: "config.json: invalid character '}'"},
+		{name: "the end is missing", config: `{"auths":`, env: map[string]string{"DOCKER_AUTH_CONFIG": `{"auths":{` + good + `}}`}, told: "it ends too early"},
+		{name: "DOCKER_AUTH_CONFIG", config: `{"auths":{` + good + `}}`, env: map[string]string{"DOCKER_AUTH_CONFIG": "{"}, told: "DOCKER_AUTH_CONFIG holds no valid docker configuration"},
+		{name: "helpers", config: `{"credHelpers":7,"auths":{}}`, err: "credHelpers"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := load(t, test.config, test.podman, test.env)
+			got, err := c.Credential(t.Context(), dockerconfig.Place{Host: "git.example.com"}, io.Discard)
+			told := strings.Join(c.TakePassedOver(), "\n")
+			if test.err != "" {
+				if err == nil || !strings.Contains(err.Error(), test.err) {
+					t.Errorf("got %v, want %q", err, test.err)
+				}
+				return
+			}
+			if got.Origin = (registry.Origin{}); err != nil || got != alice {
+				t.Errorf("got user %q, %v", got.Username, err)
+			}
+			if (test.told == "") != (told == "") || !strings.Contains(told, test.told) {
+				t.Errorf("told %q, want %q", told, test.told)
+			}
+		})
 	}
 }
 

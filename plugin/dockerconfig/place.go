@@ -1,9 +1,9 @@
 package dockerconfig
 
 import (
+	"fmt"
 	"strings"
 
-	"github.com/docker/cli/cli/config/configfile"
 	"github.com/docker/cli/cli/config/types"
 
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -82,17 +82,20 @@ func addresses(host string) []string {
 	return all
 }
 
-// fromFile is the entry for the place, in the file that is at path.
-func fromFile(file *configfile.ConfigFile, path string, p Place) registry.AuthConfig {
+// fromFile is the entry for the place.
+func fromFile(file parsed, p Place) (registry.AuthConfig, error) {
+	if err := file.fault(p); err != nil {
+		return registry.AuthConfig{}, unreadable{fmt.Errorf("read docker config: %w", err)}
+	}
 	key := p.key(file.AuthConfigs)
 	found := convert(file.AuthConfigs[key])
-	found.Origin = registry.Origin{Kind: registry.OriginDocker, Name: key, File: path}
-	return found
+	found.Origin = registry.Origin{Kind: registry.OriginDocker, Name: key, File: file.path}
+	return found, nil
 }
 
 // helperFor is the helper that a file names for the place, and the address that
 // the login is kept under there.
-func helperFor(file *configfile.ConfigFile, p Place) (name, address string) {
+func helperFor(file parsed, p Place) (name, address string) {
 	if p.Host == DockerHub {
 		if name, own := file.CredentialHelpers[dockerHubAddress]; own {
 			return name, dockerHubAddress

@@ -1,8 +1,8 @@
 package dockerconfig
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
@@ -16,20 +16,23 @@ import (
 // fromPodman looks into the files of podman, skopeo and buildah
 // (containers-auth.json(5)).
 func (c *Config) fromPodman(ctx context.Context, p Place, stderr io.Writer) (registry.AuthConfig, error) {
+	var unread error
 	for _, path := range c.podmanFiles() {
-		file, err := readFile(path)
-		if err != nil {
-			return registry.AuthConfig{}, fmt.Errorf("read podman credentials: %w", err)
-		}
+		file := readFile(path)
 		found, err := c.fromHelper(ctx, file, p, stderr)
 		if err != nil || !found.IsZero() {
 			return found, err
 		}
-		if found = fromFile(file, path, p); !found.IsZero() {
+		found, err = fromFile(file, p)
+		switch {
+		case err != nil:
+			unread = cmp.Or(unread, err)
+			c.passOver(file.passedOver()...)
+		case !found.IsZero():
 			return found, nil
 		}
 	}
-	return registry.AuthConfig{}, nil
+	return registry.AuthConfig{}, unread
 }
 
 // podmanFiles are where podman looks. A relative directory is none: it would be
@@ -54,17 +57,11 @@ func (c *Config) podmanFiles() []string {
 }
 
 // Scope is the same for two places that [Config.Credential] finds the same
-// login for: it has the entries that are for the place. A file that cannot be
-// read is passed by here, since Credential fails with it.
+// login for: it has the entries that are for the place.
 func (c *Config) Scope(p Place) string {
-	files := []*configfile.ConfigFile{c.file}
-	if file, err := parseFile(c.getenv(configfile.DockerEnvConfigKey)); err == nil {
-		files = append(files, file)
-	}
+	files := []parsed{c.file, parseFile("", []byte(c.getenv(configfile.DockerEnvConfigKey)))}
 	for _, path := range c.podmanFiles() {
-		if file, err := readFile(path); err == nil {
-			files = append(files, file)
-		}
+		files = append(files, readFile(path))
 	}
 	scope := []string{strings.Join(p.hosts(), " ")}
 	for _, file := range files {
