@@ -163,6 +163,7 @@ func (f *factory) body(t *testing.T, req *http.Request) string {
 // shows it, and with every input.
 func TestAction(t *testing.T) {
 	t.Parallel()
+	attest(t, "job", "the runner of Gitea Actions", "builds, and pushes by `action.yml`", "runner", "gitea")
 	f := newFactory(t)
 	address := f.publish(t)
 	more := "\n          archive: " + address + "\n          ca: ${{ vars.CA }}"

@@ -86,6 +86,7 @@ func TestPullersTrust(t *testing.T) {
 		t.Skip("another /etc needs root")
 	}
 	t.Run("docker", func(t *testing.T) {
+		attest(t, "engine", "dockerd and its BuildKit", "pulls and builds after `trust --print docker`", "dockerd", "docker-buildx")
 		c := newClinic(t)
 		e := c.engine(t)
 		c.cures(t, "docker", func() (string, error) { return e.Run(t.Context(), "pull", c.ref) })
@@ -100,6 +101,7 @@ func TestPullersTrust(t *testing.T) {
 		}
 	})
 	t.Run("skopeo", func(t *testing.T) {
+		attest(t, "engine", "skopeo", "reads after `trust --print podman`", "skopeo")
 		c := newClinic(t)
 		skopeo := program(t, "skopeo")
 		c.cures(t, "podman", func() (string, error) { return c.within(t, "", nil, skopeo, "inspect", "--raw", "docker://"+c.ref) })
@@ -135,6 +137,7 @@ func TestPullersTrust(t *testing.T) {
 func TestWidePullersTrust(t *testing.T) {
 	wide(t)
 	t.Run("podman", func(t *testing.T) {
+		attest(t, "engine", "podman", "pulls after `trust --print podman`", "podman")
 		c := newClinic(t)
 		podman, dir := program(t, "podman"), t.TempDir()
 		c.cures(t, "podman", func() (string, error) {
@@ -142,6 +145,7 @@ func TestWidePullersTrust(t *testing.T) {
 		})
 	})
 	t.Run("containerd", func(t *testing.T) {
+		attest(t, "engine", "containerd", "pulls after `trust --print containerd`", "ctr")
 		c := newClinic(t)
 		e, ctr := c.engine(t), program(t, "ctr")
 		c.cures(t, "containerd", func() (string, error) {

@@ -71,18 +71,36 @@ func TestWideSites(t *testing.T) {
 	all["MariaDB and S3 direct"] = servers.GiteaOptions{Database: servers.MariaDB, Storage: servers.S3Direct}
 	for name, opts := range all {
 		t.Run(name, func(t *testing.T) {
+			attest(t, "site", "Gitea on "+name, "visit", programsOf(opts)...)
 			g := own(t, opts)
 			visit(t, g, g.Server, opts.Storage)
 		})
 	}
 	for name, start := range fronts {
 		t.Run("behind "+name, func(t *testing.T) {
+			attest(t, "proxy", name, "visit", strings.ToLower(name))
 			visitBehind(t, start, servers.GiteaOptions{})
 		})
 	}
 	t.Run("PostgreSQL and S3 direct behind Traefik", func(t *testing.T) {
+		attest(t, "proxy", "Traefik before Gitea on PostgreSQL and S3 direct", "visit", "traefik", "gitea")
 		visitBehind(t, fronts["Traefik"], servers.GiteaOptions{Database: servers.PostgreSQL, Storage: servers.S3Direct})
 	})
+}
+
+// programsOf are what such a Gitea consists of.
+func programsOf(opts servers.GiteaOptions) []string {
+	programs := []string{"gitea"}
+	switch opts.Database {
+	case servers.PostgreSQL:
+		programs = append(programs, "initdb")
+	case servers.MariaDB:
+		programs = append(programs, "mariadbd")
+	}
+	if opts.Storage != servers.Disk {
+		programs = append(programs, "versitygw")
+	}
+	return programs
 }
 
 func visitBehind(t *testing.T, start func(ctx context.Context, upstream string) (*servers.Server, error), opts servers.GiteaOptions) {
