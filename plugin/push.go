@@ -222,6 +222,8 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	if err := reports.prepare(); err != nil {
 		return err
 	}
+	ctx, cancel := bounded(ctx, plan.general.timeout)
+	defer cancel()
 	plan.readCertificates(config.Dir)
 	p := &pusher{app: a, plan: plan, config: config, words: reports.format.isText()}
 	switch plan.source.kind {
@@ -231,6 +233,9 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 		err = p.fromRegistry(ctx)
 	case sourcePath, sourceStdin:
 		err = p.fromArchive(ctx)
+	}
+	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
+		err = pushError{context.Cause(ctx)}
 	}
 	several := len(plan.targets) > 1 || plan.general.allTags
 	err = errors.Join(err, reports.write(a.Stdout, plan.reports(p.begun, err, time.Now()), several))
@@ -282,7 +287,10 @@ func (p *pusher) fromDaemon(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.daemon, err = daemon.Connect(ctx, endpoint); err != nil {
+	done := p.waiting("the docker daemon at " + endpoint.Host)
+	p.daemon, err = daemon.Connect(ctx, endpoint)
+	done()
+	if err != nil {
 		return err
 	}
 	defer p.daemon.Close()
@@ -402,7 +410,9 @@ func (p *pusher) one(ctx context.Context, t target, options registry.PushOptions
 func (p *pusher) perform(ctx context.Context, t target, options registry.PushOptions) (linked linkOutcome, err error) {
 	var told []string
 	p.notice = func(notice string) { told = append(told, notice) } // as the progress is shown
+	done := p.waiting("what keeps the credential for " + t.host)
 	client, err := p.client(ctx, t.host, t.repository)
+	done()
 	p.notice = nil
 	if err != nil {
 		return linked, err

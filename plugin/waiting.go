@@ -1,0 +1,41 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/plugin/progress"
+)
+
+// bounded gives the whole command the time of --timeout, whatever it waits for:
+// a credential helper and the daemon come before the push. within is what the
+// registry's client would say of its own part.
+func bounded(ctx context.Context, within time.Duration) (context.Context, context.CancelFunc) {
+	if within <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, within, fmt.Errorf("%w after %v", context.DeadlineExceeded, within))
+}
+
+// longWait is after how long it is said what is waited for.
+const longWait = 3 * time.Second
+
+// waiting says, after a while, what is waited for, until done is called. Who wants
+// nothing but the result, or reads JSON, is not told.
+func (p *pusher) waiting(what string) (done func()) {
+	mode := p.plan.general.mode()
+	if mode == progress.ModeQuiet || mode == progress.ModeJSON {
+		return func() {}
+	}
+	said := make(chan struct{})
+	timer := time.AfterFunc(longWait, func() {
+		defer close(said)
+		p.complain("waiting", what+" has not answered for "+longWait.String())
+	})
+	return func() {
+		if !timer.Stop() {
+			<-said // two do not write at once
+		}
+	}
+}
