@@ -694,8 +694,7 @@ func TestCancelledPushEndsItsBody(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var came atomic.Int64
-			var s *server
-			s = start(t, func(_ http.ResponseWriter, req *http.Request) bool {
+			s := start(t, func(_ http.ResponseWriter, req *http.Request) bool {
 				if req.Method == http.MethodPatch {
 					came.Store(req.ContentLength)
 				}

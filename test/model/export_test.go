@@ -100,7 +100,9 @@ func layerNames(t *testing.T, files []file) (pairs []string) {
 		if f.name != "manifest.json" {
 			continue
 		}
-		var items []struct{ Layers []string }
+		var items []struct {
+			Layers []string `json:"Layers"`
+		}
 		servers.Need(t, json.Unmarshal(f.data, &items))
 		for i, path := range items[0].Layers {
 			if dir, isLayer := strings.CutSuffix(path, "/layer.tar"); isLayer {

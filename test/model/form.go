@@ -54,12 +54,12 @@ func dockerArchive(pictures []*picture, names []string) []byte {
 // docker's images, the first layer first.
 func legacyIDs(m *member) []string {
 	var ids []string
-	chain := ""
+	var chain []byte
 	for i, l := range m.layers {
-		if chain += l.raw.digest; i == len(m.layers)-1 {
-			chain += m.config.digest
+		if chain = append(chain, l.raw.digest...); i == len(m.layers)-1 {
+			chain = append(chain, m.config.digest...)
 		}
-		ids = append(ids, newBlob([]byte(chain)).hex())
+		ids = append(ids, newBlob(chain).hex())
 	}
 	return ids
 }

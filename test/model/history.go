@@ -23,8 +23,12 @@ const longest = 6
 var histories = rapid.Custom(func(t *rapid.T) history {
 	c := chooser(t)
 	kinds := []registrytest.Config{
-		{Flavor: registrytest.Gitea}, {Flavor: registrytest.Gitea}, {Flavor: registrytest.Gitea},
-		{Flavor: registrytest.Distribution}, {Flavor: registrytest.Distribution, OCIOnly: true}, {Flavor: registrytest.Forgejo},
+		{Flavor: registrytest.Gitea},
+		{Flavor: registrytest.Gitea},
+		{Flavor: registrytest.Gitea},
+		{Flavor: registrytest.Distribution},
+		{Flavor: registrytest.Distribution, OCIOnly: true},
+		{Flavor: registrytest.Forgejo},
 	}
 	h := history{setting: setting{kinds: [2]registrytest.Config{pick(c, kinds), pick(c, kinds)}, modern: c(2) == 1, part: c(2) == 1}}
 	for _, scene := range rapid.SliceOfN(scenes, 1, longest).Draw(t, "events") {
