@@ -264,7 +264,9 @@ func (c *Client) browseWith(ctx context.Context, op, method, path, scope string,
 	if err != nil {
 		return nil, err
 	}
-	ctx = context.WithValue(ctx, purposeKey{}, newPurpose(scope, c.retries(0)))
+	own := newPurpose(scope, c.retries(0))
+	own.requests = purposeOf(ctx).requests // a push that looks counts this too
+	ctx = context.WithValue(ctx, purposeKey{}, own)
 	req, err := http.NewRequestWithContext(ctx, method, s.endpoint.url(path), nil)
 	if err != nil {
 		return nil, err
