@@ -94,3 +94,29 @@ func TestTag(t *testing.T) {
 		}
 	}
 }
+
+// Two jobs have pushed an image each; one name leads to both.
+func TestJoin(t *testing.T) {
+	d := newDesk(t)
+	from := d.server.Host + "/alice/app:"
+	if code := d.run(t.Context(), "push", "app:1", "alice/app:1"); code != plugin.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &d.stderr)
+	}
+	if code := d.run(t.Context(), "join", "-t", "alice/app:all", "-t", "alice/other:all", "--annotation", "a=b", from+"1"); code != plugin.ExitOK || strings.Count(d.stdout.String(), "all: digest: sha256:") != 2 {
+		t.Fatalf("exit code %d\n%s%s", code, &d.stdout, &d.stderr)
+	}
+	one, _, _ := d.server.Manifest("alice/app", "all")
+	other, _, _ := d.server.Manifest("alice/other", "all")
+	if string(one) != string(other) || !strings.Contains(string(one), `"a":"b"`) {
+		t.Errorf("got\n%s\n%s", one, other)
+	}
+	for message, args := range map[string][]string{
+		"are needed":     {"join", from + "1"},
+		"KEY=VALUE":      {"join", "-t", "alice/app:all", "--annotation", "a", from + "1"},
+		"shows the tags": {"join", "-t", "alice/app:all", from + "none"},
+	} {
+		if code := d.run(t.Context(), args...); code == plugin.ExitOK || !strings.Contains(d.stderr.String(), message) {
+			t.Errorf("%q: exit code %d\n%s", args, code, &d.stderr)
+		}
+	}
+}

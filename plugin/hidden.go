@@ -119,6 +119,9 @@ func passwordIn(word string) []string {
 	return []string{user}
 }
 
+// commitHash is the hash of a commit, in the form that a token of Gitea has too.
+var commitHash = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
 // hideArguments hides what looks like a secret on the command line, and what
 // follows the options by which secrets are given elsewhere.
 func (h *hidden) hideArguments(args []string) {
@@ -126,8 +129,8 @@ func (h *hidden) hideArguments(args []string) {
 	for _, arg := range args {
 		name, value, joined := strings.Cut(arg, "=")
 		switch {
-		case previous == "-t" || previous == "--tag" || name == "--tag":
-			// A tag may be the hash of a commit.
+		case (previous == "-t" || previous == "--tag") && commitHash.MatchString(arg), name == "--tag" && commitHash.MatchString(value):
+			// A tag may be that.
 		case joined && strings.HasPrefix(name, "-"):
 			h.hideOption(name, value)
 		case len(arg) > 2 && arg[0] == '-' && arg[1] != '-' && !isOption(arg[1:]): // an option of one letter, and its value

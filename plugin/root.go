@@ -109,7 +109,7 @@ func (a *app) newGiteaCommand(name string) *cobra.Command {
 		SuggestionsMinimumDistance: 2,
 		RunE:                       func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	addGroup(command, "Images:", a.newPushCommand(), a.newCopyCommand(), a.newTagCommand(), a.newListCommand(),
+	addGroup(command, "Images:", a.newPushCommand(), a.newCopyCommand(), a.newJoinCommand(), a.newTagCommand(), a.newListCommand(),
 		a.newRemoveCommand(), a.newOpenCommand(), a.newLinkCommand(), a.newUnlinkCommand())
 	addGroup(command, "Registries:", a.newCheckCommand(), a.newTrustCommand(), a.newUntrustCommand(), a.newConfigCommand())
 	addGroup(command, "This program:", a.newSetupCommand(), a.newShellInitCommand(), a.newCompletionCommand(), a.newVersionCommand())

@@ -120,7 +120,7 @@ func (s *settings) register(flags *pflag.FlagSet) {
 // perCall are the options that belong to one call, and are set nowhere else.
 var perCall = map[string]bool{
 	"tag": true, "all-tags": true, "image": true, "password-stdin": true, "dry-run": true, "json": true, "help": true,
-	"format": true, "metadata-file": true, "digest-file": true,
+	"format": true, "metadata-file": true, "digest-file": true, "annotation": true,
 }
 
 // fields are the fields of a registry in the configuration file that set an

@@ -142,7 +142,7 @@ const maxNested = 4
 func (m Member) entries(ctx context.Context, named ocispec.Descriptor, reference string, depth int) ([]entry, error) {
 	read, err := m.Client.Manifest(ctx, m.Repository, reference)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", joinReference(m.Client.Host(), m.Repository, ""), err)
+		return nil, fmt.Errorf("%s of %s/%s: %w", reference, m.Client.Host(), m.Repository, err)
 	}
 	if isIndex(read.Descriptor.MediaType) {
 		if depth == maxNested {

@@ -1,0 +1,130 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// joinOptions are the options of join that are not those of a connection.
+type joinOptions struct {
+	destinations []string
+	annotations  []string
+}
+
+func (a *app) newJoinCommand() *cobra.Command {
+	var options joinOptions
+	command := &cobra.Command{
+		Use:   "join [OPTIONS] -t DESTINATION HOST/NAME[:TAG|@DIGEST]...",
+		Short: "Make one image for several platforms of images in registries",
+		Long: `Make one image for several platforms (an index) of images in registries, as
+jobs for one platform each have pushed them.
+
+Every image stays whole when its own tag is moved or deleted. What is in
+another repository or registry is brought over. An image that has several
+platforms gives all of them, and its attestations. The result is the same in
+any order.
+
+The options are for the destination; see docker gitea copy.`,
+		Example: `  docker gitea join -t git.example.com/me/app:1 \
+    git.example.com/me/app:1-amd64 git.example.com/me/app:1-arm64`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 || len(options.destinations) == 0 {
+				return usageError{errors.New("a DESTINATION (-t) and at least one image are needed")}
+			}
+			return nil
+		},
+		DisableFlagsInUseLine: true,
+		ValidArgsFunction: func(command *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return a.completeRemote(depthTag)(command, nil, typed) // there may be several
+		},
+		RunE: func(command *cobra.Command, args []string) error {
+			return a.join(command.Context(), command.Flags(), options, args)
+		},
+	}
+	new(inquiry).register(command.Flags())
+	command.Flags().StringArrayVarP(&options.destinations, "tag", "t", nil, "Put the image here (HOST/OWNER/NAME[:TAG]); may be repeated")
+	command.Flags().StringArrayVar(&options.annotations, "annotation", nil, "Give the index this annotation (KEY=VALUE); may be repeated")
+	return command
+}
+
+// join makes the index in each repository. The registries of the images have
+// their own settings, as those that are copied from have.
+func (a *app) join(ctx context.Context, flags *pflag.FlagSet, options joinOptions, args []string) error {
+	annotations, err := parseAnnotations(options.annotations)
+	if err != nil {
+		return err
+	}
+	names, err := a.naming(ctx)
+	if err != nil {
+		return err
+	}
+	var images []remoteImage
+	for _, name := range args {
+		found, err := parseRemoteImage(name)
+		if err != nil {
+			return err
+		}
+		images = append(images, found)
+	}
+	config, l, err := a.configured(flags)
+	if err != nil {
+		return err
+	}
+	p := &pusher{app: a, config: config, plan: pushPlan{layers: l, settings: map[string]settings{}}}
+	destinations, _ := names.all(options.destinations)
+	if p.plan.destinations, err = parseDestinations(destinations, nil, false); err != nil {
+		return err
+	}
+	if err := p.plan.resolve(l); err != nil {
+		return err
+	}
+	for _, t := range p.plan.targets {
+		if err := p.joinTo(ctx, t, images, annotations); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *pusher) joinTo(ctx context.Context, t target, images []remoteImage, annotations map[string]string) error {
+	client, err := p.client(ctx, t.host, t.repository)
+	if err != nil {
+		return err
+	}
+	var members []registry.Member
+	for _, i := range images {
+		m := registry.Member{Repository: i.repository, Reference: i.version}
+		if m.Client, err = p.client(ctx, i.host, i.repository); err != nil {
+			return err
+		}
+		members = append(members, m)
+	}
+	result, err := client.Join(ctx, t.familiar()+":"+t.tags[0], members, registry.JoinOptions{Tags: t.tags[1:], Annotations: annotations})
+	switch {
+	case errors.Is(err, registry.ErrManifestUnknown):
+		return withHint(pushError{err}, "docker gitea ls HOST/OWNER/NAME shows the tags that there are")
+	case err != nil:
+		return pushError{err}
+	}
+	return printResult(p.Stdout, result, false)
+}
+
+// parseAnnotations reads KEY=VALUE, which may be given once for each key.
+func parseAnnotations(given []string) (map[string]string, error) {
+	annotations := map[string]string{}
+	for _, arg := range given {
+		key, value, found := strings.Cut(arg, "=")
+		if _, twice := annotations[key]; !found || key == "" || twice {
+			return nil, usageError{fmt.Errorf("--annotation %q: KEY=VALUE is needed, once for each KEY", arg)}
+		}
+		annotations[key] = value
+	}
+	return annotations, nil
+}
