@@ -104,13 +104,13 @@ func (s *stack) identify(ctx context.Context, err error) error {
 	if !errors.As(err, &answer) {
 		return err
 	}
-	if !answer.Proxy && (answer.Is(ErrUnauthorized) || answer.Is(ErrDenied)) {
+	if answer.Is(ErrUnauthorized) || answer.Is(ErrDenied) {
 		answer.Origin = s.auth.current().origin(answer.Is(ErrUnauthorized))
 	}
 	switch {
 	case s.auth.anonymous():
 		answer.Identity.Anonymous = true
-	case answer.Is(ErrDenied) && !answer.Proxy:
+	case answer.Is(ErrDenied):
 		answer.Identity, answer.Account = s.auth.identity(), s.account(ctx)
 	case answer.Is(ErrUnauthorized):
 		answer.Account = s.account(ctx)

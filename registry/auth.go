@@ -37,6 +37,9 @@ type authorizer struct {
 	mu         sync.Mutex
 	credential AuthConfig
 	challenge  challenge // the one in use; zero until the first 401
+	// accepted has the scopes for which the registry took the credential: Gitea
+	// gives a token to nobody else, others may give one that allows nothing.
+	accepted   map[string]bool
 	tokens     map[string]token
 	notice     string // what is odd about the realm, for the user
 	introduced bool   // the registry was asked for a token, or how to get one
@@ -49,7 +52,69 @@ type token struct {
 	renew   time.Time
 }
 
+// RoundTrip implements [http.RoundTripper]. A 401 that says nothing of the
+// credential is an error that is [ErrBusy].
 func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := a.authorized(req)
+	if err != nil || !a.own(req.URL) || !ofRegistry(req.URL) {
+		return resp, err
+	}
+	scope := purposeOf(req.Context()).scope
+	if req.Method != http.MethodGet && req.Method != http.MethodHead && resp.StatusCode < http.StatusMultipleChoices {
+		a.accept(scope)
+	}
+	if resp.StatusCode != http.StatusUnauthorized || denied(parseChallenges(resp.Header.Values("WWW-Authenticate"))) || !provesRegistry(resp, "", nil) || !a.outOfBreath(req.Context(), scope) {
+		return resp, nil
+	}
+	defer drain(resp)
+	e := responseError("ask registry", req, resp)
+	e.kind = ErrBusy
+	return nil, e
+}
+
+func (a *authorizer) accept(scope string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.accepted[a.key(a.challenge, scope)] = true
+}
+
+// outOfBreath reports that a 401 says nothing of the credential: the registry
+// accepted it before, or Gitea says itself that something is wrong with it. (When
+// its database gives it no connection, Gitea 1.27 does not find the token that
+// was sent, and answers as if there were none.)
+func (a *authorizer) outOfBreath(ctx context.Context, scope string) bool {
+	a.mu.Lock()
+	accepted, known := a.accepted[a.key(a.challenge, scope)], !a.credential.IsZero()
+	a.mu.Unlock()
+	return known && (accepted || a.unwell(ctx))
+}
+
+// unwell asks Gitea whether it works (routers/web/healthcheck). Whoever has it
+// under a path, or does not pass that on, gets no answer of that form.
+func (a *authorizer) unwell(ctx context.Context) bool {
+	if !a.traits.gitea() {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.endpoint.url("/api/healthz"), nil)
+	if err != nil {
+		return false
+	}
+	resp, err := a.base.RoundTrip(req)
+	if err != nil {
+		return false
+	}
+	defer drain(resp)
+	var health struct {
+		Status string `json:"status"`
+	}
+	err = json.Unmarshal(readBriefly(resp.Body, maxErrorBody), &health)
+	return err == nil && health.Status == "fail"
+}
+
+// authorized performs a request as far as the credential takes it.
+func (a *authorizer) authorized(req *http.Request) (*http.Response, error) {
 	if !a.own(req.URL) {
 		return a.base.RoundTrip(withAuthorization(req, ""))
 	}
@@ -232,6 +297,7 @@ func (a *authorizer) fetchOnce(ctx context.Context, c challenge, credential Auth
 		defer a.mu.Unlock()
 		if a.credential == credential {
 			a.tokens[key] = t
+			a.accepted[key] = ofGitea(t.value.Reveal())
 		}
 		return t, nil
 	})
@@ -292,7 +358,11 @@ func (a *authorizer) fetch(ctx context.Context, c challenge, credential AuthConf
 	}
 	defer drain(resp)
 	if resp.StatusCode != http.StatusOK {
-		return token{}, responseError("get token", req, resp)
+		e := responseError("get token", req, resp)
+		if e.Is(ErrUnauthorized) && a.outOfBreath(ctx, scope) {
+			e.kind = ErrBusy
+		}
+		return token{}, e
 	}
 	return a.read(resp.Body)
 }
@@ -334,6 +404,7 @@ func (a *authorizer) introduce(ctx context.Context, credential AuthConfig) error
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.challenge, a.tokens[a.key(asked, "")] = asked, t
+		a.accepted[a.key(asked, "")] = ofGitea(t.value.Reveal())
 		return nil
 	}
 	a.learn(resp.Header, "")
@@ -406,7 +477,7 @@ func (a *authorizer) use(credential AuthConfig) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.credential = credential
-	a.tokens = map[string]token{}
+	a.tokens, a.accepted = map[string]token{}, map[string]bool{}
 }
 
 // current is the credential in use.

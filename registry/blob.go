@@ -207,7 +207,10 @@ func (p *push) upload(ctx context.Context, blob *image.Blob, c content, known di
 		u = u.resume(e.Location, e.Offset)
 	}
 	u, err := drive(ctx, u, t.attempt, p.client.opts.Backoff, t.retrying)
-	p.learn(ctx, u, t.server)
+	if u.slow && u.refusal == nil { // it closes the connection, and does not say why
+		u.refusal = t.ended(http.StatusRequestTimeout, u.lastTook)
+	}
+	p.learn(ctx, u, t)
 	if u.step == stepDone && !u.present {
 		u.location = "" // the session has become the blob
 	}
@@ -262,24 +265,35 @@ func (p *push) session(blob *image.Blob, known digest.Digest, size int64) *sessi
 // ways are what is known of the registry by now.
 func (p *push) ways() ways { return p.client.traits.blobs(p.opts.ChunkSize) }
 
-// learn keeps what an upload found out, for the next ones. server is what the
-// answers to it said to come from.
-func (p *push) learn(ctx context.Context, u upload, server string) {
-	limit := p.client.traits.learn(u)
+// ended is the answer that something did not give which closed the connection
+// of t instead. Its name is that which the other answers came with.
+func (t *transfer) ended(status int, after time.Duration) *Error {
+	e := &Error{URL: t.push.address("blobs/uploads", ""), Status: status, After: after, By: BySomebody, Server: t.server}
+	e.kind = classifyForeign(e)
+	return e
+}
+
+// learn keeps what an upload found out, for the next ones.
+func (p *push) learn(ctx context.Context, u upload, t *transfer) {
+	limit := p.client.traits.learn(u, p.gate.size())
 	if w, fresh := p.client.traits.fresh(); fresh {
 		if err := p.client.opts.Cache.keepHost(p.client.Host(), w, time.Now()); err != nil {
 			p.debug(ctx, "remember how the registry takes blobs", err)
 		}
 	}
 	if limit {
-		if u.refusal == nil && server != "" { // it closes the connection, and does not say why
-			u.refusal = &Error{URL: p.address("blobs/uploads", ""), Status: http.StatusRequestEntityTooLarge, Server: server, Proxy: true, kind: ErrTooLarge}
+		if u.refusal == nil && t.server != "" {
+			u.refusal = t.ended(http.StatusRequestEntityTooLarge, 0)
 		}
 		d := Diagnose(u.refusal)
 		if d.Cause == "" {
 			d = Diagnosis{"something in front of the registry ends large requests", "look for its limit on request bodies, and its timeouts"}
 		}
-		p.note("%s; sending parts of at most %d MiB (%s)", d.Cause, u.chunk>>20, d.Hint)
+		fewer := ""
+		if u.slow {
+			fewer = fmt.Sprintf(", %d at a time", p.gate.size())
+		}
+		p.note("%s; sending parts of at most %d MiB%s (%s)", d.Cause, u.chunk>>20, fewer, d.Hint)
 	}
 }
 
@@ -298,6 +312,9 @@ type transfer struct {
 func (t *transfer) retrying(u upload, wait time.Duration) {
 	t.push.retries.Add(1)
 	smaller := u.chunk != t.limit
+	if smaller && u.slow {
+		t.push.gate.narrow()
+	}
 	if t.limit = u.chunk; smaller && u.refusal != nil && t.push.refused.Swap(true) {
 		return
 	}
@@ -450,7 +467,12 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 		// Spec: pushing a blob in chunks. The range has no unit.
 		req.Header.Set("Content-Range", fmt.Sprintf("%d-%d", offset, offset+length-1))
 	}
+	start := time.Now()
 	o := t.perform(u, req)
+	o.took = time.Since(start)
+	if answer, ok := errors.AsType[*Error](o.err); ok {
+		answer.After = o.took
+	}
 	cancel()
 	stop()
 	for _, b := range bodies {
@@ -499,6 +521,9 @@ func (t *transfer) perform(u upload, req *http.Request) outcome {
 	resp, err := t.push.stack.auth.RoundTrip(req)
 	if err != nil {
 		o.err = fmt.Errorf("%s: %w", u.step, err)
+		if errors.Is(err, ErrBusy) {
+			t.push.gate.narrow()
+		}
 		return o
 	}
 	defer drain(resp)

@@ -279,7 +279,8 @@ func (c *Client) browseWith(ctx context.Context, op, method, path, scope string,
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, unwrapURL(err))
 	}
-	if resp.StatusCode/100 == 2 {
+	page := resp.Header.Get(headerVersion) == "" && provesPortal(resp)
+	if resp.StatusCode/100 == 2 && !page {
 		resp.Request = req // whatever transport it came by
 		return resp, nil
 	}

@@ -47,9 +47,12 @@ type imageEntry struct {
 // and when the first of that was found out. It cannot be wrong, since it is
 // about speed alone. Smaller requests than a host would take, more of them, and
 // bodies sent without asking first are what every registry has to take; and
-// what becomes of an upload is told by its answers, whatever was tried first.
+// what becomes of an upload is told by its answers, whatever was tried first. A
+// limit in time was met on a line that may be quicker or slower today: then parts
+// are smaller than they need be, or are found too large once more.
 type hostEntry struct {
 	Chunk    int64     `json:"chunk,omitempty"`
+	Jobs     int       `json:"jobs,omitempty"`
 	NoSingle bool      `json:"noSingle,omitempty"`
 	NoExpect bool      `json:"noExpect,omitempty"`
 	Found    time.Time `json:"found"`
@@ -97,7 +100,7 @@ func (c *Cache) keepImage(id digest.Digest, compression image.Compression, platf
 // host is what is known of host.
 func (c *Cache) host(host string, now time.Time) ways {
 	e := c.hostEntry(host, now)
-	return ways{chunk: max(e.Chunk, 0), noSingle: e.NoSingle, noExpect: e.NoExpect}
+	return ways{chunk: max(e.Chunk, 0), jobs: max(e.Jobs, 0), noSingle: e.NoSingle, noExpect: e.NoExpect}
 }
 
 // hostEntry is the entry of host, or a new one. What a clock noted that was
@@ -115,7 +118,7 @@ func (c *Cache) hostEntry(host string, now time.Time) hostEntry {
 // of it is forgotten: nothing is believed longer because more was found.
 func (c *Cache) keepHost(host string, w ways, now time.Time) error {
 	e := c.hostEntry(host, now)
-	e.Chunk = cmp.Or(w.chunk, e.Chunk)
+	e.Chunk, e.Jobs = cmp.Or(w.chunk, e.Chunk), cmp.Or(w.jobs, e.Jobs)
 	e.NoSingle = e.NoSingle || w.noSingle
 	e.NoExpect = e.NoExpect || w.noExpect
 	return c.write(e, "hosts", digest.FromString(host).Encoded())

@@ -47,11 +47,11 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			name: "a proxy in the way", rule: &registrytest.Rule{Method: "POST", Path: "uploads", Action: registrytest.ProxyError(http.StatusForbidden, "cloudflare")},
-			want: "owner failed: the request was refused by cloudflare",
+			want: "owner failed: cloudflare in front of 127.0.0.1",
 		},
 		{
 			name: "a limit of the proxy", config: registrytest.Config{Proxy: &registrytest.Proxy{MaxBody: 100_000, Server: "cloudflare"}},
-			want: "upload limit warning: Cloudflare in front of",
+			want: "upload limit warning: a request body was larger than cloudflare in front of",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

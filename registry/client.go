@@ -165,7 +165,7 @@ func (c *Client) transport(insecure bool) (http.RoundTripper, error) {
 
 // assemble puts the layers drawn in transport.go above base.
 func (c *Client) assemble(e endpoint, base http.RoundTripper, credential AuthConfig) *stack {
-	auth := &authorizer{base: base, endpoint: e, traits: &c.traits, now: time.Now, tokens: map[string]token{}, credential: credential}
+	auth := &authorizer{base: base, endpoint: e, traits: &c.traits, now: time.Now, tokens: map[string]token{}, accepted: map[string]bool{}, credential: credential}
 	return &stack{
 		endpoint: e,
 		auth:     auth,
@@ -243,10 +243,11 @@ func registryError(resp *http.Response) error {
 	kind := mediaType(resp.Header)
 	atHome := resp.Request.URL.Path == "/v2/"
 	switch {
+	case strayed(resp) != nil:
+		return redirection("ask registry", strayed(resp), resp.Request.URL)
 	case resp.StatusCode == http.StatusOK && atHome && speaks(resp, kind):
 		return nil
-	case resp.StatusCode == http.StatusOK, isRedirect(resp.StatusCode),
-		resp.StatusCode == http.StatusNotFound && resp.Header.Get(headerVersion) == "":
+	case resp.StatusCode == http.StatusOK:
 		e := responseError("ask registry", resp.Request, resp)
 		e.kind = ErrNotRegistry
 		return e

@@ -569,7 +569,7 @@ func TestFailuresOfBlobs(t *testing.T) {
 		{"405 to a single request", fail(9, "POST /v2/me/app/blobs/uploads/?digest", status(405, "")), nil},
 		{"413 for ever", fail(-1, "P", fromProxy(413, "nginx")), registry.ErrTooLarge},
 		{"a quota", fail(-1, "POST", status(403, "")), registry.ErrQuota},
-		{"a firewall", fail(-1, "POST", func(w http.ResponseWriter) { fromProxy(403, "cloudflare")(w); _, _ = io.WriteString(w, "<html>") }), registry.ErrDenied},
+		{"a firewall", fail(-1, "POST", func(w http.ResponseWriter) { fromProxy(403, "cloudflare")(w); _, _ = io.WriteString(w, "<html>") }), registry.ErrNotRegistry},
 		{"too many requests", fail(-1, "POST", status(429, "")), registry.ErrRateLimited},
 		{"a server that is down", fail(-1, "POST", fromProxy(502, "nginx")), registry.ErrServer},
 		{"a manifest refused", fail(-1, "PUT", status(400, `{"errors":[{"code":"MANIFEST_INVALID","message":"\u001b[2Jno"}]}`)), registry.ErrManifestInvalid},

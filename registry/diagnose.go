@@ -1,18 +1,13 @@
 package registry
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -83,9 +78,6 @@ func takeApart(err error) failure {
 
 func (f failure) is(kind error) bool { return errors.Is(f.error, kind) }
 
-// proxied reports an answer of something in front of the registry.
-func (f failure) proxied() bool { return f.answer.Proxy && f.answer.Server != "" }
-
 func (f failure) certificateFault(reason x509.InvalidReason) bool {
 	invalid, ok := errors.AsType[x509.CertificateInvalidError](f.error)
 	return ok && invalid.Reason == reason
@@ -105,10 +97,18 @@ func (f failure) refused(loopback bool) bool {
 func (f failure) words() []string {
 	host, path := f.place()
 	owner, _, _ := strings.Cut(path, "/")
+	to, err := url.Parse(f.answer.Location)
+	if err != nil { // it was cut
+		to = new(url.URL)
+	}
+	front := frontNamed(f.answer.Server)
 	return []string{
 		"{host}", forCommand(isHost, host, "HOST"),
 		"{owner}", forCommand(ownerPattern().MatchString, owner, "OWNER"),
-		"{server}", orElse(f.answer.Server, "the server"),
+		"{server}", orElse(f.answer.Server, "something"),
+		"{after}", f.after(), "{answer}", strconv.Itoa(f.answer.Status),
+		"{to}", f.answer.Location, "{there}", forCommand(isHost, canonicalHost(to), "HOST"), "{renamed}", forCommand(isRepository, repositoryAt(to), "NAME"),
+		"{size}", front.size, "{time}", front.time, "{route}", front.route, "{deny}", front.deny, "{login}", front.login,
 		"{proxy}", forCommand(isHost, strings.ToLower(f.proxy.Proxy), "PROXY"),
 		"{variable}", f.proxy.Variable,
 		"{status}", strconv.Itoa(f.proxy.Status),
@@ -126,7 +126,7 @@ func (f failure) words() []string {
 		"{now}", time.Now().UTC().Format(time.DateTime) + " UTC",
 		"{certificate}", describe(f.cert),
 		"{pinned}", f.pins(),
-		"{shown}", Fingerprint(f.cert),
+		"{shown}", Fingerprint(f.cert), "{issuer}", f.unshown(), "{cn}", commonName(f.cert), "{ip}", f.address(),
 	}
 }
 
@@ -138,6 +138,8 @@ func forCommand(valid func(string) bool, s, otherwise string) string {
 	}
 	return s
 }
+
+func isRepository(s string) bool { return s != "" && nameFault(s) == "" }
 
 func isHost(s string) bool {
 	_, ok := normalHost(&url.URL{Host: s})
@@ -164,6 +166,14 @@ func (f failure) place() (host, path string) {
 		return f.tls.Host, ""
 	}
 	return cmp.Or(f.proxy.Host, f.host), ""
+}
+
+// after is how long a request had taken that was ended.
+func (f failure) after() string {
+	if f.answer.After < time.Second {
+		return ""
+	}
+	return " after " + f.answer.After.Round(time.Second).String()
 }
 
 func (f failure) unknownName() string {
@@ -195,41 +205,6 @@ func (f failure) pins() string {
 	return strings.Join(all, " or ")
 }
 
-// describe is a certificate in a line.
-func describe(c *x509.Certificate) string {
-	if c == nil {
-		return "unknown"
-	}
-	return fmt.Sprintf("issuer %q, for %s, valid %s to %s, SHA-256 %s", clean(c.Issuer.String()), names(c), c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly), Fingerprint(c))
-}
-
-// Fingerprint is the SHA-256 of a certificate, in lower-case hexadecimal.
-func Fingerprint(c *x509.Certificate) string {
-	if c == nil {
-		return "unknown"
-	}
-	sum := sha256.Sum256(c.Raw)
-	return hex.EncodeToString(sum[:])
-}
-
-func names(c *x509.Certificate) string {
-	if c == nil || len(c.DNSNames)+len(c.IPAddresses) == 0 {
-		return "no name"
-	}
-	all := append([]string{}, c.DNSNames...)
-	for _, ip := range c.IPAddresses {
-		all = append(all, ip.String())
-	}
-	return clean(strings.Join(all, ", "))
-}
-
-func dates(c *x509.Certificate) string {
-	if c == nil {
-		return "other dates"
-	}
-	return c.NotBefore.UTC().Format(time.DateTime) + " to " + c.NotAfter.UTC().Format(time.DateTime) + " UTC"
-}
-
 // isTimeout reports that a time limit of the push, and not of the network,
 // was reached.
 func isTimeout(f failure) bool { return f.is(context.DeadlineExceeded) }
@@ -241,32 +216,40 @@ func neverAnswered(err error) bool {
 	return ok && op.Op == "dial" && op.Timeout() || strings.Contains(err.Error(), "TLS handshake timeout")
 }
 
-func isAuthority(f failure) bool {
-	_, ok := errors.AsType[x509.UnknownAuthorityError](f.error)
-	return ok
-}
-
-func isHostname(f failure) bool {
-	_, ok := errors.AsType[x509.HostnameError](f.error)
-	return ok
-}
-
-// weakCertificate reports a certificate that no authority vouches for because
-// of how it is signed. Go tells so in words alone.
-func weakCertificate(f failure) bool {
-	if strings.Contains(f.Error(), "keys are insecure") {
-		return true
-	}
-	return isAuthority(f) && f.tls != nil && slices.ContainsFunc(f.tls.Certificates, func(c *x509.Certificate) bool {
-		switch c.SignatureAlgorithm { //nolint:exhaustive // these are the weak ones
-		case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
-			return !bytes.Equal(c.RawIssuer, c.RawSubject) // what signs itself proves nothing anyway
-		}
-		return false
-	})
-}
-
 func isHandshake(f failure) bool {
 	_, record := errors.AsType[tls.RecordHeaderError](f.error)
 	return record || f.tls != nil
+}
+
+// redirected fits a redirection for which leads is true: of the address that was
+// asked, and of the one to which it leads.
+func redirected(leads func(from, to *url.URL) bool) func(failure) bool {
+	return func(f failure) bool {
+		from, err := url.Parse(f.answer.URL)
+		to, errTo := url.Parse(f.answer.Location)
+		return isRedirect(f.answer.Status) && f.answer.Location != "" && err == nil && errTo == nil && leads(from, to)
+	}
+}
+
+func toOtherName(from, to *url.URL) bool {
+	return from.Scheme == to.Scheme && canonicalHost(from) == canonicalHost(to) && ofRegistry(to)
+}
+
+func toTLS(from, to *url.URL) bool {
+	return from.Scheme == "http" && to.Scheme == "https" && from.Hostname() == to.Hostname() && ofRegistry(to)
+}
+
+func toRegistry(_, to *url.URL) bool { return ofRegistry(to) }
+
+func anywhere(_, _ *url.URL) bool { return true }
+
+// repositoryAt is the repository of an address below /v2/; empty where it has none.
+func repositoryAt(u *url.URL) string {
+	name, _ := strings.CutPrefix(u.Path, "/v2/")
+	for _, kind := range []string{"/blobs/", "/manifests/", "/tags/"} {
+		if before, _, found := strings.Cut(name, kind); found {
+			return before
+		}
+	}
+	return ""
 }

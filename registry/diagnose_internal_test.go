@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"flag"
 	"fmt"
@@ -28,7 +29,7 @@ func answered(op string, status int, header http.Header, body string) *Error {
 	if header == nil {
 		header = http.Header{}
 	}
-	return responseError(op, req, &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body))})
+	return responseError(op, req, &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: req})
 }
 
 func fromRegistry() http.Header { return http.Header{headerVersion: {"registry/2.0"}} }
@@ -46,7 +47,7 @@ func denied401(identity Identity, account Account) error {
 	return e
 }
 
-func unauthorized(account Account) error {
+func unauthorized(account Account) *Error {
 	e := answered("get token", http.StatusUnauthorized, fromRegistry(), "")
 	e.Account = account
 	return e
@@ -70,62 +71,90 @@ func TestDiagnoses(t *testing.T) {
 	}
 	text := http.Header{"Content-Type": {"text/plain;charset=utf-8"}}
 	user := Identity{UserID: 5, Scope: "write:package"}
+	leads := func(to string) error {
+		return answered("start upload", http.StatusMovedPermanently, http.Header{"Location": {to}}, "")
+	}
+	leaf := &x509.Certificate{Raw: []byte("l"), RawSubject: []byte("leaf"), RawIssuer: []byte("intermediate")}
+	unfinished := func(pinned ...*x509.Certificate) error {
+		return &TLSError{Host: "git.example.com", Certificates: []*x509.Certificate{leaf}, Pinned: pinned, Err: x509.UnknownAuthorityError{}}
+	}
+	named := func(host string, c *x509.Certificate) error {
+		return &TLSError{Host: "git.example.com", Certificates: []*x509.Certificate{c}, Err: x509.HostnameError{Certificate: c, Host: host}}
+	}
+	plainHTTP := answered("start upload", http.StatusMovedPermanently, http.Header{"Location": {"https://git.example.com/v2/acme/app/blobs/uploads/"}}, "")
+	plainHTTP.URL = "http://git.example.com/v2/acme/app/blobs/uploads/"
+	ofStorage := answered("get blob", http.StatusForbidden, http.Header{"Content-Type": {"application/xml"}}, "<Error>")
+	ofStorage.By, ofStorage.kind = ByStorage, ErrNotRegistry
+	busy := unauthorized(Account{})
+	busy.kind = ErrBusy
+	page := http.Header{"Content-Type": {"text/html"}}
 	situations := map[string]error{
-		"`--plain-http` or `http://`, and the server speaks TLS":                answered("ask registry", http.StatusBadRequest, nil, "Client sent an HTTP request to an HTTPS server.\n"),
-		"TLS, and the server speaks plain HTTP":                                 tlsError(errors.New("http: server gave HTTP response to HTTPS client")),
-		"a signature by SHA-1 or MD5, or a key of less than 1024 bits":          tlsError(errors.New("tls: invalid signature by the server certificate: crypto/rsa: 512-bit keys are insecure")),
-		"400, and a client certificate is missing or another is wanted":         answered("ask registry", http.StatusBadRequest, fromProxy("nginx"), "<center>No required SSL certificate was sent</center>"),
-		"another answer that is not of the registry":                            answered("ask registry", http.StatusMethodNotAllowed, fromProxy("nginx"), "<html>"),
-		"a certificate other than the one that was pinned":                      tlsError(x509.UnknownAuthorityError{}, certificate),
-		"`x509: certificate signed by unknown authority`":                       tlsError(x509.UnknownAuthorityError{}),
-		"`x509: certificate is valid for …, not …`":                             tlsError(x509.HostnameError{Certificate: certificate, Host: "other.example.com"}),
-		"another fault of the certificate, or of one that signed it":            tlsError(x509.CertificateInvalidError{Cert: certificate, Reason: x509.CANotAuthorizedForThisName}),
-		"`x509: certificate has expired or is not yet valid`":                   tlsError(x509.CertificateInvalidError{Cert: certificate, Reason: x509.Expired}),
-		"another failure of the TLS handshake":                                  &TLSError{Host: "git.example.com", Err: errors.New("remote error: tls: certificate required")},
-		"an unknown host below `localtest.me` or another name for this machine": &net.DNSError{Name: "gitea.cnoe.localtest.me", IsNotFound: true},
-		"407 from the proxy of this machine":                                    &ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Status: 407},
-		"another answer of the proxy of this machine":                           &ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Status: 403},
-		"a proxy of this machine that cannot be reached":                        &ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Err: refused("192.0.2.1")},
-		"`HTTPS_PROXY` or `HTTP_PROXY` makes no sense":                          &ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Err: errProxyAddress},
-		"a resolver that does not answer":                                       &net.DNSError{Name: "git.example.com", IsTimeout: true},
-		"an unknown host":                                                       &net.DNSError{Name: "git.example.con", IsNotFound: true},
-		"connection refused by this machine":                                    refused("127.0.0.1"),
-		"connection refused by another machine":                                 refused("192.0.2.1"),
-		"no route to the host":                                                  os.NewSyscallError("connect", syscall.EHOSTUNREACH),
-		"silence in both directions, or an answer without an end":               hostError{"git.example.com", fmt.Errorf("%w: %w", ErrStalled, os.ErrDeadlineExceeded)},
-		"the limit of `--timeout`":                                              fmt.Errorf("%w after 1s", context.DeadlineExceeded),
-		"a connection, or its TLS handshake, that does not come about in time":  hostError{"git.example.com", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}},
-		"a connection that broke off, and again when tried again":               hostError{"git.example.com", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}},
-		"404 at `/v2/`, not from a registry":                                    ofKind(http.StatusNotFound, ErrNotRegistry, ""),
-		"a page or a redirection at `/v2/`":                                     ofKind(http.StatusOK, ErrNotRegistry, ""),
-		"the realm has http, and the registry https":                            ofKind(http.StatusUnauthorized, ErrRealm, "http://git.example.com/v2/token"),
-		"the realm is of another host or port":                                  ofKind(http.StatusUnauthorized, ErrRealm, "https://gitea:3000/v2/token"),
-		"the clocks of this machine and the server differ":                      fmt.Errorf("%w: the server's is 1h ahead", ErrClock),
-		"401, and no credential was given":                                      denied401(Identity{Anonymous: true}, Account{}),
-		"401, and the account has a security key":                               unauthorized(Account{Status: http.StatusUnauthorized, SecurityKey: true}),
-		"401, and the account may not sign in":                                  denied401(user, Account{Status: http.StatusForbidden, Barred: true}),
-		"401, and the API knows the token":                                      unauthorized(Account{Status: http.StatusForbidden}),
-		"401, also from the API":                                                unauthorized(Account{Status: http.StatusUnauthorized}),
-		"401":                                                                   unauthorized(Account{}),
-		"403 from a proxy":                                                      answered("start upload", http.StatusForbidden, fromProxy("cloudflare"), "<html>"),
-		"401 `reqPackageAccess`, anonymous in the registry's eyes":              denied401(Identity{UserID: ghostUser, Anonymous: true}, Account{}),
-		"401 `reqPackageAccess`, with the token of a job":                       denied401(Identity{UserID: -2, Actions: true}, Account{}),
-		"401 `reqPackageAccess`, and the token lacks the scope":                 denied401(Identity{UserID: 5, Scope: "read:package"}, Account{}),
+		"a redirection to another name of the owner or the image":                             leads("/v2/new/app/blobs/uploads/"),
+		"a redirection from http to https":                                                    plainHTTP,
+		"a redirection to another host":                                                       leads("https://gitea.example.com/v2/acme/app/blobs/uploads/"),
+		"a redirection to a page, such as a sign-in":                                          leads("/user/login"),
+		"a redirection that is not followed":                                                  fmt.Errorf("%w: from https to http", ErrRedirected),
+		"413 from something in front of the registry":                                         answered("upload blob", http.StatusRequestEntityTooLarge, nil, ""),
+		"401 that is not of the registry":                                                     answered("get token", http.StatusUnauthorized, http.Header{"Www-Authenticate": {`Basic realm="restricted"`}}, ""),
+		"403 that is not of the registry":                                                     answered("start upload", http.StatusForbidden, fromProxy("cloudflare"), "<html>"),
+		"404 of Gitea, and not of its registry":                                               answered("start upload", http.StatusNotFound, http.Header{"Content-Type": {"text/plain;charset=utf-8"}, "Set-Cookie": {"i_like_gitea=1"}}, "Not found.\n"),
+		"404 that is not of the registry":                                                     answered("start upload", http.StatusNotFound, page, "<html>"),
+		"408, 499, 504 or 524":                                                                answered("finish upload", http.StatusGatewayTimeout, fromProxy("nginx"), "<html>"),
+		"502 or 503 that is not of the registry":                                              answered("finish upload", http.StatusServiceUnavailable, page, "<html><body><h1>503 Service Unavailable</h1>"),
+		"another failure that is not of the registry":                                         answered("finish upload", http.StatusInternalServerError, nil, ""),
+		"a page for browsers at `/v2/`":                                                       answered("ask registry", http.StatusOK, page, "<html>"),
+		"a failure of the storage that the registry leads to":                                 ofStorage,
+		"another answer that is not of the registry":                                          answered("ask registry", http.StatusMethodNotAllowed, fromProxy("nginx"), "<html>"),
+		"401 of a server that took the credential before, or is unwell":                       busy,
+		"a chain of certificates that ends below the pinned authority":                        unfinished(&x509.Certificate{Raw: []byte("r"), RawSubject: []byte("root"), IsCA: true}),
+		"`x509: certificate signed by unknown authority`, and the server does not show which": unfinished(),
+		"a certificate whose name stands in CN alone":                                         named("git.example.com", &x509.Certificate{Raw: []byte("c"), Subject: pkix.Name{CommonName: "git.example.com"}}),
+		"a certificate with an address among its names":                                       named("192.0.2.1", &x509.Certificate{Raw: []byte("c"), DNSNames: []string{"192.0.2.1"}}),
+		"`--plain-http` or `http://`, and the server speaks TLS":                              answered("ask registry", http.StatusBadRequest, nil, "Client sent an HTTP request to an HTTPS server.\n"),
+		"TLS, and the server speaks plain HTTP":                                               tlsError(errors.New("http: server gave HTTP response to HTTPS client")),
+		"a signature by SHA-1 or MD5, or a key of less than 1024 bits":                        tlsError(errors.New("tls: invalid signature by the server certificate: crypto/rsa: 512-bit keys are insecure")),
+		"400, and a client certificate is missing or another is wanted":                       answered("ask registry", http.StatusBadRequest, fromProxy("nginx"), "<center>No required SSL certificate was sent</center>"),
+		"a certificate other than the one that was pinned":                                    tlsError(x509.UnknownAuthorityError{}, certificate),
+		"`x509: certificate signed by unknown authority`":                                     tlsError(x509.UnknownAuthorityError{}),
+		"`x509: certificate is valid for …, not …`":                                           tlsError(x509.HostnameError{Certificate: certificate, Host: "other.example.com"}),
+		"another fault of the certificate, or of one that signed it":                          tlsError(x509.CertificateInvalidError{Cert: certificate, Reason: x509.CANotAuthorizedForThisName}),
+		"`x509: certificate has expired or is not yet valid`":                                 tlsError(x509.CertificateInvalidError{Cert: certificate, Reason: x509.Expired}),
+		"another failure of the TLS handshake":                                                &TLSError{Host: "git.example.com", Err: errors.New("remote error: tls: certificate required")},
+		"an unknown host below `localtest.me` or another name for this machine":               &net.DNSError{Name: "gitea.cnoe.localtest.me", IsNotFound: true},
+		"407 from the proxy of this machine":                                                  &ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Status: 407},
+		"another answer of the proxy of this machine":                                         &ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Status: 403},
+		"a proxy of this machine that cannot be reached":                                      &ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Err: refused("192.0.2.1")},
+		"`HTTPS_PROXY` or `HTTP_PROXY` makes no sense":                                        &ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Err: errProxyAddress},
+		"a resolver that does not answer":                                                     &net.DNSError{Name: "git.example.com", IsTimeout: true},
+		"an unknown host":                                                                     &net.DNSError{Name: "git.example.con", IsNotFound: true},
+		"connection refused by this machine":                                                  refused("127.0.0.1"),
+		"connection refused by another machine":                                               refused("192.0.2.1"),
+		"no route to the host":                                                                os.NewSyscallError("connect", syscall.EHOSTUNREACH),
+		"silence in both directions, or an answer without an end":                             hostError{"git.example.com", fmt.Errorf("%w: %w", ErrStalled, os.ErrDeadlineExceeded)},
+		"the limit of `--timeout`":                                                            fmt.Errorf("%w after 1s", context.DeadlineExceeded),
+		"a connection, or its TLS handshake, that does not come about in time":                hostError{"git.example.com", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}},
+		"a connection that broke off, and again when tried again":                             hostError{"git.example.com", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}},
+		"the realm has http, and the registry https":                                          ofKind(http.StatusUnauthorized, ErrRealm, "http://git.example.com/v2/token"),
+		"the realm is of another host or port":                                                ofKind(http.StatusUnauthorized, ErrRealm, "https://gitea:3000/v2/token"),
+		"the clocks of this machine and the server differ":                                    fmt.Errorf("%w: the server's is 1h ahead", ErrClock),
+		"401, and no credential was given":                                                    denied401(Identity{Anonymous: true}, Account{}),
+		"401, and the account has a security key":                                             unauthorized(Account{Status: http.StatusUnauthorized, SecurityKey: true}),
+		"401, and the account may not sign in":                                                denied401(user, Account{Status: http.StatusForbidden, Barred: true}),
+		"401, and the API knows the token":                                                    unauthorized(Account{Status: http.StatusForbidden}),
+		"401, also from the API":                                                              unauthorized(Account{Status: http.StatusUnauthorized}),
+		"401":                                                                                 unauthorized(Account{}),
+		"401 `reqPackageAccess`, anonymous in the registry's eyes":                            denied401(Identity{UserID: ghostUser, Anonymous: true}, Account{}),
+		"401 `reqPackageAccess`, with the token of a job":                                     denied401(Identity{UserID: -2, Actions: true}, Account{}),
+		"401 `reqPackageAccess`, and the token lacks the scope":                               denied401(Identity{UserID: 5, Scope: "read:package"}, Account{}),
 
 		"403 `reqToken`": answered("start upload", http.StatusForbidden, text, "reqToken\n"),
 		"401 `reqPackageAccess` under one's own name":            denied401(user, Account{Status: http.StatusOK, Name: "Acme"}),
 		"401 `reqPackageAccess`":                                 denied401(user, Account{Status: http.StatusOK, Name: "alice"}),
 		"404 `Not found.`":                                       answered("start upload", http.StatusNotFound, text, "Not found.\n"),
-		"a redirection":                                          answered("start upload", http.StatusTemporaryRedirect, http.Header{"Location": {"/v2/new/app/blobs/uploads/"}}, ""),
 		"400 `NAME_INVALID` or `Tag is invalid` from the server": coded(http.StatusBadRequest, codeNameInvalid, ""),
 		"403 without a text, of a blob":                          answered("upload blob", http.StatusForbidden, fromRegistry(), ""),
 		"403 without a text, of a manifest":                      answered("put manifest 1", http.StatusForbidden, fromRegistry(), ""),
 		"413 of a manifest":                                      coded(http.StatusRequestEntityTooLarge, codeManifestInvalid, "Manifest exceeds maximum size"),
-		"413 from Cloudflare":                                    answered("upload blob", http.StatusRequestEntityTooLarge, fromProxy("cloudflare"), ""),
-		"413 from nginx":                                         answered("upload blob", http.StatusRequestEntityTooLarge, fromProxy("nginx/1.22"), ""),
-		"413 from Caddy":                                         answered("upload blob", http.StatusRequestEntityTooLarge, fromProxy("Caddy"), ""),
-		"413 from Apache":                                        answered("upload blob", http.StatusRequestEntityTooLarge, fromProxy("Apache/2.4.57 (Debian)"), ""),
-		"413":                                                    answered("upload blob", http.StatusRequestEntityTooLarge, nil, ""),
 		"429":                                                    answered("upload blob", http.StatusTooManyRequests, nil, ""),
 		"404 `BLOB_UNKNOWN` of a manifest":                       coded(http.StatusNotFound, codeBlobUnknown, ""),
 		"layers that the source lacks":                           &MissingError{Digests: []digest.Digest{digest.FromString("layer")}},
@@ -141,7 +170,6 @@ func TestDiagnoses(t *testing.T) {
 		"404 `BLOB_UPLOAD_UNKNOWN`, again and again": coded(http.StatusNotFound, codeBlobUploadUnknown, ""),
 		"400, 404 or 416 `BLOB_UPLOAD_INVALID`":      coded(http.StatusNotFound, codeBlobUploadInvalid, ""),
 		"404 `MANIFEST_UNKNOWN`":                     coded(http.StatusNotFound, codeManifestUnknown, ""),
-		"502, 503 or 504 from a proxy":               answered("finish upload", http.StatusGatewayTimeout, fromProxy("nginx"), "<html>"),
 		"500 without a text":                         answered("finish upload", http.StatusInternalServerError, fromRegistry(), ""),
 		"no space left on this machine":              &os.PathError{Op: "write", Path: "spool", Err: syscall.ENOSPC},
 		"nothing to push":                            ErrNoSource,
@@ -163,7 +191,7 @@ func TestDiagnoses(t *testing.T) {
 			}
 		}
 		d := Diagnose(err)
-		if d.Cause == "" || d.Hint == "" || strings.ContainsAny(placeholderless(d), "{}") {
+		if d.Cause == "" || d.Hint == "" || strings.ContainsAny(withoutMatchers(d), "{}") {
 			t.Errorf("%q: got %+v", row.seen, d)
 		}
 		if strings.Contains(d.Cause+d.Hint, "HOST") && !strings.Contains(row.hint, "HOST") {
@@ -178,10 +206,9 @@ func TestDiagnoses(t *testing.T) {
 	}
 }
 
-// placeholderless is a diagnosis without the braces that nginx's own language
-// has.
-func placeholderless(d Diagnosis) string {
-	return strings.ReplaceAll(d.Cause+d.Hint, "location /v2/ { proxy_pass …; }", "")
+// withoutMatchers is a diagnosis without the braces of haproxy's own language.
+func withoutMatchers(d Diagnosis) string {
+	return strings.ReplaceAll(d.Cause+d.Hint, "{ path_beg /v2/ }", "")
 }
 
 // The tables in docs/troubleshooting.md are made from the rows.
@@ -189,9 +216,15 @@ func TestDiagnosesAreDocumented(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	b.WriteString("| seen | cause | what to do |\n|---|---|---|\n")
-	placeholder := strings.NewReplacer("{ proxy_pass …; }", "{ proxy_pass …; }", "{", "*", "}", "*", "|", `\|`)
+	placeholder := strings.NewReplacer("{", "*", "}", "*", "|", `\|`)
 	for _, row := range diagnoses {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", row.seen, placeholder.Replace(row.cause), placeholder.Replace(row.hint))
 	}
 	doctest.Section(t, "../docs/troubleshooting.md", "diagnoses", b.String(), *update)
+	b.Reset()
+	b.WriteString("| in front of Gitea | *size* | *time* | *route* | *deny* | *login* |\n|---|---|---|---|---|---|\n")
+	for _, p := range fronts {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", orElse(p.name, "anything else"), p.size, p.time, p.route, p.deny, p.login)
+	}
+	doctest.Section(t, "../docs/troubleshooting.md", "fronts", b.String(), *update)
 }

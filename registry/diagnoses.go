@@ -38,14 +38,34 @@ var diagnoses = []diagnosis{
 		"have the certificate made anew, with SHA-256 and a key of 2048 bits or more",
 	},
 	{
+		"a chain of certificates that ends below the pinned authority", func(f failure) bool { return isUnfinished(f) && len(f.tls.Pinned) > 0 },
+		"{host} leaves out the certificate of {issuer}, which signed the one that it shows; so nothing leads to the authority that is pinned (SHA-256 {pinned})",
+		"on the server, put the certificate of that authority behind its own, into the same file (fullchain.pem; CERT_FILE of Gitea, ssl_certificate of nginx); if another authority than the pinned one is meant to sign: docker gitea untrust {host}, then docker gitea trust {host}",
+	},
+	{
 		"a certificate other than the one that was pinned", func(f failure) bool { return f.tls != nil && len(f.tls.Pinned) > 0 && isAuthority(f) },
 		"the certificate of {host} has changed: pinned is SHA-256 {pinned}, shown was {certificate}",
 		"if the server's owner confirms the change: docker gitea untrust {host}, then docker gitea trust {host}; if not, somebody may be listening",
 	},
 	{
+		"`x509: certificate signed by unknown authority`, and the server does not show which", isUnfinished,
+		"{host} shows a certificate that {issuer} signed, and not the certificate of {issuer}, which this machine does not know either ({certificate})",
+		"on the server, put the certificate of that authority behind its own, into the same file (fullchain.pem; CERT_FILE of Gitea, ssl_certificate of nginx); where that is the authority at the top, docker gitea trust {host} FILE, with its certificate in FILE; docker gitea trust {host} pins what is shown, until it is renewed",
+	},
+	{
 		"`x509: certificate signed by unknown authority`", isAuthority,
 		"the certificate of {host} is signed by an authority that this machine does not know ({certificate})",
 		"docker gitea trust {host} pins it for this host alone; or name the authority with --ca-file FILE; --insecure trusts anyone",
+	},
+	{
+		"a certificate whose name stands in CN alone", lacksNames,
+		"the certificate of {host} has its name, {cn}, in the field CN alone, where no current program looks",
+		"have the certificate made anew with the name as a subject alternative name: with openssl, -addext subjectAltName=DNS:NAME, or IP:ADDRESS for an address",
+	},
+	{
+		"a certificate with an address among its names", func(f failure) bool { return f.address() != "" },
+		"the certificate of {host} has {ip} as a name and not as an address, so that it does not count",
+		"have the certificate made anew with it as an address: with openssl, -addext subjectAltName=IP:{ip}; or use a name that it is for",
 	},
 	{
 		"`x509: certificate is valid for …, not …`", isHostname,
@@ -135,15 +155,83 @@ var diagnoses = []diagnosis{
 	},
 
 	// Whether there is a registry.
+	// What was not answered by the registry. No row below these is of another.
 	{
-		"404 at `/v2/`, not from a registry", func(f failure) bool { return f.is(ErrNotRegistry) && f.answer.Status == http.StatusNotFound },
-		"there is no container registry at /v2/: packages are switched off, or a proxy does not pass /v2/ on, or this is no Gitea",
-		"check the host; on the server, set ENABLED = true in [packages], and have the proxy pass /v2/ on at the root of the host, even when Gitea is under a path (location /v2/ { proxy_pass …; })",
+		"a failure of the storage that the registry leads to", func(f failure) bool { return f.answer.By == ByStorage },
+		"the storage of {host}, to which its registry leads, answers {answer}",
+		"look at the clock of the server and the credential of its storage; in [storage] of app.ini, SERVE_DIRECT = false has Gitea pass blobs on itself",
 	},
 	{
-		"a page or a redirection at `/v2/`", is(ErrNotRegistry),
-		"what answers at /v2/ is a page for browsers: a sign-in page or another site is in front of the registry",
-		"check the host; on the proxy, exempt /v2/ from the sign-in",
+		"a redirection to another name of the owner or the image", redirected(toOtherName),
+		"{host} leads on to {to}: the owner or the image has another name now", "use the new name: {host}/{renamed}",
+	},
+	{
+		"a redirection from http to https", redirected(toTLS),
+		"http://{host} leads to {to}: it wants TLS", "leave out --plain-http and http://, and use {there}",
+	},
+	{
+		"a redirection to another host", redirected(toRegistry),
+		"{host} answers {answer} and leads to {to}, where no program sends its credential",
+		"use {there} in place of {host}; or on the server, have {host} pass /v2/ on to Gitea, not lead elsewhere",
+	},
+	{
+		"a redirection to a page, such as a sign-in", redirected(anywhere),
+		"{host} answers {answer} and leads from /v2/ to {to}: a sign-in page, another site, or the sign-in page of this network",
+		"on the proxy, exempt /v2/ from the sign-in: Gitea asks for a credential there itself; in a network with a sign-in page of its own, sign in with a browser first",
+	},
+	{
+		"a redirection that is not followed", is(ErrRedirected),
+		"the server leads to a place where nothing is sent: without TLS, or to no registry", "on the server, ROOT_URL with https and the name that people use; on the proxy, the headers Host and X-Forwarded-Proto",
+	},
+	{
+		"413 from something in front of the registry", func(f failure) bool { return f.is(ErrTooLarge) && f.answer.Code != codeManifestInvalid },
+		"a request body was larger than {server} in front of {host} allows", "on the proxy: {size}",
+	},
+	{
+		"429", is(ErrRateLimited),
+		"too many requests for {server}", "try later, or with --jobs 1",
+	},
+	{
+		"401 that is not of the registry", foreign(http.StatusUnauthorized),
+		"{server} in front of {host}, or in its place, wants a login of its own; that and Gitea's cannot both be sent",
+		"check the host; on the proxy, exempt /v2/, where Gitea asks for a login itself: {login}",
+	},
+	{
+		"403 that is not of the registry", foreign(http.StatusForbidden),
+		"{server} in front of {host}, or in its place, refuses the request before Gitea sees it", "check the host; on the proxy, let requests to /v2/ through: {deny}",
+	},
+	{
+		"404 of Gitea, and not of its registry", func(f failure) bool { return f.answer.By == ByGitea && f.answer.Status == http.StatusNotFound },
+		"there is a Gitea at {host}, and no registry in it: packages are switched off", "on the server, in app.ini: ENABLED = true in [packages]; then restart Gitea",
+	},
+	{
+		"404 that is not of the registry", foreign(http.StatusNotFound),
+		"{server} in front of {host}, or in its place, has nothing at /v2/: it does not pass /v2/ on, or there is no Gitea behind it",
+		"check the host and its port; on the proxy: {route}",
+	},
+	{
+		"408, 499, 504 or 524", foreign(http.StatusRequestTimeout, statusClientClosed, http.StatusGatewayTimeout, statusCloudflareTimeout),
+		"{server} in front of {host} ended a request{after}, because it took too long",
+		"on the proxy: {time}; where it ends requests that send nothing, look on the server whether Gitea hangs",
+	},
+	{
+		"502 or 503 that is not of the registry", foreign(http.StatusBadGateway, http.StatusServiceUnavailable, 520, 521, 522, 523),
+		"{server} in front of {host} does not reach Gitea, or lost the connection to it (it answers {answer})",
+		"check on the server that Gitea runs, and try again; on the proxy: {route}",
+	},
+	{
+		"another failure that is not of the registry", func(f failure) bool { return f.is(ErrServer) && f.answer.By.foreign() },
+		"{server} in front of {host}, or in its place, failed (it answers {answer}), and nothing shows that Gitea saw the request",
+		"try again; on the server, look at the log of the proxy, then of Gitea",
+	},
+	{
+		"a page for browsers at `/v2/`", func(f failure) bool { return f.answer.By == ByPortal },
+		"what answers at /v2/ is a page for browsers: a sign-in page or another site is in front of the registry, or this network has a sign-in page",
+		"check the host; on the proxy, exempt /v2/ from the sign-in; in a network with a sign-in page of its own, sign in with a browser first",
+	},
+	{
+		"another answer that is not of the registry", func(f failure) bool { return f.answer.By.foreign() || f.is(ErrNotRegistry) },
+		"{server} in front of {host}, or in its place, gave this answer", "check the host and its port; on the server, have /v2/ passed on to Gitea as it is",
 	},
 	{
 		"the realm has http, and the registry https", func(f failure) bool { return f.is(ErrRealm) && strings.HasPrefix(f.answer.Message, "http:") },
@@ -161,6 +249,11 @@ var diagnoses = []diagnosis{
 	},
 
 	// Who asks, and what they may do.
+	{
+		"401 of a server that took the credential before, or is unwell", is(ErrBusy),
+		"{host} refuses a credential that it took before, or says that it is unwell: it is out of breath, mostly because its database gives it no more connections; nothing is wrong with the credential",
+		"push again later, or with --jobs 1 --retries 10; on the server, in [database] of app.ini, MAX_OPEN_CONNS below the limit of the database (max_connections of PostgreSQL)",
+	},
 	{
 		"401, and no credential was given", func(f failure) bool {
 			return (f.is(ErrUnauthorized) || f.is(ErrDenied)) && f.answer.Identity == Identity{Anonymous: true}
@@ -194,10 +287,6 @@ var diagnoses = []diagnosis{
 		"401", is(ErrUnauthorized),
 		"the registry refuses {from}: a wrong password, a revoked token, a token without a package scope, or two-factor authentication, which needs a token",
 		"{renew}",
-	},
-	{
-		"403 from a proxy", func(f failure) bool { return f.is(ErrDenied) && f.proxied() },
-		"the request was refused by {server} in front of the registry", "have /v2/ exempted from its checks",
 	},
 	{
 		"401 `reqPackageAccess`, anonymous in the registry's eyes", func(f failure) bool { return f.is(ErrDenied) && f.answer.Identity.UserID == ghostUser },
@@ -235,10 +324,6 @@ var diagnoses = []diagnosis{
 		"{host} has no user or organisation {owner}, or none that you may see", "check the spelling; a push makes no owners: an organisation is made at https://{host}/org/create",
 	},
 	{
-		"a redirection", is(ErrRedirected),
-		"the server leads elsewhere: the owner was renamed, or a sign-in page is in front of /v2/", "use the new name, or have /v2/ exempted",
-	},
-	{
 		"400 `NAME_INVALID` or `Tag is invalid` from the server", func(f failure) bool { return f.is(ErrNameInvalid) && f.answer.Status != 0 },
 		"the server has stricter rules for names", "use lower case, and a single . _ or - between letters and digits",
 	},
@@ -256,31 +341,6 @@ var diagnoses = []diagnosis{
 	{
 		"413 of a manifest", func(f failure) bool { return f.is(ErrTooLarge) && f.answer.Code == codeManifestInvalid },
 		"the manifest is larger than 10 MiB, which Gitea refuses", "push fewer platforms with --platform, or an image with fewer layers",
-	},
-	{
-		"413 from Cloudflare", func(f failure) bool { return f.is(ErrTooLarge) && strings.EqualFold(f.answer.Server, "cloudflare") },
-		"Cloudflare in front of {host} refuses request bodies of more than 100 MB (in most plans)", "--chunk-size 90MB; or a name for {host} that does not pass through Cloudflare",
-	},
-	{
-		"413 from nginx", tooLargeFor("nginx", "openresty"),
-		"a request body was larger than {server} in front of {host} allows", "on the proxy, client_max_body_size 0; until then, --chunk-size sends smaller requests",
-	},
-	{
-		"413 from Caddy", tooLargeFor("caddy"),
-		"a request body was larger than {server} in front of {host} allows", "on the proxy, raise max_size of request_body; until then, --chunk-size sends smaller requests",
-	},
-	{
-		"413 from Apache", tooLargeFor("apache"),
-		"a request body was larger than {server} in front of {host} allows", "on the proxy, LimitRequestBody 0; until then, --chunk-size sends smaller requests",
-	},
-	{
-		"413", is(ErrTooLarge),
-		"a request body was larger than {server} in front of the registry allows",
-		"raise its limit on request bodies (maxRequestBodyBytes in Traefik, proxy-body-size in an ingress of Kubernetes); until then, --chunk-size sends smaller requests",
-	},
-	{
-		"429", is(ErrRateLimited),
-		"too many requests for {server}", "try later, or with --jobs 1",
 	},
 
 	// Manifests.
@@ -348,18 +408,9 @@ var diagnoses = []diagnosis{
 		"the registry does not take the parts of an upload as they were sent: a proxy changes the header Content-Range", "push without --chunk-size, or look at the proxies in between",
 	},
 	{
-		"502, 503 or 504 from a proxy", func(f failure) bool { return f.is(ErrServer) && f.proxied() },
-		"{server} in front of the registry could not reach it, lost the connection, or gave up waiting", "raise its read timeout (proxy_read_timeout in nginx); --chunk-size keeps requests short",
-	},
-	{
 		"500 without a text", is(ErrServer),
-		"the registry failed; its log has the cause: often a full disk or temporary directory, or SQLite under parallel writes",
-		"try with --jobs 1; on the server, look at the log, the disk, and SQLITE_TIMEOUT",
-	},
-
-	{
-		"another answer that is not of the registry", func(f failure) bool { return f.answer.Proxy },
-		"{server} in front of {host}, or in its place, gave this answer", "check the host and its port; on the server, have /v2/ passed on to Gitea as it is",
+		"the registry failed; its log has the cause: often a full disk or temporary directory, SQLite under parallel writes, or a database without a free connection",
+		"try with --jobs 1; on the server, look at the log, the disk, SQLITE_TIMEOUT and MAX_OPEN_CONNS",
 	},
 
 	// This machine.
@@ -373,12 +424,9 @@ var diagnoses = []diagnosis{
 	},
 }
 
-// tooLargeFor fits a 413 of one of these servers, whatever their version.
-func tooLargeFor(servers ...string) func(failure) bool {
-	return func(f failure) bool {
-		name := strings.ToLower(f.answer.Server)
-		return f.is(ErrTooLarge) && slices.ContainsFunc(servers, func(s string) bool { return strings.HasPrefix(name, s) })
-	}
+// foreign fits an answer with one of these statuses that is not the registry's.
+func foreign(statuses ...int) func(failure) bool {
+	return func(f failure) bool { return f.answer.By.foreign() && slices.Contains(statuses, f.answer.Status) }
 }
 
 func is(kind error) func(failure) bool { return func(f failure) bool { return f.is(kind) } }

@@ -27,7 +27,8 @@ var (
 	ErrDenied = errors.New("denied")
 	// ErrOwnerUnknown: the registry has no such user or organisation.
 	ErrOwnerUnknown = errors.New("owner unknown")
-	// ErrNotRegistry: what answers at /v2/ is no container registry.
+	// ErrNotRegistry: what answers is no container registry, but a proxy, another
+	// web server or a page for browsers.
 	ErrNotRegistry = errors.New("not a container registry")
 	// ErrBlobUnknown: a manifest names a blob that the registry lacks.
 	ErrBlobUnknown = errors.New("blob unknown")
@@ -51,6 +52,9 @@ var (
 	ErrRateLimited = errors.New("rate limited")
 	// ErrServer: the server failed.
 	ErrServer = errors.New("server error")
+	// ErrBusy: the server refuses a credential that it accepted before, or while it
+	// says that it is unwell: it has no time or no connection to look it up.
+	ErrBusy = errors.New("server out of breath")
 	// ErrStalled: nothing moved in either direction for too long.
 	ErrStalled = errors.New("connection stalled")
 	// ErrWantsTLS: the server speaks TLS, and was asked without.
@@ -79,10 +83,14 @@ type Error struct {
 	// server: the message is shortened and free of control characters.
 	Code    string
 	Message string
-	// Server is the Server header, and Proxy reports that the answer comes
-	// from something in front of the registry.
+	// By is who gave the answer, and Server the name of that, as its header or its
+	// page has it; it may be empty.
+	By     Answerer
 	Server string
-	Proxy  bool
+	// Location is where a redirection leads, without its query.
+	Location string
+	// After is how long the request had taken by then, where it had a body.
+	After time.Duration
 	// RetryAfter is the server's wish, zero where it has none.
 	RetryAfter time.Duration
 	// Identity is whom the registry took the client for, where the answer
@@ -109,8 +117,8 @@ func (e *Error) Error() string {
 			b.WriteString(": " + part)
 		}
 	}
-	if e.Proxy && e.Server != "" {
-		fmt.Fprintf(&b, " (answered by %s, not by the registry)", e.Server)
+	if e.By.foreign() {
+		fmt.Fprintf(&b, " (answered by %s, not by the registry)", orElse(e.Server, "something else"))
 	}
 	if e.kind == ErrDenied && e.Origin != (Origin{}) { //nolint:errorlint // it is a kind, and wraps nothing
 		b.WriteString(" (with " + e.Origin.phrase() + ")")
@@ -119,7 +127,9 @@ func (e *Error) Error() string {
 }
 
 // Is reports what the answer means.
-func (e *Error) Is(target error) bool { return target == e.kind }
+func (e *Error) Is(target error) bool {
+	return target == e.kind || target == ErrRedirected && isRedirect(e.Status) //nolint:errorlint // these are kinds, and wrap nothing
+}
 
 // NameError is a reference or tag that the server would refuse.
 type NameError struct {
@@ -242,7 +252,7 @@ func temporary(err error) bool {
 	case errors.As(err, &proxy) && proxy.Status != 0:
 		return temporaryStatus(proxy.Status)
 	case errors.As(err, &answer):
-		return temporaryStatus(answer.Status) && !answer.Is(ErrQuota)
+		return answer.Is(ErrBusy) || temporaryStatus(answer.Status) && !answer.Is(ErrQuota)
 	case isTLS(err):
 		return false
 	}

@@ -99,7 +99,9 @@ func TestEventsBeginWithEveryBlob(t *testing.T) {
 func TestResultOfAFailure(t *testing.T) {
 	t.Parallel()
 	srv := registrytest.Start(t, registrytest.Config{})
-	srv.Fault(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/", Action: registrytest.Answer{Status: http.StatusForbidden}})
+	srv.Fault(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/", Action: registrytest.Answer{
+		Status: http.StatusForbidden, Header: http.Header{"Content-Type": {"application/json"}}, Body: `{"errors":[{"code":"DENIED"}]}`,
+	}})
 	archive, _ := saved(t, false, layerOf(t, 1000))
 	var got registry.Result
 	err := clientOf(t, srv, registry.Options{Save: save(archive)}).Push(t.Context(), "alice/app:1", registry.PushOptions{Result: &got})

@@ -59,12 +59,9 @@ func ledByRegistry(resp *http.Response) bool {
 // unproven is the error that an answer is which says that all is well, but
 // proves nothing.
 func unproven(op string, req *http.Request, resp *http.Response, what string) *Error {
-	e := &Error{
-		Op: op, Method: req.Method, URL: bareURL(req.URL), Status: resp.StatusCode,
-		Server: clean(resp.Header.Get("Server")), Message: what,
-	}
-	if resp.Header.Get(headerVersion) == "" {
-		e.Proxy, e.kind = true, ErrNotRegistry
+	e := &Error{Op: op, Method: req.Method, URL: bareURL(req.URL), Status: resp.StatusCode, Message: what}
+	if e.By, e.Server = whoAnswered(resp, "", nil); e.By.foreign() {
+		e.kind = ErrNotRegistry
 	}
 	return e
 }

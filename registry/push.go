@@ -108,7 +108,7 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts PushOptions) er
 func (c *Client) newPush(ref Reference, opts PushOptions) *push {
 	return &push{
 		client: c, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
-		gate: newGate(cmp.Or(opts.Jobs, DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
+		gate: newGate(cmp.Or(opts.Jobs, c.traits.blobs(0).jobs, DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
 		purpose: newPurpose("repository:"+ref.Repository+":pull,push", c.retries(opts.Retries)),
 		sent:    map[string]image.Sent{}, lasting: map[string]*image.Blob{}, mounts: map[digest.Digest]string{}, converted: map[digest.Digest]image.Manifest{},
 	}
@@ -445,6 +445,13 @@ func (g *gate) release() {
 	defer g.mu.Unlock()
 	g.used--
 	g.free.Broadcast()
+}
+
+// size is how many blobs may be under way.
+func (g *gate) size() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.width
 }
 
 // narrow halves the width, down to one.

@@ -29,31 +29,48 @@ const (
 )
 
 // headerVersion is on every answer of a registry itself, except for Gitea's
-// plain-text 401 and 404; its absence on others tells of a proxy.
+// texts.
 const headerVersion = "Docker-Distribution-Api-Version"
 
 const maxErrorBody = 8 << 10
 
 // responseError makes an [*Error] of an answer that is no success. It reads a
-// bounded part of the body and leaves closing it to the caller.
+// bounded part of the body and leaves closing it to the caller. What another than
+// the registry answered after it had led there tells of that alone: the client
+// follows without its credential.
 func responseError(op string, req *http.Request, resp *http.Response) *Error {
-	e := &Error{
-		Op: op, Method: req.Method, URL: bareURL(req.URL), Status: resp.StatusCode,
-		Server: clean(resp.Header.Get("Server")), RetryAfter: retryAfter(resp.Header, time.Now()),
-	}
-	fromRegistry := resp.Header.Get(headerVersion) != ""
-	e.Proxy = !fromRegistry && resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusNotFound
 	body := readBriefly(resp.Body, maxErrorBody)
+	e := &Error{
+		Op: op, Method: req.Method, URL: bareURL(req.URL), Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, time.Now()),
+	}
 	e.Code, e.Message = parseErrorBody(resp.Header.Get("Content-Type"), body)
-	if location, err := url.Parse(resp.Header.Get("Location")); isRedirect(e.Status) && err == nil && location.String() != "" {
-		e.Message = "to " + redactURL(location)
+	e.By, e.Server = whoAnswered(resp, e.Code, body)
+	if by := strayed(resp); by != nil && (e.By != ByRegistry || resp.StatusCode == http.StatusUnauthorized) {
+		return redirection(op, by, resp.Request.URL)
+	}
+	if location, err := resp.Location(); isRedirect(e.Status) && err == nil {
+		e.leads(location)
 	}
 	challenges := parseChallenges(resp.Header.Values("WWW-Authenticate"))
-	e.kind = classify(e, denied(challenges), fromRegistry && len(body) == 0)
+	e.kind = classify(e, denied(challenges), len(body) == 0)
 	if resp.StatusCode == http.StatusBadRequest {
 		e.kind = cmp.Or(tlsFault(body), e.kind)
 	}
 	return e
+}
+
+// redirection is the error that a redirection is, which led to a place where it
+// did not go on.
+func redirection(op string, by *http.Response, to *url.URL) *Error {
+	e := &Error{Op: op, Method: by.Request.Method, URL: bareURL(by.Request.URL), Status: by.StatusCode}
+	e.By, e.Server = whoAnswered(by, "", nil)
+	e.leads(to)
+	e.kind = classify(e, false, false)
+	return e
+}
+
+func (e *Error) leads(to *url.URL) {
+	e.Location, e.Message = clean(bareURL(to)), "to "+redactURL(to)
 }
 
 // briefTime bounds the reading of what is not needed: who answers with an
@@ -146,7 +163,10 @@ func parseErrorBody(contentType string, body []byte) (code, message string) {
 // classify is the one place that knows what an answer means. (Gitea 1.26
 // routers/api/packages/container; OCI distribution specification, "Error
 // Codes".)
-func classify(e *Error, denied, emptyFromRegistry bool) error {
+func classify(e *Error, denied, empty bool) error {
+	if e.By.foreign() {
+		return classifyForeign(e)
+	}
 	switch e.Code {
 	case codeBlobUnknown, codeManifestBlobUnknown:
 		return ErrBlobUnknown
@@ -177,7 +197,7 @@ func classify(e *Error, denied, emptyFromRegistry bool) error {
 		return ErrDenied
 	case e.Status == http.StatusUnauthorized:
 		return ErrUnauthorized
-	case e.Status == http.StatusForbidden && emptyFromRegistry:
+	case e.Status == http.StatusForbidden && empty:
 		return ErrQuota // Gitea's answer to a full quota has no body
 	case e.Status == http.StatusForbidden:
 		return ErrDenied
@@ -195,6 +215,22 @@ func classify(e *Error, denied, emptyFromRegistry bool) error {
 		return ErrServer
 	}
 	return nil
+}
+
+// classifyForeign is classify of an answer that is not the registry's: it may
+// tell of the way there, and never of what the registry has or allows.
+func classifyForeign(e *Error) error {
+	switch to, err := url.Parse(e.Location); {
+	case isRedirect(e.Status) && e.By != ByPortal && err == nil && ofRegistry(to):
+		return ErrRedirected
+	case e.Status == http.StatusRequestEntityTooLarge:
+		return ErrTooLarge
+	case e.Status == http.StatusTooManyRequests:
+		return ErrRateLimited
+	case (e.Status >= http.StatusInternalServerError || temporaryStatus(e.Status)) && e.By != ByPortal:
+		return ErrServer
+	}
+	return ErrNotRegistry
 }
 
 func isRedirect(status int) bool {

@@ -112,8 +112,8 @@ func (t *traits) blobs(chunk int64) ways {
 }
 
 // learn keeps what an upload found out, and reports whether that is a limit
-// which was not known.
-func (t *traits) learn(u upload) (limit bool) {
+// which was not known. jobs is how many blobs travelled side by side at its end.
+func (t *traits) learn(u upload, jobs int) (limit bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ways.noSingle = t.ways.noSingle || u.noSingle
@@ -121,6 +121,9 @@ func (t *traits) learn(u upload) (limit bool) {
 	limit = u.step == stepDone && u.limited && u.chunk != t.ways.chunk
 	if limit {
 		t.ways.chunk = u.chunk
+		if u.slow {
+			t.ways.jobs = jobs
+		}
 	}
 	return limit
 }

@@ -289,12 +289,19 @@ func pause(ctx context.Context, wait time.Duration) error {
 	}
 }
 
+// What proxies answer to a request that took too long and has no name in
+// net/http: nginx's word, which Traefik has taken over, and Cloudflare's.
+const (
+	statusClientClosed      = 499
+	statusCloudflareTimeout = 524
+)
+
 // temporaryStatus reports the answers after which another try makes sense.
 func temporaryStatus(status int) bool {
 	switch status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
+	case http.StatusRequestTimeout, statusClientClosed, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
-		520, 521, 522, 523, 524: // Cloudflare: the origin is unreachable or slow
+		520, 521, 522, 523, statusCloudflareTimeout: // Cloudflare: the origin is unreachable or slow
 		return true
 	}
 	return false

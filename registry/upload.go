@@ -60,6 +60,9 @@ type ways struct {
 	// request in memory, up to 32 MiB, but writes that of a session to its disk
 	// as it comes; and it answers ?mount=D wherever it has the blob.
 	gitea bool
+	// jobs is how many blobs may travel side by side where something limits the
+	// time of a request: each gets its share of the line. 0 means any number.
+	jobs int
 }
 
 // maxGathered is the largest blob for Gitea to gather in memory. Up to this
@@ -108,12 +111,14 @@ type upload struct {
 	failures, tries, retries int
 	// mismatches counts the answers that the digest is wrong.
 	mismatches int
-	// lastCut is where the connection was cut the last time.
-	lastCut int64
-	// limited: something refuses large requests. refusal is its answer, where
-	// it gave one.
-	limited bool
-	refusal error
+	// lastCut is where the connection was cut the last time, and lastTook how
+	// long the request had taken by then.
+	lastCut  int64
+	lastTook time.Duration
+	// limited: something refuses large requests; slow: not for their size, but
+	// for the time that they take. refusal is its answer, where it gave one.
+	limited, slow bool
+	refusal       error
 	// wait is how long to wait before the step: the server's wish, or -1 for
 	// the client's backoff.
 	wait time.Duration
@@ -144,6 +149,8 @@ type outcome struct {
 	doubt error
 	// body is how many bytes the request carried, sent how many of them left.
 	body, sent int64
+	// took is how long it took until then.
+	took time.Duration
 	// digest and size are those of the content, as far as known by now.
 	digest digest.Digest
 	size   int64
@@ -431,6 +438,10 @@ func (u upload) failed(o outcome) upload {
 	if o.status == http.StatusRequestEntityTooLarge && !errors.Is(o.err, ErrQuota) {
 		return u.tooLarge(o)
 	}
+	if o.tooSlow() && u.shrinks(o) {
+		u.slow = true
+		return u.smaller(o)
+	}
 	if u.failures++; u.failures > u.retries {
 		return u.to(stepFailed)
 	}
@@ -454,14 +465,47 @@ func (u upload) failed(o outcome) upload {
 	case !o.passing():
 		return u.to(stepFailed)
 	}
-	u.wait = backoff
-	var answer *Error
-	if errors.As(o.err, &answer) && answer.RetryAfter > 0 {
-		u.wait = answer.RetryAfter
-	}
-	if o.status == 0 && u.cutAgain(o) {
+	u.wait = o.wait()
+	if u.cutAgain(o) {
 		return u.shrink(o.sent).again(o)
 	}
+	return u.again(o)
+}
+
+// wait is what the server asks for, or else the client's backoff.
+func (o outcome) wait() time.Duration {
+	if answer, ok := errors.AsType[*Error](o.err); ok && answer.RetryAfter > 0 {
+		return answer.RetryAfter
+	}
+	return backoff
+}
+
+// cut reports a connection that ended without an answer.
+func (o outcome) cut() bool {
+	_, answered := errors.AsType[*Error](o.err) // perhaps to the question for a token
+	return o.status == 0 && !answered
+}
+
+// tooSlow reports the answers to a request that took longer than something in
+// front of the registry waits.
+func (o outcome) tooSlow() bool {
+	switch o.status {
+	case http.StatusRequestTimeout, statusClientClosed, http.StatusGatewayTimeout, statusCloudflareTimeout:
+		return true
+	}
+	return false
+}
+
+// shrinks reports that a request which had begun can be made smaller.
+func (u upload) shrinks(o outcome) bool {
+	return o.sent > 0 && o.body > minChunkSize && (u.chunk == 0 || u.chunk > minChunkSize)
+}
+
+// smaller makes requests that take half the time of the one which took too long,
+// at most. It counts as no failure: each time the size is less.
+func (u upload) smaller(o outcome) upload {
+	u = u.shrink(max(o.sent/2, 1))
+	u.limited, u.refusal, u.wait = true, o.err, o.wait()
 	return u.again(o)
 }
 
@@ -548,17 +592,32 @@ const maxCuts = 3
 // cutAgain reports whether the next requests had better be smaller. Breaking
 // off at about the same place as the last time is the sign of a proxy that
 // refuses large bodies by closing.
+//
+// After about the same time as the last time, but elsewhere, it is the sign of
+// one that limits the time of a request. No limit of use is below leastLimit.
 func (u *upload) cutAgain(o outcome) bool {
-	last := u.lastCut
-	u.lastCut = o.sent
+	if !o.cut() {
+		return false
+	}
+	last, lastTook := u.lastCut, u.lastTook
+	u.lastCut, u.lastTook = o.sent, o.took
 	if o.body <= minChunkSize || u.chunk > 0 && u.chunk <= minChunkSize {
 		return false
 	}
-	if last > 2*minChunkSize && o.sent > last-last/16 && o.sent < last+last/16 {
+	switch {
+	case last > 2*minChunkSize && near(o.sent, last):
 		u.limited = true
+	case lastTook >= leastLimit && near(int64(o.took), int64(lastTook)):
+		u.limited, u.slow = true, true
 	}
 	return u.limited || u.failures >= maxCuts
 }
+
+// leastLimit is the shortest time after which requests are taken to be ended on
+// purpose.
+const leastLimit = 5 * time.Second
+
+func near(a, b int64) bool { return a > b-b/16 && a < b+b/16 }
 
 // attempt performs u.step; it is the driver's only way to the registry.
 type attempt func(ctx context.Context, u upload) outcome

@@ -5,6 +5,7 @@ package test
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -99,7 +100,23 @@ func (p *patient) certificates(t *testing.T) map[string]come {
 		return func(t *testing.T) string { return p.push(t, showing(t, root, chains[name], more), "me/app") }
 	}
 	chains["none"] = shown("", issue(t, root, nil), root)
+	chains["unfinished"] = shown("", issue(t, issue(t, root, authority("between")), nil))
+	nameIn := func(change func(*x509.Certificate)) hostileChain {
+		return shown("", issue(t, root, func(c *x509.Certificate) { c.IPAddresses = nil; change(c) }), root)
+	}
+	chains["CN alone"] = nameIn(func(c *x509.Certificate) { c.Subject.CommonName = "git.example.com" })
+	chains["address as a name"] = nameIn(func(c *x509.Certificate) { c.DNSNames = []string{"127.0.0.1"} })
 	return map[string]come{
+		"`x509: certificate signed by unknown authority`, and the server does not show which": chain("unfinished", nil),
+		"a certificate whose name stands in CN alone":                                         chain("CN alone", nil),
+		"a certificate with an address among its names":                                       chain("address as a name", nil),
+		"a chain of certificates that ends below the pinned authority": func(t *testing.T) string {
+			a := showing(t, root, chains["unfinished"], nil)
+			home := t.TempDir()
+			env := []string{"XDG_CONFIG_HOME=" + home}
+			run(t, append(env, "HOME="+home), p.plugin, "trust", a.host, a.ca)
+			return p.run(t, address{}, env, "push", "--progress", "quiet", p.image, a.host+"/me/app:1")
+		},
 		"a signature by SHA-1 or MD5, or a key of less than 1024 bits": chain("a signature of SHA-1", nil),
 		"a certificate other than the one that was pinned": func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{})
@@ -151,12 +168,31 @@ func (p *patient) noRegistry(t *testing.T) map[string]come {
 		}
 	}
 	return map[string]come{
-		"404 at `/v2/`, not from a registry": func(t *testing.T) string {
+		"404 of Gitea, and not of its registry": func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{Settings: map[string]string{"packages.ENABLED": "false"}})
 			return p.check(t, at(g.Server, admin), g.Host)
 		},
-		"a page or a redirection at `/v2/`":          nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-gitea) { return 302 /sso/login; }"}),
-		"the realm has http, and the registry https": nginx(servers.NginxOptions{HideScheme: true}),
+		"a redirection to a page, such as a sign-in": nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-gitea) { return 302 /sso/login; }"}),
+		"a page for browsers at `/v2/`":              nginx(servers.NginxOptions{Directives: `if ($http_user_agent ~ docker-gitea) { return 200 "<html>sign in</html>"; } default_type text/html;`}),
+		"a redirection from http to https": func(t *testing.T) string {
+			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				http.Redirect(w, req, "https://"+req.Host+req.RequestURI, http.StatusMovedPermanently)
+			}))
+			t.Cleanup(front.Close)
+			return p.push(t, address{host: strings.TrimPrefix(front.URL, "http://")}, "me/app", "--plain-http")
+		},
+		"a redirection that is not followed": func(t *testing.T) string {
+			a := scripted(t, registrytest.Config{}, registrytest.Rule{Method: http.MethodPost, Action: registrytest.Edit(func(h http.Header) {
+				h.Set("Location", "http://elsewhere.invalid/v2/alice/app/blobs/uploads/1")
+			})})
+			return p.push(t, a, "alice/app", "--chunk-size", "100kB")
+		},
+		"a redirection to another host":                         nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-gitea) { return 301 https://elsewhere.invalid$request_uri; }"}),
+		"404 that is not of the registry":                       nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-gitea) { return 404; }"}),
+		"404 that is not of the registry" + variant + "haproxy": p.behindHAProxy("http-request return status 404 default-errorfiles"),
+		"401 that is not of the registry":                       nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-gitea) { return 401; }"}),
+		"403 that is not of the registry" + variant + "haproxy": p.behindHAProxy("http-request deny"),
+		"the realm has http, and the registry https":            nginx(servers.NginxOptions{HideScheme: true}),
 		"the realm is of another host or port": func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{Settings: map[string]string{"server.PUBLIC_URL_DETECTION": "never", "server.ROOT_URL": "https://git.example.com/"}})
 			return p.check(t, at(g.Server, admin), g.Host)
@@ -196,23 +232,23 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 		}
 	}
 	return map[string]come{
-		"401, and no credential was given":                      pushing(client.AuthConfig{}, name),
-		"401, and the account has a security key":               pushing(securityKey(t, g), name),
-		"401, and the account may not sign in":                  pushing(barredToken, barred),
-		"401, and the API knows the token":                      pushing(token(name, "read:user"), name),
-		"401, also from the API":                                pushing(client.AuthConfig{Username: name, Password: "wrong"}, name),
-		"401 `reqPackageAccess`, and the token lacks the scope": pushing(token(name, "read:package"), name),
-		"403 `reqToken`":                                        pushing(token(name, "write:package", "public-only"), private),
-		"403 `reqToken`" + variant + "limited":                  pushing(token(name, "write:package", "public-only"), limited),
-		"403 `reqToken`" + variant + "one's own, limited":       pushing(token(limited, "write:package", "public-only"), limited),
-		"401 `reqPackageAccess`":                                pushing(userAuth(name), other),
-		"404 `Not found.`":                                      pushing(userAuth(name), "nobody-of-that-name"),
-		"a redirection":                                         pushing(userAuth(name), formerName(t, g)),
+		"401, and no credential was given":                        pushing(client.AuthConfig{}, name),
+		"401, and the account has a security key":                 pushing(securityKey(t, g), name),
+		"401, and the account may not sign in":                    pushing(barredToken, barred),
+		"401, and the API knows the token":                        pushing(token(name, "read:user"), name),
+		"401, also from the API":                                  pushing(client.AuthConfig{Username: name, Password: "wrong"}, name),
+		"401 `reqPackageAccess`, and the token lacks the scope":   pushing(token(name, "read:package"), name),
+		"403 `reqToken`":                                          pushing(token(name, "write:package", "public-only"), private),
+		"403 `reqToken`" + variant + "limited":                    pushing(token(name, "write:package", "public-only"), limited),
+		"403 `reqToken`" + variant + "one's own, limited":         pushing(token(limited, "write:package", "public-only"), limited),
+		"401 `reqPackageAccess`":                                  pushing(userAuth(name), other),
+		"404 `Not found.`":                                        pushing(userAuth(name), "nobody-of-that-name"),
+		"a redirection to another name of the owner or the image": pushing(userAuth(name), formerName(t, g)),
 		"401": func(t *testing.T) string {
 			k := startRegistryKeeper(t)
 			return p.push(t, at(k.Server, client.AuthConfig{Username: k.auth.Username, Password: "wrong"}), "me/app", "--plain-http")
 		},
-		"403 from a proxy": func(t *testing.T) string {
+		"403 that is not of the registry": func(t *testing.T) string {
 			n := behind(t, servers.NginxOptions{Upstream: g.URL, Directives: "if ($request_method = POST) { return 403; }"})
 			return p.push(t, at(n, userAuth(name)), name+"/app")
 		},
@@ -245,7 +281,7 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 			n := behind(t, servers.NginxOptions{Upstream: g.URL, Directives: "if ($request_method ~ POST|PUT) { return 405; }"})
 			return p.push(t, at(n, userAuth(name)), name+"/app")
 		},
-		"413": answering(registrytest.Answer{Status: http.StatusRequestEntityTooLarge}),
+		"413 from something in front of the registry": answering(registrytest.Answer{Status: http.StatusRequestEntityTooLarge}),
 	}
 }
 
@@ -292,14 +328,36 @@ func (p *patient) limits(t *testing.T) map[string]come {
 	return map[string]come{
 		"403 without a text, of a blob":     limited("LIMIT_SIZE_CONTAINER", "1 MiB"),
 		"403 without a text, of a manifest": limited("LIMIT_TOTAL_OWNER_COUNT", "0"),
-		"413 from nginx": func(t *testing.T) string {
+		"413 from something in front of the registry" + variant + "nginx": func(t *testing.T) string {
 			n := behind(t, servers.NginxOptions{Upstream: p.gitea.URL, MaxBody: "1k"})
 			return p.push(t, at(n, admin), servers.AdminUser+"/app")
 		},
-		"413 from Cloudflare": small("cloudflare"),
-		"413 from Caddy":      small("Caddy"),
-		"413 from Apache":     small("Apache/2.4.57 (Debian)"),
-		"413 of a manifest":   p.refused("PUT", "/manifests/", http.StatusRequestEntityTooLarge, "MANIFEST_INVALID"),
+		"413 from something in front of the registry" + variant + "Cloudflare": small("cloudflare"),
+		"413 from something in front of the registry" + variant + "Caddy":      small("Caddy"),
+		"413 from something in front of the registry" + variant + "Apache":     small("Apache/2.4.57 (Debian)"),
+		"413 of a manifest": p.refused("PUT", "/manifests/", http.StatusRequestEntityTooLarge, "MANIFEST_INVALID"),
+	}
+}
+
+// behindHAProxy checks what is behind an haproxy, which says its name in no
+// header.
+func (p *patient) behindHAProxy(directives string) come {
+	return func(t *testing.T) string {
+		t.Helper()
+		h, err := servers.StartHAProxy(t.Context(), servers.HAProxyOptions{Upstream: p.gitea.URL, Directives: directives})
+		servers.Need(t, err)
+		t.Cleanup(func() { stop(t, h.Stop) })
+		return p.check(t, at(h, admin), h.Host)
+	}
+}
+
+// traefikAnswers is a push to a registry before which a proxy written in Go
+// answers uploads with a status, and with its name.
+func (p *patient) traefikAnswers(status int, text string) come {
+	return func(t *testing.T) string {
+		t.Helper()
+		answer := registrytest.Answer{Status: status, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Body: text}
+		return p.push(t, scripted(t, registrytest.Config{}, registrytest.Rule{Method: http.MethodPost, Action: answer}), "alice/app")
 	}
 }
 
@@ -418,9 +476,25 @@ func (p *patient) failingServers() map[string]come {
 			n := behind(t, servers.NginxOptions{Upstream: p.gitea.URL, Directives: `proxy_set_header Content-Range ""; proxy_set_header Connection "";`})
 			return p.push(t, at(n, admin), servers.AdminUser+"/parts", "--chunk-size", "100kB")
 		},
-		"502, 503 or 504 from a proxy": func(t *testing.T) string {
+		"502 or 503 that is not of the registry": func(t *testing.T) string {
 			n := behind(t, servers.NginxOptions{Upstream: "http://" + closedPort(t)})
 			return p.push(t, at(n, admin), servers.AdminUser+"/app")
+		},
+		"502 or 503 that is not of the registry" + variant + "haproxy": func(t *testing.T) string {
+			h, err := servers.StartHAProxy(t.Context(), servers.HAProxyOptions{Upstream: "http://" + closedPort(t)})
+			servers.Need(t, err)
+			t.Cleanup(func() { stop(t, h.Stop) })
+			return p.push(t, at(h, admin), servers.AdminUser+"/app")
+		},
+		"502 or 503 that is not of the registry" + variant + "Traefik": p.traefikAnswers(http.StatusBadGateway, "Bad Gateway"),
+		"408, 499, 504 or 524" + variant + "Traefik":                   p.traefikAnswers(499, "Client Closed Request"),
+		"another failure that is not of the registry":                  p.traefikAnswers(http.StatusInternalServerError, "Internal Server Error"),
+		"401 of a server that took the credential before, or is unwell": func(t *testing.T) string {
+			a := scripted(t, registrytest.Config{}, registrytest.Rule{Method: http.MethodPut, Path: "/manifests/", Action: registrytest.Answer{
+				Status: http.StatusUnauthorized, Header: http.Header{"Content-Type": {"application/json"}, "Docker-Distribution-Api-Version": {"registry/2.0"}},
+				Body: `{"errors":[{"code":"UNAUTHORIZED","message":""}]}`,
+			}})
+			return p.push(t, a, "alice/app")
 		},
 		"500 without a text": func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{})
