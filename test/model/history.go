@@ -18,7 +18,7 @@ type history struct {
 func (h history) GoString() string { return fmt.Sprintf("%s\n%s", h.setting, join(h.events)) }
 
 // longest is how many scenes a history has at most.
-const longest = 6
+const longest = 5
 
 var histories = rapid.Custom(func(t *rapid.T) history {
 	c := chooser(t)

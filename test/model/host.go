@@ -97,6 +97,10 @@ func (h *host) close() {
 // address is "127.0.0.1:PORT".
 func (h *host) address() string { return h.server.Listener.Addr().String() }
 
+// settle waits until nothing is being answered any more: a registry may still do
+// what it was asked by somebody who has gone.
+func (h *host) settle() { h.server.CloseClientConnections() }
+
 // arm has strike asked about the requests from now on, counted from 0.
 func (h *host) arm(strike func(n int) act) {
 	h.mu.Lock()

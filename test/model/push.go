@@ -113,6 +113,11 @@ func perform(w *world, pushes ...*push) error {
 		running.Go(func() { p.ended = p.run(w) })
 	}
 	running.Wait()
+	for _, p := range pushes {
+		if p.trouble.kind != untroubled {
+			w.hosts[p.host].settle()
+		}
+	}
 	after := w.snapshots()
 	for name := range differences(before, after) {
 		if !slices.ContainsFunc(pushes, func(p *push) bool { return slices.Contains(p.targets(w), name) }) {
