@@ -1,6 +1,7 @@
 package plugin_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,7 +64,7 @@ func TestCopyWithinARegistry(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	for _, e := range d.server.Registry.Log() {
-		if e.Method == "GET" && strings.Contains(e.Path, "/blobs/") {
+		if e.Method == http.MethodGet && strings.Contains(e.Path, "/blobs/") {
 			t.Errorf("it read %s", e.Path)
 		}
 	}

@@ -86,7 +86,7 @@ func TestJoinFromElsewhere(t *testing.T) {
 			for i := range elsewhere {
 				elsewhere[i].Client = reader
 			}
-			result, err = clientOf(t, to, registry.Options{}).Join(t.Context(), "alice/all:1", elsewhere, registry.JoinOptions{Annotations: map[string]string{"org.opencontainers.image.version": "1"}})
+			_, err = clientOf(t, to, registry.Options{}).Join(t.Context(), "alice/all:1", elsewhere, registry.JoinOptions{Annotations: map[string]string{"org.opencontainers.image.version": "1"}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,7 +18,7 @@ import (
 func holding(t *testing.T, config registrytest.Config) (*registrytest.Server, *registry.Client, []ocispec.Descriptor) {
 	t.Helper()
 	srv := registrytest.Start(t, config)
-	archive, content := multi(t, true)
+	archive, content := multi(t)
 	c := clientOf(t, srv, registry.Options{Save: save(archive)})
 	if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{ImageID: content[0].Digest}); err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func TestTagRefuses(t *testing.T) {
 			t.Errorf("%q: %v", tags, err)
 		}
 	}
-	srv.Registry.Fault(registrytest.Rule{Method: http.MethodGet, Path: "/manifests/", Action: registrytest.ActionFunc(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+	srv.Registry.Fault(registrytest.Rule{Method: http.MethodGet, Path: "/manifests/", Action: registrytest.ActionFunc(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Docker-Content-Digest", digest.FromString("another").String())
 		_, _ = w.Write([]byte(`{"schemaVersion":2,"manifests":[]}`))
 	})})

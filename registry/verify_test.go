@@ -24,10 +24,9 @@ func blobEntry(data []byte) entry {
 	return entry{"blobs/sha256/" + digest.FromBytes(data).Encoded(), data}
 }
 
-// multi is what a containerd store exports of an index of two platforms, all of
-// it or what there is of the first; and everything in it, the index first, the
-// first child second.
-func multi(t *testing.T, all bool) (archive []byte, content []ocispec.Descriptor) {
+// multi is what a containerd store exports of an index of two platforms, and
+// everything in it, the index first, the first child second.
+func multi(t *testing.T) (archive []byte, content []ocispec.Descriptor) {
 	t.Helper()
 	var entries []entry
 	var children []ocispec.Descriptor
@@ -43,9 +42,7 @@ func multi(t *testing.T, all bool) (archive []byte, content []ocispec.Descriptor
 		d.Platform = &ocispec.Platform{OS: "linux", Architecture: arch}
 		children = append(children, d)
 		content = append(content, d, describe(ocispec.MediaTypeImageConfig, config), describe(ocispec.MediaTypeImageLayerGzip, layer))
-		if all || i == 0 {
-			entries = append(entries, blobEntry(layer), blobEntry(config), blobEntry(m))
-		}
+		entries = append(entries, blobEntry(layer), blobEntry(config), blobEntry(m))
 	}
 	index := encode(t, ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: children})
 	d := describe(ocispec.MediaTypeImageIndex, index)
@@ -88,13 +85,13 @@ func lacking(srv *registrytest.Server, content []ocispec.Descriptor) (lacking []
 // request, and one that verifies sends it.
 func TestVerifyRepairsWhatIsLost(t *testing.T) {
 	t.Parallel()
-	_, content := multi(t, true)
+	_, content := multi(t)
 	for lost := 1; lost < len(content); lost++ {
 		for _, cached := range []bool{true, false} {
 			t.Run(fmt.Sprint(content[lost].MediaType, lost, cached), func(t *testing.T) {
 				t.Parallel()
 				srv := registrytest.Start(t, registrytest.Config{})
-				archive, _ := multi(t, true)
+				archive, _ := multi(t)
 				c := clientOf(t, srv, registry.Options{Save: save(archive), Cache: registry.NewCache(t.TempDir())})
 				var result registry.Result
 				opts := registry.PushOptions{ImageID: content[0].Digest, Result: &result}
@@ -129,7 +126,7 @@ func TestVerifyRepairsWhatIsLost(t *testing.T) {
 // though the registry takes the index.
 func TestNewTagOfAnIndexIsWhole(t *testing.T) {
 	t.Parallel()
-	archive, content := multi(t, true)
+	archive, content := multi(t)
 	for lost := 1; lost < len(content); lost++ {
 		t.Run(fmt.Sprint(content[lost].MediaType, lost), func(t *testing.T) {
 			t.Parallel()

@@ -161,7 +161,7 @@ func (f *factory) body(t *testing.T, req *http.Request) string {
 
 // TestAction has a job of Gitea Actions use the action: as the page about jobs
 // shows it, and with every input.
-func TestAction(t *testing.T) {
+func TestAction(t *testing.T) { //nolint:tparallel // its jobs share one runner, and go one after another
 	t.Parallel()
 	attest(t, "job", "the runner of Gitea Actions", "builds, and pushes by `action.yml`", "runner", "gitea")
 	f := newFactory(t)

@@ -80,7 +80,7 @@ func (c *clinic) engine(t *testing.T) *servers.Engine {
 
 // TestPullersTrust has dockerd, its BuildKit, and skopeo pull from a Gitea
 // whose certificate was pinned.
-func TestPullersTrust(t *testing.T) {
+func TestPullersTrust(t *testing.T) { //nolint:tparallel // each part changes /etc of its own name space, and starts an engine
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("another /etc needs root")

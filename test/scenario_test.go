@@ -75,10 +75,14 @@ func (v guest) sent(t *testing.T, dir, tag string) int64 {
 	return report.Status.BytesSent
 }
 
-func (v guest) checks(t *testing.T) { v.expect(t, 0, "✓ ", "check", v.front.Host+"/"+v.user) }
+func (v guest) checks(t *testing.T) {
+	t.Helper()
+	v.expect(t, 0, "✓ ", "check", v.front.Host+"/"+v.user)
+}
 
-// pushes pushes an image, the same again, and one with a layer more.
+// pushes sends an image, the same again, and one with a layer more.
 func (v guest) pushes(t *testing.T) {
+	t.Helper()
 	const size = 3_000_000
 	one, two := stacked(t, size, 7), stacked(t, size, 7, 8)
 	if n := v.sent(t, one, "1"); n < size {
@@ -95,6 +99,7 @@ func (v guest) pushes(t *testing.T) {
 // isCutOff loses one connection, and gets on; then all of them, is told what
 // happened, and gets on when it tries again.
 func (v guest) isCutOff(t *testing.T) {
+	t.Helper()
 	c := startCutter(t, v.front.Host)
 	_, port, err := net.SplitHostPort(c.host)
 	servers.Need(t, err)
@@ -130,6 +135,7 @@ const awayFromTLS = "redirect not followed: from https to http://127.0.0.1:"
 
 // completes pushes to another registry an image of which a layer is here alone.
 func (v guest) completes(t *testing.T) {
+	t.Helper()
 	dir := stacked(t, 2_000_000, 11)
 	v.sent(t, dir, "whole")
 	want := layoutBlobs(t, dir)
@@ -158,6 +164,7 @@ func (v guest) completes(t *testing.T) {
 
 // tidies lists what is there and deletes a tag.
 func (v guest) tidies(t *testing.T) {
+	t.Helper()
 	image := v.front.Host + "/" + v.user + "/app"
 	if v.direct { // of manifests, too
 		v.expect(t, 1, awayFromTLS, "ls", image)
@@ -179,6 +186,7 @@ func (v guest) tidies(t *testing.T) {
 // bringsACrowd pushes many images at once. Each arrives whole, at the latest
 // when a push that failed with a reason is made again.
 func (v guest) bringsACrowd(t *testing.T) {
+	t.Helper()
 	var dirs []string
 	for i := range crowd {
 		dirs = append(dirs, stacked(t, 200_000+i, byte(100+i)))

@@ -96,6 +96,7 @@ func programsOf(opts servers.GiteaOptions) []string {
 		programs = append(programs, "initdb")
 	case servers.MariaDB:
 		programs = append(programs, "mariadbd")
+	case servers.SQLite:
 	}
 	if opts.Storage != servers.Disk {
 		programs = append(programs, "versitygw")
