@@ -72,7 +72,7 @@ func (a *app) configuration(flags *pflag.FlagSet, name string) ([]setting, error
 	if host == "" {
 		return append(found, a.hostSetting()), nil
 	}
-	credential, err := a.credentialSetting(l, s, host)
+	credential, err := a.credentialSetting(s, host)
 	return append(found, credential), err
 }
 
@@ -87,7 +87,7 @@ func (a *app) hostSetting() setting {
 
 // credentialSetting says where the credential is looked for first, and not
 // what it is.
-func (a *app) credentialSetting(l layers, s settings, host string) (setting, error) {
+func (a *app) credentialSetting(s settings, host string) (setting, error) {
 	inEnvironment, _, err := a.environmentCredential(host, s.username)
 	switch {
 	case err != nil:

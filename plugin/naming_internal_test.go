@@ -94,7 +94,7 @@ func TestIsRegistry(t *testing.T) {
 			home := t.TempDir()
 			bin := filepath.Join(home, "bin")
 			put(t, "#!/bin/sh\nread host; [ \"$host\" = "+host+" ] || { echo credentials not found in native keychain; exit 1; }\necho '{\"Username\":\"me\",\"Secret\":\"token\"}'\n", bin, "docker-credential-gitea")
-			if err := os.Chmod(filepath.Join(bin, "docker-credential-gitea"), 0o700); err != nil { //nolint:gosec // G302: a program
+			if err := os.Chmod(filepath.Join(bin, "docker-credential-gitea"), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))

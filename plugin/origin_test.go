@@ -3,6 +3,7 @@ package plugin_test
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -100,9 +101,7 @@ func (p place) sit(t *testing.T, d *desk, dir string) (fill func(string) string)
 		d.env[name] = fill(value)
 	}
 	files := map[string]string{"config.json": p.docker, "bin/docker-credential-fake": helperGiving("WRONG"), "bin/docker-credential-gitea": helperGiving("WRONG")}
-	for name, content := range p.files {
-		files[name] = content
-	}
+	maps.Copy(files, p.files)
 	if p.yaml != "" {
 		files["gitea.yaml"] = "apiVersion: docker-gitea.github.io/v1alpha1\nkind: RegistryList\nitems:\n- spec: {url: <host>,\n    credential: " + p.yaml + "}\n"
 	}
@@ -114,7 +113,7 @@ func (p place) sit(t *testing.T, d *desk, dir string) (fill func(string) string)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(fill(content)), 0o700); err != nil { //nolint:gosec // G306: some are programs
+		if err := os.WriteFile(path, []byte(fill(content)), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 // said of it all go by that. The zero value is of an error that is no answer.
 type Answerer int
 
+// Who may have given an answer.
 const (
 	// ByRegistry: the registry itself, or its token service.
 	ByRegistry Answerer = iota + 1

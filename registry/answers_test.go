@@ -103,7 +103,7 @@ func commands(t *testing.T) map[string]func(context.Context, *registry.Client) e
 	dir := writeLayout(t, []byte("layer"))
 	return map[string]func(context.Context, *registry.Client) error{
 		"push": func(_ context.Context, c *registry.Client) error {
-			return push(t, c, dir, registry.PushOptions{Retries: -1})
+			return push(t, c, dir, registry.PushOptions{Retries: -1}) //nolint:contextcheck // it has that of the test
 		},
 		"check": func(ctx context.Context, c *registry.Client) error {
 			for _, check := range c.Check(ctx, "alice/app") {

@@ -243,8 +243,8 @@ func registryError(resp *http.Response) error {
 	kind := mediaType(resp.Header)
 	atHome := resp.Request.URL.Path == "/v2/"
 	switch {
-	case strayed(resp) != nil:
-		return redirection("ask registry", strayed(resp), resp.Request.URL)
+	case strayed(resp) != nil: //nolint:bodyclose // an answer that led elsewhere, whose body was closed then
+		return redirection("ask registry", strayed(resp), resp.Request.URL) //nolint:bodyclose // an answer that led elsewhere, whose body was closed then
 	case resp.StatusCode == http.StatusOK && atHome && speaks(resp, kind):
 		return nil
 	case resp.StatusCode == http.StatusOK:

@@ -128,7 +128,7 @@ func (e *Error) Error() string {
 
 // Is reports what the answer means.
 func (e *Error) Is(target error) bool {
-	return target == e.kind || target == ErrRedirected && isRedirect(e.Status) //nolint:errorlint // these are kinds, and wrap nothing
+	return target == e.kind || target == ErrRedirected && isRedirect(e.Status)
 }
 
 // NameError is a reference or tag that the server would refuse.

@@ -45,7 +45,7 @@ func responseError(op string, req *http.Request, resp *http.Response) *Error {
 	}
 	e.Code, e.Message = parseErrorBody(resp.Header.Get("Content-Type"), body)
 	e.By, e.Server = whoAnswered(resp, e.Code, body)
-	if by := strayed(resp); by != nil && (e.By != ByRegistry || resp.StatusCode == http.StatusUnauthorized) {
+	if by := strayed(resp); by != nil && (e.By != ByRegistry || resp.StatusCode == http.StatusUnauthorized) { //nolint:bodyclose // an answer that led elsewhere, whose body was closed then
 		return redirection(op, by, resp.Request.URL)
 	}
 	if location, err := resp.Location(); isRedirect(e.Status) && err == nil {

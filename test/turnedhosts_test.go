@@ -203,8 +203,10 @@ func pinsFailClosed(t *testing.T, o *owner, server *witness) {
 	}
 	before := len(server.saw(""))
 	for _, env := range [][]string{
-		{"HOME=" + o.home}, {"HOME=" + o.home, "DOCKER_GITEA_INSECURE=true", "DOCKER_GITEA_HOST=" + server.host},
-		{"HOME=" + o.home, "XDG_CONFIG_HOME=config"}, {"HOME=."},
+		{"HOME=" + o.home},
+		{"HOME=" + o.home, "DOCKER_GITEA_INSECURE=true", "DOCKER_GITEA_HOST=" + server.host},
+		{"HOME=" + o.home, "XDG_CONFIG_HOME=config"},
+		{"HOME=."},
 	} {
 		o.bare = append([]string{"PATH=/usr/bin:/bin", "SSL_CERT_FILE=" + server.authority(t)}, env...)
 		if out, code := o.run(t, o.plugin, "ls", server.host+"/me/app"); code == 0 {

@@ -159,7 +159,7 @@ func (c *Config) fromHelper(ctx context.Context, file parsed, p Place, stderr io
 
 // ownVariable is where our own helper takes a token from before it looks at its
 // logins.
-const ownVariable = "DOCKER_CREDENTIAL_GITEA_TOKEN" //nolint:gosec // G101: the variable's name
+const ownVariable = "DOCKER_CREDENTIAL_GITEA_TOKEN"
 
 func (c *Config) askHelper(ctx context.Context, name, host string, stderr io.Writer) (registry.AuthConfig, error) {
 	if !helperName.MatchString(name) {
