@@ -120,9 +120,12 @@ func provesPortal(resp *http.Response) bool {
 // strayed is the first redirection on the way to resp that was not the
 // registry's own, and led away from it: to another origin, or to what is no
 // registry's. It is nil where there was none.
-func strayed(resp *http.Response) *http.Response {
+func strayed(resp *http.Response) *http.Response { return strayedTo(resp.Request) }
+
+// strayedTo is that of the request to which it led.
+func strayedTo(req *http.Request) *http.Response {
 	var first *http.Response
-	for at := resp.Request; at != nil && at.Response != nil; at = at.Response.Request {
+	for at := req; at != nil && at.Response != nil; at = at.Response.Request {
 		by := at.Response
 		if by.Request == nil || by.Header.Get(headerVersion) != "" {
 			continue

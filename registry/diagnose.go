@@ -171,9 +171,9 @@ func (f failure) place() (host, path string) {
 // after is how long a request had taken that was ended.
 func (f failure) after() string {
 	if f.answer.After < time.Second {
-		return ""
+		return "before it was done"
 	}
-	return " after " + f.answer.After.Round(time.Second).String()
+	return "after " + f.answer.After.Round(time.Second).String()
 }
 
 func (f failure) unknownName() string {

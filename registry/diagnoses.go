@@ -23,6 +23,26 @@ type diagnosis struct {
 // diagnoses is the table, of which docs/troubleshooting.md is made. The first
 // row that fits counts, so that special cases stand before general ones.
 var diagnoses = []diagnosis{
+	// Where one is led away from the registry, whatever is there.
+	{
+		"a redirection to another name of the owner or the image", redirected(toOtherName),
+		"{host} leads on to {to}: the owner or the image has another name now", "use the new name: {host}/{renamed}",
+	},
+	{
+		"a redirection from http to https", redirected(toTLS),
+		"http://{host} leads to {to}: it wants TLS", "leave out --plain-http and http://, and use {there}",
+	},
+	{
+		"a redirection to another host", redirected(toRegistry),
+		"{host} answers {answer} and leads to {to}, where no program sends its credential",
+		"use {there} in place of {host}; or on the server, have {host} pass /v2/ on to Gitea, not lead elsewhere",
+	},
+	{
+		"a redirection to a page, such as a sign-in", redirected(anywhere),
+		"{host} answers {answer} and leads from /v2/ to {to}: a sign-in page, another site, or the sign-in page of this network",
+		"on the proxy, exempt /v2/ from the sign-in: Gitea asks for a credential there itself; in a network with a sign-in page of its own, sign in with a browser first",
+	},
+
 	// The way to the server.
 	{
 		"`--plain-http` or `http://`, and the server speaks TLS", is(ErrWantsTLS),
@@ -162,24 +182,6 @@ var diagnoses = []diagnosis{
 		"look at the clock of the server and the credential of its storage; in [storage] of app.ini, SERVE_DIRECT = false has Gitea pass blobs on itself",
 	},
 	{
-		"a redirection to another name of the owner or the image", redirected(toOtherName),
-		"{host} leads on to {to}: the owner or the image has another name now", "use the new name: {host}/{renamed}",
-	},
-	{
-		"a redirection from http to https", redirected(toTLS),
-		"http://{host} leads to {to}: it wants TLS", "leave out --plain-http and http://, and use {there}",
-	},
-	{
-		"a redirection to another host", redirected(toRegistry),
-		"{host} answers {answer} and leads to {to}, where no program sends its credential",
-		"use {there} in place of {host}; or on the server, have {host} pass /v2/ on to Gitea, not lead elsewhere",
-	},
-	{
-		"a redirection to a page, such as a sign-in", redirected(anywhere),
-		"{host} answers {answer} and leads from /v2/ to {to}: a sign-in page, another site, or the sign-in page of this network",
-		"on the proxy, exempt /v2/ from the sign-in: Gitea asks for a credential there itself; in a network with a sign-in page of its own, sign in with a browser first",
-	},
-	{
 		"a redirection that is not followed", is(ErrRedirected),
 		"the server leads to a place where nothing is sent: without TLS, or to no registry", "on the server, ROOT_URL with https and the name that people use; on the proxy, the headers Host and X-Forwarded-Proto",
 	},
@@ -211,7 +213,7 @@ var diagnoses = []diagnosis{
 	},
 	{
 		"408, 499, 504 or 524", foreign(http.StatusRequestTimeout, statusClientClosed, http.StatusGatewayTimeout, statusCloudflareTimeout),
-		"{server} in front of {host} ended a request{after}, because it took too long",
+		"{server} in front of {host} ended a request {after}, because it took too long",
 		"on the proxy: {time}; where it ends requests that send nothing, look on the server whether Gitea hangs",
 	},
 	{

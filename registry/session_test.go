@@ -190,7 +190,9 @@ func TestInterruptedUploadIsRemoved(t *testing.T) {
 				<-req.Context().Done()
 			})
 		}, context.Canceled},
-		"for good": {func(func()) registrytest.Action { return registrytest.Answer{Status: http.StatusForbidden} }, registry.ErrDenied},
+		"for good": {func(func()) registrytest.Action {
+			return registrytest.Answer{Status: http.StatusForbidden, Header: http.Header{"Content-Type": {"application/json"}}, Body: `{"errors":[{"code":"DENIED"}]}`}
+		}, registry.ErrDenied},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

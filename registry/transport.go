@@ -198,7 +198,7 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp, err := r.base.RoundTrip(attempt)
 		again := n <= retries
 		if err != nil && (!again || !temporary(err)) {
-			return nil, err
+			return nil, nowhere(req, err)
 		}
 		if err == nil && (!again || !temporaryStatus(resp.StatusCode)) {
 			return resp, nil
@@ -214,6 +214,16 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
+}
+
+// nowhere is what a failure is of a request that was led to another place than
+// the registry, and not by the registry: the redirection is at fault.
+func nowhere(req *http.Request, err error) error {
+	by := strayedTo(req)
+	if by == nil || req.Context().Err() != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", redirection("follow redirection", by, req.URL), err)
 }
 
 // allowed is how often req may be sent again.
