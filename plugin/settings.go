@@ -102,7 +102,7 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.BoolVarP(&s.allTags, "all-tags", "a", false, "Push all tags that the daemon has of SOURCE")
 	flags.StringVar(&s.platform, "platform", "", "Push only this platform of an index (os/arch[/variant])")
 	flags.StringVar(&s.image, "image", "", "Name of the image to take from a file that holds several")
-	flags.DurationVar(&s.timeout, "timeout", 0, "Give up a push after this time (0: never)")
+	flags.DurationVar(&s.timeout, "timeout", 0, "Give up after this time, of all pushes together (0: never)")
 	flags.IntVar(&s.jobs, "jobs", registry.DefaultJobs, "Number of layers to send side by side")
 	flags.Var(&s.chunkSize, "chunk-size", `Largest request body, such as "90MB" (0: no limit)`)
 	flags.StringVar(&s.compression, "compression", "gzip", `How to send layers that are not compressed yet ("gzip", "zstd", "none")`)
