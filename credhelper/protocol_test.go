@@ -239,12 +239,16 @@ func TestTokenOfTheEnvironment(t *testing.T) {
 }
 
 func ExampleMain() {
+	env := map[string]string{envDir: "/nonexistent"}
 	code := Main(context.Background(), System{
-		Args:      []string{"list"},
-		LookupEnv: func(key string) (string, bool) { return "/nonexistent", key == envDir },
-		Stdin:     strings.NewReader(""),
-		Stdout:    os.Stdout,
-		Stderr:    os.Stderr,
+		Args: []string{"list"},
+		LookupEnv: func(key string) (string, bool) {
+			value, set := env[key]
+			return value, set
+		},
+		Stdin:  strings.NewReader(""),
+		Stdout: os.Stdout,
+		Stderr: os.Stderr,
 	})
 	fmt.Println("exit code", code)
 	// Output:
