@@ -81,6 +81,22 @@ var calls = map[string]func(t *testing.T, c *registry.Client, dir string) []any{
 		}
 		return []any{err}
 	},
+	"Source": func(t *testing.T, c *registry.Client, _ string) []any {
+		t.Helper()
+		source, err := c.Source(t.Context(), "me/app", "1", nil)
+		if err == nil {
+			err = source.Close()
+		}
+		return []any{err}
+	},
+	"Tag": func(t *testing.T, c *registry.Client, _ string) []any {
+		t.Helper()
+		return list(c.Tag(t.Context(), "me/app", "1", "2"))
+	},
+	"Join": func(t *testing.T, c *registry.Client, _ string) []any {
+		t.Helper()
+		return list(c.Join(t.Context(), "me/app:2", []registry.Member{{Repository: "me/app", Reference: "1"}}, registry.JoinOptions{}))
+	},
 	"Ask": func(t *testing.T, c *registry.Client, _ string) []any {
 		t.Helper()
 		return answered(c.Ask(t.Context(), http.MethodGet, "/v2/ask/api/v1/version"))
