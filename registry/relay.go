@@ -55,6 +55,7 @@ type relay struct {
 	streamed int                    // how many uploads began without a digest
 	keep     bool                   // of a blob everything, until the registry has it
 	again    bool                   // one more push is needed
+	resent   bool                   // and is, since the registry has lost what it had
 	told     map[digest.Digest]bool
 	// documents are the small JSON blobs that have passed: configs, for the most.
 	documents map[digest.Digest][]byte
@@ -664,7 +665,12 @@ func (r *relay) putManifest(w http.ResponseWriter, req *http.Request) {
 	if reference == LoopbackTag {
 		err = r.putRoot(req.Context(), m)
 	} else if !slices.ContainsFunc(m.References, func(d ocispec.Descriptor) bool { return r.isLost(d.Digest) }) {
-		err = r.push.putManifest(req.Context(), m, reference)
+		if err = r.push.putManifest(req.Context(), m, reference); r.lostMeanwhile(err) {
+			r.mu.Lock()
+			r.lost[m.Descriptor.Digest] = true
+			r.mu.Unlock()
+			err = nil
+		}
 	}
 	if err != nil {
 		r.fail(w, err)
@@ -688,7 +694,9 @@ func (r *relay) putRoot(ctx context.Context, m image.Manifest) error {
 	clear(r.lost)
 	r.mu.Unlock()
 	if err == nil && !again {
-		err = r.push.putTags(ctx, resolved, r.push.tags)
+		if err = r.push.putTags(ctx, resolved, r.push.tags); r.lostMeanwhile(err) {
+			again, err = true, nil
+		}
 	}
 	if err != nil {
 		return err
@@ -699,4 +707,17 @@ func (r *relay) putRoot(ctx context.Context, m image.Manifest) error {
 		r.root = &resolved
 	}
 	return nil
+}
+
+// lostMeanwhile reports, once, that a manifest was refused for a blob that the
+// registry had when it was asked: another push took away the last tag that led to
+// it. The holder then pushes once more, and finds it missing.
+func (r *relay) lostMeanwhile(err error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.resent || !errors.Is(err, ErrBlobUnknown) {
+		return false
+	}
+	r.resent = true
+	return true
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -443,5 +444,52 @@ func TestRelayOfAKnownImage(t *testing.T) {
 		if begun != tc.want {
 			t.Errorf("%s: began %d times, want %d", tc.name, begun, tc.want)
 		}
+	}
+}
+
+// A blob that the registry had when it was asked, and has lost when the manifest
+// comes, since another push took away the last tag that led to it, is pushed after
+// all: the holder pushes once more, and no more than that.
+func TestRelayLosesABlobMeanwhile(t *testing.T) {
+	t.Parallel()
+	config, layer, manifest := parts(t)
+	layerDigest := digest.FromBytes(layer)
+	for name, times := range map[string]int{"once": 1, "whenever it is pushed": 9} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := registrytest.Start(t, registrytest.Config{})
+			c := clientOf(t, srv, registry.Options{})
+			whole, _ := layout(t, layer)
+			if err := clientOf(t, srv, registry.Options{Save: save(whole)}).Push(t.Context(), "alice/app:other", registry.PushOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			srv.Fault(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/", Times: times, Action: registrytest.ActionFunc(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+				gone := req.Clone(context.WithoutCancel(req.Context()))
+				gone.Method, gone.Body = http.MethodDelete, http.NoBody
+				for _, path := range []string{"/v2/alice/app/blobs/" + layerDigest.String(), "/v2/alice/app/manifests/other"} {
+					gone.URL.Path = path
+					next.ServeHTTP(httptest.NewRecorder(), gone)
+				}
+				next.ServeHTTP(w, req)
+			})})
+			pushes := 0
+			err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{Via: func(ctx context.Context, to registry.Loopback) error {
+				pushes++
+				h := &holder{to, to.Password}
+				if _, err := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, http.StatusOK); err != nil {
+					if err := h.whole(ctx, layer, layerDigest, http.StatusCreated); err != nil {
+						return err
+					}
+				}
+				if err := h.whole(ctx, config, digest.FromBytes(config), http.StatusCreated); err != nil {
+					return err
+				}
+				_, err := h.do(ctx, http.MethodPut, "manifests/push", manifest, http.StatusCreated)
+				return err
+			}})
+			if times == 1 && err != nil || times > 1 && !errors.Is(err, registry.ErrNoSource) || pushes != 2 {
+				t.Errorf("got %v after %d pushes", err, pushes)
+			}
+		})
 	}
 }
