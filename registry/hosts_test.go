@@ -229,7 +229,7 @@ func TestSettingsStayBehindProxies(t *testing.T) {
 	own := startStranger(t, answerRegistry, "127.0.0.1")
 	proxy := startStranger(t, func(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusOK)
-		conn, _, err := http.NewResponseController(w).Hijack()
+		conn, read, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
@@ -239,7 +239,7 @@ func TestSettingsStayBehindProxies(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		go func() { _, _ = io.Copy(registryConn, conn); _ = registryConn.Close() }()
+		go func() { _, _ = io.Copy(registryConn, read); _ = registryConn.Close() }() // the server may have read a byte already
 		_, _ = io.Copy(conn, registryConn)
 		_ = conn.Close()
 	}, "localhost")
