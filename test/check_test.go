@@ -190,9 +190,9 @@ func TestCheckBehindNginx(t *testing.T) {
 		{"no X-Forwarded-Proto", servers.NginxOptions{Upstream: plain.URL, MaxBody: "0", HideScheme: true}, "proxy_set_header X-Forwarded-Proto $scheme"},
 		{"another ROOT_URL", servers.NginxOptions{Upstream: legacy.URL, MaxBody: "0"}, "the registry names https://git.example.com/v2/token as its token service"},
 		{"a path, and /v2/ passed on", servers.NginxOptions{Upstream: underPath.URL, MaxBody: "0", Port: port}, ""},
-		{"packages switched off", servers.NginxOptions{Upstream: off.URL}, "registry failed: there is no container registry at /v2/"},
-		{"/v2/ not passed on", servers.NginxOptions{Upstream: plain.URL, Directives: "if ($http_user_agent = docker-gitea) { return 404; }"}, "registry failed: there is no container registry at /v2/"},
-		{"a sign-in in front", servers.NginxOptions{Upstream: plain.URL, Directives: "if ($http_user_agent = docker-gitea) { return 302 /sso/login; }"}, "registry failed: what answers at /v2/ is a page for browsers"},
+		{"packages switched off", servers.NginxOptions{Upstream: off.URL}, "and no registry in it: packages are switched off"},
+		{"/v2/ not passed on", servers.NginxOptions{Upstream: plain.URL, Directives: "if ($http_user_agent = docker-gitea) { return 404; }"}, "in front of localhost:"},
+		{"a sign-in in front", servers.NginxOptions{Upstream: plain.URL, Directives: "if ($http_user_agent = docker-gitea) { return 302 /sso/login; }"}, "/sso/login: a sign-in page, another site, or the sign-in page of this network"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			n := behind(t, tc.nginx)
@@ -244,7 +244,7 @@ func TestFailuresAreExplained(t *testing.T) {
 		{"a large layer", small, newUser(t, small), "a limit on the size of a layer"},
 		{"much in all", little, newUser(t, little), "or of all packages of "},
 		{"many packages", few, newUser(t, few), "a limit on the number of packages"},
-		{"a former name", g, formerName(t, g), "the server leads elsewhere"},
+		{"a former name", g, formerName(t, g), "the owner or the image has another name now"},
 		{"another's name", g, newUser(t, g), "it is another user, or an organisation"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

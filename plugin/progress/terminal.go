@@ -103,12 +103,18 @@ func (t *terminal) addLine(priority int, text func(width int) string) *mpb.Bar {
 func (t *terminal) blobText(b *blobLine, width int) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text := b.line(t.now(), width)
 	if t.Color && b.event.Status == registry.StatusRetrying {
-		return "\x1b[33m" + text + "\x1b[0m"
+		return yellow + b.line(t.now(), width-markWidth) + noColour
 	}
-	return text
+	return b.line(t.now(), width)
 }
+
+// The marks around a line in colour. mpb counts their printable characters, and
+// takes the marks off a line that is too long with them.
+const (
+	yellow, noColour = "\x1b[33m", "\x1b[0m"
+	markWidth        = len("[33m") + len("[0m")
+)
 
 func (t *terminal) totalText(width int) string {
 	t.mu.Lock()
