@@ -162,7 +162,8 @@ func TestProgressOnATerminal(t *testing.T) {
 		term.enter(pushLayers + " --jobs 8")
 		screen := term.await(`([0-9a-f]{12}: Pushing [^\n]*/s\n){8}20 of 61 done, [^\n]*, 33 waiting`)
 		term.recordAs("80 columns", screen)
-		if n := count(screen, `(?m)^[0-9a-f]{12}: Pushing \[=+> +\] [0-9.]+MB/12MB [0-9.]+.B/s$`); n != largeLayers {
+		// The buffers of the connection may take all that the registry does not.
+		if n := count(screen, `(?m)^[0-9a-f]{12}: Pushing \[=+>? *\] [0-9.]+MB/12MB [0-9.]+.B/s$`); n != largeLayers {
 			t.Errorf("got %d bars, want %d:\n%s", n, largeLayers, screen)
 		}
 
