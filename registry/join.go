@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"sync"
-	"time"
 
 	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -51,33 +50,15 @@ type JoinOptions struct {
 // [ErrNameInvalid], [ErrBlobUnknown] where the registry has lost a part of an
 // image, and [*image.Error].
 func (c *Client) Join(ctx context.Context, imageRef string, members []Member, opts JoinOptions) (Result, error) {
-	start := time.Now()
-	push := PushOptions{Tags: opts.Tags, Jobs: opts.Jobs, Progress: opts.Progress}
-	if err := push.Validate(); err != nil {
-		return Result{}, err
-	}
-	ref, err := c.destination(imageRef)
-	if err != nil {
-		return Result{}, err
-	}
-	p := c.newPush(ref, push)
-	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
-	var root image.Manifest
-	if p.stack, err = c.stack(ctx, false, introduced); err == nil {
-		root, err = p.join(ctx, members, opts.Annotations)
-	}
-	if err != nil {
-		return Result{}, p.failure(ctx, "join", err)
-	}
-	return p.result(root, true, time.Since(start)), nil
+	options := PushOptions{Tags: opts.Tags, Jobs: opts.Jobs, Progress: opts.Progress}
+	return c.arrange(ctx, "join", imageRef, options, func(ctx context.Context, p *push) (image.Manifest, error) {
+		return p.join(ctx, members, opts.Annotations)
+	})
 }
 
 // join reads what the members are, makes the index, brings over what it names,
 // and puts it.
 func (p *push) join(ctx context.Context, members []Member, annotations map[string]string) (image.Manifest, error) {
-	if err := p.settle(); err != nil {
-		return image.Manifest{}, err
-	}
 	entries, err := p.entries(ctx, members)
 	if err != nil {
 		return image.Manifest{}, err

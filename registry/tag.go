@@ -19,15 +19,22 @@ import (
 // [ErrNameInvalid], and [ErrBlobUnknown] where the registry has lost what the
 // manifest names.
 func (c *Client) Tag(ctx context.Context, repository, reference string, tags ...string) (Result, error) {
-	start := time.Now()
 	if len(tags) == 0 {
 		return Result{}, &NameError{Fault: "no tag is given"}
 	}
-	opts := PushOptions{Tags: tags}
+	return c.arrange(ctx, "tag", repository+":"+tags[0], PushOptions{Tags: tags}, func(ctx context.Context, p *push) (image.Manifest, error) {
+		return p.tag(ctx, reference)
+	})
+}
+
+// arrange lets do point the tags of a push at a manifest of what registries have
+// already. op is what errors call that.
+func (c *Client) arrange(ctx context.Context, op, imageRef string, opts PushOptions, do func(context.Context, *push) (image.Manifest, error)) (Result, error) {
+	start := time.Now()
 	if err := opts.Validate(); err != nil {
 		return Result{}, err
 	}
-	ref, err := c.destination(repository + ":" + tags[0])
+	ref, err := c.destination(imageRef)
 	if err != nil {
 		return Result{}, err
 	}
@@ -35,18 +42,17 @@ func (c *Client) Tag(ctx context.Context, repository, reference string, tags ...
 	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
 	var root image.Manifest
 	if p.stack, err = c.stack(ctx, false, introduced); err == nil {
-		root, err = p.tag(ctx, reference)
+		if err = p.settle(); err == nil {
+			root, err = do(ctx, p)
+		}
 	}
 	if err != nil {
-		return Result{}, p.failure(ctx, "tag", err)
+		return Result{}, p.failure(ctx, op, err)
 	}
 	return p.result(root, true, time.Since(start)), nil
 }
 
 func (p *push) tag(ctx context.Context, reference string) (image.Manifest, error) {
-	if err := p.settle(); err != nil {
-		return image.Manifest{}, err
-	}
 	root, err := p.readManifest(ctx, reference)
 	if err == nil {
 		err = p.putTags(ctx, root, p.tags)
