@@ -129,7 +129,7 @@ func (a *app) knownHosts() []string {
 }
 
 func isDockerHub(host string) bool {
-	return host == "docker.io" || strings.HasSuffix(host, ".docker.io")
+	return host == dockerHub || strings.HasSuffix(host, "."+dockerHub)
 }
 
 // completeHosts offers the known registries.
@@ -164,6 +164,13 @@ func (a *app) completeRemote(depth int) completer {
 			directive |= cobra.ShellCompDirectiveNoSpace
 		}
 		return found, directive
+	}
+}
+
+// completeRemotes is completeRemote where every argument is one.
+func (a *app) completeRemotes(depth int) completer {
+	return func(command *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return a.completeRemote(depth)(command, nil, typed)
 	}
 }
 

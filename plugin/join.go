@@ -41,9 +41,7 @@ The options are for the destination; see docker gitea copy.`,
 			return nil
 		},
 		DisableFlagsInUseLine: true,
-		ValidArgsFunction: func(command *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			return a.completeRemote(depthTag)(command, nil, typed) // there may be several
-		},
+		ValidArgsFunction:     a.completeRemotes(depthTag),
 		RunE: func(command *cobra.Command, args []string) error {
 			return a.join(command.Context(), command.Flags(), options, args)
 		},

@@ -35,9 +35,7 @@ by Gitea itself when it cleans up.`,
 			return nil
 		},
 		DisableFlagsInUseLine: true,
-		ValidArgsFunction: func(command *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			return a.completeRemote(depthTag)(command, nil, typed) // there may be several
-		},
+		ValidArgsFunction:     a.completeRemotes(depthTag),
 		RunE: func(command *cobra.Command, args []string) error {
 			return a.remove(command.Context(), command.Flags(), args, force)
 		},
