@@ -127,7 +127,7 @@ func exitCode(ctx context.Context, err error) int {
 		return ExitInterrupted
 	case errors.Is(err, registry.ErrUnauthorized), errors.Is(err, registry.ErrDenied):
 		return ExitDenied
-	case pushing && registry.Temporary(err):
+	case pushing && (registry.Temporary(err) || errors.Is(err, context.DeadlineExceeded)):
 		return ExitTemporary
 	}
 	return ExitFailed

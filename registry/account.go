@@ -104,8 +104,11 @@ func (s *stack) identify(ctx context.Context, err error) error {
 	if !errors.As(err, &answer) {
 		return err
 	}
-	if answer.Is(ErrUnauthorized) || answer.Is(ErrDenied) {
-		answer.Origin = s.auth.current().origin(answer.Is(ErrUnauthorized))
+	switch credential := s.auth.current(); {
+	case answer.Is(ErrUnauthorized):
+		answer.Origin = credential.Refused()
+	case answer.Is(ErrDenied):
+		answer.Origin = credential.Origin
 	}
 	switch {
 	case s.auth.anonymous():

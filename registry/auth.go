@@ -68,7 +68,7 @@ func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	defer drain(resp)
 	e := responseError("ask registry", req, resp)
-	e.kind = ErrBusy
+	e.Kind = ErrBusy
 	return nil, e
 }
 
@@ -360,7 +360,7 @@ func (a *authorizer) fetch(ctx context.Context, c challenge, credential AuthConf
 	if resp.StatusCode != http.StatusOK {
 		e := responseError("get token", req, resp)
 		if e.Is(ErrUnauthorized) && a.outOfBreath(ctx, scope) {
-			e.kind = ErrBusy
+			e.Kind = ErrBusy
 		}
 		return token{}, e
 	}
@@ -466,8 +466,8 @@ func (a *authorizer) read(body io.ReadCloser) (token, error) {
 	life := defaultExpiry
 	if response.ExpiresIn > 0 {
 		life = time.Duration(response.ExpiresIn) * time.Second
-	} else if claims, ok := parseClaims(value); ok && claims.Expires > 0 {
-		life = time.Unix(claims.Expires, 0).Sub(now)
+	} else if id := ParseIdentity(value); !id.Expires.IsZero() {
+		life = id.Expires.Sub(now)
 	}
 	return token{value: NewSecret(value), expires: now.Add(life), renew: now.Add(life - min(life/5, 2*time.Minute))}, nil
 }
@@ -581,8 +581,7 @@ func parseClaims(jwt string) (claims, bool) {
 
 // ofGitea reports whether a token is one of Gitea's or Forgejo's own.
 func ofGitea(jwt string) bool {
-	c, ok := parseClaims(jwt)
-	return ok && c.UserID != 0
+	return ParseIdentity(jwt).UserID != 0
 }
 
 // ghostUser is Gitea's number for nobody.

@@ -124,7 +124,7 @@ func (p *push) fill(ctx context.Context, blob *image.Blob, open func() (io.ReadC
 	}
 	r, err := open()
 	if err != nil {
-		return fmt.Errorf("%w: %w", errSource, err)
+		return fmt.Errorf("%w: %w", ErrSource, err)
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	source := &contextReader{ctx: ctx, r: r, read: &s.raw}
@@ -166,7 +166,7 @@ func (c *contextReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.read.Add(int64(n))
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = fmt.Errorf("%w: %w", errSource, err)
+		err = fmt.Errorf("%w: %w", ErrSource, err)
 	}
 	return n, err
 }
@@ -269,7 +269,7 @@ func (p *push) ways() ways { return p.client.traits.blobs(p.opts.ChunkSize) }
 // of t instead. Its name is that which the other answers came with.
 func (t *transfer) ended(status int, after time.Duration) *Error {
 	e := &Error{URL: t.push.address("blobs/uploads", ""), Status: status, After: after, By: BySomebody, Server: t.server}
-	e.kind = classifyForeign(e)
+	e.Kind = classifyForeign(e)
 	return e
 }
 
@@ -573,7 +573,7 @@ func (t *transfer) cleanUp(ctx context.Context, u upload) bool {
 	defer cancel()
 	for n := 1; ; n++ {
 		o := t.abandon(ctx, u)
-		again := temporaryStatus(o.status) && n <= u.retries
+		again := TemporaryStatus(o.status) && n <= u.retries
 		if o.status == 0 && n == 1 {
 			(&http.Client{Transport: t.push.stack.auth.base}).CloseIdleConnections()
 			again = true

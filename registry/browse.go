@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	digest "github.com/opencontainers/go-digest"
@@ -31,7 +32,7 @@ func (c *Client) Repositories(ctx context.Context) ([]string, error) {
 			Repositories []string `json:"repositories"`
 		}
 		err := readList(body, "repositories", &page)
-		all = append(all, matching(listedName(), page.Repositories)...)
+		all = append(all, matching(page.Repositories, func(name string) bool { return CheckRepository(name) == nil })...)
 		return len(page.Repositories), err
 	})
 	return all, err
@@ -47,20 +48,16 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 			Tags []string `json:"tags"`
 		}
 		err := readList(body, "tags", &page)
-		all = append(all, matching(tagPattern(), page.Tags)...)
+		all = append(all, matching(page.Tags, ValidTag)...)
 		return len(page.Tags), err
 	})
 	return all, err
 }
 
-// listedName is what every repository's name matches (OCI distribution
-// specification, "Pulling manifests"); none of its parts is a path's "..".
-var listedName = lazily(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
-
 // matching leaves out what a list of names has no business to hold: names end
 // up in addresses, and on terminals.
-func matching(pattern *regexp.Regexp, names []string) []string {
-	return slices.DeleteFunc(names, func(name string) bool { return !pattern.MatchString(name) })
+func matching(names []string, valid func(string) bool) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return !valid(name) })
 }
 
 // Manifest reads the manifest or index that a tag or a digest of a repository
@@ -286,7 +283,7 @@ func (c *Client) browseWith(ctx context.Context, op, method, path, scope string,
 	}
 	defer drain(resp)
 	answer := responseError(op, req, resp)
-	answer.kind = browsingKind(answer, path)
+	answer.Kind = browsingKind(answer, path)
 	return nil, s.identify(ctx, answer)
 }
 
@@ -298,13 +295,13 @@ func browsingKind(e *Error, path string) error {
 		e.Method == http.MethodDelete && e.Code == codeDigestInvalid: // distribution 2.8, of a tag
 		return ErrUnsupported
 	case e.Status != http.StatusNotFound:
-		return e.kind
+		return e.Kind
 	case e.Code == "NAME_UNKNOWN":
 		return ErrRepositoryUnknown
 	case e.Method == http.MethodHead && strings.Contains(path, "/manifests/"):
 		return ErrManifestUnknown // the answer has no body
 	}
-	return e.kind
+	return e.Kind
 }
 
 // maxPages bounds a list whose next page is always there. Gitea's pages hold
@@ -342,7 +339,7 @@ func (c *Client) pages(ctx context.Context, op, address, scope string, read func
 	return fmt.Errorf("%s: the list does not end after %d pages", op, maxPages)
 }
 
-var nextLink = lazily(`<([^>]*)>\s*;\s*rel="?next"?`)
+var nextLink = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`<([^>]*)>\s*;\s*rel="?next"?`) })
 
 // NextPage is the path, with its query, of the page that the Link header of an
 // answer calls the next (RFC 8288); empty where there is none. Whatever host

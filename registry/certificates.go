@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// describe is a certificate in a line.
-func describe(c *x509.Certificate) string {
+// DescribeCertificate is a certificate in a line.
+func DescribeCertificate(c *x509.Certificate) string {
 	if c == nil {
 		return "unknown"
 	}
@@ -84,6 +84,10 @@ func (f failure) unshown() string {
 	}
 	return strconv.Quote(clean(c.Issuer.String()))
 }
+
+// maxChain is how many certificates of a chain are looked at. Honest ones have
+// up to four.
+const maxChain = 10
 
 // chainEnd is the last certificate of the chain that the server shows, in
 // whatever order, where somebody else signed it; otherwise nil.

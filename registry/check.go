@@ -38,15 +38,17 @@ type Check struct {
 	Err error `json:"-"`
 }
 
-func passed(name, detail string) Check { return Check{Name: name, Outcome: OutcomeOK, Detail: detail} }
+// Passed makes a check of something that is as it should be.
+func Passed(name, detail string) Check { return Check{Name: name, Outcome: OutcomeOK, Detail: detail} }
 
-func warned(name string, err error) Check {
+// Warned makes a check of something that will stop others, or a later push.
+func Warned(name string, err error) Check {
 	return Check{Name: name, Outcome: OutcomeWarning, Detail: clean(err.Error()), Diagnosis: Diagnose(err), Err: err}
 }
 
 // Failed makes a check of something that did not succeed.
 func Failed(name string, err error) Check {
-	c := warned(name, err)
+	c := Warned(name, err)
 	c.Outcome = OutcomeFailed
 	return c
 }
@@ -114,11 +116,13 @@ func (e *examination) run(ctx context.Context, steps ...func(context.Context) []
 }
 
 func (e *examination) names(context.Context) []Check {
-	fault := nameFault(e.repository)
-	if e.repository == "" || fault == "" {
+	if e.repository == "" {
 		return nil
 	}
-	return []Check{Failed("owner", &NameError{Input: e.repository, Fault: fault, Suggestion: CorrectName(e.repository)})}
+	if err := CheckRepository(e.repository); err != nil {
+		return []Check{Failed("owner", err)}
+	}
+	return nil
 }
 
 // rules compares the name with those that Gitea has beyond the specification's.
@@ -127,7 +131,7 @@ func (e *examination) rules(context.Context) []Check {
 		return nil
 	}
 	ref := Reference{Host: e.client.Host(), Repository: e.repository}
-	if err := ref.giteaFault(nil); err != nil {
+	if err := ref.CheckGitea(nil); err != nil {
 		return []Check{Failed("owner", err)}
 	}
 	return nil
@@ -165,9 +169,9 @@ func (e *examination) clock(context.Context) []Check {
 	}
 	skew := time.Until(server).Round(time.Second)
 	if skew.Abs() > maxSkew {
-		return []Check{warned("clock", fmt.Errorf("%w: the server's is %v ahead", ErrClock, skew))}
+		return []Check{Warned("clock", fmt.Errorf("%w: the server's is %v ahead", ErrClock, skew))}
 	}
-	return []Check{passed("clock", "the same as the server's")}
+	return []Check{Passed("clock", "the same as the server's")}
 }
 
 // proxy names what stands in between. Gitea itself sends no Server header.
@@ -184,9 +188,9 @@ func (e *examination) proxy(context.Context) []Check {
 		}
 	}
 	if len(found) == 0 {
-		return []Check{passed("proxy", "none to be seen")}
+		return []Check{Passed("proxy", "none to be seen")}
 	}
-	return []Check{passed("proxy", strings.Join(found, "; "))}
+	return []Check{Passed("proxy", strings.Join(found, "; "))}
 }
 
 // realm compares the token service with the registry's own address. We go to
@@ -198,10 +202,10 @@ func (e *examination) realm(context.Context) []Check {
 		}
 		realm := clean(c.params["realm"])
 		if u, err := url.Parse(realm); err == nil && e.stack.auth.own(u) {
-			return []Check{passed("realm", realm)}
+			return []Check{Passed("realm", realm)}
 		}
-		check := warned("realm", &Error{
-			Op: "token service", URL: bareURL(e.answer.Request.URL), Status: e.answer.StatusCode, Message: realm, kind: ErrRealm,
+		check := Warned("realm", &Error{
+			Op: "token service", URL: bareURL(e.answer.Request.URL), Status: e.answer.StatusCode, Message: realm, Kind: ErrRealm,
 		})
 		check.Detail = realm
 		return []Check{check}
@@ -211,14 +215,14 @@ func (e *examination) realm(context.Context) []Check {
 
 func (e *examination) server(ctx context.Context) []Check {
 	if version := e.stack.version(ctx); version != "" {
-		return []Check{passed("server", version)}
+		return []Check{Passed("server", version)}
 	}
 	for _, c := range parseChallenges(e.answer.Header.Values("WWW-Authenticate")) {
 		if c.byGitea() {
-			return []Check{passed("server", "Gitea or Forgejo, which does not tell its version")}
+			return []Check{Passed("server", "Gitea or Forgejo, which does not tell its version")}
 		}
 	}
-	return []Check{passed("server", "neither Gitea nor Forgejo, or one without its API at this place")}
+	return []Check{Passed("server", "neither Gitea nor Forgejo, or one without its API at this place")}
 }
 
 // login gets a token with the credential.
@@ -228,18 +232,18 @@ func (e *examination) login(ctx context.Context) []Check {
 	anonymous, origin := e.stack.auth.anonymous(), e.stack.auth.current().Origin
 	if err == nil && id.Anonymous {
 		// Gitea lets anybody in, as a reader.
-		err = &Error{Op: "login", URL: e.stack.endpoint.url("/v2/token"), Status: http.StatusUnauthorized, Identity: id, Origin: origin, kind: ErrDenied}
+		err = &Error{Op: "login", URL: e.stack.endpoint.url("/v2/token"), Status: http.StatusUnauthorized, Identity: id, Origin: origin, Kind: ErrDenied}
 	}
 	switch {
 	case err == nil && anonymous:
-		return []Check{passed("login", "the registry asks for none")}
+		return []Check{Passed("login", "the registry asks for none")}
 	case err == nil:
 		if origin == (Origin{}) {
-			return []Check{passed("login", "accepted")}
+			return []Check{Passed("login", "accepted")}
 		}
-		return []Check{passed("login", origin.phrase()+" is accepted")}
+		return []Check{Passed("login", "the credential of "+origin.String()+" is accepted")}
 	case anonymous && (errors.Is(err, ErrUnauthorized) || id.Anonymous):
-		check := warned("login", errNoCredential(e.stack.endpoint, origin))
+		check := Warned("login", errNoCredential(e.stack.endpoint, origin))
 		check.Detail = "none"
 		return []Check{check}
 	}
@@ -249,7 +253,7 @@ func (e *examination) login(ctx context.Context) []Check {
 // errNoCredential is the answer that a push without a credential would get.
 func errNoCredential(e endpoint, missing Origin) error {
 	return &Error{
-		Op: "no login", URL: e.url("/v2/token"), Status: http.StatusUnauthorized, Identity: Identity{Anonymous: true}, Origin: missing, kind: ErrUnauthorized,
+		Op: "no login", URL: e.url("/v2/token"), Status: http.StatusUnauthorized, Identity: Identity{Anonymous: true}, Origin: missing, Kind: ErrUnauthorized,
 	}
 }
 
@@ -263,15 +267,15 @@ func (e *examination) scope(ctx context.Context) []Check {
 	if id == (Identity{}) {
 		return nil // not Gitea
 	}
-	denied := &Error{Op: "push", URL: e.stack.endpoint.url("/v2/"), Status: http.StatusUnauthorized, Identity: id, Account: e.account, Origin: e.stack.auth.current().Origin, kind: ErrDenied}
+	denied := &Error{Op: "push", URL: e.stack.endpoint.url("/v2/"), Status: http.StatusUnauthorized, Identity: id, Account: e.account, Origin: e.stack.auth.current().Origin, Kind: ErrDenied}
 	if !id.CanPush() {
 		return []Check{Failed("scope", denied)}
 	}
-	detail := (failure{answer: *denied}).who()
+	detail := denied.Who()
 	if id.Scope != "" { // Forgejo tells none for a password
 		detail += fmt.Sprintf(", with %q", id.Scope)
 	}
-	return []Check{passed("scope", detail)}
+	return []Check{Passed("scope", detail)}
 }
 
 // owner begins an upload, which takes the right to push.
@@ -297,7 +301,7 @@ func (e *examination) owner(ctx context.Context) []Check {
 		return []Check{Failed("owner", err)}
 	}
 	owner, _, _ := strings.Cut(e.repository, "/")
-	return []Check{passed("owner", "you may push to "+owner)}
+	return []Check{Passed("owner", "you may push to "+owner)}
 }
 
 // cancelUpload takes back what owner began.
@@ -342,9 +346,9 @@ func (e *examination) limit(ctx context.Context) []Check {
 		}
 	}
 	if refused == nil {
-		return []Check{passed("upload limit", "none up to 8 GiB in a request")}
+		return []Check{Passed("upload limit", "none up to 8 GiB in a request")}
 	}
-	check := warned("upload limit", refused)
+	check := Warned("upload limit", refused)
 	check.Detail = fmt.Sprintf("between %d and %d KiB in a request", int64(1)<<low>>10, int64(1)<<high>>10)
 	return []Check{check}
 }

@@ -87,7 +87,7 @@ func (c *Client) Authenticate(ctx context.Context, config AuthConfig) error {
 		return err
 	}
 	if !config.IsZero() && trial.auth.identity().Anonymous {
-		return &Error{Op: "authenticate", Status: http.StatusUnauthorized, Message: "the registry took the credential for none", kind: ErrDenied}
+		return &Error{Op: "authenticate", Status: http.StatusUnauthorized, Message: "the registry took the credential for none", Kind: ErrDenied}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -212,11 +212,17 @@ func (s *stack) meet(ctx context.Context, greet greeting) error {
 		greet = func(ctx context.Context, s *stack) error { return s.auth.introduce(ctx, AuthConfig{}) }
 	}
 	err := greet(ctx, s)
-	if probe && err != nil && speaksPlainHTTP(err) {
+	if probe && isPlainHTTP(err) {
 		s.endpoint.scheme = "http"
 		s.auth.endpoint = s.endpoint
 	}
 	return ctx.Err()
+}
+
+// isPlainHTTP reports that what was asked by TLS speaks plain HTTP.
+func isPlainHTTP(err error) bool {
+	fault, ok := errors.AsType[*TLSError](err)
+	return ok && fault.PlainHTTP()
 }
 
 // introduced greets with the credential: it is taken straight to where Gitea
@@ -249,7 +255,7 @@ func registryError(resp *http.Response) error {
 		return nil
 	case resp.StatusCode == http.StatusOK:
 		e := responseError("ask registry", resp.Request, resp)
-		e.kind = ErrNotRegistry
+		e.Kind = ErrNotRegistry
 		return e
 	}
 	return responseError("ask registry", resp.Request, resp)

@@ -117,7 +117,7 @@ func sourceError(err error) error {
 	if errors.Is(err, errReadBack) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", errSource, err)
+	return fmt.Errorf("%w: %w", ErrSource, err)
 }
 
 func (r *storedReader) Close() error {

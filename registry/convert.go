@@ -33,7 +33,7 @@ func converted(m image.Manifest, children map[digest.Digest]image.Manifest) (ima
 	oci := func(d *ocispec.Descriptor) {
 		if child, ok := children[d.Digest]; ok {
 			d.Digest, d.Size, d.MediaType = child.Descriptor.Digest, child.Descriptor.Size, child.Descriptor.MediaType
-		} else if t, ok := ociTypes[d.MediaType]; ok && !isManifest(d.MediaType) {
+		} else if t, ok := ociTypes[d.MediaType]; ok && !image.IsManifest(d.MediaType) {
 			d.MediaType = t
 		}
 	}
@@ -42,7 +42,7 @@ func converted(m image.Manifest, children map[digest.Digest]image.Manifest) (ima
 		mediaType = t
 	}
 	var document any
-	if isIndex(mediaType) {
+	if image.IsIndex(mediaType) {
 		var index ocispec.Index
 		if err := json.Unmarshal(m.Data, &index); err != nil {
 			return image.Manifest{}, err

@@ -63,8 +63,8 @@ func takeApart(err error) failure {
 	if proxy, ok := errors.AsType[*ProxyError](err); ok {
 		f.proxy = *proxy
 	}
-	if way, ok := errors.AsType[hostError](err); ok {
-		f.host = way.host
+	if way, ok := errors.AsType[*UnreachableError](err); ok {
+		f.host = way.Host
 	}
 	f.dns, _ = errors.AsType[*net.DNSError](err)
 	if hostname, ok := errors.AsType[x509.HostnameError](err); ok {
@@ -113,7 +113,7 @@ func (f failure) words() []string {
 		"{variable}", f.proxy.Variable,
 		"{status}", strconv.Itoa(f.proxy.Status),
 		"{name}", f.unknownName(),
-		"{who}", f.who(),
+		"{who}", f.answer.Who(),
 		"{from}", f.answer.Origin.phrase(),
 		"{use}", f.answer.Origin.use(forCommand(isHost, host, "HOST"), "it"),
 		"{renew}", f.answer.Origin.use(forCommand(isHost, host, "HOST"), "a personal access token of the scope write:package"),
@@ -124,7 +124,7 @@ func (f failure) words() []string {
 		"{names}", names(f.cert),
 		"{dates}", dates(f.cert),
 		"{now}", time.Now().UTC().Format(time.DateTime) + " UTC",
-		"{certificate}", describe(f.cert),
+		"{certificate}", DescribeCertificate(f.cert),
 		"{pinned}", f.pins(),
 		"{shown}", Fingerprint(f.cert), "{issuer}", f.unshown(), "{cn}", commonName(f.cert), "{ip}", f.address(),
 	}
@@ -181,17 +181,6 @@ func (f failure) unknownName() string {
 		return ""
 	}
 	return strconv.Quote(clean(f.dns.Name))
-}
-
-// who is the user in the registry's eyes.
-func (f failure) who() string {
-	switch {
-	case f.answer.Account.Name != "":
-		return f.answer.Account.Name
-	case f.answer.Identity.UserID > 0:
-		return "user number " + strconv.FormatInt(f.answer.Identity.UserID, 10)
-	}
-	return "you"
 }
 
 func (f failure) pins() string {

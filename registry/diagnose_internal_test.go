@@ -54,7 +54,7 @@ func unauthorized(account Account) *Error {
 }
 
 func ofKind(status int, kind error, message string) error {
-	return &Error{Op: "ask registry", URL: "https://git.example.com/v2/", Status: status, Message: message, kind: kind}
+	return &Error{Op: "ask registry", URL: "https://git.example.com/v2/", Status: status, Message: message, Kind: kind}
 }
 
 func refused(ip string) error {
@@ -84,9 +84,9 @@ func TestDiagnoses(t *testing.T) {
 	plainHTTP := answered("start upload", http.StatusMovedPermanently, http.Header{"Location": {"https://git.example.com/v2/acme/app/blobs/uploads/"}}, "")
 	plainHTTP.URL = "http://git.example.com/v2/acme/app/blobs/uploads/"
 	ofStorage := answered("get blob", http.StatusForbidden, http.Header{"Content-Type": {"application/xml"}}, "<Error>")
-	ofStorage.By, ofStorage.kind = ByStorage, ErrNotRegistry
+	ofStorage.By, ofStorage.Kind = ByStorage, ErrNotRegistry
 	busy := unauthorized(Account{})
-	busy.kind = ErrBusy
+	busy.Kind = ErrBusy
 	page := http.Header{"Content-Type": {"text/html"}}
 	situations := map[string]error{
 		"a redirection to another name of the owner or the image":                             leads("/v2/new/app/blobs/uploads/"),
@@ -124,16 +124,16 @@ func TestDiagnoses(t *testing.T) {
 		"407 from the proxy of this machine":                                                  &ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Status: 407},
 		"another answer of the proxy of this machine":                                         &ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Status: 403},
 		"a proxy of this machine that cannot be reached":                                      &ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Err: refused("192.0.2.1")},
-		"`HTTPS_PROXY` or `HTTP_PROXY` makes no sense":                                        &ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Err: errProxyAddress},
+		"`HTTPS_PROXY` or `HTTP_PROXY` makes no sense":                                        &ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Err: errors.New("its value is no address of a proxy")},
 		"a resolver that does not answer":                                                     &net.DNSError{Name: "git.example.com", IsTimeout: true},
 		"an unknown host":                                                                     &net.DNSError{Name: "git.example.con", IsNotFound: true},
 		"connection refused by this machine":                                                  refused("127.0.0.1"),
 		"connection refused by another machine":                                               refused("192.0.2.1"),
 		"no route to the host":                                                                os.NewSyscallError("connect", syscall.EHOSTUNREACH),
-		"silence in both directions, or an answer without an end":                             hostError{"git.example.com", fmt.Errorf("%w: %w", ErrStalled, os.ErrDeadlineExceeded)},
+		"silence in both directions, or an answer without an end":                             &UnreachableError{"git.example.com", fmt.Errorf("%w: %w", ErrStalled, os.ErrDeadlineExceeded)},
 		"the limit of `--timeout`":                                                            fmt.Errorf("%w after 1s", context.DeadlineExceeded),
-		"a connection, or its TLS handshake, that does not come about in time":                hostError{"git.example.com", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}},
-		"a connection that broke off, and again when tried again":                             hostError{"git.example.com", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}},
+		"a connection, or its TLS handshake, that does not come about in time":                &UnreachableError{"git.example.com", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}},
+		"a connection that broke off, and again when tried again":                             &UnreachableError{"git.example.com", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}},
 		"the realm has http, and the registry https":                                          ofKind(http.StatusUnauthorized, ErrRealm, "http://git.example.com/v2/token"),
 		"the realm is of another host or port":                                                ofKind(http.StatusUnauthorized, ErrRealm, "https://gitea:3000/v2/token"),
 		"the clocks of this machine and the server differ":                                    fmt.Errorf("%w: the server's is 1h ahead", ErrClock),

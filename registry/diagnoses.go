@@ -186,7 +186,7 @@ var diagnoses = []diagnosis{
 		"the server leads to a place where nothing is sent: without TLS, or to no registry", "on the server, ROOT_URL with https and the name that people use; on the proxy, the headers Host and X-Forwarded-Proto",
 	},
 	{
-		"413 from something in front of the registry", func(f failure) bool { return f.is(ErrTooLarge) && f.answer.Code != codeManifestInvalid },
+		"413 from something in front of the registry", func(f failure) bool { return f.is(ErrTooLarge) && f.answer.Code != "MANIFEST_INVALID" },
 		"a request body was larger than {server} in front of {host} allows", "on the proxy: {size}",
 	},
 	{
@@ -341,13 +341,13 @@ var diagnoses = []diagnosis{
 		"a limit on the number of packages of {owner} is reached", "delete old versions at https://{host}/{owner}/-/packages, or have LIMIT_TOTAL_OWNER_COUNT raised in [packages]",
 	},
 	{
-		"413 of a manifest", func(f failure) bool { return f.is(ErrTooLarge) && f.answer.Code == codeManifestInvalid },
+		"413 of a manifest", func(f failure) bool { return f.is(ErrTooLarge) && f.answer.Code == "MANIFEST_INVALID" },
 		"the manifest is larger than 10 MiB, which Gitea refuses", "push fewer platforms with --platform, or an image with fewer layers",
 	},
 
 	// Manifests.
 	{
-		"404 `BLOB_UNKNOWN` of a manifest", func(f failure) bool { return f.is(ErrBlobUnknown) && f.answer.Code == codeBlobUnknown },
+		"404 `BLOB_UNKNOWN` of a manifest", func(f failure) bool { return f.is(ErrBlobUnknown) && f.answer.Code == "BLOB_UNKNOWN" },
 		"the registry has lost blobs of the image, also after they were sent again", "push again; on the server, look at the log and the storage of packages",
 	},
 	{
@@ -376,7 +376,7 @@ var diagnoses = []diagnosis{
 		"push again; if it happens again, look at the server's log and its storage of packages",
 	},
 	{
-		"400 `SIZE_INVALID`", func(f failure) bool { return f.is(ErrManifestInvalid) && f.answer.Code == codeSizeInvalid },
+		"400 `SIZE_INVALID`", func(f failure) bool { return f.is(ErrManifestInvalid) && f.answer.Code == "SIZE_INVALID" },
 		"the manifest gives another size for a blob than the registry has", "build the image again",
 	},
 	{
@@ -406,7 +406,7 @@ var diagnoses = []diagnosis{
 		"the registry loses uploads: several servers do not share the directory for them, or it is cleaned", "on the server, have one client stay at one instance, and look at APP_TEMP_PATH",
 	},
 	{
-		"400, 404 or 416 `BLOB_UPLOAD_INVALID`", func(f failure) bool { return f.answer.Code == codeBlobUploadInvalid },
+		"400, 404 or 416 `BLOB_UPLOAD_INVALID`", func(f failure) bool { return f.answer.Code == "BLOB_UPLOAD_INVALID" },
 		"the registry does not take the parts of an upload as they were sent: a proxy changes the header Content-Range", "push without --chunk-size, or look at the proxies in between",
 	},
 	{

@@ -85,7 +85,7 @@ func (d *download) Read(p []byte) (int, error) {
 
 // goOn opens the blob where it broke off with broke.
 func (d *download) goOn(broke error) error {
-	for err := broke; temporary(err) && d.failures < d.client.retries(0); {
+	for err := broke; Temporary(err) && d.failures < d.client.retries(0); {
 		d.failures++
 		if err := pause(d.ctx, d.client.opts.Backoff(d.failures)); err != nil {
 			return err
@@ -99,7 +99,7 @@ func (d *download) goOn(broke error) error {
 		if answer, ok := errors.AsType[*Error](err); ok && answer.Status == http.StatusRequestedRangeNotSatisfiable {
 			return io.EOF // nothing follows; whether that is all, the digest tells
 		}
-		if !temporary(err) {
+		if !Temporary(err) {
 			return fmt.Errorf("%w, and then: %s", broke, clean(err.Error())) // whose EOF would be taken for the blob's
 		}
 	}

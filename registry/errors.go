@@ -1,13 +1,12 @@
 package registry
 
 import (
-	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -101,8 +100,8 @@ type Error struct {
 	Account Account
 	// Origin is where the credential came from that is refused.
 	Origin Origin
-
-	kind error
+	// Kind is what the answer means: one of the errors above, or nil.
+	Kind error
 }
 
 // Error reads "put manifest: 403 Forbidden: DENIED: quota exceeded".
@@ -120,15 +119,26 @@ func (e *Error) Error() string {
 	if e.By.foreign() {
 		fmt.Fprintf(&b, " (answered by %s, not by the registry)", orElse(e.Server, "something else"))
 	}
-	if e.kind == ErrDenied && e.Origin != (Origin{}) { //nolint:errorlint // it is a kind, and wraps nothing
+	if e.Kind == ErrDenied && e.Origin != (Origin{}) { //nolint:errorlint // it is a kind, and wraps nothing
 		b.WriteString(" (with " + e.Origin.phrase() + ")")
 	}
 	return b.String()
 }
 
+// Who is the user that the registry took the client for, in words.
+func (e *Error) Who() string {
+	switch {
+	case e.Account.Name != "":
+		return e.Account.Name
+	case e.Identity.UserID > 0:
+		return "user number " + strconv.FormatInt(e.Identity.UserID, 10)
+	}
+	return "you"
+}
+
 // Is reports what the answer means.
 func (e *Error) Is(target error) bool {
-	return target == e.kind || target == ErrRedirected && isRedirect(e.Status)
+	return target == e.Kind || target == ErrRedirected && isRedirect(e.Status)
 }
 
 // NameError is a reference or tag that the server would refuse.
@@ -208,14 +218,6 @@ func (e *MissingError) Error() string {
 // Is makes every MissingError an [ErrBlobUnknown].
 func (e *MissingError) Is(target error) bool { return target == ErrBlobUnknown }
 
-// and is the error of both; e may be nil.
-func (e *MissingError) and(other *MissingError) *MissingError {
-	if e == nil {
-		return other
-	}
-	return &MissingError{Digests: append(slices.Clone(e.Digests), other.Digests...), File: e.File, Err: cmp.Or(e.Err, other.Err)}
-}
-
 // TLSError is a server certificate that is not accepted, or a client
 // certificate that cannot be used.
 type TLSError struct {
@@ -235,13 +237,27 @@ func (e *TLSError) Error() string { return e.Host + ": " + clean(e.Err.Error()) 
 // Unwrap gives the cause.
 func (e *TLSError) Unwrap() error { return e.Err }
 
-// Temporary reports whether what failed may succeed later, as it is: the network
-// failed, or the server did, or a time limit was reached.
-func Temporary(err error) bool { return temporary(err) || errors.Is(err, context.DeadlineExceeded) }
+// PlainHTTP reports that the answer to a TLS handshake was plain HTTP.
+func (e *TLSError) PlainHTTP() bool { return speaksPlainHTTP(e.Err) }
 
-// temporary reports whether err may be gone at the next attempt: the network
+// UnreachableError is a failure on the way to a host, of which the text does not
+// tell which one it was.
+type UnreachableError struct {
+	// Host is the one that was asked.
+	Host string
+	// Err is the cause.
+	Err error
+}
+
+// Error is the text of the cause, in which net/http quotes what a server sent.
+func (e *UnreachableError) Error() string { return clean(e.Err.Error()) }
+
+// Unwrap gives the cause.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// Temporary reports whether err may be gone at the next attempt: the network
 // failed, or the server said so.
-func temporary(err error) bool {
+func Temporary(err error) bool {
 	var (
 		answer *Error
 		proxy  *ProxyError
@@ -250,10 +266,10 @@ func temporary(err error) bool {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, ErrRedirected):
 		return false
 	case errors.As(err, &proxy) && proxy.Status != 0:
-		return temporaryStatus(proxy.Status)
+		return TemporaryStatus(proxy.Status)
 	case errors.As(err, &answer):
-		return answer.Is(ErrBusy) || temporaryStatus(answer.Status) && !answer.Is(ErrQuota)
-	case isTLS(err):
+		return answer.Is(ErrBusy) || TemporaryStatus(answer.Status) && !answer.Is(ErrQuota)
+	case IsTLS(err):
 		return false
 	}
 	return isNetwork(err)

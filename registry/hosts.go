@@ -78,7 +78,7 @@ func (t *Transport) to(u *url.URL) (*http.Transport, error) {
 	if known := t.hosts[origin.String()]; known != nil {
 		return known, nil
 	}
-	settings, err := TLSConfig(t.config.forHost(origin))
+	settings, err := TLSConfig(forHost(t.config, origin))
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (t *Transport) to(u *url.URL) (*http.Transport, error) {
 // forHost is the configuration for the origin of another address than c's own:
 // every setting of c is for its own host, and leaves it never. What other hosts
 // have in the directories of certificates is theirs.
-func (c RegistryConfig) forHost(origin *url.URL) RegistryConfig {
+func forHost(c RegistryConfig, origin *url.URL) RegistryConfig {
 	if e, err := parseEndpoint(c.URL); err == nil && e.owns(origin) {
 		return c
 	}
@@ -111,7 +111,7 @@ func (t *Transport) dialProxy(proxy *url.URL) (func(context.Context, string, str
 	if !ok {
 		return nil, &ProxyError{Variable: proxyVariable("https"), Err: errProxyAddress}
 	}
-	settings, err := TLSConfig(t.config.forHost(&url.URL{Scheme: "https", Host: host}))
+	settings, err := TLSConfig(forHost(t.config, &url.URL{Scheme: "https", Host: host}))
 	if err != nil {
 		return nil, err
 	}

@@ -125,7 +125,7 @@ func (m Member) entries(ctx context.Context, named ocispec.Descriptor, reference
 	if err != nil {
 		return nil, fmt.Errorf("%s of %s/%s: %w", reference, m.Client.Host(), m.Repository, err)
 	}
-	if isIndex(read.Descriptor.MediaType) {
+	if image.IsIndex(read.Descriptor.MediaType) {
 		if depth == maxNested {
 			return nil, fmt.Errorf("%s: %w: indexes are nested deeper than %d", reference, ErrManifestInvalid, maxNested)
 		}

@@ -79,7 +79,7 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 // as is known. It compares what it is sent with what it has; what it lacks then,
 // the source has.
 func (p *push) retag(ctx context.Context, root image.Manifest, tags []string) error {
-	if isIndex(root.Descriptor.MediaType) {
+	if image.IsIndex(root.Descriptor.MediaType) {
 		if err := p.putChildren(ctx, root); err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func (p *push) leftAt(tag string, root image.Manifest) bool {
 
 // tagged is what the cache knows a tag by.
 func (p *push) tagged(tag string) string {
-	return joinReference(p.client.Host(), p.ref.Repository, tag)
+	return Reference{p.client.Host(), p.ref.Repository, tag}.String()
 }
 
 // permanent keeps of the failures of a shortcut those that the long way would
@@ -157,7 +157,7 @@ func (p *push) permanent(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, ErrUnauthorized), errors.Is(err, ErrDenied), isTLS(err):
+	case errors.Is(err, ErrUnauthorized), errors.Is(err, ErrDenied), IsTLS(err):
 		return err
 	case isIncomplete(err):
 		p.note("%s; sending the image again", clean(err.Error()))
@@ -170,7 +170,7 @@ func (p *push) permanent(ctx context.Context, err error) error {
 // mountAll asks for every blob of a manifest; the registry may hold them for
 // another package. An index is not tried: its children would have to be there.
 func (p *push) mountAll(ctx context.Context, root image.Manifest) error {
-	if isIndex(root.Descriptor.MediaType) {
+	if image.IsIndex(root.Descriptor.MediaType) {
 		return ErrManifestUnknown
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -185,10 +185,6 @@ func (p *push) mountAll(ctx context.Context, root image.Manifest) error {
 		})
 	}
 	return group.Wait()
-}
-
-func isIndex(mediaType string) bool {
-	return mediaType == ocispec.MediaTypeImageIndex || mediaType == "application/vnd.docker.distribution.manifest.list.v2+json"
 }
 
 // knownLayer spares compressing a raw layer that the registry has in the form
@@ -327,7 +323,7 @@ func (p *push) statWith(ctx context.Context, client *http.Client, kind, name str
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK:
 		return ocispec.Descriptor{Digest: shown(resp, kind, name), Size: resp.ContentLength}, nil
-	case status == http.StatusUnauthorized, temporaryStatus(status):
+	case status == http.StatusUnauthorized, TemporaryStatus(status):
 		return ocispec.Descriptor{}, responseError("find "+name, req, resp)
 	}
 	// It was worth asking, and no more: 404 is the registry's no, and 307, 403 or

@@ -56,6 +56,13 @@ const (
 	loopbackDigits = 32
 )
 
+// NewLoopbackRepository makes the repository of a [Loopback], which nobody guesses.
+func NewLoopbackRepository() string {
+	id := make([]byte, (loopbackDigits-networkDigits)/2)
+	_, _ = rand.Read(id) // never fails
+	return loopbackPrefix + network() + hex.EncodeToString(id)
+}
+
 // Leftover is the name of a [Loopback] that an image has: of a push that goes
 // on, or of one that was killed.
 type Leftover struct {
@@ -103,9 +110,7 @@ func (p *push) listen(ctx context.Context) (net.Listener, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	id := make([]byte, (loopbackDigits-networkDigits)/2)
-	_, _ = rand.Read(id) // never fails
-	repository := loopbackPrefix + network() + hex.EncodeToString(id)
+	repository := NewLoopbackRepository()
 	if !found {
 		if err := cache.keepLoopback(loopbackEntry{Address: l.Addr().String(), Repository: repository}); err != nil {
 			p.debug(ctx, "remember the loopback port", err)

@@ -106,7 +106,7 @@ func (d delivery) next(err error) delivery {
 
 // putManifest sends a manifest, as often as that makes sense.
 func (p *push) putManifest(ctx context.Context, m image.Manifest, reference string) error {
-	d := delivery{index: isIndex(m.Descriptor.MediaType), retries: p.purpose.retries}
+	d := delivery{index: image.IsIndex(m.Descriptor.MediaType), retries: p.purpose.retries}
 	for {
 		switch d.step {
 		case manifestPut:

@@ -24,7 +24,7 @@ func TestNextOfAManifest(t *testing.T) {
 		{"its blobs are gone: send them", delivery{}, lost, manifestRepair},
 		{"they were sent: again", delivery{step: manifestRepair, err: lost}, nil, manifestPut},
 		{"they were sent, and are gone once more", delivery{repaired: true}, lost, manifestFailed},
-		{"they cannot be sent", delivery{step: manifestRepair, err: lost}, errors.Join(lost, errSource), manifestFailed},
+		{"they cannot be sent", delivery{step: manifestRepair, err: lost}, errors.Join(lost, ErrSource), manifestFailed},
 		{"one of them is not what it should be", delivery{step: manifestRepair, err: lost, retries: 5}, mismatch, manifestFailed},
 		{"the manifests of an index are gone", delivery{index: true}, lost, manifestFailed},
 		{"it is refused", delivery{retries: 5}, refused, manifestFailed},

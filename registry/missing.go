@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 
 	digest "github.com/opencontainers/go-digest"
@@ -38,7 +39,7 @@ func (p *push) locate(ctx context.Context, missing []ocispec.Descriptor) (found 
 			mu.Lock()
 			defer mu.Unlock()
 			if one, ok := errors.AsType[*MissingError](err); ok {
-				lacking = lacking.and(one)
+				lacking = both(lacking, one)
 				return nil
 			}
 			if l.send != nil {
@@ -51,6 +52,14 @@ func (p *push) locate(ctx context.Context, missing []ocispec.Descriptor) (found 
 		return found, err
 	}
 	return found, lacking
+}
+
+// both is the error of one and another; the first may be nil.
+func both(one, other *MissingError) *MissingError {
+	if one == nil {
+		return other
+	}
+	return &MissingError{Digests: append(slices.Clone(one.Digests), other.Digests...), File: one.File, Err: cmp.Or(one.Err, other.Err)}
 }
 
 // find looks for a blob in another package of the registry, from where it is

@@ -61,7 +61,7 @@ func ledByRegistry(resp *http.Response) bool {
 func unproven(op string, req *http.Request, resp *http.Response, what string) *Error {
 	e := &Error{Op: op, Method: req.Method, URL: bareURL(req.URL), Status: resp.StatusCode, Message: what}
 	if e.By, e.Server = whoAnswered(resp, "", nil); e.By.foreign() {
-		e.kind = ErrNotRegistry
+		e.Kind = ErrNotRegistry
 	}
 	return e
 }
@@ -71,7 +71,7 @@ func unproven(op string, req *http.Request, resp *http.Response, what string) *E
 func (t *transfer) verify(ctx context.Context, u upload) outcome {
 	client := &http.Client{Transport: t.push.stack.auth, CheckRedirect: checkRedirect}
 	o := t.find(ctx, client, http.MethodHead, u)
-	if u.looking || o.named || o.status == 0 || o.status == http.StatusNotFound || temporaryStatus(o.status) {
+	if u.looking || o.named || o.status == 0 || o.status == http.StatusNotFound || TemporaryStatus(o.status) {
 		return o
 	}
 	return t.find(ctx, client, http.MethodGet, u)

@@ -86,7 +86,7 @@ func TestGiteaFault(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = ref.giteaFault([]string{ref.Tag})
+		err = ref.CheckGitea([]string{ref.Tag})
 		if fault, ok := errors.AsType[*NameError](err); suggestion == "ok" && err != nil || suggestion != "ok" && (!ok || fault.Suggestion != suggestion) {
 			t.Errorf("%s: got %v, want a suggestion of %q", in, err, suggestion)
 		}

@@ -121,7 +121,7 @@ func (c *Client) destination(imageRef string) (Reference, error) {
 		return ref, err
 	}
 	if ref.Host != "" && ref.Host != c.Host() {
-		return ref, &NameError{Input: imageRef, Fault: "the client is for " + c.Host(), Suggestion: joinReference(c.Host(), ref.Repository, ref.Tag)}
+		return ref, &NameError{Input: imageRef, Fault: "the client is for " + c.Host(), Suggestion: Reference{c.Host(), ref.Repository, ref.Tag}.String()}
 	}
 	ref.Host = c.Host()
 	return ref, nil
@@ -211,7 +211,7 @@ func (p *push) nameFault() error {
 	if !p.client.traits.gitea() {
 		return nil
 	}
-	return p.ref.giteaFault(p.tags)
+	return p.ref.CheckGitea(p.tags)
 }
 
 // source is the one of the options, or the daemon's export of the image.

@@ -25,6 +25,7 @@ type Reference struct {
 // Gitea 1.26 routers/api/packages/container/container.go:48-49. The names are
 // stricter than the OCI distribution specification's: no "__", no "--".
 var (
+	// The specification's ("Pulling manifests"): none of the parts is a path's "..".
 	specPattern = lazily(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
 	namePattern = lazily(`^[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$`)
 	// Owners are Gitea user names, looked up without regard to case.
@@ -40,6 +41,18 @@ var (
 func lazily(expression string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }
+
+// CheckRepository refuses what no registry accepts as a repository, with a
+// [*NameError].
+func CheckRepository(name string) error {
+	if fault := nameFault(name); fault != "" {
+		return &NameError{Input: name, Fault: fault, Suggestion: CorrectName(name)}
+	}
+	return nil
+}
+
+// ValidTag reports whether a registry accepts tag as one.
+func ValidTag(tag string) bool { return tagPattern().MatchString(tag) }
 
 const maxReference = 1024
 
@@ -84,9 +97,9 @@ func ParseReference(s string) (Reference, error) {
 	return Reference{Host: host, Repository: repository, Tag: tag}, nil
 }
 
-// giteaFault is the error that breaking a rule of Gitea's is, nil where all are
+// CheckGitea is the error that breaking a rule of Gitea's is, nil where all are
 // kept. tags are set besides the reference's own.
-func (r Reference) giteaFault(tags []string) error {
+func (r Reference) CheckGitea(tags []string) error {
 	fault := giteaFault(r.Repository)
 	if r.Owner() == "" {
 		return &NameError{Input: r.String(), Fault: fault, Suggestion: joinReference(r.Host, "OWNER/"+CorrectName(r.Repository), r.Tag)}
@@ -141,7 +154,9 @@ func (e endpoint) loopback() bool {
 
 func (e endpoint) url(path string) string { return e.scheme + "://" + e.host + path }
 
-var hostPattern = lazily(`^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$`)
+var hostPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$`)
+})
 
 // parseEndpoint parses an address with or without a scheme; https is assumed.
 func parseEndpoint(address string) (endpoint, error) {
@@ -203,7 +218,7 @@ func errHost(u *url.URL) error {
 // stripUserinfo keeps a password in an address out of messages.
 func stripUserinfo(address string) string {
 	if i := strings.LastIndex(address, "@"); i >= 0 {
-		return redacted + address[i:]
+		return "[redacted]" + address[i:]
 	}
 	return address
 }
@@ -289,7 +304,7 @@ const tagFault = `a tag is at most 128 of a-z, A-Z, 0-9, ".", "_" and "-", and b
 
 // checkTag refuses what no registry accepts as a tag.
 func checkTag(tag string) error {
-	if tagPattern().MatchString(tag) {
+	if ValidTag(tag) {
 		return nil
 	}
 	if strings.Contains(tag, "/") {

@@ -347,7 +347,7 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 // holder is its own to mend, and a blob that the registry has lost meanwhile is
 // the source's; any other has been retried and ends the push.
 func (r *relay) fail(w http.ResponseWriter, err error) {
-	if !errors.Is(err, errSource) && !errors.Is(err, ErrBlobUnknown) && !errors.Is(err, context.Canceled) {
+	if !errors.Is(err, ErrSource) && !errors.Is(err, ErrBlobUnknown) && !errors.Is(err, context.Canceled) {
 		r.mu.Lock()
 		if r.err == nil {
 			r.err = err
@@ -454,7 +454,7 @@ func (r *relay) streamUpload(w http.ResponseWriter, req *http.Request) {
 	}
 	data, whole, err := head(req.Body)
 	if err != nil {
-		r.fail(w, fmt.Errorf("%w: %w", errSource, err))
+		r.fail(w, fmt.Errorf("%w: %w", ErrSource, err))
 		return
 	}
 	begins := beginning(data)
@@ -555,7 +555,7 @@ func (r *relay) drop(req *http.Request, id string) error {
 	r.dropped[id], r.keep = true, true
 	r.mu.Unlock()
 	if _, err := io.Copy(io.Discard, req.Body); err != nil {
-		return fmt.Errorf("%w: %w", errSource, err)
+		return fmt.Errorf("%w: %w", ErrSource, err)
 	}
 	return nil
 }
@@ -603,7 +603,7 @@ func (r *relay) passOn(req *http.Request, blob *image.Blob) (image.Sent, error) 
 		return image.Sent{}, err
 	}
 	if _, err := io.Copy(io.Discard, body); err != nil {
-		return image.Sent{}, fmt.Errorf("%w: %w", errSource, err)
+		return image.Sent{}, fmt.Errorf("%w: %w", ErrSource, err)
 	}
 	r.push.mu.Lock()
 	sent := r.push.sent[blob.Name]
@@ -653,7 +653,7 @@ func (v *verified) Read(p []byte) (int, error) {
 func (r *relay) putManifest(w http.ResponseWriter, req *http.Request) {
 	data, err := io.ReadAll(io.LimitReader(req.Body, maxManifest+1))
 	if err != nil {
-		r.fail(w, fmt.Errorf("%w: %w", errSource, err))
+		r.fail(w, fmt.Errorf("%w: %w", ErrSource, err))
 		return
 	}
 	m, err := image.ParseManifest(mediaType(req.Header), data)

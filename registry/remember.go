@@ -37,7 +37,7 @@ func (p *push) becomes(root image.Manifest, form image.Compression) bool {
 		return false
 	}
 	if id.Algorithm().FromBytes(root.Data) == id {
-		return p.opts.Platform == "" || !isIndex(root.Descriptor.MediaType)
+		return p.opts.Platform == "" || !image.IsIndex(root.Descriptor.MediaType)
 	}
 	return root.HasConfig(id, form)
 }

@@ -49,12 +49,12 @@ func responseError(op string, req *http.Request, resp *http.Response) *Error {
 		return redirection(op, by, resp.Request.URL)
 	}
 	if location, err := resp.Location(); isRedirect(e.Status) && err == nil {
-		e.leads(location)
+		leads(e, location)
 	}
 	challenges := parseChallenges(resp.Header.Values("WWW-Authenticate"))
-	e.kind = classify(e, denied(challenges), len(body) == 0)
+	e.Kind = classify(e, denied(challenges), len(body) == 0)
 	if resp.StatusCode == http.StatusBadRequest {
-		e.kind = cmp.Or(tlsFault(body), e.kind)
+		e.Kind = cmp.Or(tlsFault(body), e.Kind)
 	}
 	return e
 }
@@ -64,12 +64,13 @@ func responseError(op string, req *http.Request, resp *http.Response) *Error {
 func redirection(op string, by *http.Response, to *url.URL) *Error {
 	e := &Error{Op: op, Method: by.Request.Method, URL: bareURL(by.Request.URL), Status: by.StatusCode}
 	e.By, e.Server = whoAnswered(by, "", nil)
-	e.leads(to)
-	e.kind = classify(e, false, false)
+	leads(e, to)
+	e.Kind = classify(e, false, false)
 	return e
 }
 
-func (e *Error) leads(to *url.URL) {
+// leads notes where an answer leads.
+func leads(e *Error, to *url.URL) {
 	e.Location, e.Message = clean(bareURL(to)), "to "+redactURL(to)
 }
 
@@ -227,7 +228,7 @@ func classifyForeign(e *Error) error {
 		return ErrTooLarge
 	case e.Status == http.StatusTooManyRequests:
 		return ErrRateLimited
-	case (e.Status >= http.StatusInternalServerError || temporaryStatus(e.Status)) && e.By != ByPortal:
+	case (e.Status >= http.StatusInternalServerError || TemporaryStatus(e.Status)) && e.By != ByPortal:
 		return ErrServer
 	}
 	return ErrNotRegistry

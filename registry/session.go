@@ -126,5 +126,5 @@ func outlasts(ctx context.Context, err error) bool {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx) // that of another blob, perhaps
 	}
-	return errors.Is(err, context.DeadlineExceeded) || temporary(err)
+	return errors.Is(err, context.DeadlineExceeded) || Temporary(err)
 }

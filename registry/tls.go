@@ -205,7 +205,7 @@ func addPair(config *tls.Config, certFile, keyFile string) error {
 // certificates or the TLS handshake.
 func asTLSError(host string, err error) error {
 	var known *TLSError
-	if err == nil || errors.As(err, &known) || !isTLS(err) {
+	if err == nil || errors.As(err, &known) || !IsTLS(err) {
 		return err
 	}
 	result := &TLSError{Host: host, Err: err}
@@ -246,9 +246,9 @@ func refusedHandshake(err error) bool {
 	return ok && op.Op == "remote error" && slices.ContainsFunc(refusals, func(a tls.AlertError) bool { return a.Error() == op.Err.Error() })
 }
 
-// isTLS reports whether trying again cannot help because the handshake failed
+// IsTLS reports whether trying again cannot help because the handshake failed
 // for a lasting reason.
-func isTLS(err error) bool {
+func IsTLS(err error) bool {
 	var (
 		known        *TLSError
 		verification *tls.CertificateVerificationError

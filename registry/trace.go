@@ -52,18 +52,18 @@ func (t *trace) checks(resp *http.Response, err error) []Check {
 	defer t.mu.Unlock()
 	var checks []Check
 	if len(t.addresses) > 0 {
-		checks = append(checks, passed("name", strings.Join(t.addresses, ", ")))
+		checks = append(checks, Passed("name", strings.Join(t.addresses, ", ")))
 	}
 	if t.remote != "" {
-		checks = append(checks, passed("connection", t.remote))
+		checks = append(checks, Passed("connection", t.remote))
 	}
 	if resp != nil && resp.TLS != nil {
-		checks = append(checks, passed("certificate", describe(resp.TLS.PeerCertificates[0])+", "+tls.VersionName(resp.TLS.Version)))
+		checks = append(checks, Passed("certificate", DescribeCertificate(resp.TLS.PeerCertificates[0])+", "+tls.VersionName(resp.TLS.Version)))
 	}
 	if err != nil {
 		return append(checks, Failed(t.station(resp, err), err))
 	}
-	return append(checks, passed("registry", "answers at "+bareURL(resp.Request.URL)))
+	return append(checks, Passed("registry", "answers at "+bareURL(resp.Request.URL)))
 }
 
 // station is where a request failed.
@@ -74,7 +74,7 @@ func (t *trace) station(resp *http.Response, err error) string {
 		return "registry"
 	case dns:
 		return "name"
-	case isTLS(err):
+	case IsTLS(err):
 		return "certificate"
 	case t.remote == "":
 		return "connection"

@@ -130,7 +130,7 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	result := ""
 	if err != nil {
-		err = hostError{host, asTLSError(host, err)}
+		err = &UnreachableError{Host: host, Err: asTLSError(host, err)}
 		result = err.Error()
 	}
 	if err == nil {
@@ -163,17 +163,6 @@ func withoutAnswer(err error) error {
 	return err
 }
 
-// hostError is a failure on the way to a host, of which the text does not tell
-// which one it was. net/http quotes in it what a server sent.
-type hostError struct {
-	host string
-	error
-}
-
-func (e hostError) Error() string { return clean(e.error.Error()) }
-
-func (e hostError) Unwrap() error { return e.error }
-
 // CloseIdleConnections is what [http.Client.CloseIdleConnections] calls.
 func (m *meter) CloseIdleConnections() {
 	(&http.Client{Transport: m.base}).CloseIdleConnections()
@@ -197,10 +186,10 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		resp, err := r.base.RoundTrip(attempt)
 		again := n <= retries
-		if err != nil && (!again || !temporary(err)) {
+		if err != nil && (!again || !Temporary(err)) {
 			return nil, nowhere(req, err)
 		}
-		if err == nil && (!again || !temporaryStatus(resp.StatusCode)) {
+		if err == nil && (!again || !TemporaryStatus(resp.StatusCode)) {
 			return resp, nil
 		}
 		wait := r.backoff(n)
@@ -306,8 +295,8 @@ const (
 	statusCloudflareTimeout = 524
 )
 
-// temporaryStatus reports the answers after which another try makes sense.
-func temporaryStatus(status int) bool {
+// TemporaryStatus reports the answers after which another try makes sense.
+func TemporaryStatus(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, statusClientClosed, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
@@ -333,7 +322,7 @@ func isNetwork(err error) bool {
 		return false // a name that does not exist will not come to
 	case errors.Is(err, ErrStalled), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 		return true
-	case errors.Is(err, errSource):
+	case errors.Is(err, ErrSource):
 		return false
 	case errors.As(err, &network):
 		return true
@@ -347,8 +336,8 @@ func isNetwork(err error) bool {
 		strings.Contains(text, "http: ContentLength=")
 }
 
-// errSource marks a failure to read what is being sent.
-var errSource = errors.New("read source")
+// ErrSource marks a failure to read what is being sent.
+var ErrSource = errors.New("read source")
 
 // allowedQuery are the query parameters that may be shown.
 var allowedQuery = map[string]bool{"digest": true, "mount": true, "from": true, "n": true, "last": true, "service": true, "scope": true}

@@ -64,16 +64,16 @@ func (c *Client) Certificates(ctx context.Context) ([]*x509.Certificate, error) 
 	return resp.TLS.PeerCertificates, nil
 }
 
-// maxChain is how many certificates of a chain are looked at. Honest ones have
+// maxShown is how many certificates of a chain are looked at. Honest ones have
 // up to four.
-const maxChain = 10
+const maxShown = 10
 
 // Authority is the certificate of chain that vouches for the others: the last
 // that the leaf, which is the first, can be verified with, or the leaf itself.
 // Of a chain without end it looks at the beginning.
 func Authority(chain []*x509.Certificate) *x509.Certificate {
 	leaf := chain[0]
-	for i := min(len(chain), maxChain) - 1; i > 0; i-- {
+	for i := min(len(chain), maxShown) - 1; i > 0; i-- {
 		roots := x509.NewCertPool()
 		roots.AddCert(chain[i])
 		opts := x509.VerifyOptions{Roots: roots, Intermediates: pool(chain[1:i]), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}

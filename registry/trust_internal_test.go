@@ -23,7 +23,7 @@ func FuzzParseCertificates(f *testing.F) {
 		}
 		if len(all) > 0 {
 			Authority(all)
-			_ = describe(all[0]) + dates(all[0]) + names(all[0])
+			_ = DescribeCertificate(all[0]) + dates(all[0]) + names(all[0])
 		}
 		if err := os.WriteFile(filepath.Join(dir, pinnedFile), content, 0o600); err != nil {
 			t.Fatal(err)
@@ -84,7 +84,7 @@ func FuzzCertificateText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, subject, issuer, name string) {
 		c := &x509.Certificate{DNSNames: []string{name, subject}}
 		c.Subject.CommonName, c.Issuer.CommonName = subject, issuer
-		for _, text := range []string{describe(c), names(c), dates(c)} {
+		for _, text := range []string{DescribeCertificate(c), names(c), dates(c)} {
 			if text != Printable(text) {
 				t.Errorf("got %q, which a terminal would obey", text)
 			}

@@ -101,10 +101,10 @@ func (a AuthConfig) Validate() error {
 // IsZero reports whether the credential is absent.
 func (a AuthConfig) IsZero() bool { return a.Token == "" && a.Username == "" && a.Password == "" }
 
-// origin is where the credential came from, and what is odd about it if it was
-// refused: one that was accepted may be as odd as it likes.
-func (a AuthConfig) origin(refused bool) Origin {
-	if refused && a.Origin != (Origin{}) {
+// Refused is where a credential that was refused came from, and what is odd about
+// it: one that was accepted may be as odd as it likes.
+func (a AuthConfig) Refused() Origin {
+	if a.Origin != (Origin{}) {
 		a.Origin.Remark = oddity(a.Token + a.Password) // there is one of them
 	}
 	return a.Origin
@@ -219,7 +219,7 @@ func (o PushOptions) Validate() error {
 			errs = append(errs, err)
 		}
 	}
-	if o.MountFrom != "" && !listedName().MatchString(o.MountFrom) {
+	if o.MountFrom != "" && !specPattern().MatchString(o.MountFrom) {
 		errs = append(errs, &NameError{Input: o.MountFrom, Fault: "a repository is OWNER/NAME, in lower case"})
 	}
 	return errors.Join(append(errs, o.Compression.Validate())...)

@@ -343,7 +343,7 @@ func (u upload) afterQuery(o outcome) upload {
 	case o.status == http.StatusNoContent, o.status == http.StatusAccepted, o.status == http.StatusOK:
 	case errors.Is(o.err, ErrUploadUnknown), o.status == http.StatusNotFound:
 		return u.restart()
-	case o.status != http.StatusInternalServerError && temporary(o.err):
+	case o.status != http.StatusInternalServerError && Temporary(o.err):
 		return u.failed(o) // nothing is known of the session yet
 	default:
 		return u.anew()
@@ -413,9 +413,9 @@ func (u upload) to(s step) upload {
 // passing reports a failure that may be gone at the next attempt.
 func (o outcome) passing() bool {
 	if o.status != 0 {
-		return temporaryStatus(o.status)
+		return TemporaryStatus(o.status)
 	}
-	return temporary(o.err)
+	return Temporary(o.err)
 }
 
 // lost counts a failure, and begins anew.

@@ -16,7 +16,7 @@ import (
 const testDigest = digest.Digest("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
 
 func answer(status int, kind error) outcome {
-	return outcome{status: status, held: -1, size: -1, err: &Error{Op: "test", Status: status, kind: kind}}
+	return outcome{status: status, held: -1, size: -1, err: &Error{Op: "test", Status: status, Kind: kind}}
 }
 
 func TestNext(t *testing.T) {
@@ -80,7 +80,7 @@ func TestNext(t *testing.T) {
 		{"500 with empty body: wait and try again", single, answer(500, ErrServer), stepSingle, func(u upload) bool { return u.wait == backoff && u.failures == 1 }},
 		{"a cut: again", single, cut, stepSingle, func(u upload) bool { return u.wait == backoff }},
 		{"504 after the last byte: look first", single, func() outcome { o := answer(504, ErrServer); o.body, o.sent = size, size; return o }(), stepVerify, nil},
-		{"a source that fails is final", single, outcome{held: -1, size: -1, err: errSource}, stepFailed, nil},
+		{"a source that fails is final", single, outcome{held: -1, size: -1, err: ErrSource}, stepFailed, nil},
 		{"504 to the final PUT: look first", session(stepCommit, chunked(size)), answer(504, ErrServer), stepVerify, nil},
 		{"504 to a body cut short: ask", session(stepCommit, nil), func() outcome { o := answer(504, ErrServer); o.body, o.sent = size, size/2; return o }(), stepQuery, nil},
 		{"all held after a 504: PUT without a body", session(stepQuery, nil), outcome{status: 204, held: size, size: -1}, stepCommit, func(u upload) bool { return u.offset == size }},

@@ -111,7 +111,7 @@ func answers(u upload) []outcome {
 
 // statuses are the answers without what they say of the content.
 func statuses(s step) []outcome {
-	all := []outcome{{err: io.ErrUnexpectedEOF}, {err: errSource}, {err: ErrDigestMismatch}}
+	all := []outcome{{err: io.ErrUnexpectedEOF}, {err: ErrSource}, {err: ErrDigestMismatch}}
 	for _, status := range []int{200, 201, 202, 204} {
 		all = append(all, outcome{status: status}, outcome{status: status, named: true})
 		if s == stepSingle || s == stepStart {
@@ -123,7 +123,7 @@ func statuses(s step) []outcome {
 		413: {ErrTooLarge, ErrQuota}, 415: {nil}, 416: {nil}, 417: {nil}, 429: {ErrRateLimited}, 500: {ErrServer}, 503: {ErrServer},
 	} {
 		for _, kind := range kinds {
-			all = append(all, outcome{status: status, err: &Error{Status: status, kind: kind}})
+			all = append(all, outcome{status: status, err: &Error{Status: status, Kind: kind}})
 		}
 	}
 	return all

@@ -85,7 +85,7 @@ func (p *push) whole(ctx context.Context, root image.Manifest) error {
 // that names in turn. A layer that is kept elsewhere (it has URLs) may be
 // absent.
 func (p *push) look(ctx context.Context, d ocispec.Descriptor) (there bool, names []ocispec.Descriptor, err error) {
-	if isManifest(d.MediaType) {
+	if image.IsManifest(d.MediaType) {
 		m, err := p.getManifest(ctx, d.Digest)
 		if errors.Is(err, ErrManifestUnknown) || errors.Is(err, ErrDigestMismatch) {
 			return false, nil, nil
@@ -140,15 +140,6 @@ func (p *push) blobFrom(ctx context.Context, d digest.Digest, offset int64) (io.
 	return from(resp, offset)
 }
 
-// isManifest reports the media types of what a registry keeps as a manifest.
-func isManifest(mediaType string) bool {
-	switch mediaType {
-	case ocispec.MediaTypeImageManifest, "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.artifact.manifest.v1+json":
-		return true
-	}
-	return isIndex(mediaType)
-}
-
 // putChildren puts the manifests below an index again, as the registry has
 // them, deepest first. A registry compares an index with its children, but not
 // those with their blobs: that it does when it takes a child.
@@ -156,12 +147,12 @@ func (p *push) putChildren(ctx context.Context, index image.Manifest) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(cmp.Or(p.opts.Jobs, DefaultJobs))
 	for _, d := range index.References {
-		if !isManifest(d.MediaType) {
+		if !image.IsManifest(d.MediaType) {
 			continue // the registry compares it, as a blob, when it takes the index
 		}
 		group.Go(func() error {
 			child, err := p.getManifest(ctx, d.Digest)
-			if err == nil && isIndex(d.MediaType) {
+			if err == nil && image.IsIndex(d.MediaType) {
 				err = p.putChildren(ctx, child)
 			}
 			if err == nil {

@@ -54,6 +54,13 @@ func isRawLayer(mediaType string) bool {
 	return false
 }
 
+// IsIndex reports the media types of what names manifests and no blobs.
+func IsIndex(mediaType string) bool { return kindOf(mediaType) == kindIndex }
+
+// IsManifest reports the media types of what a registry keeps as a manifest,
+// indexes among them.
+func IsManifest(mediaType string) bool { return kindOf(mediaType) != kindBlob }
+
 // isAttestation reports what BuildKit puts into an index beside an image.
 func isAttestation(desc ocispec.Descriptor) bool {
 	return desc.Annotations["vnd.docker.reference.type"] == "attestation-manifest" ||
