@@ -24,7 +24,7 @@ func (p *pusher) fetch(ctx context.Context, found daemon.Image, to target, d dig
 		if err == nil {
 			return blob, nil
 		}
-		errs = append(errs, fmt.Errorf("%s/%s: %w", origin.Host, origin.Repository, err))
+		errs = append(errs, err)
 	}
 	if len(errs) == 0 {
 		return nil, errors.New("the daemon knows no other registry that the image could be in")
@@ -35,7 +35,7 @@ func (p *pusher) fetch(ctx context.Context, found daemon.Image, to target, d dig
 func (p *pusher) openBlob(ctx context.Context, from daemon.Origin, d digest.Digest) (io.ReadCloser, error) {
 	client, err := p.client(ctx, from.Host, from.Repository)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s/%s: %w", from.Host, from.Repository, err)
 	}
 	return client.Blob(ctx, from.Repository, d)
 }

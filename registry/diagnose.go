@@ -52,10 +52,19 @@ type failure struct {
 	proxy ProxyError
 	// host is the one that could not be reached, empty where one could.
 	host string
+	// source is what could not be read from a registry, or nil.
+	source *SourceError
 }
 
 func takeApart(err error) failure {
 	f := failure{error: err}
+	if missing, ok := errors.AsType[*MissingError](err); ok && missing.source() != nil {
+		err = missing.Err // says more
+	}
+	if f.source, _ = errors.AsType[*SourceError](err); f.source != nil {
+		f.error = f.source.Err // what is around it is of the destination
+		err, f.host = f.error, f.source.Host
+	}
 	if answer, ok := errors.AsType[*Error](err); ok {
 		f.answer = *answer
 	}
@@ -104,7 +113,7 @@ func (f failure) words() []string {
 	front := frontNamed(f.answer.Server)
 	return []string{
 		"{host}", forCommand(isHost, host, "HOST"),
-		"{owner}", forCommand(ownerPattern().MatchString, owner, "OWNER"),
+		"{repository}", f.repository(), "{owner}", forCommand(ownerPattern().MatchString, owner, "OWNER"),
 		"{server}", orElse(f.answer.Server, "something"),
 		"{after}", f.after(), "{answer}", strconv.Itoa(f.answer.Status),
 		"{to}", f.answer.Location, "{there}", forCommand(isHost, canonicalHost(to), "HOST"), "{renamed}", forCommand(isRepository, repositoryAt(to), "NAME"),
@@ -166,6 +175,14 @@ func (f failure) place() (host, path string) {
 		return f.tls.Host, ""
 	}
 	return cmp.Or(f.proxy.Host, f.host), ""
+}
+
+// repository is the one that could not be read.
+func (f failure) repository() string {
+	if f.source == nil {
+		return ""
+	}
+	return forCommand(isRepository, f.source.Repository, "NAME")
 }
 
 // after is how long a request had taken that was ended.

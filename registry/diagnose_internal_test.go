@@ -106,6 +106,8 @@ func TestDiagnoses(t *testing.T) {
 		"a failure of the storage that the registry leads to":                                 ofStorage,
 		"another answer that is not of the registry":                                          answered("ask registry", http.StatusMethodNotAllowed, fromProxy("nginx"), "<html>"),
 		"401 of a server that took the credential before, or is unwell":                       busy,
+		"401 or 403 of the registry that the image, or a layer, is read from":                 &SourceError{"git.example.com", "acme/app", answered("get blob", http.StatusForbidden, http.Header{"Docker-Distribution-Api-Version": {"registry/2.0"}}, "")},
+		"404 of the registry that the image, or a layer, is read from":                        &MissingError{Err: &SourceError{"git.example.com", "acme/app", answered("get blob", http.StatusNotFound, http.Header{"Docker-Distribution-Api-Version": {"registry/2.0"}}, "")}},
 		"a chain of certificates that ends below the pinned authority":                        unfinished(&x509.Certificate{Raw: []byte("r"), RawSubject: []byte("root"), IsCA: true}),
 		"`x509: certificate signed by unknown authority`, and the server does not show which": unfinished(),
 		"a certificate whose name stands in CN alone":                                         named("git.example.com", &x509.Certificate{Raw: []byte("c"), Subject: pkix.Name{CommonName: "git.example.com"}}),

@@ -170,7 +170,7 @@ var diagnoses = []diagnosis{
 	},
 	{
 		"a connection that broke off, and again when tried again", func(f failure) bool { return f.answer.Status == 0 && isNetwork(f.error) },
-		"the connection to the registry broke off each time: the server or a proxy went away, or the network did",
+		"the connection to {host} broke off each time: the server or a proxy went away, or the network did",
 		"try again once the server is up; what arrived is not sent again; docker gitea check {host} says what is wrong on the way",
 	},
 
@@ -248,6 +248,18 @@ var diagnoses = []diagnosis{
 	{
 		"the clocks of this machine and the server differ", is(ErrClock),
 		"tokens and certificates hold for a time, and the two sides do not agree on it", "set the clock (timedatectl set-ntp true), here or on the server",
+	},
+
+	// What is read from a registry.
+	{
+		"401 or 403 of the registry that the image, or a layer, is read from", func(f failure) bool {
+			return f.source != nil && (f.is(ErrUnauthorized) || f.is(ErrDenied) || f.answer.Status == http.StatusForbidden)
+		},
+		"{host} does not let you read {repository}", "docker login {host}, as somebody who may pull {host}/{repository}, and try again",
+	},
+	{
+		"404 of the registry that the image, or a layer, is read from", func(f failure) bool { return f.source != nil && f.answer.Status == http.StatusNotFound },
+		"{host} no longer has all of {repository}, or hides it from you", "docker pull {host}/{repository} shows whether others get it; where they do not, push the image to {host} again",
 	},
 
 	// Who asks, and what they may do.

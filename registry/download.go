@@ -15,14 +15,14 @@ import (
 // reads with the digest. Where the connection breaks off, reading goes on from
 // there.
 //
-// Errors: [ErrBlobUnknown].
+// Errors: a [*SourceError], also of what is read; in it [ErrBlobUnknown].
 func (c *Client) Blob(ctx context.Context, repository string, d digest.Digest) (io.ReadCloser, error) {
 	open := func(offset int64) (io.ReadCloser, error) { return c.blobFrom(ctx, repository, d, offset) }
 	body, err := open(0)
 	if err != nil {
-		return nil, err
+		return nil, &SourceError{c.Host(), repository, err}
 	}
-	return &download{ctx: ctx, client: c, open: open, body: body}, nil
+	return &download{ctx: ctx, client: c, repository: repository, open: open, body: body}, nil
 }
 
 // blobFrom opens a blob at an offset. A registry need not know ranges.
@@ -56,12 +56,13 @@ func from(resp *http.Response, offset int64) (io.ReadCloser, error) {
 
 // download is a blob that is read over as many connections as it takes.
 type download struct {
-	ctx      context.Context //nolint:containedctx // it is that of the request whose body this is
-	client   *Client
-	open     func(offset int64) (io.ReadCloser, error)
-	body     io.ReadCloser
-	offset   int64
-	failures int // since something was read
+	ctx        context.Context //nolint:containedctx // it is that of the request whose body this is
+	client     *Client
+	repository string
+	open       func(offset int64) (io.ReadCloser, error)
+	body       io.ReadCloser
+	offset     int64
+	failures   int // since something was read
 }
 
 func (d *download) Read(p []byte) (int, error) {
@@ -77,8 +78,10 @@ func (d *download) Read(p []byte) (int, error) {
 		case n > 0:
 			return n, nil // what is wrong shows again
 		}
-		if err := d.goOn(err); err != nil {
+		if err := d.goOn(err); errors.Is(err, io.EOF) {
 			return 0, err
+		} else if err != nil {
+			return 0, &SourceError{d.client.Host(), d.repository, err}
 		}
 	}
 }

@@ -218,6 +218,26 @@ func (e *MissingError) Error() string {
 // Is makes every MissingError an [ErrBlobUnknown].
 func (e *MissingError) Is(target error) bool { return target == ErrBlobUnknown }
 
+// source is why they could not be fetched, nil where nobody was asked.
+func (e *MissingError) source() *SourceError {
+	source, _ := errors.AsType[*SourceError](e.Err)
+	return source
+}
+
+// SourceError is a failure to read a blob from a registry, which may be another
+// one than that of the push.
+type SourceError struct {
+	Host, Repository string
+	// Err is the cause, such as an [*Error].
+	Err error
+}
+
+// Error reads "git.example.com/me/app: get blob: 404 Not Found".
+func (e *SourceError) Error() string { return e.Host + "/" + e.Repository + ": " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *SourceError) Unwrap() error { return e.Err }
+
 // TLSError is a server certificate that is not accepted, or a client
 // certificate that cannot be used.
 type TLSError struct {
@@ -255,9 +275,12 @@ func (e *UnreachableError) Error() string { return clean(e.Err.Error()) }
 // Unwrap gives the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Temporary reports whether err may be gone at the next attempt: the network
-// failed, or the server said so.
+// Temporary reports whether what failed may succeed later, as it is: the network
+// failed, or the server said that it did. Both may be those of the source.
 func Temporary(err error) bool {
+	if missing, ok := errors.AsType[*MissingError](err); ok {
+		err = missing.Err
+	}
 	var (
 		answer *Error
 		proxy  *ProxyError

@@ -38,6 +38,9 @@ func (h *holder) do(ctx context.Context, method, path string, body []byte, want 
 	}
 	req.SetBasicAuth(h.to.Username, h.password)
 	req.Header.Set("Content-Type", ocispec.MediaTypeImageManifest)
+	if bytes.Contains(body, []byte(ocispec.MediaTypeImageIndex)) {
+		req.Header.Set("Content-Type", ocispec.MediaTypeImageIndex)
+	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
 		return nil, err
@@ -454,7 +457,18 @@ func TestRelayLosesABlobMeanwhile(t *testing.T) {
 	t.Parallel()
 	config, layer, manifest := parts(t)
 	layerDigest := digest.FromBytes(layer)
-	for name, times := range map[string]int{"once": 1, "whenever it is pushed": 9} {
+	child := describe(ocispec.MediaTypeImageManifest, manifest)
+	child.Platform = &ocispec.Platform{OS: "linux", Architecture: "amd64"}
+	index := encode(t, ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{child}})
+	for name, tc := range map[string]struct {
+		times   int
+		ofIndex bool
+	}{
+		"of an image, once":                       {1, false},
+		"of an image, whenever it is pushed":      {9, false},
+		"of a child of an index, once":            {1, true},
+		"of a child of an index, whenever pushed": {9, true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			srv := registrytest.Start(t, registrytest.Config{})
@@ -463,7 +477,7 @@ func TestRelayLosesABlobMeanwhile(t *testing.T) {
 			if err := clientOf(t, srv, registry.Options{Save: save(whole)}).Push(t.Context(), "alice/app:other", registry.PushOptions{}); err != nil {
 				t.Fatal(err)
 			}
-			srv.Fault(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/", Times: times, Action: registrytest.ActionFunc(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+			srv.Fault(registrytest.Rule{Method: http.MethodPut, Path: "/manifests/", Times: tc.times, Action: registrytest.ActionFunc(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
 				gone := req.Clone(context.WithoutCancel(req.Context()))
 				gone.Method, gone.Body = http.MethodDelete, http.NoBody
 				for _, path := range []string{"/v2/alice/app/blobs/" + layerDigest.String(), "/v2/alice/app/manifests/other"} {
@@ -484,11 +498,21 @@ func TestRelayLosesABlobMeanwhile(t *testing.T) {
 				if err := h.whole(ctx, config, digest.FromBytes(config), http.StatusCreated); err != nil {
 					return err
 				}
-				_, err := h.do(ctx, http.MethodPut, "manifests/push", manifest, http.StatusCreated)
+				root := manifest
+				if tc.ofIndex {
+					root = index
+					if _, err := h.do(ctx, http.MethodPut, "manifests/"+child.Digest.String(), manifest, http.StatusCreated); err != nil {
+						return err
+					}
+				}
+				_, err := h.do(ctx, http.MethodPut, "manifests/push", root, http.StatusCreated)
 				return err
 			}})
-			if times == 1 && err != nil || times > 1 && !errors.Is(err, registry.ErrNoSource) || pushes != 2 {
+			if tc.times == 1 && err != nil || tc.times > 1 && !errors.Is(err, registry.ErrNoSource) || pushes != 2 {
 				t.Errorf("got %v after %d pushes", err, pushes)
+			}
+			if _, there := srv.HasBlob("alice/app", layerDigest); there != (tc.times == 1) {
+				t.Errorf("the registry has the layer: %v", there)
 			}
 		})
 	}

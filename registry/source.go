@@ -18,7 +18,8 @@ import (
 // To another repository of the same registry, [PushOptions.MountFrom] spares the
 // way through this program.
 //
-// Errors: [ErrManifestUnknown], [ErrDigestMismatch], [*image.Error].
+// Errors: [ErrManifestUnknown], [ErrDigestMismatch], [*image.Error]; those of a blob are
+// a [*SourceError].
 func (c *Client) Source(ctx context.Context, repository, reference string, opts *image.Options) (*image.Source, error) {
 	root, err := c.Manifest(ctx, repository, reference)
 	if err != nil {

@@ -306,8 +306,7 @@ func TemporaryStatus(status int) bool {
 	return false
 }
 
-// isNetwork reports a failure of the connection, as against one of our own
-// reading of the source.
+// isNetwork reports a failure of a connection.
 func isNetwork(err error) bool {
 	var (
 		network net.Error
@@ -322,8 +321,6 @@ func isNetwork(err error) bool {
 		return false // a name that does not exist will not come to
 	case errors.Is(err, ErrStalled), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 		return true
-	case errors.Is(err, ErrSource):
-		return false
 	case errors.As(err, &network):
 		return true
 	case errors.As(err, &number):
@@ -336,7 +333,7 @@ func isNetwork(err error) bool {
 		strings.Contains(text, "http: ContentLength=")
 }
 
-// ErrSource marks a failure to read what is being sent.
+// ErrSource marks a failure to read what is being sent, whatever it is read from.
 var ErrSource = errors.New("read source")
 
 // allowedQuery are the query parameters that may be shown.

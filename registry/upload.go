@@ -435,6 +435,9 @@ func (u upload) failed(o outcome) upload {
 	if o.err == nil {
 		u.err = o.doubt
 	}
+	if errors.Is(o.err, ErrSource) {
+		return u.to(stepFailed) // what reads from a registry has tried again for itself
+	}
 	if o.status == http.StatusRequestEntityTooLarge && !errors.Is(o.err, ErrQuota) {
 		return u.tooLarge(o)
 	}

@@ -4,6 +4,10 @@
 // images: on the same images, to the same kind of registry, in the same run.
 //
 //	bench [-rounds N] [-only REGEXP] [-o FILE]
+//	bench [-rounds N] [-only REGEXP] -former PROGRAM
+//
+// With -former, an earlier build of the plugin takes the place of the other
+// programs, so that a change shows that it makes no row slower.
 //
 // Each scenario that is finished is put into FILE, in the place of what that
 // says of it; the others stay.
@@ -18,6 +22,7 @@
 //   - run.go runs one program once; proxies.go are what it may push through
 //   - start.go measures what it takes to start, levels.go what the levels of
 //     compression do
+//   - former.go compares with an earlier build
 //   - report.go makes medians, ratios and a table; document.go puts the tables
 //     together
 package main
@@ -40,9 +45,14 @@ func main() {
 	rounds := flag.Int("rounds", 5, "how often each program runs; some scenarios have more or fewer")
 	only := flag.String("only", "", "run only the scenarios whose names match this expression")
 	output := flag.String("o", "", "write the report to this file, too")
+	former := flag.String("former", "", "compare with this earlier build of the plugin, and with nothing else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *rounds, *only, *output)
+	measure := func(ctx context.Context) error { return run(ctx, *rounds, *only, *output) }
+	if *former != "" {
+		measure = func(ctx context.Context) error { return compare(ctx, *rounds, *only, *former) }
+	}
+	err := measure(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -172,14 +172,20 @@ func (r report) thinnest() int {
 	return r.peer(r.scenario.expect.sentOf, func(n int) time.Duration { return time.Duration(r.counts[n].sent) })
 }
 
-// ratio compares round by round, since the machine's pace may drift.
+// ratio is the median of ratios.
 func (r report) ratio(tool, peer int) float64 {
-	var ratios []float64
+	ratios := r.ratios(tool, peer)
+	return ratios[len(ratios)/2]
+}
+
+// ratios compares round by round, since the machine's pace may drift. They are
+// sorted.
+func (r report) ratios(tool, peer int) (ratios []float64) {
 	for round := range min(len(r.results[tool]), len(r.results[peer])) {
 		ratios = append(ratios, r.results[tool][round].wall.Seconds()/r.results[peer][round].wall.Seconds())
 	}
 	slices.Sort(ratios)
-	return ratios[len(ratios)/2]
+	return ratios
 }
 
 func (r report) sentRatio(tool, peer int) string {
