@@ -3,6 +3,10 @@ package credhelper
 import (
 	"errors"
 	"fmt"
+	"io"
+	"strings"
+
+	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 // advised is an error with a hint: what the user can do about it.
@@ -16,18 +20,29 @@ func (a advised) Unwrap() error { return a.error }
 // advise adds a hint to err. It is no part of the error's text.
 func advise(err error, hint string) error { return advised{err, hint} }
 
-// hintOf returns the outermost hint of err, or nothing.
-func hintOf(err error) string {
+// adviceOn is what is known of err beside its text: the outermost hint that it
+// came with, or else what is known of a failure at a registry.
+func adviceOn(err error) registry.Diagnosis {
 	if a, ok := errors.AsType[advised](err); ok {
-		return a.hint
+		return registry.Diagnosis{Hint: a.hint}
 	}
-	return ""
+	// A keyring and another helper fail in ways of a network too.
+	if _, ok := errors.AsType[*registry.UnreachableError](err); ok || answered(err) != nil {
+		return registry.Diagnose(err)
+	}
+	return registry.Diagnosis{}
 }
 
-// printHint tells the user what to do about err.
-func (h *helper) printHint(err error) {
-	if hint := hintOf(err); hint != "" {
-		fmt.Fprintf(h.Stderr, "hint: %s\n", hint)
+// printAdvice tells the user why it happened, and what to do about it, each line
+// of it behind indent.
+func printAdvice(w io.Writer, indent string, d registry.Diagnosis) {
+	for _, part := range [][2]string{{"cause", d.Cause}, {"hint", d.Hint}} {
+		label := indent + part[0] + ": "
+		for line := range strings.Lines(part[1]) {
+			// Of the lines that follow, the indentation is a part.
+			fmt.Fprintf(w, "%s%s\n", label, strings.TrimRight(line, "\n"))
+			label = indent
+		}
 	}
 }
 

@@ -42,7 +42,7 @@ func (h *helper) report(ctx context.Context, err error) int {
 	if !errors.Is(err, errReported) {
 		fmt.Fprintf(h.Stderr, "%s: %s\n", program, registry.Printable(err.Error()))
 	}
-	h.printHint(err)
+	printAdvice(h.Stderr, "", adviceOn(err))
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}

@@ -214,7 +214,7 @@ func TestDoctor(t *testing.T) {
 	check(exitError, "takes precedence")
 	delete(m.env, "DOCKER_AUTH_CONFIG")
 	delete(g.tokens, "the-token")
-	check(exitError, "the registry refuses the credential")
+	check(exitError, "the server refuses the credential of docker-credential-gitea")
 }
 
 func TestStatusAndLogout(t *testing.T) {

@@ -48,8 +48,16 @@ type finding struct {
 	detail string
 	fault  error
 	advice string
+	// cause is why it is so, where more is known of it than the fault.
+	cause string
 	// harmless faults do not make doctor fail.
 	harmless bool
+}
+
+// failed is the finding that an error is.
+func failed(err error) finding {
+	advice := adviceOn(err)
+	return finding{fault: err, cause: advice.Cause, advice: advice.Hint}
 }
 
 // doctor examines the way from Docker to the server, and fails when a part of
@@ -77,9 +85,7 @@ func (h *helper) doctor(ctx context.Context, host, key string) error {
 				broken = broken || !f.harmless
 			}
 			fmt.Fprintf(h.Stdout, "%-4s  %s: %s\n", mark, examination.name, registry.Printable(text))
-			if f.advice != "" {
-				fmt.Fprintf(h.Stdout, "      hint: %s\n", f.advice)
-			}
+			printAdvice(h.Stdout, "      ", registry.Diagnosis{Cause: f.cause, Hint: f.advice})
 		}
 	}
 	if broken {
@@ -204,7 +210,7 @@ func (h *helper) examineLogin(ctx context.Context, host string) []finding {
 	case credentials.IsErrCredentialsNotFound(err):
 		return []finding{{fault: fmt.Errorf("not logged in to %s", host), advice: loginHint(host)}}
 	case err != nil:
-		return []finding{{fault: err, advice: hintOf(err)}}
+		return []finding{failed(err)}
 	}
 	findings := []finding{{detail: fmt.Sprintf("the store gives a credential of %q", found.username)}}
 	logins, err := h.loadIndex()
@@ -217,15 +223,18 @@ func (h *helper) examineLogin(ctx context.Context, host string) []finding {
 	}
 	srv, err := h.server(host, host, &merged)
 	if err != nil {
-		return append(findings, finding{fault: err, advice: hintOf(err)})
+		return append(findings, failed(err))
 	}
 	defer srv.http.CloseIdleConnections()
-	id, err := srv.identify(ctx, found)
+	var id registry.Identity
+	if err = srv.greet(ctx); err == nil {
+		id, err = srv.identify(ctx, found)
+	}
 	if err == nil {
-		err = checkIdentity(id, false)
+		err = srv.checkIdentity(id, found.from, false)
 	}
 	if err != nil {
-		return append(findings, finding{fault: err, advice: hintOf(err)})
+		return append(findings, failed(err))
 	}
 	return append(findings, finding{detail: fmt.Sprintf("%s takes it, for user number %d, who may push", host, id.UserID)})
 }

@@ -51,6 +51,8 @@ func directory(getenv func(string) string) (string, error) {
 type credential struct {
 	username string
 	secret   registry.Secret
+	// from is where it came from.
+	from registry.Origin
 }
 
 // environmentCredential returns the token that the environment holds for
@@ -70,8 +72,10 @@ func environmentCredential(getenv func(string) string, host string) (boundCreden
 type boundCredential struct {
 	credential
 	host string
-	// variable is the one that it comes from.
-	variable string
+}
+
+func variableNamed(name string) registry.Origin {
+	return registry.Origin{Kind: registry.OriginVariable, Name: name}
 }
 
 // emptyVariable is the variable that is set to nothing where a token for host
@@ -94,7 +98,7 @@ func boundCandidates(getenv func(string) string) []boundCredential {
 		token := getenv(variable)
 		host, err := registry.NormalizeHost(address)
 		if token != "" && err == nil && !slices.ContainsFunc(bound, func(b boundCredential) bool { return b.host == host }) {
-			bound = append(bound, boundCredential{credential{cmp.Or(username, anyUser), registry.NewSecret(token)}, host, variable})
+			bound = append(bound, boundCredential{credential{cmp.Or(username, anyUser), registry.NewSecret(token), variableNamed(variable)}, host})
 		}
 	}
 	add(envToken, getenv(envHost), getenv(envUser))

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -74,8 +75,12 @@ func newFakeGitea(t *testing.T, path string) *fakeGitea {
 	mux.HandleFunc("GET "+path+"/api/v1/version", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]string{"version": "1.26.0"})
 	})
-	mux.HandleFunc("GET "+path+"/api/v1/user", func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusForbidden, `{"message":"token does not have at least one of required scope(s)"}`)
+	mux.HandleFunc("GET "+path+"/api/v1/user", func(w http.ResponseWriter, r *http.Request) {
+		if _, secret, basic := r.BasicAuth(); basic && !g.knows(secret) {
+			refuse(w, http.StatusUnauthorized, apiError("invalid username, password or token"))
+			return
+		}
+		refuse(w, http.StatusForbidden, apiError("token does not have at least one of required scope(s)"))
 	})
 	mux.HandleFunc("GET "+path+"/api/v1/users/search", func(w http.ResponseWriter, _ *http.Request) {
 		if g.discreet {
@@ -88,7 +93,7 @@ func newFakeGitea(t *testing.T, path string) *fakeGitea {
 	mux.HandleFunc("POST "+path+"/api/v1/user/applications/oauth2", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{"client_id": "own-client"})
 	})
-	g.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	g.Server, g.host, g.caFile = serve(t, func(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		g.seen = append(g.seen, r.Header.Get("Authorization"))
 		if r.Header.Get("Authorization") != "" {
@@ -96,20 +101,33 @@ func newFakeGitea(t *testing.T, path string) *fakeGitea {
 		}
 		g.mu.Unlock()
 		mux.ServeHTTP(w, r)
-	}))
-	t.Cleanup(g.Close)
-	g.host = strings.TrimPrefix(g.URL, "https://")
-	g.caFile = filepath.Join(t.TempDir(), "ca.pem")
-	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: g.Certificate().Raw})
-	if err := os.WriteFile(g.caFile, data, 0o600); err != nil {
+	})
+	return g
+}
+
+// serve answers requests, at a host that the authority in a file makes trusted.
+func serve(t *testing.T, answer http.HandlerFunc) (server *httptest.Server, host, caFile string) {
+	t.Helper()
+	server = httptest.NewUnstartedServer(answer)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	caFile = filepath.Join(t.TempDir(), "ca.pem")
+	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(caFile, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return g
+	return server, strings.TrimPrefix(server.URL, "https://"), caFile
 }
 
 func answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(v)
+}
+
+// apiError is the form of the errors of Gitea's API.
+func apiError(message string) string {
+	return fmt.Sprintf(`{"message":%q,"url":"https://git.example.com/api/swagger"}`, message)
 }
 
 func refuse(w http.ResponseWriter, status int, body string) {
@@ -209,7 +227,7 @@ func (g *fakeGitea) registryToken(w http.ResponseWriter, r *http.Request) {
 			user = -2
 		}
 	} else if !g.access[secret] {
-		w.WriteHeader(http.StatusUnauthorized)
+		g.challenge(w, r)
 		return
 	}
 	claims, _ := json.Marshal(map[string]any{"UserID": user, "Scope": scope})
@@ -231,12 +249,20 @@ func (g *fakeGitea) revokeToken(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// knows reports a token that is known, whatever it may do.
+func (g *fakeGitea) knows(secret string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, own := g.tokens[secret]
+	return own || g.access[secret]
+}
+
 func (g *fakeGitea) mint(w http.ResponseWriter, r *http.Request) {
 	_, password, _ := r.BasicAuth()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if password != g.password || r.Header.Get("X-Gitea-OTP") != g.otp {
-		refuse(w, http.StatusUnauthorized, `{"message":"invalid username, password or token"}`)
+		refuse(w, http.StatusUnauthorized, apiError("invalid username, password or token"))
 		return
 	}
 	token := "minted-" + rand.Text()

@@ -3,7 +3,6 @@ package credhelper
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,33 +54,15 @@ func (a account) authorize(req *http.Request) {
 	}
 }
 
-// apiError is an answer of the server that is no success.
-type apiError struct {
-	op     string
-	status int
-	// message is the server's own, empty where it has none.
-	message string
-	// location is where a redirect leads.
-	location string
+// answered is the answer of the server that err is of, or nil.
+func answered(err error) *registry.Error {
+	e, _ := errors.AsType[*registry.Error](err)
+	return e
 }
-
-func (e *apiError) Error() string {
-	text := fmt.Sprintf("%s: %d %s", e.op, e.status, http.StatusText(e.status))
-	if e.message != "" {
-		// Quoted, so that it cannot write to the terminal what it likes.
-		text += fmt.Sprintf(": %.200q", e.message)
-	}
-	if e.location != "" {
-		text += fmt.Sprintf(": it leads to %.200q, which is not followed", e.location)
-	}
-	return text
-}
-
-var errForeign = errors.New("the answer is not Gitea's")
 
 func hasStatus(err error, status int) bool {
-	e, ok := errors.AsType[*apiError](err)
-	return ok && e.status == status
+	e := answered(err)
+	return e != nil && e.Status == status
 }
 
 // call makes a request with a JSON body, if in is not nil, and decodes the
@@ -107,43 +88,63 @@ func (s *server) call(ctx context.Context, op, method, address string, as accoun
 	as.authorize(req)
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, s.explain(err))
+		return fmt.Errorf("%s: %w", op, unreached(ctx, err))
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode/100 != 2 {
+		return registry.AnswerError(op, resp)
+	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
+		return fmt.Errorf("%s: %w", op, registry.Unreached(req, nil, err))
 	}
-	if resp.StatusCode/100 != 2 {
-		var refusal struct {
-			Message string `json:"message"`
-		}
-		// An answer that is no JSON has nothing to say.
-		_ = json.Unmarshal(data, &refusal)
-		return &apiError{op, resp.StatusCode, refusal.Message, resp.Header.Get("Location")}
-	}
-	if out == nil {
+	if out == nil || json.Unmarshal(data, out) == nil {
 		return nil
 	}
-	if err := json.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("%s: %w: %w", op, errForeign, err)
+	resp.Body = io.NopCloser(bytes.NewReader(data))
+	return registry.AnswerError(op, resp)
+}
+
+// unreached is the failure of a request that got no answer, without its address,
+// whose query may say too much.
+func unreached(ctx context.Context, err error) error {
+	failed, ok := errors.AsType[*url.Error](err)
+	if !ok {
+		return err
+	}
+	if u, parseErr := url.Parse(failed.URL); parseErr == nil && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil { // the limit of a request
+		return &registry.UnreachableError{Host: u.Host, Err: fmt.Errorf("%w: no whole answer in time", registry.ErrStalled)}
+	}
+	return failed.Err
+}
+
+// greet makes sure that there is a registry, before anybody is asked for
+// anything: what stands in front of it or in its place answers everything else
+// as well, and is told apart best here.
+func (s *server) greet(ctx context.Context) error {
+	resp, err := s.askRegistry(ctx)
+	if err != nil {
+		return fmt.Errorf("ask registry: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := registry.RegistryError(resp); !errors.Is(err, registry.ErrUnauthorized) {
+		return err
 	}
 	return nil
 }
 
-// explain adds the way out of a certificate that is not trusted.
-func (s *server) explain(err error) error {
-	if failed, ok := errors.AsType[*url.Error](err); ok {
-		err = failed.Err // without the address, whose query may say too much
+// askRegistry asks the registry what it would be asked before a push.
+func (s *server) askRegistry(ctx context.Context) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.origin+"/v2/", nil)
+	if err != nil {
+		return nil, err
 	}
-	if refused, ok := errors.AsType[*registry.TLSError](err); ok { // another was pinned
-		diagnosis := registry.Diagnose(refused)
-		return advise(fmt.Errorf("%w: %s", refused, diagnosis.Cause), diagnosis.Hint)
+	req.Header.Set("User-Agent", program)
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return nil, unreached(ctx, err)
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return advise(err, "trust its authority with --ca-file FILE, or: docker gitea trust "+s.host)
-	}
-	return err
+	return resp, nil
 }
 
 // identify asks the registry's own token endpoint who a credential is. The
@@ -155,37 +156,56 @@ func (s *server) identify(ctx context.Context, c credential) (registry.Identity,
 	}
 	as := account{username: c.username, password: c.secret}
 	err := s.call(ctx, "check the credential", http.MethodGet, s.origin+"/v2/token?service=container_registry", as, nil, &answer)
+	refusal := answered(err)
 	switch {
-	case hasStatus(err, http.StatusUnauthorized):
-		return registry.Identity{}, advise(errors.New("the registry refuses the credential"),
-			"a token needs the permission package: Read and Write; a password is not enough for an account with two factors")
-	case hasStatus(err, http.StatusNotFound):
-		return registry.Identity{}, advise(err, "is the package registry enabled, and /v2/ passed on by the proxy?")
-	case err != nil:
+	case errors.Is(err, registry.ErrUnauthorized):
+		refusal.Origin, refusal.Account = c.from, s.account(ctx, as)
+		return registry.Identity{}, err
+	case err == nil, refusal != nil && refusal.By == registry.ByRegistry && refusal.Status == http.StatusNotFound:
+	default:
 		return registry.Identity{}, err
 	}
 	id := registry.ParseIdentity(answer.Token)
 	if id.UserID == 0 {
-		return registry.Identity{}, errors.New("the registry's token is not of Gitea or Forgejo")
+		return registry.Identity{}, advise(fmt.Errorf("the registry of %s is not that of a Gitea or Forgejo", s.host), "docker login "+s.host)
 	}
 	return id, nil
 }
 
+// account asks Gitea's API about a credential that its registry refuses.
+func (s *server) account(ctx context.Context, as account) registry.Account {
+	if s.findAPI(ctx) != nil {
+		return registry.Account{}
+	}
+	var self struct {
+		Login string `json:"login"`
+	}
+	err := s.call(ctx, "ask who you are", http.MethodGet, s.root+"/api/v1/user", as, nil, &self)
+	switch refusal := answered(err); {
+	case err == nil:
+		return registry.AccountOf(http.StatusOK, self.Login, "")
+	case refusal != nil:
+		return refusal.Account
+	}
+	return registry.Account{}
+}
+
 // checkIdentity reports why an identity cannot push, or cannot even pull.
-func checkIdentity(id registry.Identity, pullOnly bool) error {
+func (s *server) checkIdentity(id registry.Identity, from registry.Origin, pullOnly bool) error {
+	why := "its token may do nothing with packages"
 	switch {
 	case id.Anonymous:
-		return errors.New("the registry takes the credential for nobody's: it is wrong")
+		why = "the registry takes it for nobody's"
 	case id.Actions:
-		return advise(errors.New("the token of a Gitea Actions job cannot push packages"),
-			"make a personal access token and give it to the job as a secret")
+		why = "it is of a job of Gitea Actions"
 	case id.CanPush(), pullOnly && id.CanPull():
 		return nil
 	case id.CanPull():
-		return advise(fmt.Errorf("the token may pull but not push: its scope is %q", id.Scope),
-			"make one with package: Read and Write, or accept it with --pull-only")
+		why = "its token may pull but not push, which --pull-only accepts"
 	}
-	return fmt.Errorf("the token may do nothing with packages: its scope is %q", id.Scope)
+	return &registry.Error{
+		Op: "check the credential", URL: s.origin + "/v2/token", Message: why, By: registry.ByRegistry, Identity: id, Origin: from, Kind: registry.ErrDenied,
+	}
 }
 
 // findAPI finds Gitea's API before it is given a secret: where Gitea is under a
@@ -202,17 +222,17 @@ func (s *server) findAPI(ctx context.Context) error {
 			Version string `json:"version"`
 		}
 		err := s.call(ctx, "look for Gitea's API at "+root, http.MethodGet, root+"/api/v1/version", account{}, nil, &found)
-		refusal, refused := errors.AsType[*apiError](err)
+		refusal := answered(err)
 		switch {
 		// A Gitea that tells nothing to strangers ([service] REQUIRE_SIGNIN_VIEW)
 		// says that in its own form.
-		case found.Version != "", refused && refusal.message != "" &&
-			(refusal.status == http.StatusUnauthorized || refusal.status == http.StatusForbidden):
+		case found.Version != "", refusal != nil && refusal.By == registry.ByAPI &&
+			(refusal.Status == http.StatusUnauthorized || refusal.Status == http.StatusForbidden):
 			s.root = root
 			return nil
 		case err == nil:
-			err = fmt.Errorf("look for Gitea's API at %s: %w", root, errForeign)
-		case !refused && !errors.Is(err, errForeign): // the server cannot be reached
+			err = fmt.Errorf("look for Gitea's API at %s: that is another's", root)
+		case refusal == nil || refusal.Status >= http.StatusInternalServerError: // it may be there
 			return err
 		}
 		faults = append(faults, err.Error())

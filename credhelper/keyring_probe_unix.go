@@ -15,7 +15,9 @@ import (
 
 const (
 	secretService    = "org.freedesktop.secrets"
+	secretInterface  = "org.freedesktop.Secret.Service"
 	secretCollection = "org.freedesktop.Secret.Collection"
+	propertiesGet    = "org.freedesktop.DBus.Properties.Get"
 	loginCollection  = "/org/freedesktop/secrets/collection/login"
 	defaultAlias     = "/org/freedesktop/secrets/aliases/default"
 )
@@ -47,10 +49,13 @@ func probeKeyring(ctx context.Context, asks bool) error {
 	if err := findService(ctx, conn); err != nil {
 		return err
 	}
-	if asks {
+	if !hasCollection(ctx, conn) {
+		return advise(errNoCollection, "make one on the desktop (Passwords and Keys, or seahorse, has New > Password Keyring: call it Login), or keep logins elsewhere: --storage pass")
+	}
+	if asks || !isLocked(ctx, conn) {
 		return nil
 	}
-	return checkLocked(ctx, conn)
+	return errLocked
 }
 
 // busAddress is the session bus's, or nothing: the same places as the
@@ -87,21 +92,30 @@ func findService(ctx context.Context, conn *dbus.Conn) error {
 	return nil
 }
 
-// checkLocked reports whether reading would have the user asked to unlock the
+// hasCollection reports whether the keyring has a place for secrets: the one that
+// is called login, or a default. The library makes none. A keyring that does not
+// say has one.
+func hasCollection(ctx context.Context, conn *dbus.Conn) bool {
+	var (
+		all      []dbus.ObjectPath
+		standard dbus.ObjectPath
+		service  = conn.Object(secretService, "/org/freedesktop/secrets")
+	)
+	if err := service.CallWithContext(ctx, propertiesGet, 0, secretInterface, "Collections").Store(&all); err != nil || slices.Contains(all, loginCollection) {
+		return true
+	}
+	err := service.CallWithContext(ctx, secretInterface+".ReadAlias", 0, "default").Store(&standard)
+	return err != nil || standard != "/"
+}
+
+// isLocked reports whether reading would have the user asked to unlock the
 // keyring.
-func checkLocked(ctx context.Context, conn *dbus.Conn) error {
+func isLocked(ctx context.Context, conn *dbus.Conn) bool {
 	for _, path := range []dbus.ObjectPath{loginCollection, defaultAlias} {
 		var locked bool
-		call := conn.Object(secretService, path).
-			CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, secretCollection, "Locked")
-		if err := call.Store(&locked); err != nil {
-			continue
+		if conn.Object(secretService, path).CallWithContext(ctx, propertiesGet, 0, secretCollection, "Locked").Store(&locked) == nil {
+			return locked
 		}
-		if locked {
-			return advise(errLocked, "unlock it, or let it ask you: "+program+" doctor HOST")
-		}
-		return nil
 	}
-	// Without a collection there is nothing to unlock yet.
-	return nil
+	return false
 }

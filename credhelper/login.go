@@ -101,14 +101,15 @@ type granted struct {
 	session *session
 	// made says that the token was made for this login.
 	made bool
+	from registry.Origin
 }
 
 // credential is what the registry will be shown.
 func (g granted) credential() credential {
 	if g.session != nil {
-		return credential{g.username, g.access}
+		return credential{g.username, g.access, g.from}
 	}
-	return credential{g.username, g.login}
+	return credential{g.username, g.login, g.from}
 }
 
 func (h *helper) login(ctx context.Context, address string, opts loginOptions) error {
@@ -123,6 +124,9 @@ func (h *helper) login(ctx context.Context, address string, opts loginOptions) e
 	// Before the user is asked for anything.
 	storage, err := h.chooseStore(ctx, merged.Storage)
 	if err != nil {
+		return err
+	}
+	if err := srv.greet(ctx); err != nil {
 		return err
 	}
 	got, err := h.flow(ctx, srv, opts, merged)
@@ -252,7 +256,7 @@ func (h *helper) flow(ctx context.Context, srv *server, opts loginOptions, s set
 	switch {
 	case opts.withToken:
 		token, err := h.readToken(ctx)
-		return granted{username: opts.username, login: token}, err
+		return granted{username: opts.username, login: token, from: given("--with-token")}, err
 	case opts.username != "":
 		return h.passwordFlow(ctx, srv, opts)
 	case opts.passwordStdin:
@@ -271,7 +275,7 @@ func (h *helper) readToken(ctx context.Context) (registry.Secret, error) {
 		if err != nil {
 			return registry.Secret{}, err
 		}
-		return token, credential{"token", token}.check()
+		return token, credential{username: "token", secret: token}.check()
 	}
 	data, err := io.ReadAll(io.LimitReader(h.Stdin, maxRequest))
 	if err != nil {
@@ -281,7 +285,7 @@ func (h *helper) readToken(ctx context.Context) (registry.Secret, error) {
 	if token.IsZero() {
 		return registry.Secret{}, usageError{errors.New("standard input holds no token")}
 	}
-	return token, credential{"token", token}.check()
+	return token, credential{username: "token", secret: token}.check()
 }
 
 // passwordFlow trades a password for an access token that may do nothing but
@@ -299,7 +303,7 @@ func (h *helper) passwordFlow(ctx context.Context, srv *server, opts loginOption
 		return granted{}, err
 	}
 	fmt.Fprintf(h.Stderr, "made the access token %q, which %s/user/settings/applications can revoke\n", name, srv.root)
-	return granted{username: opts.username, login: token, made: true}, nil
+	return granted{username: opts.username, login: token, made: true, from: kept}, nil
 }
 
 // tokenName is what the user sees in the list of access tokens. The server
@@ -315,6 +319,10 @@ func tokenName() string {
 // withPassword asks for the password, and for a one-time code when the server
 // refuses the password alone.
 func (h *helper) withPassword(ctx context.Context, host, username string, stdin bool, use func(account) error) error {
+	if strings.Contains(username, "@") {
+		return advise(usageError{fmt.Errorf("%q is no name of an account, but an e-mail address", username)},
+			"--username takes the name that is shown at https://"+host+"/user/settings")
+	}
 	as := account{username: username}
 	if stdin && !isTerminal(h.Stdin) { // where it would be shown
 		data, err := io.ReadAll(io.LimitReader(h.Stdin, maxRequest))
@@ -324,17 +332,13 @@ func (h *helper) withPassword(ctx context.Context, host, username string, stdin 
 		password, otp, _ := strings.Cut(string(data), "\n")
 		as.password = registry.NewSecret(registry.Trimmed(password))
 		as.otp = registry.NewSecret(strings.TrimSpace(otp))
-		err = use(as)
-		if hasStatus(err, http.StatusUnauthorized) && as.otp.IsZero() {
-			return advise(err, "if the account has two factors, its one-time code goes on the second line of standard input")
-		}
-		return adviseOnCode(err)
+		return as.counted(use(as))
 	}
 	var err error
 	if as.password, err = askSecret(ctx, fmt.Sprintf("password of %s at %s: ", username, host)); err != nil {
 		return err
 	}
-	err = use(as)
+	err = as.counted(use(as))
 	if !hasStatus(err, http.StatusUnauthorized) {
 		return err
 	}
@@ -345,14 +349,16 @@ func (h *helper) withPassword(ctx context.Context, host, username string, stdin 
 	if as.otp.IsZero() {
 		return err
 	}
-	return adviseOnCode(use(as))
+	return as.counted(use(as))
 }
 
-// adviseOnCode is for a refusal of a password with a one-time code: since 1.27
-// Gitea takes each code once, and refuses it with the same words as a wrong one.
-func adviseOnCode(err error) error {
-	if hasStatus(err, http.StatusUnauthorized) {
-		return advise(err, "a one-time code works once: wait for the next one; if that is refused too, the password is wrong")
+// counted adds to a refusal how much of a login was given.
+func (a account) counted(err error) error {
+	if refusal := answered(err); refusal != nil {
+		refusal.Account.Factors = 1
+		if !a.otp.IsZero() {
+			refusal.Account.Factors = 2
+		}
 	}
 	return err
 }
@@ -368,7 +374,7 @@ func (s *server) verify(ctx context.Context, got *granted, pullOnly bool) (regis
 	if err != nil {
 		return registry.Identity{}, err
 	}
-	if err := checkIdentity(id, pullOnly); err != nil {
+	if err := s.checkIdentity(id, shown.from, pullOnly); err != nil {
 		return registry.Identity{}, err
 	}
 	if got.username != "" {
@@ -431,6 +437,7 @@ func (h *helper) oauthFlow(ctx context.Context, srv *server, s settings,
 
 func (h *helper) grant(app oauth2.Config, token *oauth2.Token) granted {
 	got := granted{
+		from:   kept,
 		login:  registry.NewSecret(token.RefreshToken),
 		access: registry.NewSecret(token.AccessToken),
 		session: &session{

@@ -2,6 +2,7 @@ package credhelper
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -173,9 +174,9 @@ func TestLoginWithToken(t *testing.T) {
 		"read":            {scope: "read:package", want: "may pull but not push"},
 		"read, pull only": {scope: "read:package", flags: []string{"--pull-only"}},
 		"other":           {scope: "read:user", want: "may do nothing with packages"},
-		"nobody's":        {scope: "ghost", want: "takes the credential for nobody's"},
-		"a job's":         {scope: "actions", want: "Gitea Actions job cannot push"},
-		"refused":         {want: "the registry refuses the credential"},
+		"nobody's":        {scope: "ghost", want: "took the request for that of nobody, though the credential of --with-token was sent"},
+		"a job's":         {scope: "actions", want: "hint: store a personal access token with the scope write:package as a secret of the repository, and give it with --with-token"},
+		"refused":         {want: "cause: the server refuses the credential of --with-token: "},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -205,6 +206,7 @@ func TestLoginWithToken(t *testing.T) {
 
 func TestLoginWithPassword(t *testing.T) {
 	tests := map[string]struct {
+		user       string // if not alice
 		otp, stdin string
 		want       int
 		hint       string
@@ -212,15 +214,16 @@ func TestLoginWithPassword(t *testing.T) {
 		"password":              {stdin: "pw\n"},
 		"password and code":     {otp: "123456", stdin: "pw\n123456\n"},
 		"missing code":          {otp: "123456", stdin: "pw\n", want: exitError, hint: "second line of standard input"},
+		"an e-mail address":     {user: "alice@example.com", stdin: "pw\n", want: exitUsage, hint: "is no name of an account, but an e-mail address"},
 		"wrong password":        {stdin: "wrong\n", want: exitError, hint: "second line of standard input"},
-		"used code":             {otp: "123456", stdin: "pw\n654321\n", want: exitError, hint: "hint: a one-time code works once"},
+		"used code":             {otp: "123456", stdin: "pw\n654321\n", want: exitError, hint: "each code works once"},
 		"Windows' line endings": {otp: "123456", stdin: "pw\r\n123456\r\n"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			g, m := newFakeGitea(t, ""), newHome(t)
 			g.password, g.otp = "pw", tt.otp
-			out := m.run(t, tt.stdin, "login", "--username", "alice", "--password-stdin", "--ca-file", g.caFile, g.host)
+			out := m.run(t, tt.stdin, "login", "--username", cmp.Or(tt.user, "alice"), "--password-stdin", "--ca-file", g.caFile, g.host)
 			if out.code != tt.want {
 				t.Fatalf("exit code %d, want %d: %s", out.code, tt.want, out.stderr)
 			}

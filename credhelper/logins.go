@@ -22,7 +22,7 @@ const hostLockTimeout = 30 * time.Second
 func (h *helper) lookup(ctx context.Context, host string) (credential, error) {
 	if c, ok := environmentCredential(h.Getenv, host); ok {
 		if err := c.check(); err != nil {
-			return credential{}, fmt.Errorf("%s: %w", c.variable, err)
+			return credential{}, fmt.Errorf("%s: %w", c.from, err)
 		}
 		return c.credential, nil
 	}
@@ -41,7 +41,16 @@ func (h *helper) lookup(ctx context.Context, host string) (credential, error) {
 	if errors.Is(err, errNoSecret) {
 		err = advise(fmt.Errorf("the login to %s is gone from its store (%s)", host, e.Storage), loginHint(host))
 	}
-	return credential{e.Username, secret}, err
+	return credential{e.Username, secret, kept}, err
+}
+
+// kept is the origin of what a login stored, or a browser gave to it.
+var kept = registry.Origin{Kind: registry.OriginHelper, Name: program}
+
+// given is the origin of what an option has read from standard input or from the
+// terminal.
+func given(option string) registry.Origin {
+	return registry.Origin{Kind: registry.OriginOption, Name: option}
 }
 
 func (h *helper) secret(ctx context.Context, host string, e entry) (registry.Secret, error) {

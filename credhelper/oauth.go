@@ -1,10 +1,12 @@
 package credhelper
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -75,11 +77,7 @@ func (s *server) roots(ctx context.Context) []string {
 // challengeRoot is the root that the registry's challenge tells, as far as it
 // is on our origin. Forgejo's realm is ROOT_URL + "v2/token", path included.
 func (s *server) challengeRoot(ctx context.Context) string {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.origin+"/v2/", nil)
-	if err != nil {
-		return ""
-	}
-	resp, err := s.http.Do(req)
+	resp, err := s.askRegistry(ctx)
 	if err != nil {
 		return ""
 	}
@@ -152,7 +150,7 @@ func (a authorization) exchange(ctx context.Context, client *http.Client, code r
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, client)
 	token, err := a.app.Exchange(ctx, code.Reveal(), oauth2.VerifierOption(a.verifier))
 	if err != nil {
-		return nil, oauthError(err)
+		return nil, oauthError(ctx, err)
 	}
 	if token.RefreshToken == "" {
 		return nil, errors.New("the server gave no refresh token")
@@ -197,15 +195,19 @@ func (e *tokenError) Error() string {
 	return text
 }
 
-// oauthError keeps of the library's errors what may be shown.
-func oauthError(err error) error {
-	if refusal, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
+// oauthError keeps of the library's errors what may be shown. ctx is without the
+// limit of the request itself.
+func oauthError(ctx context.Context, err error) error {
+	const op = "ask for a token"
+	refusal, ok := errors.AsType[*oauth2.RetrieveError](err)
+	switch {
+	case ok && refusal.ErrorCode == "": // of another than Gitea
+		refusal.Response.Body = io.NopCloser(bytes.NewReader(refusal.Body))
+		return registry.AnswerError(op, refusal.Response)
+	case ok:
 		return &tokenError{refusal.ErrorCode, refusal.ErrorDescription, refusal.Response.StatusCode}
 	}
-	if failed, ok := errors.AsType[*url.Error](err); ok {
-		return fmt.Errorf("ask for a token: %w", failed.Err)
-	}
-	return err
+	return fmt.Errorf("%s: %w", op, unreached(ctx, err))
 }
 
 // deadSession reports whether the server will never take the refresh token

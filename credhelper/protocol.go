@@ -43,7 +43,7 @@ func (h *helper) serve(ctx context.Context, verb string) int {
 	}
 	h.log.DebugContext(ctx, "request refused", slog.String("verb", verb), slog.Any("error", err))
 	fmt.Fprintln(h.Stdout, registry.Printable(strings.Join(strings.Fields(err.Error()), " ")))
-	h.printHint(err)
+	printAdvice(h.Stderr, "", adviceOn(err))
 	return exitError
 }
 
@@ -104,7 +104,7 @@ func (p protocol) Add(creds *credentials.Credentials) error {
 	if err != nil {
 		return err
 	}
-	given := credential{creds.Username, registry.NewSecret(creds.Secret)}
+	given := credential{username: creds.Username, secret: registry.NewSecret(creds.Secret)}
 	if err := given.check(); err != nil {
 		return err
 	}

@@ -53,6 +53,9 @@ func (h *helper) registerApp(ctx context.Context, address string, opts registerO
 	}
 	defer srv.http.CloseIdleConnections()
 	var clientID string
+	if err := srv.greet(ctx); err != nil {
+		return err
+	}
 	register := func(as account) (err error) {
 		if err = srv.findAPI(ctx); err == nil {
 			clientID, err = srv.registerApp(ctx, as, program)

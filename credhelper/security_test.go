@@ -50,17 +50,30 @@ func TestRedirectIsNotFollowedWithSecret(t *testing.T) {
 		t.Error("the redirect was followed")
 	}))
 	defer other.Close()
-	front := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
-	defer front.Close()
-	out := newHome(t).run(t, "the-token", "login", "--with-token", "--username", "a", front.URL)
-	if out.code != exitError || !strings.Contains(out.stderr, "which is not followed") {
-		t.Errorf("got %d %q", out.code, out.stderr)
+	redirect := http.RedirectHandler(other.URL, http.StatusTemporaryRedirect)
+	for _, always := range []bool{true, false} {
+		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !always && r.URL.Path == "/v2/" { // it seems to be a registry at first
+				w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+				return
+			}
+			redirect.ServeHTTP(w, r)
+		}))
+		defer front.Close()
+		out := newHome(t).run(t, "the-token", "login", "--with-token", "--username", "a", front.URL)
+		if out.code != exitError || !strings.Contains(out.stderr, "answers 307 and leads from /v2/ to "+other.URL) {
+			t.Errorf("got %d %q", out.code, out.stderr)
+		}
 	}
 }
 
 // S6: GHSA-f36w-mj3v-6jqv.
 func TestEndlessAnswerIsCut(t *testing.T) {
 	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v2/" {
+			w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+			return
+		}
 		chunk := []byte(strings.Repeat("a", 64<<10))
 		for r.Context().Err() == nil {
 			if _, err := w.Write(chunk); err != nil {
@@ -70,7 +83,7 @@ func TestEndlessAnswerIsCut(t *testing.T) {
 	}))
 	defer endless.Close()
 	out := newHome(t).run(t, "the-token", "login", "--with-token", "--username", "a", endless.URL)
-	if out.code != exitError || !strings.Contains(out.stderr, "the answer is not Gitea's") {
+	if out.code != exitError || !strings.Contains(out.stderr, "(answered by something else, not by the registry)") {
 		t.Errorf("got %d %q", out.code, out.stderr)
 	}
 }

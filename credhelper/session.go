@@ -99,7 +99,7 @@ func (h *helper) refresh(ctx context.Context, host string, e entry, s store) (re
 }
 
 func (h *helper) exchangeRefresh(ctx context.Context, host string, e entry, refreshToken registry.Secret) (*oauth2.Token, error) {
-	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	limited, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
 	client := h.httpClient(host, e.Settings)
 	defer client.CloseIdleConnections()
@@ -108,11 +108,11 @@ func (h *helper) exchangeRefresh(ctx context.Context, host string, e entry, refr
 		Endpoint: oauth2.Endpoint{TokenURL: e.Session.TokenURL, AuthStyle: oauth2.AuthStyleInParams},
 	}
 	token, err := app.TokenSource(
-		context.WithValue(ctx, oauth2.HTTPClient, client),
+		context.WithValue(limited, oauth2.HTTPClient, client),
 		&oauth2.Token{RefreshToken: refreshToken.Reveal()},
 	).Token()
 	if err != nil {
-		return nil, oauthError(err)
+		return nil, oauthError(ctx, err)
 	}
 	return token, nil
 }

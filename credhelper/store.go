@@ -58,7 +58,9 @@ var (
 	errNoSecret  = errors.New("no such secret in the store")
 	errNoKeyring = errors.New("no Secret Service answers on the session bus")
 	errLocked    = errors.New("the keyring is locked")
-	errTimeout   = errors.New("no answer in time")
+	// errNoCollection: there is a keyring, and nothing in it to put secrets into.
+	errNoCollection = errors.New("the keyring has no collection yet")
+	errTimeout      = errors.New("no answer in time")
 )
 
 // helperPattern keeps paths and options out of the name of a program.
@@ -126,7 +128,7 @@ func (h *helper) chooseStore(ctx context.Context, name string) (string, error) {
 	}
 	if err := s.check(ctx); err != nil {
 		err = fmt.Errorf("%s: %w", name, err)
-		if automatic {
+		if automatic && adviceOn(err).Hint == "" {
 			err = advise(err, noStoreHint)
 		}
 		return "", err

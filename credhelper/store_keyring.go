@@ -27,9 +27,17 @@ func (k key) account() string {
 }
 
 func (s keyringStore) check(ctx context.Context) error {
+	err := s.probe(ctx, s.asks)
+	if errors.Is(err, errLocked) {
+		return advise(err, "unlock it, or let it ask you: "+program+" doctor HOST")
+	}
+	return err
+}
+
+func (s keyringStore) probe(ctx context.Context, asks bool) error {
 	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
-	return probeKeyring(ctx, s.asks)
+	return probeKeyring(ctx, asks)
 }
 
 // call runs a call of the keyring once it is known to answer.
@@ -41,15 +49,19 @@ func (s keyringStore) call(ctx context.Context, call func() (string, error)) (st
 	switch {
 	case errors.Is(err, keyring.ErrNotFound):
 		return "", errNoSecret
-	case err != nil:
-		err = fmt.Errorf("keyring: %w", err)
-		if runtime.GOOS == "darwin" {
-			err = advise(err, "over ssh the keychain is locked; unlock it first: security unlock-keychain")
-		}
-		return "", err
+	case err == nil:
+		return value, nil
+	case runtime.GOOS == "darwin":
+		return "", advise(fmt.Errorf("keyring: %w", err), "over ssh the keychain is locked; unlock it first: security unlock-keychain")
+	case errors.Is(s.probe(ctx, false), errLocked):
+		return "", advise(fmt.Errorf("keyring: %w, and could not ask for its password: %w", errLocked, err), unlockHint)
 	}
-	return value, nil
+	return "", fmt.Errorf("keyring: %w", err)
 }
+
+// unlockHint is for a keyring that asks for its password on a desktop that
+// nobody sees.
+const unlockHint = "unlock it on the desktop, or here: gnome-keyring-daemon --replace --unlock, then its password and Ctrl-D; or keep logins elsewhere: --storage pass"
 
 func (s keyringStore) read(ctx context.Context, k key) (registry.Secret, error) {
 	value, err := s.call(ctx, func() (string, error) { return keyring.Get(k.service(), k.account()) })

@@ -44,7 +44,11 @@ func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	return transport.RoundTrip(req)
+	resp, err := transport.RoundTrip(req)
+	if err := registry.Unreached(req, resp, err); err != nil {
+		return nil, err
+	}
+	return resp, nil
 }
 
 // CloseIdleConnections is what [http.Client] calls.
@@ -77,7 +81,7 @@ func (t *hostTransport) to(u *url.URL) (*registry.Transport, error) {
 		CAFiles:  s.CAFiles,
 		Insecure: isOn(s.Insecure),
 		CertDirs: registry.DefaultCertDirs(t.Getenv("DOCKER_CONFIG")),
-	}, &registry.Options{ConnectTimeout: connectTimeout})
+	}, &registry.Options{ConnectTimeout: connectTimeout, StallTimeout: requestTimeout})
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,20 @@ type Account struct {
 	SecurityKey bool
 	// Barred: the account is not activated, or forbidden to sign in.
 	Barred bool
+	// Factors are how many were given of a login with a password: 1 is the
+	// password alone, and 2 that with a one-time code. Any other credential has none.
+	Factors int
+}
+
+// AccountOf is what an answer of the API to the question who one is tells of the
+// account: by its status, with the name in it or with its message.
+func AccountOf(status int, name, message string) Account {
+	return Account{
+		Status: status, Name: clean(name),
+		// The latter is Forgejo's.
+		SecurityKey: strings.Contains(message, "WebAuthn") || strings.Contains(message, "security keys enrolled"),
+		Barred:      strings.Contains(message, "not activated") || strings.Contains(message, "prohibited from signing in"),
+	}
 }
 
 // account asks the server whose the credential is, if the registry is Gitea's
@@ -38,12 +52,7 @@ func (s *stack) account(ctx context.Context) Account {
 		Message string `json:"message"`
 	}
 	status := s.askAPI(ctx, "/api/v1/user", basic(s.auth.current()), &answer)
-	return Account{
-		Status: status, Name: clean(answer.Login),
-		// The latter is Forgejo's.
-		SecurityKey: strings.Contains(answer.Message, "WebAuthn") || strings.Contains(answer.Message, "security keys enrolled"),
-		Barred:      strings.Contains(answer.Message, "not activated") || strings.Contains(answer.Message, "prohibited from signing in"),
-	}
+	return AccountOf(status, answer.Login, answer.Message)
 }
 
 // hasAPI reports whether Gitea's API is at the root of the host. Where it tells

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -15,8 +16,11 @@ type Answerer int
 
 // Who may have given an answer.
 const (
+	// ByAPI: the API of a Gitea or Forgejo, or another of its pages, which was
+	// asked.
+	ByAPI Answerer = iota + 1
 	// ByRegistry: the registry itself, or its token service.
-	ByRegistry Answerer = iota + 1
+	ByRegistry
 	// ByGitea: the pages of a Gitea or Forgejo, or its API, and not its registry.
 	ByGitea
 	// ByStorage: where the registry keeps its blobs, to which it led.
@@ -30,7 +34,17 @@ const (
 	BySomebody
 )
 
-// foreign reports an answer that is not the registry's.
+// AnswerError makes an [*Error] of an answer that is no success, or none that the
+// registry or Gitea would give. It reads a bounded part of the body and leaves
+// closing it to the caller.
+func AnswerError(op string, resp *http.Response) *Error { return responseError(op, resp.Request, resp) }
+
+// RegistryError is nil when the answer to a request for /v2/ is that of a registry
+// which lets the client in. It is an [ErrUnauthorized] of one that wants a
+// credential.
+func RegistryError(resp *http.Response) error { return registryError(resp) }
+
+// foreign reports an answer of another than who was asked.
 func (a Answerer) foreign() bool { return a > ByRegistry }
 
 // whoAnswered decides who gave an answer, and by what name. code is that of the
@@ -93,14 +107,27 @@ func (c challenge) byRegistry() bool {
 
 // provesGitea reports an answer of Gitea or Forgejo that is not about packages:
 // with the cookie that their sessions have by default, with what stands in the
-// head of their pages, or with their texts and a session of another name.
+// head of their pages, with their texts and a session of another name, or with an
+// error in the form of their API.
 func provesGitea(resp *http.Response, body []byte) bool {
 	text := string(body)
 	cookie := slices.ContainsFunc(resp.Header.Values("Set-Cookie"), func(c string) bool {
 		return strings.HasPrefix(c, "i_like_gitea=") || strings.HasPrefix(c, "i_like_forgejo=")
 	})
 	return cookie || strings.Contains(text, `content="go,git,self-hosted,gitea`) || strings.Contains(text, "git,forge,forgejo") ||
-		slices.Contains(giteaTexts, strings.TrimSpace(text))
+		slices.Contains(giteaTexts, strings.TrimSpace(text)) || ofAPI(body)
+}
+
+// ofAPI reports an error in the form of the API: with the address of its
+// description.
+//
+// Source: Gitea services/context/api.go, APIError.
+func ofAPI(body []byte) bool {
+	var wire struct {
+		Message *string `json:"message"`
+		URL     string  `json:"url"`
+	}
+	return json.Unmarshal(body, &wire) == nil && wire.Message != nil && strings.HasSuffix(wire.URL, "/api/swagger")
 }
 
 // provesPortal reports a page for browsers where there was something else to be

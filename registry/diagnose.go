@@ -33,7 +33,8 @@ func Diagnose(err error) Diagnosis {
 	for _, row := range diagnoses {
 		if row.fits(f) {
 			fill := strings.NewReplacer(f.words()...)
-			return Diagnosis{Cause: fill.Replace(row.cause), Hint: fill.Replace(row.hint)}
+			there := strings.NewReplacer("/v2/", f.prefix())
+			return Diagnosis{Cause: there.Replace(fill.Replace(row.cause)), Hint: there.Replace(fill.Replace(row.hint))}
 		}
 	}
 	return Diagnosis{}
@@ -183,6 +184,18 @@ func (f failure) repository() string {
 		return ""
 	}
 	return forCommand(isRepository, f.source.Repository, "NAME")
+}
+
+// prefix is what the paths of such requests begin with: a login asks Gitea's pages
+// and its API too.
+func (f failure) prefix() string {
+	u, err := url.Parse(f.answer.URL)
+	for _, prefix := range []string{"/api/", "/login/", "/.well-known/"} {
+		if err == nil && !ofRegistry(u) && strings.Contains(u.Path, prefix) {
+			return prefix
+		}
+	}
+	return "/v2/"
 }
 
 // after is how long a request had taken that was ended.

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	digest "github.com/opencontainers/go-digest"
 
@@ -50,6 +52,15 @@ func denied401(identity Identity, account Account) error {
 func unauthorized(account Account) *Error {
 	e := answered("get token", http.StatusUnauthorized, fromRegistry(), "")
 	e.Account = account
+	return e
+}
+
+// ofAPIAnswer is the refusal of a login with a password, of so many factors.
+func ofAPIAnswer(message string, factors int) error {
+	req := &http.Request{Method: http.MethodPost, URL: &url.URL{Scheme: "https", Host: "git.example.com", Path: "/api/v1/users/me/tokens"}}
+	body := fmt.Sprintf(`{"message":%q,"url":"https://git.example.com/api/swagger"}`, message)
+	e := AnswerError("make an access token", &http.Response{StatusCode: http.StatusUnauthorized, Body: io.NopCloser(strings.NewReader(body)), Request: req})
+	e.Account.Factors = factors
 	return e
 }
 
@@ -142,6 +153,8 @@ func TestDiagnoses(t *testing.T) {
 		"401, and no credential was given":                                                    denied401(Identity{Anonymous: true}, Account{}),
 		"401, and the account has a security key":                                             unauthorized(Account{Status: http.StatusUnauthorized, SecurityKey: true}),
 		"401, and the account may not sign in":                                                denied401(user, Account{Status: http.StatusForbidden, Barred: true}),
+		"401 to a login with a password alone":                                                ofAPIAnswer("", 1),
+		"401 to a login with a password and a one-time code":                                  ofAPIAnswer("", 2),
 		"401, and the API knows the token":                                                    unauthorized(Account{Status: http.StatusForbidden}),
 		"401, also from the API":                                                              unauthorized(Account{Status: http.StatusUnauthorized}),
 		"401":                                                                                 unauthorized(Account{}),
@@ -229,4 +242,25 @@ func TestDiagnosesAreDocumented(t *testing.T) {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", orElse(p.name, "anything else"), p.size, p.time, p.route, p.deny, p.login)
 	}
 	doctest.Section(t, "../docs/troubleshooting.md", "fronts", b.String(), *update)
+}
+
+// A host that drops what is sent to it is not the time limit of the push.
+func TestConnectTimeoutIsNoTimeLimit(t *testing.T) {
+	t.Parallel()
+	transport, err := NewTransport(RegistryConfig{URL: "https://127.0.0.1:1"}, &Options{ConnectTimeout: time.Nanosecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://127.0.0.1:1/v2/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&meter{base: transport, log: slog.New(slog.DiscardHandler)}).RoundTrip(req)
+	if err == nil {
+		drain(resp)
+		t.Fatal("connected in a nanosecond")
+	}
+	if d := Diagnose(err); !strings.Contains(d.Cause, "does not answer") || errors.Is(err, context.DeadlineExceeded) || !Temporary(err) {
+		t.Errorf("got %v: %+v", err, d)
+	}
 }

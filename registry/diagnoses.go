@@ -157,7 +157,7 @@ var diagnoses = []diagnosis{
 	},
 	{
 		"silence in both directions, or an answer without an end", is(ErrStalled),
-		"nothing moved in either direction for too long, or the answer comes a byte at a time", "docker gitea check {host} tells whether it is still there; then try again. Behind a proxy, --chunk-size 32MiB keeps requests short",
+		"nothing moved in either direction for too long, or the answer comes a byte at a time", "docker gitea check {host} tells whether it is still there; then try again; behind a proxy, a push with --chunk-size 32MiB keeps requests short",
 	},
 	{
 		"the limit of `--timeout`", isTimeout,
@@ -282,6 +282,16 @@ var diagnoses = []diagnosis{
 	{
 		"401, and the account may not sign in", func(f failure) bool { return (f.is(ErrUnauthorized) || f.is(ErrDenied)) && f.answer.Account.Barred },
 		"the account is not activated, or forbidden to sign in", "ask an administrator of {host}",
+	},
+	{
+		"401 to a login with a password alone", func(f failure) bool { return f.is(ErrUnauthorized) && f.answer.Account.Factors == 1 },
+		"{host} refuses the user name with that password: one of them is wrong, or the account has two factors",
+		"try both at https://{host}/user/login; if the account has two factors, its one-time code goes on the second line of standard input, or where the terminal asks for it",
+	},
+	{
+		"401 to a login with a password and a one-time code", func(f failure) bool { return f.is(ErrUnauthorized) && f.answer.Account.Factors > 1 },
+		"{host} refuses the password with that one-time code: each code works once, and for a minute",
+		"wait for the next code, and log in again; if that is refused too, the password is wrong",
 	},
 	{
 		"401, and the API knows the token", func(f failure) bool {

@@ -107,7 +107,10 @@ type Error struct {
 // Error reads "put manifest: 403 Forbidden: DENIED: quota exceeded".
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d", e.Op, e.Status)
+	b.WriteString(e.Op)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ": %d", e.Status)
+	}
 	if text := http.StatusText(e.Status); text != "" {
 		b.WriteString(" " + text)
 	}

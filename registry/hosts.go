@@ -3,9 +3,11 @@ package registry
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"sync"
 	"time"
 )
@@ -137,6 +139,11 @@ func (t *Transport) connection(ctx context.Context, network, address string) (ne
 	dialer := &net.Dialer{Timeout: t.connect, KeepAlive: 30 * time.Second}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
+		// The error of package net passes for the end of a context, which is that
+		// of the whole push.
+		if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Timeout() && ctx.Err() == nil {
+			dial.Err = os.ErrDeadlineExceeded
+		}
 		return nil, err
 	}
 	return &stallConn{Conn: conn, limit: t.stall}, nil

@@ -45,6 +45,9 @@ func responseError(op string, req *http.Request, resp *http.Response) *Error {
 	}
 	e.Code, e.Message = parseErrorBody(resp.Header.Get("Content-Type"), body)
 	e.By, e.Server = whoAnswered(resp, e.Code, body)
+	if e.By == ByGitea && !ofRegistry(req.URL) {
+		e.By, e.Account = ByAPI, AccountOf(e.Status, "", e.Message)
+	}
 	if by := strayed(resp); by != nil && (e.By != ByRegistry || resp.StatusCode == http.StatusUnauthorized) { //nolint:bodyclose // an answer that led elsewhere, whose body was closed then
 		return redirection(op, by, resp.Request.URL)
 	}
@@ -147,12 +150,13 @@ func parseErrorBody(contentType string, body []byte) (code, message string) {
 			Message string `json:"message"`
 		} `json:"errors"`
 		Details string `json:"details"` // of token services
+		Message string `json:"message"` // of Gitea's API
 	}
 	if json.Unmarshal(body, &wire) == nil {
 		if len(wire.Errors) > 0 {
 			return clean(wire.Errors[0].Code), clean(wire.Errors[0].Message)
 		}
-		return "", clean(wire.Details)
+		return "", clean(cmp.Or(wire.Details, wire.Message))
 	}
 	if kind, _, _ := mime.ParseMediaType(contentType); kind == "text/plain" {
 		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
@@ -165,8 +169,11 @@ func parseErrorBody(contentType string, body []byte) (code, message string) {
 // routers/api/packages/container; OCI distribution specification, "Error
 // Codes".)
 func classify(e *Error, denied, empty bool) error {
-	if e.By.foreign() {
+	switch {
+	case e.By.foreign():
 		return classifyForeign(e)
+	case e.By == ByAPI:
+		return classifyAPI(e)
 	}
 	switch e.Code {
 	case codeBlobUnknown, codeManifestBlobUnknown:
@@ -232,6 +239,22 @@ func classifyForeign(e *Error) error {
 		return ErrServer
 	}
 	return ErrNotRegistry
+}
+
+// classifyAPI is classify of an answer of Gitea's API, which says nothing of
+// images.
+func classifyAPI(e *Error) error {
+	switch {
+	case isRedirect(e.Status):
+		return ErrRedirected
+	case e.Status == http.StatusUnauthorized, e.Account.Barred:
+		return ErrUnauthorized
+	case e.Status == http.StatusTooManyRequests:
+		return ErrRateLimited
+	case e.Status >= http.StatusInternalServerError:
+		return ErrServer
+	}
+	return nil
 }
 
 func isRedirect(status int) bool {

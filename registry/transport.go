@@ -112,8 +112,7 @@ type meter struct {
 
 func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
-	host, ok := normalHost(req.URL)
-	if !ok {
+	if _, ok := normalHost(req.URL); !ok {
 		closeBody(req)
 		return nil, errHost(req.URL)
 	}
@@ -125,20 +124,27 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	purpose.silence.begin()
 	resp, err := m.base.RoundTrip(req)
 	purpose.silence.end()
-	if err = asProxyError(req, resp, withoutAnswer(endlessHeader(err))); err != nil {
-		resp = nil
-	}
-	result := ""
-	if err != nil {
-		err = &UnreachableError{Host: host, Err: asTLSError(host, err)}
-		result = err.Error()
-	}
-	if err == nil {
+	var result string
+	if err = Unreached(req, resp, err); err != nil {
+		resp, result = nil, err.Error()
+	} else {
 		result = clean(resp.Status)
 	}
 	m.log.LogAttrs(ctx, slog.LevelDebug, "request", slog.String("method", req.Method), slog.String("url", redactURL(req.URL)),
 		slog.Duration("took", time.Since(start)), slog.String("result", result))
 	return resp, err
+}
+
+// Unreached is the failure of a request that got no answer of the other side, in
+// the form that [Diagnose] knows: of the way there, of its certificate, or of the
+// proxy of this machine, of which there may be an answer. It is nil where there is
+// one of the other side.
+func Unreached(req *http.Request, resp *http.Response, err error) error {
+	if err = asProxyError(req, resp, withoutAnswer(endlessHeader(err))); err == nil {
+		return nil
+	}
+	host := canonicalHost(req.URL)
+	return &UnreachableError{Host: host, Err: asTLSError(host, err)}
 }
 
 // endlessHeader makes the transport's giving up one of a connection. It passes

@@ -370,6 +370,29 @@ func TestCredentialHelperLockedKeyring(t *testing.T) {
 	if err == nil || !strings.HasPrefix(out, "keyring: the keyring is locked\n") || strings.Contains(out, token) {
 		t.Errorf("got %v: %s", err, out)
 	}
+	// Nobody sees the dialogue that would ask a person.
+	out, err = d.try(t, token, credhelperName, "login", "--with-token", g.Host)
+	if err == nil || !strings.Contains(out, "the keyring is locked, and could not ask for its password") {
+		t.Errorf("got %v: %s", err, out)
+	}
+	_, unlock, _ := strings.Cut(out, "or here: ")
+	unlock, _, _ = strings.Cut(unlock, ", then its password")
+	d.run(t, "", "sh", "-c", "printf pw | "+unlock+" >/dev/null")
+	d.run(t, token, credhelperName, "login", "--with-token", g.Host)
+}
+
+// TestCredentialHelperEmptyKeyring has a keyring in which nothing can be kept, as on
+// a machine that is used over ssh alone.
+func TestCredentialHelperEmptyKeyring(t *testing.T) {
+	g := gitea(t)
+	user, d := newUser(t, g), newDesk(t, g.Server)
+	d.startEmptyKeyring(t)
+	token, err := g.CreateToken(t.Context(), user, "write:package")
+	servers.Need(t, err)
+	out, err := d.try(t, token, credhelperName, "login", "--with-token", g.Host)
+	if err == nil || !strings.Contains(out, "the keyring has no collection yet") || !strings.Contains(out, "--storage pass") {
+		t.Errorf("got %v: %s", err, out)
+	}
 }
 
 // TestCredentialHelperTrust logs in to a Gitea that is trusted through

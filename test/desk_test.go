@@ -194,8 +194,19 @@ func (d *desk) expireAccess(t *testing.T) {
 // startKeyring gives the desk a session bus with GNOME's keyring, unlocked.
 func (d *desk) startKeyring(tb testing.TB) {
 	tb.Helper()
+	d.startKeyringBy(tb, `printf pw | "$0" --unlock --components=secrets`)
+}
+
+// startEmptyKeyring is startKeyring of somebody who never logged in on a desktop.
+func (d *desk) startEmptyKeyring(tb testing.TB) {
+	tb.Helper()
+	d.startKeyringBy(tb, `"$0" --start --components=secrets`)
+}
+
+func (d *desk) startKeyringBy(tb testing.TB, start string) {
+	tb.Helper()
 	dbusRun, keyring := program(tb, "dbus-run-session"), program(tb, "gnome-keyring-daemon")
-	const script = `printf pw | "$0" --unlock --components=secrets >/dev/null 2>&1
+	script := start + ` >/dev/null 2>&1
 until dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner string:org.freedesktop.secrets | grep -q true; do :; done
 echo "$DBUS_SESSION_BUS_ADDRESS"
 exec cat` // until its standard input ends
