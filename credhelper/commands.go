@@ -74,7 +74,7 @@ Docker itself uses the commands get, store, erase and list.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if debug {
-				h.log = slog.New(slog.NewTextHandler(h.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+				h.log = debugLog(h.Stderr)
 			}
 			if cmd.Name() == "version" || !cmd.HasParent() { // which need no directory
 				return nil

@@ -26,6 +26,7 @@ func (h *helper) openDockerConfig() (*dockerEdit, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.hidden.AddJSON(edit.Bytes())
 	return &dockerEdit{Edit: edit}, nil
 }
 

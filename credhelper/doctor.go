@@ -158,6 +158,7 @@ func (h *helper) examinePlainText(_ context.Context, host string) []finding {
 		if err != nil {
 			continue // most do not exist
 		}
+		h.hidden.AddJSON(data)
 		for _, address := range dockerconfig.PlainIn(data) {
 			findings = append(findings, finding{
 				fault:    fmt.Errorf("a login to %q in plain text: %s", address, path),

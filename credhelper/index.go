@@ -96,6 +96,7 @@ func (h *helper) loadIndex() (index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read index: %w", err)
 	}
+	h.hidden.AddJSON(data)
 	var file indexFile
 	if err := json.Unmarshal(data, &file); err != nil {
 		return nil, fmt.Errorf("read index: %s: %w", h.indexPath(), err)

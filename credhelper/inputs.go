@@ -2,7 +2,6 @@ package credhelper
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -63,11 +62,18 @@ var inputs = []input{
 	{options: []string{"storage"}, variables: []string{envStorage}, field: "storage", effect: directs, host: toArgument},
 	{variables: []string{envDir}, effect: directs, host: toNone},
 	{variables: []string{"DOCKER_CONFIG", "XDG_RUNTIME_DIR", "REGISTRY_AUTH_FILE", envLog}, effect: harmless},
+	// Which packages home and browser and the standard library read.
+	{variables: []string{"HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "USERPROFILE", "AppData", "LocalAppData", "BROWSER"}, effect: harmless},
+	{variables: proxies, effect: directs, host: toNone}, // but to the host itself, by TLS
 	{options: []string{"username", "pull-only", "debug", "json", "all", "dry-run", "force", "default", "help"}, effect: harmless},
 }
 
-// secrets are the variables that may hold one.
-var secrets = []string{envToken, "GITEA_TOKEN", "DOCKER_AUTH_CONFIG"}
+// tokens are the variables that are one, secrets those that may hold one.
+var (
+	tokens  = []string{envToken, "GITEA_TOKEN"}
+	proxies = []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+	secrets = slices.Concat(tokens, proxies, []string{"DOCKER_AUTH_CONFIG"})
+)
 
 // checkMisplaced refuses what looks like a secret where a name, a path or an
 // address belongs, as in --ca-file "$(cat key.pem)". All that would be made of
@@ -111,12 +117,7 @@ func misplaced(name string) error {
 		"every user of this machine sees arguments; give it on standard input with --with-token or --password-stdin")
 }
 
-// secretInAddress is a password in an address, or the code of a login.
-var secretInAddress = regexp.MustCompile(`^(?:[a-z]+://)?[^/@\s]*:[^/@\s]+@|[?&](?:code|state|token|access_token)=`)
-
 // looksSecret reports that nobody would call a path, a name or an address so.
 func looksSecret(text string) bool {
-	text = strings.TrimSpace(text)
-	bare := strings.TrimLeft(text, "-") // where it stands for an option
-	return secretshape.HasKey(text) || secretshape.IsToken(bare) || secretInAddress.MatchString(bare)
+	return secretshape.HasKey(text) || len(secretshape.Parts(text)) > 0
 }

@@ -275,6 +275,7 @@ func (h *helper) readToken(ctx context.Context) (registry.Secret, error) {
 		if err != nil {
 			return registry.Secret{}, err
 		}
+		h.hide(token)
 		return token, credential{username: "token", secret: token}.check()
 	}
 	data, err := io.ReadAll(io.LimitReader(h.Stdin, maxRequest))
@@ -285,6 +286,7 @@ func (h *helper) readToken(ctx context.Context) (registry.Secret, error) {
 	if token.IsZero() {
 		return registry.Secret{}, usageError{errors.New("standard input holds no token")}
 	}
+	h.hide(token)
 	return token, credential{username: "token", secret: token}.check()
 }
 
@@ -332,12 +334,14 @@ func (h *helper) withPassword(ctx context.Context, host, username string, stdin 
 		password, otp, _ := strings.Cut(string(data), "\n")
 		as.password = registry.NewSecret(registry.Trimmed(password))
 		as.otp = registry.NewSecret(strings.TrimSpace(otp))
+		h.hide(as.password, as.otp)
 		return as.counted(use(as))
 	}
 	var err error
 	if as.password, err = askSecret(ctx, fmt.Sprintf("password of %s at %s: ", username, host)); err != nil {
 		return err
 	}
+	h.hide(as.password)
 	err = as.counted(use(as))
 	if !hasStatus(err, http.StatusUnauthorized) {
 		return err
@@ -426,11 +430,13 @@ func (h *helper) oauthFlow(ctx context.Context, srv *server, s settings,
 	if err != nil {
 		return granted{}, err
 	}
+	h.hide(code, registry.NewSecret(attempt.verifier))
 	token, err := attempt.exchange(ctx, srv.http, code)
 	if err != nil {
 		return granted{}, err
 	}
 	got := h.grant(attempt.app, token)
+	h.hide(got.login, got.access)
 	got.username, err = srv.userInfo(ctx, found, got.access)
 	return got, err
 }

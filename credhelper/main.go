@@ -37,6 +37,7 @@ import (
 
 	"github.com/docker/docker-credential-helpers/credentials"
 
+	"github.com/docker-gitea/docker-gitea/internal/gate"
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -77,9 +78,13 @@ const (
 	exitUsage = 2
 )
 
-// helper is one run of the program.
+// helper is one run of the program. Its streams and its log are behind a gate.
 type helper struct {
 	System
+	// answers is where "get" gives docker the secret, past the gate.
+	answers io.Writer
+	// hidden is what is never shown. Nil hides nothing.
+	hidden *gate.Hidden
 	// dir holds our own files. It is empty on a machine without a home
 	// directory, where only the environment gives credentials.
 	dir string
@@ -100,15 +105,13 @@ func Main(ctx context.Context, sys System) int {
 	credentials.Version = sys.Version
 	credentials.Revision = sys.Revision
 
-	h := &helper{System: sys, now: time.Now, log: slog.New(slog.DiscardHandler)}
+	h := guarded(sys)
 	// Before anything is made of what was given.
-	h.unusable = checkMisplaced(sys.Args, sys.Getenv)
+	h.unusable = checkMisplaced(h.Args, h.Getenv)
 	misplaced := h.unusable != nil
 	if !misplaced {
-		log, closeLog := openLog(sys)
-		defer closeLog()
-		h.log = log
-		h.dir, h.unusable = directory(sys.Getenv)
+		defer h.openLog()()
+		h.dir, h.unusable = directory(h.Getenv)
 	}
 	switch {
 	case len(sys.Args) == 1 && isVerb(sys.Args[0]):
@@ -121,16 +124,44 @@ func Main(ctx context.Context, sys System) int {
 	return h.execute(ctx)
 }
 
-// openLog returns the logger to the file that DOCKER_CREDENTIAL_GITEA_LOG
-// names. A log that cannot be written is no reason to fail.
-func openLog(sys System) (*slog.Logger, func()) {
-	path := sys.Getenv(envLog)
+// guarded is the program behind its gate.
+func guarded(sys System) *helper {
+	h := &helper{System: sys, answers: sys.Stdout, hidden: new(gate.Hidden), now: time.Now, log: slog.New(slog.DiscardHandler)}
+	h.Stdout, h.Stderr = gate.New(sys.Stdout, h.hidden), gate.New(sys.Stderr, h.hidden)
+	h.LookupEnv = h.hidden.Lookup(sys.LookupEnv)
+	h.hidden.AddShaped(sys.Args...)
+	for _, variable := range proxies {
+		h.Getenv(variable) // what is read is hidden if it has to be
+	}
+	for _, variable := range tokens {
+		h.hide(registry.NewSecret(h.Getenv(variable)))
+	}
+	return h
+}
+
+// hide keeps secrets from being shown that are what they are for sure: a server
+// may send them back in its error. One that is short may be a word of its own.
+func (h *helper) hide(secrets ...registry.Secret) {
+	for _, secret := range secrets {
+		if text := secret.Reveal(); len(text) >= longEnough {
+			h.hidden.Add(text)
+		}
+	}
+}
+
+// longEnough is a secret that no other text is likely to hold.
+const longEnough = 8
+
+// openLog logs to the file that DOCKER_CREDENTIAL_GITEA_LOG names, and returns
+// what closes it. A log that cannot be written is no reason to fail.
+func (h *helper) openLog() (closeLog func()) {
+	path := h.Getenv(envLog)
 	if path == "" {
-		return slog.New(slog.DiscardHandler), func() {}
+		return func() {}
 	}
 	if !filepath.IsAbs(path) {
-		fmt.Fprintf(sys.Stderr, "%s: nothing is logged: %s is relative: give the whole path\n", program, envLog)
-		return slog.New(slog.DiscardHandler), func() {}
+		fmt.Fprintf(h.Stderr, "%s: nothing is logged: %s is relative: give the whole path\n", program, envLog)
+		return func() {}
 	}
 	_, err := os.Lstat(path)
 	file, openErr := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
@@ -138,9 +169,13 @@ func openLog(sys System) (*slog.Logger, func()) {
 		openErr = ownfile.Adopt(path)
 	}
 	if openErr != nil {
-		fmt.Fprintf(sys.Stderr, "%s: nothing is logged: %v\n", program, openErr)
-		return slog.New(slog.DiscardHandler), func() {}
+		fmt.Fprintf(h.Stderr, "%s: nothing is logged: %v\n", program, openErr)
+		return func() {}
 	}
-	options := &slog.HandlerOptions{Level: slog.LevelDebug}
-	return slog.New(slog.NewTextHandler(file, options)).With(slog.Int("pid", os.Getpid())), func() { _ = file.Close() }
+	h.log = debugLog(gate.New(file, h.hidden)).With(slog.Int("pid", os.Getpid()))
+	return func() { _ = file.Close() }
+}
+
+func debugLog(to io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

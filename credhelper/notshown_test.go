@@ -1,6 +1,7 @@
 package credhelper
 
 import (
+	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -52,6 +53,40 @@ exit "$(cat rc)"`
 	}
 	if log := read(t, m.env[envLog]); strings.Contains(log, canary) {
 		t.Errorf("the log shows the secret: %s", log)
+	}
+}
+
+// S33: a server that sends back what it was sent does not have it shown.
+func TestWhatIsSentBackIsNotShown(t *testing.T) {
+	for _, level := range [][]string{nil, {"--debug"}} {
+		m := newHome(t)
+		m.env[envLog], m.env[envStorage] = filepath.Join(m.dir, "log"), storeFile
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/api/v1/version" {
+				_, _ = w.Write([]byte(`{"version":"1.26.0"}`))
+				return
+			}
+			_, password, _ := r.BasicAuth()
+			sent := r.Header.Get("Authorization") + " of " + password + r.Header.Get("X-Gitea-OTP") + r.PostFormValue("refresh_token")
+			w.WriteHeader(http.StatusForbidden)
+			_ = json.NewEncoder(w).Encode(map[string]string{"message": sent, "error": "invalid_grant", "error_description": sent})
+		}))
+		defer server.Close()
+		host := strings.TrimPrefix(server.URL, "http://")
+		for _, tt := range []struct {
+			stdin string
+			args  []string
+		}{
+			{canary, []string{"login", "--with-token", "--plain-http", host}},
+			{canary + "\n" + canary + "\n", []string{"login", "-u", "alice", "--password-stdin", "--plain-http", host}},
+			{canary, []string{"register-app", "--with-token", "--plain-http", host}},
+		} {
+			out := m.run(t, tt.stdin, append(tt.args, level...)...)
+			shown := out.all() + readIfAny(m.env[envLog])
+			if out.code == exitOK || !strings.Contains(shown, "[not shown]") || holdsSecret(shown) || strings.Contains(shown, "FOQVJZ") {
+				t.Errorf("%v: got %d %s", tt.args, out.code, shown)
+			}
+		}
 	}
 }
 

@@ -55,9 +55,14 @@ func (h *helper) answer(ctx context.Context, verb string) error {
 		if err != nil {
 			return err
 		}
+		h.hidden.AddShaped(string(data))
 		in = bytes.NewReader(data)
 	}
-	return credentials.HandleCommand(protocol{ctx, h}, verb, in, h.Stdout)
+	out := h.Stdout
+	if verb == credentials.ActionGet {
+		out = h.answers
+	}
+	return credentials.HandleCommand(protocol{ctx, h}, verb, in, out)
 }
 
 // readRequest reads a request whole. The library would join its lines, and so
@@ -105,6 +110,7 @@ func (p protocol) Add(creds *credentials.Credentials) error {
 		return err
 	}
 	given := credential{username: creds.Username, secret: registry.NewSecret(creds.Secret)}
+	p.hide(given.secret)
 	if err := given.check(); err != nil {
 		return err
 	}

@@ -253,7 +253,7 @@ func TestWritersLoseNoApplication(t *testing.T) {
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	conf, err := loadConfig(m.env[envDir])
+	conf, err := (&helper{dir: m.env[envDir]}).loadConfig()
 	if err != nil || len(conf.Hosts) != 24 {
 		t.Errorf("got %d hosts, want 24 (%v)", len(conf.Hosts), err)
 	}

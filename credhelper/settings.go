@@ -86,14 +86,14 @@ func (h *helper) bound(address, host string, s settings) (settings, error) {
 	if err != nil || other == host {
 		return s, err
 	}
-	conf, err := loadConfig(h.dir)
+	conf, err := h.loadConfig()
 	return conf.Hosts[other], err
 }
 
 // settingsFor merges what is set for host: flags, environment, configuration,
 // and what the host was logged in with before.
 func (h *helper) settingsFor(host string, flags settings, before entry) (settings, error) {
-	conf, err := loadConfig(h.dir)
+	conf, err := h.loadConfig()
 	if err != nil {
 		return settings{}, err
 	}
@@ -108,27 +108,28 @@ func configPath(dir string) string { return filepath.Join(dir, "config.json") }
 
 // loadConfig reads the configuration. A missing file is an empty one; an
 // unknown field or a malformed host is an error.
-func loadConfig(dir string) (config, error) {
-	if dir == "" {
+func (h *helper) loadConfig() (config, error) {
+	if h.dir == "" {
 		return config{}, nil
 	}
-	data, err := readOwn(configPath(dir))
+	data, err := readOwn(configPath(h.dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return config{}, nil
 	}
 	if err != nil {
 		return config{}, fmt.Errorf("read configuration: %w", err)
 	}
+	h.hidden.AddJSON(data)
 	conf, err := parseConfig(data)
 	if err != nil {
-		return config{}, fmt.Errorf("read configuration: %s: %w", configPath(dir), err)
+		return config{}, fmt.Errorf("read configuration: %s: %w", configPath(h.dir), err)
 	}
 	for _, s := range conf.Hosts {
 		// A relative path is one beside the file that has it, and never one of the
 		// working directory.
 		for i, file := range s.CAFiles {
 			if !filepath.IsAbs(file) {
-				s.CAFiles[i] = filepath.Join(dir, file)
+				s.CAFiles[i] = filepath.Join(h.dir, file)
 			}
 		}
 	}
@@ -165,7 +166,7 @@ func (h *helper) saveClient(ctx context.Context, host, clientID, scope string) e
 		return err
 	}
 	defer unlock()
-	conf, err := loadConfig(h.dir)
+	conf, err := h.loadConfig()
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker-gitea/docker-gitea/internal/gate"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -103,15 +104,35 @@ func (h *helper) openStore(name string) (store, error) {
 	if err := checkStorage(name); err != nil {
 		return nil, err
 	}
+	var s store
 	switch name {
 	case storeKeyring:
-		return keyringStore{h.patience}, nil
+		s = keyringStore{h.patience}
 	case storePass:
-		return passStore{h.patience}, nil
+		s = passStore{h.patience}
 	case storeFile:
-		return fileStore{h.dir}, nil
+		s = fileStore{h.dir}
+	default:
+		s = helperStore{name: strings.TrimPrefix(name, storeHelper), patience: h.patience, stderr: gate.Behind(h.Stderr)}
 	}
-	return helperStore{name: strings.TrimPrefix(name, storeHelper), patience: h.patience, stderr: h.Stderr}, nil
+	return hidingStore{s, h}, nil
+}
+
+// hidingStore hides the secrets that it takes and gives.
+type hidingStore struct {
+	store
+	*helper
+}
+
+func (s hidingStore) read(ctx context.Context, k key) (registry.Secret, error) {
+	secret, err := s.store.read(ctx, k)
+	s.hide(secret)
+	return secret, err
+}
+
+func (s hidingStore) write(ctx context.Context, k key, secret registry.Secret) error {
+	s.hide(secret)
+	return s.store.write(ctx, k, secret)
 }
 
 // chooseStore returns the name of the store for a new login, having made sure

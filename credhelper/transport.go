@@ -44,6 +44,8 @@ func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
+	_, given, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	t.hide(registry.NewSecret(given)) // which a server may send back
 	resp, err := transport.RoundTrip(req)
 	if err := registry.Unreached(req, resp, err); err != nil {
 		return nil, err

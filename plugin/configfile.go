@@ -48,10 +48,7 @@ func (a *app) readConfigFile(path, dir string) (*configFile, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("read configuration file: %w", err)}
 	}
-	var document yaml.Node
-	if yaml.Unmarshal(content, &document) == nil { // what is no YAML fails below
-		a.hidden.hideFile(&document)
-	}
+	a.hidden.hideFile(content)
 	file, err := parseConfigFile(path, content)
 	if err != nil {
 		return nil, usageError{withHint(fmt.Errorf("read configuration file: %w", err), "docs/configuration.md has the fields of the file")}

@@ -8,13 +8,21 @@ import (
 	"io"
 	"os"
 
+	"github.com/docker-gitea/docker-gitea/internal/gate"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
-// credential finds the credential for a place: the one given on standard input,
-// the environment's, the one that the configuration file leads to, or docker's.
+// credential is the credential for a place, which is not shown from now on.
 func (a *app) credential(ctx context.Context, p dockerconfig.Place, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
+	found, err := a.findCredential(ctx, p, c, config)
+	a.hidden.hideCredential(found)
+	return found, err
+}
+
+// findCredential finds it: the one given on standard input, the environment's,
+// the one that the configuration file leads to, or docker's.
+func (a *app) findCredential(ctx context.Context, p dockerconfig.Place, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
 	host := p.Host
 	if c.passwordStdin {
 		return a.givenCredential(ctx, c.username)
@@ -37,7 +45,7 @@ func (a *app) credential(ctx context.Context, p dockerconfig.Place, c connection
 		return found, usageError{withHint(errors.New("--username needs a password or token"),
 			"give it with --password-stdin, or set DOCKER_GITEA_TOKEN and DOCKER_GITEA_HOST")}
 	}
-	found, err = config.Credential(ctx, p, behind(a.Stderr))
+	found, err = config.Credential(ctx, p, gate.Behind(a.Stderr))
 	if err != nil || !found.IsZero() {
 		return found, err
 	}
@@ -94,13 +102,13 @@ func (a *app) fromSource(ctx context.Context, p dockerconfig.Place, c connection
 	source := c.credentialSource
 	switch {
 	case source.Helper != "":
-		return config.HelperCredential(ctx, source.Helper, p.Host, behind(a.Stderr))
+		return config.HelperCredential(ctx, source.Helper, p.Host, gate.Behind(a.Stderr))
 	case source.DockerConfig != "":
-		other, err := dockerconfig.Load(source.DockerConfig, a.Getenv)
+		other, err := dockerconfig.Load(source.DockerConfig, a.Getenv, a.hidden.Hidden)
 		if err != nil {
 			return registry.AuthConfig{}, err
 		}
-		return other.Credential(ctx, p, behind(a.Stderr))
+		return other.Credential(ctx, p, gate.Behind(a.Stderr))
 	case source.Env != "":
 		secret := a.Getenv(source.Env)
 		if secret == "" {

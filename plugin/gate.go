@@ -6,69 +6,28 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
-	"unicode"
 
+	"github.com/docker-gitea/docker-gitea/internal/gate"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
-
-// gate is what stands between the program and a terminal, a file or a program
-// that reads what is printed. Names and sentences of a registry, of a
-// certificate, an image or a daemon come to it from anywhere, and it lets
-// nothing through that does more than stand there: no escape sequence, no
-// direction mark, no secret that was given in a wrong place. Whoever prints has
-// to keep text of others on its line, by [registry.Printable]; what goes
-// through a template is kept so by printableValue.
-//
-// A write has whole characters.
-type gate struct {
-	to     io.Writer
-	hidden *hidden
-}
-
-// Write implements [io.Writer]. It reports as written what was left out, too.
-func (g *gate) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(g.to, g.hidden.clean(string(p))); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-// behind is the stream behind a gate: to ask what it is, or to give it to
-// another program.
-func behind(w io.Writer) io.Writer {
-	switch g := w.(type) {
-	case *gate:
-		return behind(g.to)
-	case *candidates:
-		return behind(g.to)
-	}
-	return w
-}
 
 // terminalFile is the file behind a stream, if that is one.
 func terminalFile(stream any) (*os.File, bool) {
 	if w, ok := stream.(io.Writer); ok {
-		stream = behind(w)
+		stream = gate.Behind(w)
 	}
 	file, ok := stream.(*os.File)
 	return file, ok
 }
 
-// standing leaves out what is no plain text, and keeps lines and columns.
-func standing(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || unicode.IsGraphic(r) { // a direction mark is not
-			return r
-		}
-		return -1
-	}, text)
-}
-
 // candidates is the gate of what is offered to the shell, in which a word may
 // be run: bash expands the candidates of compgen -W. A line is
 // "candidate\tdescription", or ":" and a number at the end. What is no plain
-// word, or longer than any reference, is not offered.
-type candidates struct{ to io.Writer }
+// word, or longer than any reference, is not offered, nor is a secret.
+type candidates struct {
+	to     io.Writer
+	hidden *gate.Hidden
+}
 
 var plainWord = regexp.MustCompile(`^(?:-{0,2}[A-Za-z0-9\[][A-Za-z0-9._:/@\[\]-]*=?|:[0-9]+|[A-Za-z]:\\[A-Za-z0-9._\\-]*)$`)
 
@@ -80,8 +39,9 @@ func (c *candidates) Write(p []byte) (int, error) {
 	var out strings.Builder
 	for line := range strings.Lines(string(p)) {
 		word, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		if len(word) <= longestWord && plainWord.MatchString(word) {
-			out.WriteString(standing(line))
+		line = gate.Standing(line)
+		if len(word) <= longestWord && plainWord.MatchString(word) && c.hidden.Clean(line) == line {
+			out.WriteString(line)
 		}
 	}
 	if _, err := io.WriteString(c.to, out.String()); err != nil {
@@ -89,6 +49,9 @@ func (c *candidates) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// Behind is the stream behind the gate.
+func (c *candidates) Behind() io.Writer { return c.to }
 
 // printableValue is v with every text in it on one line and fit for a terminal,
 // for templates, which print it as it is.

@@ -25,8 +25,9 @@
 //     remote.go; table.go prints it.
 //   - trust.go: the certificates that are pinned for registries.
 //   - failure.go: errors for people: message, hint, exit code.
-//   - gate.go: what all that is printed goes through; hidden.go: the secrets
-//     that it keeps back.
+//   - hidden.go: the secrets that are given in wrong places, which package gate
+//     keeps back from all that is printed; gate.go: the gates of templates and
+//     of the shell.
 //   - complete.go: what the shell is offered; hooks.go: what docker is told
 //     after a push of its own has failed; setup.go: how docker comes to know
 //     the program.
@@ -43,6 +44,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/docker-gitea/docker-gitea/internal/gate"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -104,12 +106,13 @@ func Main(ctx context.Context, sys System) int {
 
 // guarded is the program behind its gate.
 func guarded(sys System) *app {
-	a := &app{System: sys, hidden: &hidden{}}
+	a := &app{System: sys, hidden: hidden{new(gate.Hidden)}}
 	a.hidden.hideArguments(sys.Args)
+	a.LookupEnv = a.hidden.Lookup(sys.LookupEnv)
 	a.hidden.hideEnvironment(sys.Getenv)
-	a.Stdout, a.Stderr = &gate{sys.Stdout, a.hidden}, &gate{sys.Stderr, a.hidden}
+	a.Stdout, a.Stderr = gate.New(sys.Stdout, a.hidden.Hidden), gate.New(sys.Stderr, a.hidden.Hidden)
 	if isCompletion(sys.Args) {
-		a.Stdout = &candidates{sys.Stdout}
+		a.Stdout = &candidates{sys.Stdout, a.hidden.Hidden}
 	}
 	return a
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/internal/gate"
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
@@ -444,7 +445,7 @@ func (p *pusher) perform(ctx context.Context, t target, options registry.PushOpt
 func (p *pusher) display(t target) progress.Display {
 	return progress.New(p.plan.settings[t.host].mode(), progress.Screen{
 		Writer:     p.Stderr,
-		Console:    behind(p.Stderr),
+		Console:    gate.Behind(p.Stderr),
 		Terminal:   isTerminal(p.Stderr) && p.Getenv("TERM") != "dumb",
 		Color:      p.Getenv("NO_COLOR") == "",
 		Repository: t.familiar(),

@@ -17,8 +17,8 @@ import (
 type app struct {
 	System
 	globals globals
-	// hidden is what is never shown. Nil hides nothing.
-	hidden *hidden
+	// hidden is what is never shown. The zero value hides nothing.
+	hidden hidden
 	// notice shows what the user should know. Nil prints it.
 	notice func(string)
 }
@@ -56,7 +56,7 @@ func (a *app) logger() *slog.Logger {
 }
 
 func (a *app) dockerConfig() (*dockerconfig.Config, error) {
-	return dockerconfig.Load(a.globals.config, a.Getenv)
+	return dockerconfig.Load(a.globals.config, a.Getenv, a.hidden.Hidden)
 }
 
 // newCommand builds the commands for a form of the call. Under docker they

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-gitea/docker-gitea/internal/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/internal/gate"
 	"github.com/docker-gitea/docker-gitea/internal/home"
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	pluginconfig "github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
@@ -337,7 +338,7 @@ func (s *setup) runHelper(ctx context.Context, command, host string) error {
 	}
 	run := exec.CommandContext(ctx, program, command, host) //nolint:gosec // G204: a program of this project, and a host
 	run.Env = append(os.Environ(), "DOCKER_CONFIG="+s.dir)
-	run.Stdout, run.Stderr = behind(s.Stderr), behind(s.Stderr)
+	run.Stdout, run.Stderr = gate.Behind(s.Stderr), gate.Behind(s.Stderr)
 	if err := run.Run(); err != nil {
 		return fmt.Errorf("%s %s %s: %w", credentialHelper, command, host, err)
 	}

@@ -43,7 +43,7 @@ func responseError(op string, req *http.Request, resp *http.Response) *Error {
 	e := &Error{
 		Op: op, Method: req.Method, URL: bareURL(req.URL), Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, time.Now()),
 	}
-	e.Code, e.Message = parseErrorBody(resp.Header.Get("Content-Type"), body)
+	e.Code, e.Message = parseErrorBody(resp.Header.Get("Content-Type"), withoutSent(body, resp.Request))
 	e.By, e.Server = whoAnswered(resp, e.Code, body)
 	if e.By == ByGitea && !ofRegistry(req.URL) {
 		e.By, e.Account = ByAPI, AccountOf(e.Status, "", e.Message)

@@ -1,6 +1,11 @@
 package test
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,13 +24,14 @@ import (
 )
 
 // misplacedSecrets are secrets in their shapes. All hold a word that is found in
-// whatever shows them.
+// whatever shows them. One is longer than what a message has room for, one has
+// what is quoted.
 var misplacedSecrets = map[string]string{
 	"access token": strings.Repeat(misplacedWord, 5),
-	"web token":    "eyJhbGciOiJSUzI1NiJ9.eyJ" + misplacedWord + "." + misplacedWord,
+	"web token":    "eyJhbGciOiJSUzI1NiJ9.eyJ" + strings.Repeat(misplacedWord, 60) + "." + misplacedWord,
 	"key":          "-----BEGIN PRIVATE KEY-----\nMIG" + strings.Repeat(misplacedWord, 7) + "\n-----END PRIVATE KEY-----\n",
 	"password":     "https://me:" + misplacedWord + "@127.0.0.1:1/me/app",
-	"bare":         "me:" + misplacedWord + "@127.0.0.1:1/me/app",
+	"bare":         `me:"ü\` + misplacedWord + `"@127.0.0.1:1/me/app`,
 }
 
 const misplacedWord = "c4a7cafe"
@@ -36,31 +42,44 @@ type misplacedPlace struct {
 	// args and variables have SECRET for the secret, and HOST for a registry.
 	args     []string
 	variable string
+	// env goes after the environment that all have, and before variable.
+	env []string
+	// path is a file below HOME, content what is in it: JSON with SECRET.
+	path, content string
+}
+
+// kind is what a place has in common with those in other commands: an option and
+// its form, the number of an argument, a variable, or a field.
+func (p misplacedPlace) kind() string {
+	switch {
+	case p.variable != "":
+		return p.program + " " + p.variable
+	case p.path != "":
+		return p.program + p.path + p.content
+	}
+	return p.program + " " + strings.Join(p.args[1:], " ")
 }
 
 // TestMisplacedSecretsAreNotShown gives the real programs a secret in each place
-// where they take a value: arguments and options are those of their command
-// trees, variables those that the options have and the others that are read. It
-// is in no output, and in no file that they write.
-//
-// Each place gets two of the shapes, in turn, so that each shape is in many places
-// of each kind; every shape in every place is tried within the processes, by the
-// tests of plugin and credhelper.
+// where they take a value, in each of its shapes: arguments and options are those
+// of their command trees, variables those that the options have and the others
+// that are read, fields those of the types that their files are read into. It is
+// in no output, and in no file that they write.
 func TestMisplacedSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler()) // fails at once
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
 	programs := map[string]string{"docker-gitea": pluginDir(t), "docker-credential-gitea": credhelperDir(t)}
-	places := slices.Concat(placesOf("docker-gitea", plugin.Command()), placesOf("docker-credential-gitea", credhelper.Command()))
-	if len(places) < 400 {
-		t.Fatalf("there are only %d places: is the command tree read?", len(places))
+	options := slices.Concat(placesOf("docker-gitea", plugin.Command()), placesOf("docker-credential-gitea", credhelper.Command()))
+	fields := placesInFiles()
+	if len(options) < 400 || len(fields) < 400 {
+		t.Fatalf("there are only %d places and %d in files: are the commands and the types read?", len(options), len(fields))
 	}
-	shapes := make([]string, 0, len(misplacedSecrets))
-	for shape := range misplacedSecrets {
-		shapes = append(shapes, shape)
-	}
-	slices.Sort(shapes)
+	shapes := slices.Sorted(maps.Keys(misplacedSecrets))
+	// What is called alike is read by the same code in each command: it gets every
+	// shape once, and one more in each of the other commands.
+	seen := map[string]bool{}
 	work := make(chan func())
 	var workers sync.WaitGroup
 	for range 4 {
@@ -70,9 +89,13 @@ func TestMisplacedSecretsAreNotShown(t *testing.T) {
 			}
 		})
 	}
-	for i, place := range places {
-		for shift := range 2 {
-			shape := shapes[(i+shift*2)%len(shapes)]
+	for i, place := range slices.Concat(options, fields) {
+		given := shapes
+		if seen[place.kind()] {
+			given = shapes[i%len(shapes):][:1]
+		}
+		seen[place.kind()] = true
+		for _, shape := range given {
 			work <- func() { place.try(t, filepath.Join(programs[place.program], place.program), host, shape) }
 		}
 	}
@@ -109,13 +132,14 @@ func placesOf(program string, root *cobra.Command) []misplacedPlace {
 		command.Flags().VisitAll(add)
 		command.InheritedFlags().VisitAll(add)
 	}
-	calls := [][]string{{"ls", "HOST/me"}, {"push", "app", "HOST/me/app"}}
+	calls := [][]string{{"ls", "HOST/me"}, {"push", "app", "HOST/me/app"}, {"__complete", "ls", ""}}
 	if program != "docker-gitea" {
 		calls = [][]string{{"status"}, {"doctor", "HOST"}}
-		variables = []string{"DOCKER_CREDENTIAL_GITEA_STORAGE", "DOCKER_CREDENTIAL_GITEA_DIR", "DOCKER_CREDENTIAL_GITEA_LOG", "XDG_RUNTIME_DIR"}
+		variables = credhelper.Variables()
+	} else {
+		variables = append(variables, variablesRead(calls)...)
+		variables = slices.DeleteFunc(variables, func(name string) bool { return name == "GOMEMLIMIT" }) // which Go itself reads, before the program
 	}
-	variables = append(variables, "DOCKER_GITEA_TOKEN", "GITEA_TOKEN", "DOCKER_GITEA_HOST", "GITEA_SERVER_URL", "GITHUB_SERVER_URL",
-		"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_AUTH_CONFIG", "DOCKER_API_VERSION", "REGISTRY_AUTH_FILE", "DOCKER_GITEA_CONFIG_FILE")
 	slices.Sort(variables)
 	for _, variable := range slices.Compact(variables) {
 		for _, args := range calls {
@@ -123,6 +147,33 @@ func placesOf(program string, root *cobra.Command) []misplacedPlace {
 		}
 	}
 	return places
+}
+
+// variablesRead are those that the plugin asks for in one of the calls.
+func variablesRead(calls [][]string) []string {
+	var names []string
+	var mu sync.Mutex // guards names
+	for _, call := range calls {
+		args := strings.Split(strings.ReplaceAll(strings.Join(call, "\n"), "HOST", "127.0.0.1:1"), "\n")
+		plugin.Main(context.Background(), plugin.System{
+			Args: args, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard, CacheDir: os.DevNull,
+			LookupEnv: func(name string) (string, bool) {
+				mu.Lock()
+				defer mu.Unlock()
+				names = append(names, name)
+				switch name {
+				case "DOCKER_CONFIG":
+					return os.DevNull, true
+				case "DOCKER_HOST":
+					return "tcp://127.0.0.1:1", true
+				case "DOCKER_GITEA_RETRIES":
+					return "0", true
+				}
+				return "", false
+			},
+		})
+	}
+	return names
 }
 
 // try runs the program in a directory and with a HOME of its own.
@@ -134,16 +185,28 @@ func (p misplacedPlace) try(t *testing.T, program, host, shape string) {
 	for i, arg := range p.args {
 		args[i] = replace.Replace(arg)
 	}
+	file := filepath.Join(home, p.path)
+	if p.path != "" {
+		quoted, err := json.Marshal(misplacedSecrets[shape])
+		if err != nil {
+			t.Fatal(err)
+		}
+		content := strings.NewReplacer("SECRET", string(quoted[1:len(quoted)-1]), "HOST", host).Replace(p.content)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(content), 0o600)); err != nil {
+			t.Error(err)
+		}
+	}
 	c := exec.CommandContext(t.Context(), program, args...)
-	c.Dir = home
+	c.Dir, c.Stdin = home, strings.NewReader(host)
 	c.Env = []string{"HOME=" + home, "DOCKER_CONFIG=" + home, "PATH=/bin:/usr/bin", "DOCKER_HOST=tcp://127.0.0.1:1", "DOCKER_GITEA_RETRIES=0", "DOCKER_CREDENTIAL_GITEA_STORAGE=file"}
+	c.Env = append(c.Env, p.env...)
 	if p.variable != "" {
 		c.Env = append(c.Env, p.variable+"="+misplacedSecrets[shape]) // the last one counts
 	} else if strings.HasPrefix(filepath.Base(program), "docker-credential") {
 		c.Env = append(c.Env, "DOCKER_CREDENTIAL_GITEA_LOG="+filepath.Join(home, "log"))
 	}
 	out, err := c.CombinedOutput()
-	what := strings.Join(p.args, " ") + " " + p.variable + " with " + shape
+	what := strings.Join(p.args, " ") + " " + p.variable + p.path + " " + p.content + " with " + shape
 	if strings.Contains(string(out), misplacedWord) {
 		t.Errorf("%s: %v: shows it: %s", what, err, out)
 	}
@@ -151,7 +214,7 @@ func (p misplacedPlace) try(t *testing.T, program, host, shape string) {
 		t.Errorf("%s: %v: %s", what, err, out)
 	}
 	err = filepath.WalkDir(home, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
+		if err != nil || !entry.Type().IsRegular() || path == file {
 			return err
 		}
 		content, err := os.ReadFile(path)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -105,6 +106,11 @@ func fromContext(config *dockerconfig.Config, name string) (Endpoint, error) {
 	if err != nil {
 		return Endpoint{}, &ContextError{Name: name, Err: err}
 	}
+	content, err := json.Marshal(metadata)
+	if err != nil {
+		return Endpoint{}, &ContextError{Name: name, Err: err}
+	}
+	config.Hide(content)
 	meta, ok := metadata.Endpoints[endpointName].(dcontext.EndpointMetaBase)
 	if !ok {
 		return Endpoint{}, &ContextError{Name: name, Err: errors.New("it has no docker endpoint")}

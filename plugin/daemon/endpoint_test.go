@@ -150,7 +150,7 @@ func config(t *testing.T, current string) *dockerconfig.Config {
 	write(t, filepath.Join(dir, "config.json"), `{"currentContext":"`+current+`"}`)
 	contextFile(t, dir, "remote", `{"Name":"remote","Metadata":{},"Endpoints":{"docker":{"Host":"ssh://me@remote","SkipTLSVerify":false}}}`)
 	contextFile(t, dir, "cluster", `{"Name":"cluster","Endpoints":{"kubernetes":{"Host":"https://k"}}}`)
-	c, err := dockerconfig.Load(dir, noEnvironment)
+	c, err := dockerconfig.Load(dir, noEnvironment, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func FuzzContext(f *testing.F) {
 	sum := sha256.Sum256([]byte(name))
 	id := hex.EncodeToString(sum[:])
 	dir := f.TempDir()
-	config, err := dockerconfig.Load(dir, func(string) string { return "" })
+	config, err := dockerconfig.Load(dir, func(string) string { return "" }, nil)
 	if err != nil {
 		f.Fatal(err)
 	}

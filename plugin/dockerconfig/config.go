@@ -15,6 +15,7 @@ import (
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
 
+	"github.com/docker-gitea/docker-gitea/internal/gate"
 	"github.com/docker-gitea/docker-gitea/internal/home"
 )
 
@@ -26,6 +27,7 @@ type Config struct {
 
 	file   parsed
 	getenv func(string) string
+	hidden *gate.Hidden
 
 	// mu guards the fields below.
 	mu         sync.Mutex
@@ -38,22 +40,26 @@ type Config struct {
 // does not exist is an empty configuration; of one that cannot be read or parsed, or
 // not as a whole, docker warns and goes on, and so does this: see
 // [Config.TakePassedOver].
-func Load(dir string, getenv func(string) string) (*Config, error) {
+//
+// What has the shape of a secret in that file, or in another that is read later,
+// goes to hidden, which may be nil: such a file has names of programs and of
+// hosts, and one that is a secret stands in a wrong place.
+func Load(dir string, getenv func(string) string, hidden *gate.Hidden) (*Config, error) {
 	if dir == "" {
 		dir = getenv(config.EnvOverrideConfigDir)
 	}
 	if dir == "" {
 		base, err := home.Dir()
 		if errors.Is(err, home.ErrUnknown) {
-			return &Config{file: parsed{ConfigFile: configfile.New("")}, getenv: getenv, told: map[string]bool{}}, nil
+			return &Config{file: parsed{ConfigFile: configfile.New("")}, getenv: getenv, hidden: hidden, told: map[string]bool{}}, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("find docker config: %w", err)
 		}
 		dir = filepath.Join(base, ".docker")
 	}
-	c := &Config{Dir: dir, getenv: getenv, told: map[string]bool{}}
-	c.file = readFile(c.path())
+	c := &Config{Dir: dir, getenv: getenv, hidden: hidden, told: map[string]bool{}}
+	c.file = c.readFile(c.path())
 	c.passOver(c.file.passedOver()...)
 	return c, nil
 }
@@ -78,6 +84,10 @@ func (c *Config) passOver(lines ...string) {
 		}
 	}
 }
+
+// Hide hides what has the shape of a secret in JSON that the configuration leads
+// to.
+func (c *Config) Hide(content []byte) { c.hidden.AddJSON(content) }
 
 // Broken is why config.json cannot be read, or nil.
 func (c *Config) Broken() error { return c.file.broken }

@@ -133,6 +133,7 @@ func (c *Config) fromEnvironment(p Place) (registry.AuthConfig, error) {
 	if content == "" {
 		return registry.AuthConfig{}, nil
 	}
+	c.Hide([]byte(content))
 	found, err := fromFile(parseFile(configfile.DockerEnvConfigKey, []byte(content)), p)
 	if err != nil {
 		// The parser's message could quote the secret.

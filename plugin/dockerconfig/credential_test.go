@@ -119,7 +119,7 @@ func TestCredentialIsInterrupted(t *testing.T) {
 func TestMalformedFile(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "config.json"), `{"auths":`, 0o600)
-	c, err := dockerconfig.Load(dir, noEnvironment)
+	c, err := dockerconfig.Load(dir, noEnvironment, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestLoadFindsDirectory(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c, err := dockerconfig.Load(test.flag, func(key string) string {
 				return map[string]string{"DOCKER_CONFIG": test.variable}[key]
-			})
+			}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -222,7 +222,7 @@ func load(t *testing.T, config, podman string, env map[string]string) *dockercon
 	if podman != "" {
 		write(t, filepath.Join(dir, ".config", "containers", "auth.json"), podman, 0o600)
 	}
-	c, err := dockerconfig.Load(dir, func(key string) string { return env[key] })
+	c, err := dockerconfig.Load(dir, func(key string) string { return env[key] }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

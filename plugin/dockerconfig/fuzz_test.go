@@ -28,7 +28,7 @@ func FuzzConfig(f *testing.F) {
 		getenv := func(key string) string {
 			return map[string]string{"DOCKER_AUTH_CONFIG": variable, "REGISTRY_AUTH_FILE": filepath.Join(dir, "absent")}[key]
 		}
-		c, err := dockerconfig.Load(dir, getenv)
+		c, err := dockerconfig.Load(dir, getenv, nil)
 		if err != nil {
 			return
 		}

@@ -56,8 +56,9 @@ func (f parsed) fault(p Place) error {
 }
 
 // readFile reads a file of docker's form. A file that does not exist is empty.
-func readFile(path string) parsed {
+func (c *Config) readFile(path string) parsed {
 	content, err := os.ReadFile(path)
+	c.Hide(content)
 	switch {
 	case os.IsNotExist(err):
 		return parsed{ConfigFile: configfile.New(path), path: path}

@@ -108,7 +108,7 @@ func TestWorkingDirectoryIsNotRead(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Setenv("HOME", test.home)
-			c, err := dockerconfig.Load("", func(key string) string { return test.env[key] })
+			c, err := dockerconfig.Load("", func(key string) string { return test.env[key] }, nil)
 			if test.want == "" {
 				if err == nil || !strings.Contains(err.Error(), "relative") {
 					t.Errorf("got %v, want an error", err)

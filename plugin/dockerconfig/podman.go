@@ -18,7 +18,7 @@ import (
 func (c *Config) fromPodman(ctx context.Context, p Place, stderr io.Writer) (registry.AuthConfig, error) {
 	var unread error
 	for _, path := range c.podmanFiles() {
-		file := readFile(path)
+		file := c.readFile(path)
 		found, err := c.fromHelper(ctx, file, p, stderr)
 		if err != nil || !found.IsZero() {
 			return found, err
@@ -61,7 +61,7 @@ func (c *Config) podmanFiles() []string {
 func (c *Config) Scope(p Place) string {
 	files := []parsed{c.file, parseFile("", []byte(c.getenv(configfile.DockerEnvConfigKey)))}
 	for _, path := range c.podmanFiles() {
-		files = append(files, readFile(path))
+		files = append(files, c.readFile(path))
 	}
 	scope := []string{strings.Join(p.hosts(), " ")}
 	for _, file := range files {
