@@ -45,14 +45,18 @@ var packages = []debianPackage{
 var widePackages = []debianPackage{
 	{"mariadb-server", "mariadbd"},
 	{"podman", "podman"},
+	// Windows, and other processors.
+	{"wine64", "wine64"},
+	{"gcc-mingw-w64-x86-64-win32", "x86_64-w64-mingw32-gcc"},
+	{"qemu-user", "qemu-s390x"},
 }
 
 type debianPackage struct{ name, program string }
 
 // systemPath returns PATH with the folders of programs for root, and with
-// those of PostgreSQL, which Debian leaves out of every PATH.
+// those of wine and PostgreSQL, which Debian leaves out of every PATH.
 func systemPath() string {
-	dirs := []string{os.Getenv("PATH"), "/usr/local/sbin", "/usr/sbin", "/sbin"}
+	dirs := []string{os.Getenv("PATH"), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/wine"}
 	versions, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // fails for a bad pattern alone
 	return strings.Join(append(dirs, versions...), string(filepath.ListSeparator))
 }
