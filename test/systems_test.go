@@ -173,11 +173,12 @@ func newWindows(t *testing.T, s *servers.Server) *windows {
 		dir: buildFor(t, "windows", "amd64"),
 		env: []string{"WINEPREFIX=" + prefix, "WINEDEBUG=-all", "WINEDLLOVERRIDES=mscoree,mshtml=", "HOME=" + prefix, "PATH=" + filepath.Dir(wine) + ":" + os.Getenv("PATH"), "USER=me"},
 	}
+	w.env = append(w.env, "WINEPATH="+drive(w.dir)) // before %PATH%
 	t.Cleanup(func() {
-		server := exec.Command(filepath.Join(filepath.Dir(wine), "wineserver"), "--kill", "--wait")
-		server.Env = w.env
-		if out, err := server.CombinedOutput(); err != nil {
-			t.Logf("stop wine: %v: %s", err, out)
+		for _, how := range []string{"--kill", "--wait"} {
+			server := exec.Command(filepath.Join(filepath.Dir(wine), "wineserver"), how)
+			server.Env = w.env
+			_ = server.Run() // it fails where no server runs
 		}
 		os.RemoveAll(prefix)
 	})
@@ -260,7 +261,8 @@ func TestWideWindows(t *testing.T) {
 	if config := readText(t, filepath.Join(w.home, ".docker/config.json")); !strings.Contains(config, `"`+g.Host+`": "gitea"`) {
 		t.Errorf("configure-docker wrote %s", config)
 	}
-	w.run(t, "", "config.json", plugin, "config")
+	servers.Need(t, os.WriteFile(filepath.Join(w.home, ".docker/gitea.yaml"), []byte("retries: 4\n"), 0o600))
+	w.run(t, "", `\.docker\gitea.yaml`, plugin, "config")
 
 	dir := layout(t, 79, 300_000)
 	archive := filepath.Join(t.TempDir(), "layout.tar")

@@ -81,7 +81,9 @@ before is on the disk when the clock starts. Processor and memory are the
 program's alone, without the daemon's. What was sent, and in how many requests,
 is counted in a run of its own. The images are parts of the Go toolchain's tree
 (%s/%s): five layers of together 235 MB; sixty of its packages, one a layer; and
-1.5 GB of it in one layer.
+1.5 GB of it in one layer. A row with a link is pushed through a program that has that
+rate in each direction, for all connections together, and that round trip; making a
+connection takes one.
 
 What decides the default of ` + "`--compression`" + `: gzip, since every client and every
 runtime reads it, at the level that makes layers as small as others do. With

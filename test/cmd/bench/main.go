@@ -19,7 +19,7 @@
 //   - scenarios.go says what is compared
 //   - tools.go knows the programs' command lines
 //   - images.go makes the images out of the Go toolchain's own tree
-//   - run.go runs one program once; proxies.go are what it may push through
+//   - run.go runs one program once; link.go and proxies.go are what it may push through
 //   - start.go measures what it takes to start, levels.go what the levels of
 //     compression do
 //   - former.go compares with an earlier build

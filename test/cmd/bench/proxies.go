@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -14,7 +13,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"sync/atomic"
-	"time"
 
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
@@ -85,88 +83,6 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.sent.Add(int64(n))
 	return n, err
-}
-
-// delay passes connections on, each byte half a round trip late.
-type delay struct {
-	listener net.Listener
-	upstream string
-	half     atomic.Int64 // nanoseconds
-}
-
-// startDelay puts a delay in front of s, whose address becomes its own.
-func startDelay(ctx context.Context, s *servers.Server) (*delay, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "localhost:0")
-	if err != nil {
-		return nil, err
-	}
-	d := &delay{listener: listener, upstream: s.Host}
-	s.Host = "localhost:" + portOf(listener)
-	s.URL = "https://" + s.Host
-	go d.serve(ctx)
-	return d, nil
-}
-
-func (d *delay) close() error { return d.listener.Close() }
-
-func (d *delay) serve(ctx context.Context) {
-	for {
-		conn, err := d.listener.Accept()
-		if err != nil {
-			return // closed
-		}
-		go d.pass(ctx, conn)
-	}
-}
-
-func (d *delay) pass(ctx context.Context, down net.Conn) {
-	// A connection takes a round trip to be made.
-	<-time.After(time.Duration(2 * d.half.Load()))
-	up, err := (&net.Dialer{}).DialContext(ctx, "tcp", d.upstream)
-	if err != nil {
-		_ = down.Close()
-		return
-	}
-	go d.copy(up, down)
-	d.copy(down, up)
-}
-
-// inFlight is how many reads may be on their way in one direction.
-const inFlight = 1024
-
-// copy keeps the order and the pace of what it passes on.
-func (d *delay) copy(to, from net.Conn) {
-	type part struct {
-		due  time.Time
-		data []byte
-	}
-	parts := make(chan part, inFlight)
-	go func() {
-		defer close(parts)
-		for {
-			buffer := make([]byte, 32<<10)
-			n, err := from.Read(buffer)
-			if n > 0 {
-				parts <- part{time.Now().Add(time.Duration(d.half.Load())), buffer[:n]}
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	var failed error
-	for p := range parts {
-		<-time.After(time.Until(p.due))
-		if failed == nil {
-			_, failed = to.Write(p.data)
-		}
-	}
-	if half, ok := to.(*net.TCPConn); ok && failed == nil {
-		failed = half.CloseWrite()
-	}
-	if failed != nil {
-		_ = errors.Join(to.Close(), from.Close())
-	}
 }
 
 func portOf(l net.Listener) string {

@@ -19,6 +19,8 @@ type expectation struct {
 	requests       int
 	memory         int64
 	nothingSent    bool
+	// ofLeast is a ratio to what the link needs, see [link.least].
+	ofLeast float64
 }
 
 func (e expectation) String() string {
@@ -32,6 +34,7 @@ func (e expectation) String() string {
 	add(e.sent > 0, "sent ≤ %.2f of %s", e.sent, cmp.Or(e.sentOf, "the best peer"))
 	add(e.requests > 0, "at most %d requests", e.requests)
 	add(e.memory > 0, "memory ≤ %d MiB", e.memory>>20)
+	add(e.ofLeast > 0, "wall ≤ %.2f of what the link needs", e.ofLeast)
 	add(e.nothingSent, "no layer is sent")
 	return strings.Join(parts, ", ")
 }
@@ -99,6 +102,9 @@ func (r report) section() string {
 	if better := r.betterWay(); better >= 0 {
 		fmt.Fprintf(&b, "\nBy itself it takes %.2f of the better of the two ways; at most %.2f is expected.\n", r.ratio(0, better), mostOfBetter)
 	}
+	if l := r.scenario.link; l.rate > 0 && r.scenario.before == nothing {
+		fmt.Fprintf(&b, "\nThe link needs %.2f s for what ours sends and %d round trips; ours takes %.2f of that.\n", l.least(r.counts[0].sent).Seconds(), leastRoundTrips, r.ofLeast())
+	}
 	if missed := r.missed(peer, thin); missed != "" {
 		fmt.Fprintf(&b, "\nMissed: %s. %s Push and registry used %.0f %% of the processors.\n", missed, r.scenario.limit, 100*r.busy())
 	}
@@ -123,6 +129,9 @@ func (r report) missed(peer, thin int) string {
 	if e.memory > 0 && r.memory(0) > e.memory {
 		parts = append(parts, fmt.Sprintf("%d MiB", r.memory(0)>>20))
 	}
+	if e.ofLeast > 0 && r.ofLeast() > e.ofLeast {
+		parts = append(parts, fmt.Sprintf("%.2f of what the link needs", r.ofLeast()))
+	}
 	if e.nothingSent && r.counts[0].sent > 100_000 { // config and manifest
 		parts = append(parts, fmt.Sprintf("%.1f MB sent", megabytes(r.counts[0].sent)))
 	}
@@ -130,6 +139,11 @@ func (r report) missed(peer, thin int) string {
 		parts = append(parts, fmt.Sprintf("%.2f of the better way", r.ratio(0, better)))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// ofLeast is ours in relation to what the link needs.
+func (r report) ofLeast() float64 {
+	return r.wall(0).Seconds() / r.scenario.link.least(r.counts[0].sent).Seconds()
 }
 
 // mostOfBetter is how much longer than the better of its ways ours may take

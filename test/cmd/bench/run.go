@@ -36,11 +36,11 @@ type target struct {
 	env     []string
 	host    string
 	counter *counter // nil unless counting
-	slow    *delay   // nil unless something is delayed
+	road    *road    // nil unless there is a link
 	close   func() error
 }
 
-func newTarget(ctx context.Context, roundTrip time.Duration, counting bool) (t *target, err error) {
+func newTarget(ctx context.Context, l link, counting bool) (t *target, err error) {
 	t = &target{close: func() error { return nil }}
 	if t.gitea, err = servers.StartGitea(ctx, servers.GiteaOptions{}); err != nil {
 		return nil, err
@@ -66,11 +66,11 @@ func newTarget(ctx context.Context, roundTrip time.Duration, counting bool) (t *
 			return nil, err
 		}
 		t.close = t.counter.close
-	case roundTrip > 0:
-		if t.slow, err = startDelay(ctx, &server); err != nil {
+	case l != link{}:
+		if t.road, err = startRoad(ctx, &server); err != nil {
 			return nil, err
 		}
-		t.close = t.slow.close
+		t.close = t.road.close
 	}
 	t.host = server.Host
 	t.env, err = server.Env(t.dir, servers.AdminUser, servers.AdminPassword)
@@ -83,10 +83,10 @@ func (t *target) stop() {
 	}
 }
 
-// delay makes what is sent from now on arrive later.
-func (t *target) delay(roundTrip time.Duration) {
-	if t.slow != nil {
-		t.slow.half.Store(int64(roundTrip / 2))
+// be has what is sent from now on take a link.
+func (t *target) be(l link) {
+	if t.road != nil {
+		t.road.be(l)
 	}
 }
 

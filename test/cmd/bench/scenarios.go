@@ -25,8 +25,8 @@ type scenario struct {
 	// the same place, untimed:
 	// nothing, the same image, or the image that changed since.
 	before before
-	// roundTrip is added between the program and the registry.
-	roundTrip time.Duration
+	// link is between the program and the registry.
+	link link
 	// rounds, when not zero, multiplies the flag's: there are fewer of what is
 	// long, and more of what is short where ours and the best peer are close.
 	rounds float64
@@ -50,7 +50,7 @@ func scenarios(t tools) []scenario {
 		twoCores   = "Both processors are busy: what Gitea needs to decrypt, hash and store is of the same two."
 		chosenData = "The files decide: many are compressed or machine code, and the level that makes them that small is slower."
 	)
-	return []scenario{
+	return append([]scenario{
 		{name: "archive, gzip, first push", expect: expectation{wall: 0.60, sent: 1.00, sentOf: plainSkopeo}, limit: twoCores, image: toolchain, store: servers.Classic, tools: t.archive},
 		{name: "archive, zstd, first push", expect: expectation{wall: 0.50, sent: 0.80, sentOf: skopeoGzip}, limit: chosenData, image: toolchain, store: servers.Classic, tools: t.zstd},
 		{name: "OCI layout, first push", expect: expectation{wall: 1.00, requests: toolchainLayers + 4}, limit: "Layers above 4 MiB take two requests: Gitea gathers the body of a single one in memory, which takes longer than asking twice.", image: toolchain, store: servers.Classic, tools: t.layout, rounds: 3},
@@ -62,11 +62,47 @@ func scenarios(t tools) []scenario {
 		{name: "daemon, containerd store, nothing changed", expect: noted, limit: started, image: toolchain, store: servers.Containerd, tools: t.containerd, before: same},
 		{name: "daemon, classic store, one small layer changed", expect: expectation{wall: 1.10, wallOf: dockerPush}, limit: "An export has everything in it, whatever changed.", image: toolchain, store: servers.Classic, tools: t.daemon, before: unchanged},
 		{name: "daemon, containerd store, one small layer changed", expect: expectation{wall: 1.10, wallOf: dockerPush}, limit: oneMore, image: toolchain, store: servers.Containerd, tools: t.containerd, before: unchanged},
-		{name: "60 small layers, 50 ms round trip", expect: expectation{wall: 0.50}, image: small, store: servers.Classic, tools: t.layout, roundTrip: 50 * time.Millisecond},
-		{name: "60 small layers, 50 ms round trip, nothing changed", expect: noted, limit: start, image: small, store: servers.Classic, tools: t.layout, before: same, roundTrip: 50 * time.Millisecond},
+		{name: "60 small layers, 50 ms round trip", expect: expectation{wall: 0.50}, image: small, store: servers.Classic, tools: t.layout, link: link{roundTrip: 50 * time.Millisecond}},
+		{name: "60 small layers, 50 ms round trip, nothing changed", expect: noted, limit: start, image: small, store: servers.Classic, tools: t.layout, before: same, link: link{roundTrip: 50 * time.Millisecond}},
 		{name: "one layer of 1.5 GB", expect: expectation{memory: 96 << 20}, image: large, store: servers.Classic, tools: t.streaming, rounds: 0.6},
 		{name: "layers known under another owner", expect: expectation{nothingSent: true}, image: toolchain, store: servers.Classic, tools: t.layout, before: otherOwners, rounds: 3},
+	}, onLinks(t)...)
+}
+
+// links are those that people have, with what is expected of the wall time on each,
+// in relation to the best peer's.
+var links = []struct {
+	link
+	gzip, zstd, layout, changed, small float64
+	// ofLeast is expected of a layout, in relation to what the link needs.
+	ofLeast float64
+	rounds  float64
+}{
+	{link: megabits(20, 80*time.Millisecond), gzip: 0.85, zstd: 0.75, layout: 1.00, ofLeast: 1.04, changed: 0.60, small: 0.35, rounds: 0.2},
+	{link: megabits(100, 20*time.Millisecond), gzip: 0.80, zstd: 0.73, layout: 0.97, ofLeast: 1.05, changed: 0.70, small: 0.40, rounds: 0.6},
+	{link: megabits(1000, time.Millisecond), gzip: 0.80, zstd: 0.65, layout: 1.00, changed: 0.80, small: 0.50},
+}
+
+// onLinks is what is compared on each link.
+func onLinks(t tools) (all []scenario) {
+	for _, l := range links {
+		on := func(name string, e expectation, image string, store servers.Store, tools []tool, first before) {
+			e.memory = 96 << 20
+			all = append(all, scenario{
+				name: name + ", " + l.String(), expect: e, limit: "The link is busy for most of the time.",
+				image: image, store: store, tools: tools, before: first, link: l.link, rounds: l.rounds,
+			})
+		}
+		on("archive, gzip", expectation{wall: l.gzip}, toolchain, servers.Classic, t.archive, nothing)
+		on("archive, zstd", expectation{wall: l.zstd}, toolchain, servers.Classic, t.zstd, nothing)
+		on("OCI layout", expectation{wall: l.layout, ofLeast: l.ofLeast}, toolchain, servers.Classic, t.layout, nothing)
+		on("daemon, classic store", expectation{wall: 1.00}, toolchain, servers.Classic, t.daemon, nothing)
+		on("daemon, containerd store", expectation{wall: 1.00}, toolchain, servers.Containerd, t.containerd, nothing)
+		on("daemon, containerd store, one small layer changed", expectation{wall: l.changed}, toolchain, servers.Containerd, t.containerd, unchanged)
+		on("OCI layout, nothing changed", expectation{wall: 0.50, requests: 3}, toolchain, servers.Classic, t.layout, same)
+		on("60 small layers", expectation{wall: l.small}, small, servers.Classic, t.layout, nothing)
 	}
+	return all
 }
 
 // toolchainLayers is how many the toolchain image has.
@@ -106,12 +142,11 @@ func (s scenario) once(ctx context.Context, images *images, t tool, counting boo
 	if err != nil {
 		return m, err
 	}
-	target, err := newTarget(ctx, s.roundTrip, counting)
+	target, err := newTarget(ctx, s.link, counting)
 	if err != nil {
 		return m, err
 	}
 	defer target.stop()
-	target.delay(0)
 	first := t
 	if t.first != nil {
 		first = *t.first
@@ -132,7 +167,7 @@ func (s scenario) once(ctx context.Context, images *images, t tool, counting boo
 		}
 	}
 	syscall.Sync() // what came before is not written to disk while the clock runs
-	target.delay(s.roundTrip)
+	target.be(s.link)
 	target.counter.reset()
 	m, err = target.push(ctx, t, image, "bench/app:1")
 	m.requests, m.sent = target.counter.counts()

@@ -1,0 +1,170 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/test/servers"
+)
+
+// link is a way to the registry. The zero value is the loopback.
+type link struct {
+	// rate is bytes a second in each direction, for all connections together; 0
+	// is no limit.
+	rate      float64
+	roundTrip time.Duration
+}
+
+func megabits(n float64, roundTrip time.Duration) link { return link{n * 1e6 / 8, roundTrip} }
+
+// String reads "100 Mbit/s, 20 ms".
+func (l link) String() string {
+	if l.rate == 0 {
+		return fmt.Sprintf("%d ms round trip", l.roundTrip.Milliseconds())
+	}
+	return fmt.Sprintf("%.0f Mbit/s, %d ms", l.rate*8/1e6, l.roundTrip.Milliseconds())
+}
+
+// leastRoundTrips are those that a first push needs one after the other: for the
+// connection, two for TLS 1.2, for the token, for the last blob, and for the
+// manifest.
+const leastRoundTrips = 6
+
+// least is the time that a push of so many bytes takes if the link is never idle.
+func (l link) least(sent int64) time.Duration {
+	return time.Duration(float64(sent)/l.rate*float64(time.Second)) + leastRoundTrips*l.roundTrip
+}
+
+// road passes connections on as a link does.
+type road struct {
+	listener net.Listener
+	upstream string
+	up, down lane
+	mu       sync.Mutex // guards link
+	link     link
+}
+
+// lane is one direction of a road, of which all connections have a part.
+type lane struct {
+	mu   sync.Mutex // guards free
+	free time.Time  // when it has passed on what it was given
+}
+
+// startRoad puts a road in front of s, whose address becomes its own. It is the
+// loopback until be is called.
+func startRoad(ctx context.Context, s *servers.Server) (*road, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "localhost:0")
+	if err != nil {
+		return nil, err
+	}
+	r := &road{listener: listener, upstream: s.Host}
+	s.Host = "localhost:" + portOf(listener)
+	s.URL = "https://" + s.Host
+	go r.serve(ctx)
+	return r, nil
+}
+
+func (r *road) close() error { return r.listener.Close() }
+
+// be makes it the link l from now on.
+func (r *road) be(l link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.link = l
+}
+
+func (r *road) is() link {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.link
+}
+
+func (r *road) serve(ctx context.Context) {
+	for {
+		conn, err := r.listener.Accept()
+		if err != nil {
+			return // closed
+		}
+		go r.pass(ctx, conn)
+	}
+}
+
+func (r *road) pass(ctx context.Context, from net.Conn) {
+	l := r.is()
+	// A connection takes a round trip to be made.
+	<-time.After(l.roundTrip)
+	to, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.upstream)
+	if err != nil {
+		_ = from.Close()
+		return
+	}
+	go r.copy(to, from, &r.up)
+	r.copy(from, to, &r.down)
+}
+
+const (
+	// packet is read at once, so that connections take turns.
+	packet = 16 << 10
+	// inFlight bounds the packets of one connection that are under way.
+	inFlight = 1024
+)
+
+// copy keeps the order of what it passes on. It reads no quicker than the lane
+// passes on, so that a sender notices.
+func (r *road) copy(to, from net.Conn, lane *lane) {
+	type part struct {
+		due  time.Time
+		data []byte
+	}
+	parts := make(chan part, inFlight)
+	go func() {
+		defer close(parts)
+		for {
+			buffer := make([]byte, packet)
+			n, err := from.Read(buffer)
+			if n > 0 {
+				l := r.is()
+				sent := lane.take(n, l.rate)
+				<-time.After(time.Until(sent))
+				parts <- part{sent.Add(l.roundTrip / 2), buffer[:n]}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	var failed error
+	for p := range parts {
+		<-time.After(time.Until(p.due))
+		if failed == nil {
+			_, failed = to.Write(p.data)
+		}
+	}
+	if half, ok := to.(*net.TCPConn); ok && failed == nil {
+		failed = half.CloseWrite()
+	}
+	if failed != nil {
+		_ = errors.Join(to.Close(), from.Close())
+	}
+}
+
+// take is when the lane has passed on n more bytes.
+func (l *lane) take(n int, rate float64) time.Time {
+	now := time.Now()
+	if rate == 0 {
+		return now
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.free.Before(now) {
+		l.free = now
+	}
+	l.free = l.free.Add(time.Duration(float64(n) / rate * float64(time.Second)))
+	return l.free
+}
