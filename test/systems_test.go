@@ -261,7 +261,7 @@ func TestWideWindows(t *testing.T) {
 	if config := readText(t, filepath.Join(w.home, ".docker/config.json")); !strings.Contains(config, `"`+g.Host+`": "gitea"`) {
 		t.Errorf("configure-docker wrote %s", config)
 	}
-	servers.Need(t, os.WriteFile(filepath.Join(w.home, ".docker/gitea.yaml"), []byte("retries: 4\n"), 0o600))
+	servers.Need(t, os.WriteFile(filepath.Join(w.home, ".docker/gitea.yaml"), []byte("apiVersion: docker-gitea.github.io/v1alpha1\nkind: RegistryList\nitems:\n- spec:\n    jobs: 2\n"), 0o600))
 	w.run(t, "", `\.docker\gitea.yaml`, plugin, "config")
 
 	dir := layout(t, 79, 300_000)
