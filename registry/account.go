@@ -2,11 +2,14 @@ package registry
 
 import (
 	"context"
+	_ "crypto/sha512"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // Account is what Gitea's own API says of a credential. It tells apart what
@@ -32,7 +35,7 @@ type Account struct {
 // account: by its status, with the name in it or with its message.
 func AccountOf(status int, name, message string) Account {
 	return Account{
-		Status: status, Name: clean(name),
+		Status: status, Name: printable.Clean(name),
 		// The latter is Forgejo's.
 		SecurityKey: strings.Contains(message, "WebAuthn") || strings.Contains(message, "security keys enrolled"),
 		Barred:      strings.Contains(message, "not activated") || strings.Contains(message, "prohibited from signing in"),
@@ -81,9 +84,9 @@ func (s *stack) version(ctx context.Context) string {
 	}
 	// Forgejo's version names the Gitea that it is compatible with.
 	if version, _, forgejo := strings.Cut(answer.Version, "+gitea-"); forgejo {
-		return "Forgejo " + clean(version)
+		return "Forgejo " + printable.Clean(version)
 	}
-	return "Gitea " + clean(answer.Version)
+	return "Gitea " + printable.Clean(answer.Version)
 }
 
 // askAPI decodes the answer of Gitea's API and returns its status. It is zero
@@ -91,7 +94,7 @@ func (s *stack) version(ctx context.Context) string {
 func (s *stack) askAPI(ctx context.Context, path, authorization string, answer any) (status int) {
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoint.url(path), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoint.URL(path), nil)
 	if err != nil {
 		return 0
 	}

@@ -7,6 +7,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+	"github.com/docker-gitea/docker-gitea/registry/internal/fronts"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // Answerer is who gave an answer. It is decided once, by [whoAnswered], from what
@@ -50,10 +54,10 @@ func (a Answerer) foreign() bool { return a > ByRegistry }
 // whoAnswered decides who gave an answer, and by what name. code is that of the
 // registry's form of an error, which the body holds, or nothing.
 func whoAnswered(resp *http.Response, code string, body []byte) (by Answerer, name string) {
-	name = clean(resp.Header.Get("Server"))
-	page := frontOf(resp.Header, body)
+	name = printable.Clean(resp.Header.Get("Server"))
+	page := fronts.Of(resp.Header, body)
 	if name == "" && page != nil {
-		name = page.name
+		name = page.Name
 	}
 	switch {
 	case provesRegistry(resp, code, body):
@@ -139,7 +143,7 @@ func provesPortal(resp *http.Response) bool {
 		return true
 	case isRedirect(status):
 		to, err := resp.Location()
-		return err == nil && !ofRegistry(to)
+		return err == nil && !endpoint.OfRegistry(to)
 	}
 	return status < http.StatusMultipleChoices && mediaType(resp.Header) == "text/html"
 }
@@ -157,7 +161,7 @@ func strayedTo(req *http.Request) *http.Response {
 		if by.Request == nil || by.Header.Get(headerVersion) != "" {
 			continue
 		}
-		if from := by.Request.URL; from.Scheme != at.URL.Scheme || canonicalHost(from) != canonicalHost(at.URL) || !ofRegistry(at.URL) {
+		if from := by.Request.URL; from.Scheme != at.URL.Scheme || endpoint.Canonical(from) != endpoint.Canonical(at.URL) || !endpoint.OfRegistry(at.URL) {
 			first = by
 		}
 	}

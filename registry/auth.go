@@ -9,13 +9,15 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // authorizer adds the credential to requests to the registry, which is what is
@@ -28,7 +30,7 @@ import (
 // tokens by GET alone, and ignores the scope.
 type authorizer struct {
 	base     http.RoundTripper
-	endpoint endpoint
+	endpoint endpoint.Endpoint
 	now      func() time.Time
 	traits   *traits
 	flights  singleflight.Group
@@ -56,7 +58,7 @@ type token struct {
 // credential is an error that is [ErrBusy].
 func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := a.authorized(req)
-	if err != nil || !a.own(req.URL) || !ofRegistry(req.URL) {
+	if err != nil || !a.own(req.URL) || !endpoint.OfRegistry(req.URL) {
 		return resp, err
 	}
 	scope := purposeOf(req.Context()).scope
@@ -97,7 +99,7 @@ func (a *authorizer) unwell(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.endpoint.url("/api/healthz"), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.endpoint.URL("/api/healthz"), nil)
 	if err != nil {
 		return false
 	}
@@ -118,7 +120,7 @@ func (a *authorizer) authorized(req *http.Request) (*http.Response, error) {
 	if !a.own(req.URL) {
 		return a.base.RoundTrip(withAuthorization(req, ""))
 	}
-	if !ofRegistry(req.URL) {
+	if !endpoint.OfRegistry(req.URL) {
 		return a.beside(req)
 	}
 	scope := purposeOf(req.Context()).scope
@@ -172,25 +174,8 @@ func (a *authorizer) beside(req *http.Request) (*http.Response, error) {
 	return a.base.RoundTrip(withAuthorization(req, header))
 }
 
-// ofRegistry reports whether u, of the registry's origin, is of the registry
-// itself, however a server reads dots in paths.
-func ofRegistry(u *url.URL) bool {
-	return strings.HasPrefix(path.Clean(u.Path)+"/", "/v2/") && !strings.Contains(u.Path, `\`)
-}
-
 // own reports whether u is of the registry's own origin.
-func (a *authorizer) own(u *url.URL) bool { return a.endpoint.owns(u) }
-
-// owns reports whether u is of the same origin as e. A name with a dot at its
-// end may be resolved in another way than the same name without.
-func (e endpoint) owns(u *url.URL) bool {
-	return u.Scheme == e.scheme && !strings.HasSuffix(u.Hostname(), ".") && canonicalHost(u) == e.host
-}
-
-func canonicalHost(u *url.URL) string {
-	host, _ := normalHost(u)
-	return host
-}
+func (a *authorizer) own(u *url.URL) bool { return a.endpoint.Owns(u) }
 
 func withAuthorization(req *http.Request, header string) *http.Request {
 	req = req.Clone(req.Context())
@@ -328,8 +313,8 @@ var tokenServices = map[string]string{"registry-1.docker.io": "auth.docker.io", 
 
 // servedBy reports whether u is of the known token service of the registry.
 func (a *authorizer) servedBy(u *url.URL) bool {
-	host, known := tokenServices[a.endpoint.host]
-	return known && a.endpoint.scheme == "https" && u.Scheme == "https" && u.Host == host
+	host, known := tokenServices[a.endpoint.Host]
+	return known && a.endpoint.Scheme == "https" && u.Scheme == "https" && u.Host == host
 }
 
 // fetch asks the token service. A realm elsewhere never sees the credential,
@@ -378,9 +363,9 @@ func (a *authorizer) unasked() bool {
 // introduce gets a token without having been asked for one, or learns from the
 // refusal how the registry wants to be asked. Without a credential it only asks.
 func (a *authorizer) introduce(ctx context.Context, credential AuthConfig) error {
-	address := a.endpoint.url("/v2/token")
+	address := a.endpoint.URL("/v2/token")
 	if credential.IsZero() {
-		address = a.endpoint.url("/v2/")
+		address = a.endpoint.URL("/v2/")
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -419,7 +404,7 @@ func (a *authorizer) introduce(ctx context.Context, credential AuthConfig) error
 // behind a proxy: its own /v2/token serves as well. What a registry says does not
 // make another host its token service; see [tokenServices].
 func (a *authorizer) realm(c challenge) *url.URL {
-	fallback := &url.URL{Scheme: a.endpoint.scheme, Host: a.endpoint.host, Path: "/v2/token"}
+	fallback := &url.URL{Scheme: a.endpoint.Scheme, Host: a.endpoint.Host, Path: "/v2/token"}
 	u, err := url.Parse(c.params["realm"])
 	if err == nil && (a.own(u) || a.servedBy(u)) && u.User == nil && !strings.Contains(u.Path, "..") {
 		return u
@@ -427,7 +412,7 @@ func (a *authorizer) realm(c challenge) *url.URL {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.notice = fmt.Sprintf("the registry names %q as its token service; used %s instead (on the server, ROOT_URL or the proxy's Host and X-Forwarded-Proto headers are off)",
-		clean(c.params["realm"]), fallback)
+		printable.Clean(c.params["realm"]), fallback)
 	return fallback
 }
 
@@ -459,7 +444,7 @@ func (a *authorizer) read(body io.ReadCloser) (token, error) {
 	if value == "" {
 		value = response.AccessToken
 	}
-	if value == "" || hasControl(value) {
+	if value == "" || printable.HasControl(value) {
 		return token{}, errors.New("get token: no token in the answer")
 	}
 	now := a.now()
@@ -595,7 +580,7 @@ func ParseIdentity(jwt string) Identity {
 	if !ok {
 		return Identity{}
 	}
-	id := Identity{UserID: c.UserID, Scope: clean(c.Scope), Anonymous: c.UserID == ghostUser, Actions: c.UserID == -2}
+	id := Identity{UserID: c.UserID, Scope: printable.Clean(c.Scope), Anonymous: c.UserID == ghostUser, Actions: c.UserID == -2}
 	if c.Expires > 0 {
 		id.Expires = time.Unix(c.Expires, 0)
 	}

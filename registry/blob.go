@@ -18,6 +18,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 const (
@@ -377,7 +378,7 @@ func (t *transfer) start(query url.Values) string {
 
 // address is that of something in the repository.
 func (p *push) address(kind, name string) string {
-	return p.stack.endpoint.url("/v2/" + p.ref.Repository + "/" + kind + "/" + name)
+	return p.stack.endpoint.URL("/v2/" + p.ref.Repository + "/" + kind + "/" + name)
 }
 
 // withDigest adds the digest to a session's address, which may have a query.
@@ -527,7 +528,7 @@ func (t *transfer) perform(u upload, req *http.Request) outcome {
 		return o
 	}
 	defer drain(resp)
-	t.server = cmp.Or(clean(resp.Header.Get("Server")), t.server)
+	t.server = cmp.Or(printable.Clean(resp.Header.Get("Server")), t.server)
 	o.status = resp.StatusCode
 	o.held = heldBytes(resp.Header.Get("Range"))
 	o.minChunk, _ = strconv.ParseInt(resp.Header.Get("OCI-Chunk-Min-Length"), 10, 64) // absent is zero
@@ -547,7 +548,7 @@ func (t *transfer) perform(u upload, req *http.Request) outcome {
 	if d, _, ok := t.content.complete(); ok && u.step.ends() && resp.StatusCode != http.StatusAccepted {
 		o.named = named(resp, d)
 		if got := resp.Header.Get("Docker-Content-Digest"); got != "" && !o.named {
-			o.status, o.err = 0, fmt.Errorf("%w: sent %s, the registry has %s", ErrDigestMismatch, d, clean(got))
+			o.status, o.err = 0, fmt.Errorf("%w: sent %s, the registry has %s", ErrDigestMismatch, d, printable.Clean(got))
 		}
 	}
 	return o
@@ -619,14 +620,14 @@ func heldBytes(header string) int64 {
 func resolveLocation(base *url.URL, location string) (string, error) {
 	u, err := base.Parse(location)
 	if err != nil || u.Hostname() == "" {
-		return "", fmt.Errorf("%w: malformed location %q", ErrRedirected, clean(location))
+		return "", fmt.Errorf("%w: malformed location %q", ErrRedirected, printable.Clean(location))
 	}
 	if u.Hostname() == base.Hostname() && strings.HasPrefix(u.Path, "/v2/") {
 		u.Scheme, u.Host = base.Scheme, base.Host
 	}
 	u.User = nil
 	if base.Scheme == "https" && u.Scheme != "https" || u.Scheme != "https" && u.Scheme != "http" {
-		return "", fmt.Errorf("%w: the upload would go on at %s", ErrRedirected, clean(u.Scheme+"://"+u.Host))
+		return "", fmt.Errorf("%w: the upload would go on at %s", ErrRedirected, printable.Clean(u.Scheme+"://"+u.Host))
 	}
 	return u.String(), nil
 }

@@ -18,6 +18,8 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // maxListing bounds one page of a list.
@@ -157,12 +159,12 @@ func (c *Client) ask(ctx context.Context, method, address string, via func(*auth
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, s.endpoint.url(address), nil)
+	req, err := http.NewRequestWithContext(ctx, method, s.endpoint.URL(address), nil)
 	if err != nil {
 		return nil, err
 	}
 	if !s.auth.own(req.URL) || req.URL.User != nil {
-		return nil, fmt.Errorf("ask %s: %q is no path", c.Host(), clean(address))
+		return nil, fmt.Errorf("ask %s: %q is no path", c.Host(), printable.Clean(address))
 	}
 	req.Header.Set("Accept", "application/json")
 	client := http.Client{Transport: c.retrier(via(s.auth)), CheckRedirect: func(req *http.Request, via []*http.Request) error {
@@ -210,7 +212,7 @@ func (c *Client) Root(ctx context.Context) (root string, ok bool, err error) {
 	resp, err := get(ctx, &http.Client{
 		Transport:     c.retrier(s.auth.base),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, s.endpoint.url("/v2/"))
+	}, s.endpoint.URL("/v2/"))
 	if err != nil {
 		return "", false, err
 	}
@@ -244,7 +246,7 @@ func (c *Client) Origin(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return s.endpoint.url(""), nil
+	return s.endpoint.URL(""), nil
 }
 
 func pullScope(repository string) string { return "repository:" + repository + ":pull" }
@@ -264,7 +266,7 @@ func (c *Client) browseWith(ctx context.Context, op, method, path, scope string,
 	own := newPurpose(scope, c.retries(0))
 	own.requests = purposeOf(ctx).requests // a push that looks counts this too
 	ctx = context.WithValue(ctx, purposeKey{}, own)
-	req, err := http.NewRequestWithContext(ctx, method, s.endpoint.url(path), nil)
+	req, err := http.NewRequestWithContext(ctx, method, s.endpoint.URL(path), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -331,8 +333,8 @@ func (c *Client) pages(ctx context.Context, op, address, scope string, read func
 		if n == 0 || next == "" || next == address {
 			return nil
 		}
-		if u, err := url.Parse(next); err != nil || !ofRegistry(u) {
-			return fmt.Errorf("%s: %w: the next page would be at %q", op, ErrRedirected, clean(next))
+		if u, err := url.Parse(next); err != nil || !endpoint.OfRegistry(u) {
+			return fmt.Errorf("%s: %w: the next page would be at %q", op, ErrRedirected, printable.Clean(next))
 		}
 		address = next
 	}

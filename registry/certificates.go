@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // DescribeCertificate is a certificate in a line.
@@ -19,7 +21,7 @@ func DescribeCertificate(c *x509.Certificate) string {
 	if c == nil {
 		return "unknown"
 	}
-	return fmt.Sprintf("issuer %q, for %s, valid %s to %s, SHA-256 %s", clean(c.Issuer.String()), names(c), c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly), Fingerprint(c))
+	return fmt.Sprintf("issuer %q, for %s, valid %s to %s, SHA-256 %s", printable.Clean(c.Issuer.String()), names(c), c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly), Fingerprint(c))
 }
 
 // Fingerprint is the SHA-256 of a certificate, in lower-case hexadecimal.
@@ -39,7 +41,7 @@ func names(c *x509.Certificate) string {
 	for _, ip := range c.IPAddresses {
 		all = append(all, ip.String())
 	}
-	return clean(strings.Join(all, ", "))
+	return printable.Clean(strings.Join(all, ", "))
 }
 
 func dates(c *x509.Certificate) string {
@@ -82,7 +84,7 @@ func (f failure) unshown() string {
 	if c == nil {
 		return ""
 	}
-	return strconv.Quote(clean(c.Issuer.String()))
+	return strconv.Quote(printable.Clean(c.Issuer.String()))
 }
 
 // maxChain is how many certificates of a chain are looked at. Honest ones have
@@ -138,5 +140,5 @@ func commonName(c *x509.Certificate) string {
 	if c == nil {
 		return ""
 	}
-	return clean(c.Subject.CommonName)
+	return printable.Clean(c.Subject.CommonName)
 }

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // Outcome is how a [Check] came out.
@@ -43,7 +46,7 @@ func Passed(name, detail string) Check { return Check{Name: name, Outcome: Outco
 
 // Warned makes a check of something that will stop others, or a later push.
 func Warned(name string, err error) Check {
-	return Check{Name: name, Outcome: OutcomeWarning, Detail: clean(err.Error()), Diagnosis: Diagnose(err), Err: err}
+	return Check{Name: name, Outcome: OutcomeWarning, Detail: printable.Clean(err.Error()), Diagnosis: Diagnose(err), Err: err}
 }
 
 // Failed makes a check of something that did not succeed.
@@ -145,7 +148,7 @@ func (e *examination) reach(ctx context.Context) []Check {
 	}
 	t := &trace{}
 	client := &http.Client{Transport: e.client.retrier(e.stack.auth.base), CheckRedirect: checkRedirect}
-	resp, err := get(t.attach(ctx), client, e.stack.endpoint.url("/v2/"))
+	resp, err := get(t.attach(ctx), client, e.stack.endpoint.URL("/v2/"))
 	if err != nil {
 		return t.checks(nil, err)
 	}
@@ -183,7 +186,7 @@ func (e *examination) proxy(context.Context) []Check {
 		}
 	}
 	for _, header := range []string{"Server", "Via"} {
-		if value := clean(e.answer.Header.Get(header)); value != "" {
+		if value := printable.Clean(e.answer.Header.Get(header)); value != "" {
 			found = append(found, value+", by the header "+header)
 		}
 	}
@@ -200,7 +203,7 @@ func (e *examination) realm(context.Context) []Check {
 		if c.scheme != "bearer" {
 			continue
 		}
-		realm := clean(c.params["realm"])
+		realm := printable.Clean(c.params["realm"])
 		if u, err := url.Parse(realm); err == nil && e.stack.auth.own(u) {
 			return []Check{Passed("realm", realm)}
 		}
@@ -232,7 +235,7 @@ func (e *examination) login(ctx context.Context) []Check {
 	anonymous, origin := e.stack.auth.anonymous(), e.stack.auth.current().Origin
 	if err == nil && id.Anonymous {
 		// Gitea lets anybody in, as a reader.
-		err = &Error{Op: "login", URL: e.stack.endpoint.url("/v2/token"), Status: http.StatusUnauthorized, Identity: id, Origin: origin, Kind: ErrDenied}
+		err = &Error{Op: "login", URL: e.stack.endpoint.URL("/v2/token"), Status: http.StatusUnauthorized, Identity: id, Origin: origin, Kind: ErrDenied}
 	}
 	switch {
 	case err == nil && anonymous:
@@ -251,9 +254,9 @@ func (e *examination) login(ctx context.Context) []Check {
 }
 
 // errNoCredential is the answer that a push without a credential would get.
-func errNoCredential(e endpoint, missing Origin) error {
+func errNoCredential(e endpoint.Endpoint, missing Origin) error {
 	return &Error{
-		Op: "no login", URL: e.url("/v2/token"), Status: http.StatusUnauthorized, Identity: Identity{Anonymous: true}, Origin: missing, Kind: ErrUnauthorized,
+		Op: "no login", URL: e.URL("/v2/token"), Status: http.StatusUnauthorized, Identity: Identity{Anonymous: true}, Origin: missing, Kind: ErrUnauthorized,
 	}
 }
 
@@ -267,7 +270,7 @@ func (e *examination) scope(ctx context.Context) []Check {
 	if id == (Identity{}) {
 		return nil // not Gitea
 	}
-	denied := &Error{Op: "push", URL: e.stack.endpoint.url("/v2/"), Status: http.StatusUnauthorized, Identity: id, Account: e.account, Origin: e.stack.auth.current().Origin, Kind: ErrDenied}
+	denied := &Error{Op: "push", URL: e.stack.endpoint.URL("/v2/"), Status: http.StatusUnauthorized, Identity: id, Account: e.account, Origin: e.stack.auth.current().Origin, Kind: ErrDenied}
 	if !id.CanPush() {
 		return []Check{Failed("scope", denied)}
 	}
@@ -285,7 +288,7 @@ func (e *examination) owner(ctx context.Context) []Check {
 	}
 	lasting, cancel := lingering(ctx)
 	defer cancel()
-	req, err := http.NewRequestWithContext(lasting, http.MethodPost, e.stack.endpoint.url("/v2/"+e.repository+"/blobs/uploads/"), nil)
+	req, err := http.NewRequestWithContext(lasting, http.MethodPost, e.stack.endpoint.URL("/v2/"+e.repository+"/blobs/uploads/"), nil)
 	if err != nil {
 		return []Check{Failed("owner", err)}
 	}

@@ -10,6 +10,9 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // Client pushes images to one registry. It is safe for concurrent use, and
@@ -20,7 +23,7 @@ type Client struct {
 
 	// mu guards the fields below. It is not held during requests.
 	mu         sync.Mutex
-	endpoint   endpoint
+	endpoint   endpoint.Endpoint
 	credential AuthConfig
 	stacks     map[bool]*stack // by whether any certificate is accepted
 
@@ -31,7 +34,7 @@ var _ RegistryClient = (*Client)(nil)
 
 // stack is the layers through which requests pass; see transport.go.
 type stack struct {
-	endpoint endpoint
+	endpoint endpoint.Endpoint
 	auth     *authorizer  // for uploads: no retries, no redirects
 	http     *http.Client // for everything else
 }
@@ -43,7 +46,7 @@ func New(config RegistryConfig, opts *Options) (*Client, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	e, err := parseEndpoint(config.URL)
+	e, err := endpoint.Parse(config.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -60,12 +63,12 @@ func New(config RegistryConfig, opts *Options) (*Client, error) {
 	if c.opts.Backoff == nil {
 		c.opts.Backoff = FullJitter
 	}
-	c.traits.recall(c.opts.Cache.host(e.host, time.Now()))
+	c.traits.recall(c.opts.Cache.host(e.Host, time.Now()))
 	return c, nil
 }
 
 // Host is the registry's host in its normal form.
-func (c *Client) Host() string { return c.endpoint.host }
+func (c *Client) Host() string { return c.endpoint.Host }
 
 // retries is how often to try again where a push says own, which is zero where
 // it says nothing.
@@ -164,7 +167,7 @@ func (c *Client) transport(insecure bool) (http.RoundTripper, error) {
 }
 
 // assemble puts the layers drawn in transport.go above base.
-func (c *Client) assemble(e endpoint, base http.RoundTripper, credential AuthConfig) *stack {
+func (c *Client) assemble(e endpoint.Endpoint, base http.RoundTripper, credential AuthConfig) *stack {
 	auth := &authorizer{base: base, endpoint: e, traits: &c.traits, now: time.Now, tokens: map[string]token{}, accepted: map[string]bool{}, credential: credential}
 	return &stack{
 		endpoint: e,
@@ -194,7 +197,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	case first.Method != http.MethodGet && first.Method != http.MethodHead, len(via) > maxRedirects:
 		return http.ErrUseLastResponse
 	case via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https":
-		return fmt.Errorf("%w: from https to %s", ErrRedirected, clean(req.URL.Scheme+"://"+req.URL.Host))
+		return fmt.Errorf("%w: from https to %s", ErrRedirected, printable.Clean(req.URL.Scheme+"://"+req.URL.Host))
 	}
 	return nil
 }
@@ -204,7 +207,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 // speaks TLS, which is tried first, as Docker does. What else goes wrong shows
 // again, with its cause, in the request proper.
 func (s *stack) meet(ctx context.Context, greet greeting) error {
-	probe := !s.endpoint.chosen && s.endpoint.loopback()
+	probe := !s.endpoint.Chosen && s.endpoint.Loopback()
 	if greet == nil || s.auth.anonymous() {
 		if !probe {
 			return nil
@@ -213,7 +216,7 @@ func (s *stack) meet(ctx context.Context, greet greeting) error {
 	}
 	err := greet(ctx, s)
 	if probe && isPlainHTTP(err) {
-		s.endpoint.scheme = "http"
+		s.endpoint.Scheme = "http"
 		s.auth.endpoint = s.endpoint
 	}
 	return ctx.Err()
@@ -235,7 +238,7 @@ func introduced(ctx context.Context, s *stack) error {
 // ping asks /v2/, the endpoint that tells whether there is a registry and
 // whether it knows the client (OCI distribution specification, end-1).
 func (s *stack) ping(ctx context.Context) error {
-	resp, err := get(ctx, s.http, s.endpoint.url("/v2/"))
+	resp, err := get(ctx, s.http, s.endpoint.URL("/v2/"))
 	if err != nil {
 		return fmt.Errorf("ask registry: %w", err)
 	}

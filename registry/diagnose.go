@@ -3,6 +3,7 @@ package registry
 import (
 	"cmp"
 	"context"
+	_ "crypto/sha512"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -12,6 +13,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+	"github.com/docker-gitea/docker-gitea/registry/internal/fronts"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // Diagnosis is what a failure means to the person who meets it. Both parts are
@@ -111,14 +116,14 @@ func (f failure) words() []string {
 	if err != nil { // it was cut
 		to = new(url.URL)
 	}
-	front := frontNamed(f.answer.Server)
+	front := fronts.Named(f.answer.Server)
 	return []string{
 		"{host}", forCommand(isHost, host, "HOST"),
 		"{repository}", f.repository(), "{owner}", forCommand(ownerPattern().MatchString, owner, "OWNER"),
 		"{server}", orElse(f.answer.Server, "something"),
 		"{after}", f.after(), "{answer}", strconv.Itoa(f.answer.Status),
-		"{to}", f.answer.Location, "{there}", forCommand(isHost, canonicalHost(to), "HOST"), "{renamed}", forCommand(isRepository, repositoryAt(to), "NAME"),
-		"{size}", front.size, "{time}", front.time, "{route}", front.route, "{deny}", front.deny, "{login}", front.login,
+		"{to}", f.answer.Location, "{there}", forCommand(isHost, endpoint.Canonical(to), "HOST"), "{renamed}", forCommand(isRepository, repositoryAt(to), "NAME"),
+		"{size}", front.Size, "{time}", front.Time, "{route}", front.Route, "{deny}", front.Deny, "{login}", front.Login,
 		"{proxy}", forCommand(isHost, strings.ToLower(f.proxy.Proxy), "PROXY"),
 		"{variable}", f.proxy.Variable,
 		"{status}", strconv.Itoa(f.proxy.Status),
@@ -152,7 +157,7 @@ func forCommand(valid func(string) bool, s, otherwise string) string {
 func isRepository(s string) bool { return s != "" && nameFault(s) == "" }
 
 func isHost(s string) bool {
-	_, ok := normalHost(&url.URL{Host: s})
+	_, ok := endpoint.Host(&url.URL{Host: s})
 	return ok
 }
 
@@ -170,7 +175,7 @@ func (f failure) place() (host, path string) {
 		if rest == "token" {
 			rest = ""
 		}
-		return canonicalHost(u), rest
+		return endpoint.Canonical(u), rest
 	}
 	if f.tls != nil {
 		return f.tls.Host, ""
@@ -191,7 +196,7 @@ func (f failure) repository() string {
 func (f failure) prefix() string {
 	u, err := url.Parse(f.answer.URL)
 	for _, prefix := range []string{"/api/", "/login/", "/.well-known/"} {
-		if err == nil && !ofRegistry(u) && strings.Contains(u.Path, prefix) {
+		if err == nil && !endpoint.OfRegistry(u) && strings.Contains(u.Path, prefix) {
 			return prefix
 		}
 	}
@@ -210,7 +215,7 @@ func (f failure) unknownName() string {
 	if f.dns == nil {
 		return ""
 	}
-	return strconv.Quote(clean(f.dns.Name))
+	return strconv.Quote(printable.Clean(f.dns.Name))
 }
 
 func (f failure) pins() string {
@@ -251,14 +256,14 @@ func redirected(leads func(from, to *url.URL) bool) func(failure) bool {
 }
 
 func toOtherName(from, to *url.URL) bool {
-	return from.Scheme == to.Scheme && canonicalHost(from) == canonicalHost(to) && ofRegistry(to)
+	return from.Scheme == to.Scheme && endpoint.Canonical(from) == endpoint.Canonical(to) && endpoint.OfRegistry(to)
 }
 
 func toTLS(from, to *url.URL) bool {
-	return from.Scheme == "http" && to.Scheme == "https" && from.Hostname() == to.Hostname() && ofRegistry(to)
+	return from.Scheme == "http" && to.Scheme == "https" && from.Hostname() == to.Hostname() && endpoint.OfRegistry(to)
 }
 
-func toRegistry(_, to *url.URL) bool { return ofRegistry(to) }
+func toRegistry(_, to *url.URL) bool { return endpoint.OfRegistry(to) }
 
 func anywhere(_, _ *url.URL) bool { return true }
 

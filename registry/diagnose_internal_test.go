@@ -20,6 +20,7 @@ import (
 
 	digest "github.com/opencontainers/go-digest"
 
+	"github.com/docker-gitea/docker-gitea/registry/internal/fronts"
 	"github.com/docker-gitea/docker-gitea/test/doctest"
 )
 
@@ -238,8 +239,8 @@ func TestDiagnosesAreDocumented(t *testing.T) {
 	doctest.Section(t, "../docs/troubleshooting.md", "diagnoses", b.String(), *update)
 	b.Reset()
 	b.WriteString("| in front of Gitea | *size* | *time* | *route* | *deny* | *login* |\n|---|---|---|---|---|---|\n")
-	for _, p := range fronts {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", orElse(p.name, "anything else"), p.size, p.time, p.route, p.deny, p.login)
+	for _, p := range fronts.All {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", orElse(p.Name, "anything else"), p.Size, p.Time, p.Route, p.Deny, p.Login)
 	}
 	doctest.Section(t, "../docs/troubleshooting.md", "fronts", b.String(), *update)
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/fronts"
 )
 
 // diagnosis is a row of the table: what is seen, what it means, and what to
@@ -212,7 +214,7 @@ var diagnoses = []diagnosis{
 		"check the host and its port; on the proxy: {route}",
 	},
 	{
-		"408, 499, 504 or 524", foreign(http.StatusRequestTimeout, statusClientClosed, http.StatusGatewayTimeout, statusCloudflareTimeout),
+		"408, 499, 504 or 524", foreign(http.StatusRequestTimeout, fronts.StatusClientClosed, http.StatusGatewayTimeout, fronts.StatusCloudflareTimeout),
 		"{server} in front of {host} ended a request {after}, because it took too long",
 		"on the proxy: {time}; where it ends requests that send nothing, look on the server whether Gitea hangs",
 	},

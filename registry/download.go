@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // Blob opens a blob of a repository; the caller closes it, and compares what it
@@ -45,7 +47,7 @@ func from(resp *http.Response, offset int64) (io.ReadCloser, error) {
 		skip = 0
 		if got := resp.Header.Get("Content-Range"); !strings.HasPrefix(got, fmt.Sprintf("bytes %d-", offset)) {
 			drain(resp)
-			return nil, fmt.Errorf("get blob: asked for what follows %d bytes, got %q", offset, clean(got))
+			return nil, fmt.Errorf("get blob: asked for what follows %d bytes, got %q", offset, printable.Clean(got))
 		}
 	}
 	if _, err := io.CopyN(io.Discard, resp.Body, skip); err != nil {
@@ -103,7 +105,7 @@ func (d *download) goOn(broke error) error {
 			return io.EOF // nothing follows; whether that is all, the digest tells
 		}
 		if !Temporary(err) {
-			return fmt.Errorf("%w, and then: %s", broke, clean(err.Error())) // whose EOF would be taken for the blob's
+			return fmt.Errorf("%w, and then: %s", broke, printable.Clean(err.Error())) // whose EOF would be taken for the blob's
 		}
 	}
 	return broke

@@ -9,9 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // What went wrong. Test for these with errors.Is; the types below say where.
@@ -155,9 +156,9 @@ type NameError struct {
 
 // Error gives the fault and the corrected name.
 func (e *NameError) Error() string {
-	message := fmt.Sprintf("invalid name %q: %s", clip(e.Input), e.Fault)
+	message := fmt.Sprintf("invalid name %q: %s", printable.Clip(e.Input), e.Fault)
 	if e.Suggestion != "" {
-		message += fmt.Sprintf(" (did you mean %q?)", clip(e.Suggestion))
+		message += fmt.Sprintf(" (did you mean %q?)", printable.Clip(e.Suggestion))
 	}
 	return message
 }
@@ -213,7 +214,7 @@ func (e *MissingError) Error() string {
 	}
 	message := "neither the source nor the registry has " + strings.Join(names, ", ")
 	if e.Err != nil {
-		message += "; fetching failed: " + clean(e.Err.Error())
+		message += "; fetching failed: " + printable.Clean(e.Err.Error())
 	}
 	return message
 }
@@ -255,7 +256,7 @@ type TLSError struct {
 
 // Error reads "git.example.com: tls: …". What it quotes of a certificate cannot
 // steer a terminal.
-func (e *TLSError) Error() string { return e.Host + ": " + clean(e.Err.Error()) }
+func (e *TLSError) Error() string { return e.Host + ": " + printable.Clean(e.Err.Error()) }
 
 // Unwrap gives the cause.
 func (e *TLSError) Unwrap() error { return e.Err }
@@ -273,7 +274,7 @@ type UnreachableError struct {
 }
 
 // Error is the text of the cause, in which net/http quotes what a server sent.
-func (e *UnreachableError) Error() string { return clean(e.Err.Error()) }
+func (e *UnreachableError) Error() string { return printable.Clean(e.Err.Error()) }
 
 // Unwrap gives the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }
@@ -301,29 +302,6 @@ func Temporary(err error) bool {
 	return isNetwork(err)
 }
 
-const maxText = 300
-
 // Printable keeps what others wrote from steering a terminal (CWE-150): it is
 // one line, without control characters and direction marks.
-func Printable(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n', r == '\t', r == '\r':
-			return ' '
-		case !unicode.IsGraphic(r): // nor is a direction mark
-			return -1
-		}
-		return r
-	}, s))
-}
-
-// clean is [Printable] text from a server, of a bounded length and with single
-// spaces.
-func clean(s string) string { return clip(strings.Join(strings.Fields(Printable(s)), " ")) }
-
-func clip(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxText], "") + "…"
-}
+func Printable(s string) string { return printable.Line(s) }

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // hostileTexts are what a server may send where text is expected.
@@ -23,7 +26,7 @@ var hostileTexts = []string{
 // assertPrintable fails on what may not reach a terminal.
 func assertPrintable(t *testing.T, what, text string) {
 	t.Helper()
-	if text != Printable(text) || !utf8.ValidString(text) || len(text) > 8*maxText {
+	if text != Printable(text) || !utf8.ValidString(text) || len(text) > 8*printable.MaxText {
 		t.Errorf("%s is %q", what, text)
 	}
 }
@@ -106,7 +109,7 @@ func FuzzResolveLocation(f *testing.F) {
 		if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
 			t.Errorf("%q leads to %q, %v", location, got, err)
 		}
-		if ownUpload(endpoint{scheme: "https", host: "git.example.com"}, got) && canonicalHost(u) != "git.example.com" {
+		if (endpoint.Endpoint{Scheme: "https", Host: "git.example.com"}).OwnsUpload(got) && endpoint.Canonical(u) != "git.example.com" {
 			t.Errorf("%q counts as the registry's own", got)
 		}
 	})
@@ -159,7 +162,7 @@ func FuzzToken(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if value := got.value.Reveal(); value == "" || hasControl(value) {
+		if value := got.value.Reveal(); value == "" || printable.HasControl(value) {
 			t.Errorf("%q: got %q", body, value)
 		}
 		if got.renew.After(got.expires) && got.expires.After(now) {
@@ -175,8 +178,8 @@ func FuzzNextPage(f *testing.F) {
 	} {
 		f.Add(link)
 	}
-	e := endpoint{scheme: "https", host: "git.example.com"}
-	own, err := url.Parse(e.url("/v2/me/app/tags/list"))
+	e := endpoint.Endpoint{Scheme: "https", Host: "git.example.com"}
+	own, err := url.Parse(e.URL("/v2/me/app/tags/list"))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -185,8 +188,8 @@ func FuzzNextPage(f *testing.F) {
 		if next == "" {
 			return
 		}
-		if u, err := url.Parse(e.url(next)); err != nil || u.Host != own.Host || u.User != nil {
-			t.Errorf("%q leads to %q: %v", link, e.url(next), err)
+		if u, err := url.Parse(e.URL(next)); err != nil || u.Host != own.Host || u.User != nil {
+			t.Errorf("%q leads to %q: %v", link, e.URL(next), err)
 		}
 	})
 }

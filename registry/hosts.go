@@ -10,6 +10,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 )
 
 // Transport performs requests with the TLS settings of the host that each goes
@@ -38,12 +40,12 @@ func NewTransport(config RegistryConfig, opts *Options) (*Transport, error) {
 		t.connect = opts.ConnectTimeout
 	}
 	t.dial = t.connection
-	e, err := parseEndpoint(config.URL)
+	e, err := endpoint.Parse(config.URL)
 	if err != nil {
 		return nil, err
 	}
 	// What is wrong with the settings is told before anything is sent.
-	if _, err := t.to(&url.URL{Scheme: e.scheme, Host: e.host}); err != nil {
+	if _, err := t.to(&url.URL{Scheme: e.Scheme, Host: e.Host}); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -70,7 +72,7 @@ func (t *Transport) CloseIdleConnections() {
 
 // to is the transport for the origin of u.
 func (t *Transport) to(u *url.URL) (*http.Transport, error) {
-	host, ok := normalHost(u)
+	host, ok := endpoint.Host(u)
 	if !ok {
 		return nil, errHost(u)
 	}
@@ -100,7 +102,7 @@ func (t *Transport) to(u *url.URL) (*http.Transport, error) {
 // every setting of c is for its own host, and leaves it never. What other hosts
 // have in the directories of certificates is theirs.
 func forHost(c RegistryConfig, origin *url.URL) RegistryConfig {
-	if e, err := parseEndpoint(c.URL); err == nil && e.owns(origin) {
+	if e, err := endpoint.Parse(c.URL); err == nil && e.Owns(origin) {
 		return c
 	}
 	return RegistryConfig{URL: origin.String(), CertDirs: c.CertDirs}
@@ -109,7 +111,7 @@ func forHost(c RegistryConfig, origin *url.URL) RegistryConfig {
 // dialProxy connects to a proxy that speaks TLS. It is a host of its own: what
 // the user says of the registry's certificate is not said of the proxy's.
 func (t *Transport) dialProxy(proxy *url.URL) (func(context.Context, string, string) (net.Conn, error), error) {
-	host, ok := normalHost(proxy)
+	host, ok := endpoint.Host(proxy)
 	if !ok {
 		return nil, &ProxyError{Variable: proxyVariable("https"), Err: errProxyAddress}
 	}

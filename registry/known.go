@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // greet is the first request of a push. Where nothing will have changed it asks
@@ -160,7 +161,7 @@ func (p *push) permanent(ctx context.Context, err error) error {
 	case errors.Is(err, ErrUnauthorized), errors.Is(err, ErrDenied), IsTLS(err):
 		return err
 	case isIncomplete(err):
-		p.note("%s; sending the image again", clean(err.Error()))
+		p.note("%s; sending the image again", printable.Clean(err.Error()))
 	case err != nil:
 		p.debug(ctx, "push from the cache", err)
 	}

@@ -13,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // maxManifest bounds what is read of a manifest; Gitea's own limit is 10 MiB.
@@ -216,7 +217,7 @@ func (p *push) putOnce(ctx context.Context, m image.Manifest, reference string) 
 		}
 		return p.refer(ctx, m, resp.Header)
 	default:
-		return fmt.Errorf("%s: %w: sent %s, the registry has %s", op, ErrDigestMismatch, m.Descriptor.Digest, clean(got.String()))
+		return fmt.Errorf("%s: %w: sent %s, the registry has %s", op, ErrDigestMismatch, m.Descriptor.Digest, printable.Clean(got.String()))
 	}
 }
 

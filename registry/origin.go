@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // OriginKind is a kind of place that credentials come from.
@@ -55,13 +57,13 @@ func (o Origin) String() string {
 	case OriginFile:
 		text = o.File
 	case OriginDocker:
-		text = "the entry " + clean(o.Name) + " in " + o.File
+		text = "the entry " + printable.Clean(o.Name) + " in " + o.File
 	case OriginOption, OriginVariable, OriginHelper:
 	}
 	if o.By != "" {
 		text += ", which " + o.By + " names"
 	}
-	return clean(text)
+	return printable.Clean(text)
 }
 
 // phrase is the credential of the place, in words.

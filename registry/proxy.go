@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 )
 
 // ProxyError is a failure of the proxy that the environment of this machine
@@ -67,7 +69,7 @@ func tunnelRefused(_ context.Context, proxy *url.URL, connect *http.Request, ans
 	if answer.StatusCode == http.StatusOK {
 		return nil
 	}
-	return &ProxyError{Host: canonicalHost(&url.URL{Scheme: "https", Host: connect.Host}), Variable: proxyVariable("https"), Proxy: proxy.Host, Status: answer.StatusCode}
+	return &ProxyError{Host: endpoint.Canonical(&url.URL{Scheme: "https", Host: connect.Host}), Variable: proxyVariable("https"), Proxy: proxy.Host, Status: answer.StatusCode}
 }
 
 // asProxyError gives a failure the form of a [*ProxyError] when it is that of
@@ -83,7 +85,7 @@ func asProxyError(req *http.Request, resp *http.Response, err error) error {
 	if proxyErr != nil || proxy == nil {
 		return err // of a transport with a proxy of its own
 	}
-	e := &ProxyError{Host: canonicalHost(req.URL), Variable: proxyVariable(req.URL.Scheme), Proxy: proxy.Host}
+	e := &ProxyError{Host: endpoint.Canonical(req.URL), Variable: proxyVariable(req.URL.Scheme), Proxy: proxy.Host}
 	if refused {
 		e.Status = resp.StatusCode
 		drain(resp)

@@ -16,12 +16,12 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
-	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 func TestParseReference(t *testing.T) {
@@ -244,27 +244,6 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestClean(t *testing.T) {
-	t.Parallel()
-	if got := clean("a\x1b]0;x\x07\x1b[2J\u202eb\r\n\tc"); got != "a]0;x[2Jb c" {
-		t.Errorf("got %q", got)
-	}
-	if got := clean(strings.Repeat("é", 1000)); len(got) > maxText+4 {
-		t.Errorf("got %d bytes", len(got))
-	}
-}
-
-func FuzzPrintable(f *testing.F) {
-	f.Add("a\x1b]0;x\x07\x1b[2J\u202eb\r\n\tc\x80\xff")
-	f.Fuzz(func(t *testing.T, s string) {
-		for _, got := range []string{Printable(s), clean(s)} {
-			if Printable(got) != got || strings.ContainsFunc(got, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
-				t.Errorf("%q became %q", s, got)
-			}
-		}
-	})
-}
-
 func TestSecretsDoNotPrint(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-7f3a"
@@ -287,17 +266,6 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 	if secret.Reveal() != canary {
 		t.Error("Reveal does not")
-	}
-}
-
-func TestRedactURL(t *testing.T) {
-	t.Parallel()
-	u, err := url.Parse("https://u:p@h/v2/?_state=secret&digest=sha256:ab")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := redactURL(u); strings.Contains(got, "secret") || strings.Contains(got, "u:p") || !strings.Contains(got, "sha256") {
-		t.Errorf("got %q", got)
 	}
 }
 
@@ -345,7 +313,7 @@ func FuzzParseIdentity(f *testing.F) {
 		if id.CanPush() && !id.CanPull() {
 			t.Errorf("%+v can push and not pull", id)
 		}
-		if id.Scope != clean(id.Scope) {
+		if id.Scope != printable.Clean(id.Scope) {
 			t.Errorf("the scope is %q", id.Scope)
 		}
 	})

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // push is one call of [Client.Push]. Its files follow the image's way: blobs
@@ -393,7 +394,7 @@ func (p *push) note(format string, args ...any) {
 
 // debug logs a failure that does not end the push.
 func (p *push) debug(ctx context.Context, what string, err error) {
-	p.client.opts.Logger.DebugContext(ctx, "went on after a failure", slog.String("what", what), slog.String("cause", clean(err.Error())))
+	p.client.opts.Logger.DebugContext(ctx, "went on after a failure", slog.String("what", what), slog.String("cause", printable.Clean(err.Error())))
 }
 
 // shortID is what docker shows of a layer, the first digits of its diff ID or

@@ -2,12 +2,14 @@ package registry
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"regexp"
 	"strings"
 	"sync"
 	"unicode"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // Reference is a destination: an image in a registry.
@@ -64,7 +66,7 @@ func ParseReference(s string) (Reference, error) {
 	fail := func(fault, suggestion string) (Reference, error) {
 		return Reference{}, &NameError{Input: s, Fault: fault, Suggestion: suggestion}
 	}
-	if s == "" || len(s) > maxReference || hasControl(s) {
+	if s == "" || len(s) > maxReference || printable.HasControl(s) {
 		return fail("a destination is HOST/OWNER/NAME[:TAG]", "")
 	}
 	if rest, ok := cutScheme(s); ok {
@@ -133,94 +135,13 @@ func (r Reference) String() string { return joinReference(r.Host, r.Repository, 
 // scheme, path or trailing dot. It refuses user information, control
 // characters and what is no host at all. Look-alikes stay different.
 func NormalizeHost(address string) (string, error) {
-	e, err := parseEndpoint(address)
-	return e.host, err
-}
-
-// endpoint is the origin of a registry.
-type endpoint struct {
-	scheme string // "https" or "http"
-	host   string // normalised, as NormalizeHost gives it
-	chosen bool   // the scheme was given, not assumed
-}
-
-// loopback reports whether the host is this machine, where Docker too allows
-// plain HTTP unasked.
-func (e endpoint) loopback() bool {
-	u := url.URL{Host: e.host}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-func (e endpoint) url(path string) string { return e.scheme + "://" + e.host + path }
-
-var hostPattern = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$`)
-})
-
-// parseEndpoint parses an address with or without a scheme; https is assumed.
-func parseEndpoint(address string) (endpoint, error) {
-	fail := func(fault string) (endpoint, error) {
-		return endpoint{}, fmt.Errorf("registry address %q: %s", clip(stripUserinfo(address)), fault)
-	}
-	if address == "" {
-		return fail("is empty")
-	}
-	if hasControl(address) || strings.ContainsAny(address, " \t\\") {
-		return fail("has control characters or spaces")
-	}
-	full := address
-	if !strings.Contains(full, "://") {
-		full = "https://" + strings.TrimPrefix(full, "//")
-	}
-	u, err := url.Parse(full)
-	if err != nil {
-		return fail("is malformed")
-	}
-	if u.Scheme != "https" && u.Scheme != "http" {
-		return fail("has a scheme other than https and http")
-	}
-	if u.User != nil {
-		return fail("holds a user name or password")
-	}
-	host, ok := normalHost(u)
-	if !ok {
-		return fail("names no valid host")
-	}
-	return endpoint{scheme: u.Scheme, host: host, chosen: strings.Contains(address, "://")}, nil
-}
-
-// normalHost joins the parts of u's host in their one form.
-func normalHost(u *url.URL) (string, bool) {
-	name := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	if ip := net.ParseIP(name); ip != nil {
-		if name = ip.String(); ip.To4() == nil {
-			name = "[" + name + "]"
-		}
-	} else if !hostPattern().MatchString(name) || len(name) > 253 {
-		return "", false
-	}
-	switch port := u.Port(); {
-	case port == "" && !strings.HasSuffix(u.Host, ":"), port == "443" && u.Scheme == "https", port == "80" && u.Scheme == "http":
-		return name, true
-	case port == "" || len(port) > 5 || strings.TrimLeft(port, "0") != port:
-		return "", false
-	default:
-		return name + ":" + port, true
-	}
+	e, err := endpoint.Parse(address)
+	return e.Host, err
 }
 
 // errHost refuses a host that is none.
 func errHost(u *url.URL) error {
-	return fmt.Errorf("%w: %q is no host", ErrRedirected, clean(u.Host))
-}
-
-// stripUserinfo keeps a password in an address out of messages.
-func stripUserinfo(address string) string {
-	if i := strings.LastIndex(address, "@"); i >= 0 {
-		return "[redacted]" + address[i:]
-	}
-	return address
+	return fmt.Errorf("%w: %q is no host", ErrRedirected, printable.Clean(u.Host))
 }
 
 // splitHost separates the host from the rest as Docker does: the first part
@@ -332,9 +253,4 @@ func joinReference(host, repository, tag string) string {
 		repository += ":" + tag
 	}
 	return repository
-}
-
-// hasControl reports bytes that may never be part of a header or a prompt.
-func hasControl(s string) bool {
-	return strings.ContainsFunc(s, unicode.IsControl)
 }

@@ -22,6 +22,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // relay is the registry behind a [Loopback]. It answers what a daemon asks
@@ -184,7 +185,7 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	switch {
 	case r.root != nil:
 		if err != nil {
-			p.note("the push is complete, but not its tidying up: %s", clean(err.Error()))
+			p.note("the push is complete, but not its tidying up: %s", printable.Clean(err.Error()))
 		}
 		r.remember(ctx, *r.root)
 		return *r.root, true, nil
@@ -197,7 +198,7 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	}
 	p.debug(ctx, "push by the daemon", err)
 	if r.to.WasReached() { // otherwise the daemon is in another network, and nothing is wrong
-		p.note("the daemon could not push the image (%s); reading it instead", clean(err.Error()))
+		p.note("the daemon could not push the image (%s); reading it instead", printable.Clean(err.Error()))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -355,7 +356,7 @@ func (r *relay) fail(w http.ResponseWriter, err error) {
 		r.mu.Unlock()
 		r.cancel(err)
 	}
-	refuse(w, http.StatusInternalServerError, "UNKNOWN", clean(err.Error()))
+	refuse(w, http.StatusInternalServerError, "UNKNOWN", printable.Clean(err.Error()))
 }
 
 // statBlob asks the real registry for a blob, under this name or any other.

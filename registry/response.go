@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"cmp"
+	_ "crypto/sha512"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // The error codes of the OCI distribution specification that we tell apart.
@@ -45,7 +49,7 @@ func responseError(op string, req *http.Request, resp *http.Response) *Error {
 	}
 	e.Code, e.Message = parseErrorBody(resp.Header.Get("Content-Type"), withoutSent(body, resp.Request))
 	e.By, e.Server = whoAnswered(resp, e.Code, body)
-	if e.By == ByGitea && !ofRegistry(req.URL) {
+	if e.By == ByGitea && !endpoint.OfRegistry(req.URL) {
 		e.By, e.Account = ByAPI, AccountOf(e.Status, "", e.Message)
 	}
 	if by := strayed(resp); by != nil && (e.By != ByRegistry || resp.StatusCode == http.StatusUnauthorized) { //nolint:bodyclose // an answer that led elsewhere, whose body was closed then
@@ -74,7 +78,7 @@ func redirection(op string, by *http.Response, to *url.URL) *Error {
 
 // leads notes where an answer leads.
 func leads(e *Error, to *url.URL) {
-	e.Location, e.Message = clean(bareURL(to)), "to "+redactURL(to)
+	e.Location, e.Message = printable.Clean(bareURL(to)), "to "+printable.URL(to)
 }
 
 // briefTime bounds the reading of what is not needed: who answers with an
@@ -154,13 +158,13 @@ func parseErrorBody(contentType string, body []byte) (code, message string) {
 	}
 	if json.Unmarshal(body, &wire) == nil {
 		if len(wire.Errors) > 0 {
-			return clean(wire.Errors[0].Code), clean(wire.Errors[0].Message)
+			return printable.Clean(wire.Errors[0].Code), printable.Clean(wire.Errors[0].Message)
 		}
-		return "", clean(cmp.Or(wire.Details, wire.Message))
+		return "", printable.Clean(cmp.Or(wire.Details, wire.Message))
 	}
 	if kind, _, _ := mime.ParseMediaType(contentType); kind == "text/plain" {
 		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
-		return "", clean(line)
+		return "", printable.Clean(line)
 	}
 	return "", ""
 }
@@ -229,7 +233,7 @@ func classify(e *Error, denied, empty bool) error {
 // tell of the way there, and never of what the registry has or allows.
 func classifyForeign(e *Error) error {
 	switch to, err := url.Parse(e.Location); {
-	case isRedirect(e.Status) && e.By != ByPortal && err == nil && ofRegistry(to):
+	case isRedirect(e.Status) && e.By != ByPortal && err == nil && endpoint.OfRegistry(to):
 		return ErrRedirected
 	case e.Status == http.StatusRequestEntityTooLarge:
 		return ErrTooLarge

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 
@@ -12,6 +11,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 )
 
 // session is what the cache remembers of an upload, so that the next process
@@ -74,24 +74,17 @@ func (s *session) take() bool {
 
 // known is where the upload can go on: at an address below /v2/ of the registry
 // at e.
-func (s *session) known(e endpoint) (sessionEntry, bool) {
-	if s == nil || s.kept.Offset < 0 || !ownUpload(e, s.kept.Location) {
+func (s *session) known(e endpoint.Endpoint) (sessionEntry, bool) {
+	if s == nil || s.kept.Offset < 0 || !e.OwnsUpload(s.kept.Location) {
 		return sessionEntry{}, false
 	}
 	return s.kept, true
 }
 
-// ownUpload reports whether location is an upload of the registry's own, as
-// against one of a storage service that it led to.
-func ownUpload(e endpoint, location string) bool {
-	u, err := url.Parse(location)
-	return err == nil && u.User == nil && e.owns(u) && len(u.Path) > len("/v2/") && u.Path[:len("/v2/")] == "/v2/"
-}
-
 // keep remembers where the upload u is, before more is sent.
-func (s *session) keep(e endpoint, u upload) error {
+func (s *session) keep(e endpoint.Endpoint, u upload) error {
 	entry := sessionEntry{Location: u.location, Offset: u.offset}
-	if s == nil || entry == s.kept || !ownUpload(e, u.location) || !s.take() {
+	if s == nil || entry == s.kept || !e.OwnsUpload(u.location) || !s.take() {
 		return nil
 	}
 	s.kept = entry

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/docker-gitea/docker-gitea/internal/home"
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 )
 
 // TLSConfig returns the TLS settings for the host of config, for this client
@@ -25,7 +26,7 @@ import (
 // files and makes no connection. The result holds for that host alone; without
 // RootCAs it means the system's, which are then read at the first handshake.
 func TLSConfig(config RegistryConfig) (*tls.Config, error) {
-	e, err := parseEndpoint(config.URL)
+	e, err := endpoint.Parse(config.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +34,7 @@ func TLSConfig(config RegistryConfig) (*tls.Config, error) {
 	if dirs == nil {
 		dirs = DefaultCertDirs("")
 	}
-	pinned, err := pinsIn(dirs, e.host)
+	pinned, err := pinsIn(dirs, e.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +60,12 @@ func TLSConfig(config RegistryConfig) (*tls.Config, error) {
 		}
 	}
 	for _, dir := range dirs {
-		if err := addDir(result, hostDir(dir, e.host)); err != nil {
+		if err := addDir(result, hostDir(dir, e.Host)); err != nil {
 			return nil, err
 		}
 	}
 	if len(pinned) > 0 {
-		usePin(result, e.host, pinned)
+		usePin(result, e.Host, pinned)
 	}
 	return result, nil
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	_ "crypto/sha512"
 	"errors"
 	"fmt"
 	"io"
@@ -10,13 +11,16 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+	"github.com/docker-gitea/docker-gitea/registry/internal/fronts"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // Requests pass these layers, each of which does one thing:
@@ -112,7 +116,7 @@ type meter struct {
 
 func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
-	if _, ok := normalHost(req.URL); !ok {
+	if _, ok := endpoint.Host(req.URL); !ok {
 		closeBody(req)
 		return nil, errHost(req.URL)
 	}
@@ -128,9 +132,9 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err = Unreached(req, resp, err); err != nil {
 		resp, result = nil, err.Error()
 	} else {
-		result = clean(resp.Status)
+		result = printable.Clean(resp.Status)
 	}
-	m.log.LogAttrs(ctx, slog.LevelDebug, "request", slog.String("method", req.Method), slog.String("url", redactURL(req.URL)),
+	m.log.LogAttrs(ctx, slog.LevelDebug, "request", slog.String("method", req.Method), slog.String("url", printable.URL(req.URL)),
 		slog.Duration("took", time.Since(start)), slog.String("result", result))
 	return resp, err
 }
@@ -143,7 +147,7 @@ func Unreached(req *http.Request, resp *http.Response, err error) error {
 	if err = asProxyError(req, resp, withoutAnswer(endlessHeader(err))); err == nil {
 		return nil
 	}
-	host := canonicalHost(req.URL)
+	host := endpoint.Canonical(req.URL)
 	return &UnreachableError{Host: host, Err: asTLSError(host, err)}
 }
 
@@ -294,19 +298,12 @@ func pause(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-// What proxies answer to a request that took too long and has no name in
-// net/http: nginx's word, which Traefik has taken over, and Cloudflare's.
-const (
-	statusClientClosed      = 499
-	statusCloudflareTimeout = 524
-)
-
 // TemporaryStatus reports the answers after which another try makes sense.
 func TemporaryStatus(status int) bool {
 	switch status {
-	case http.StatusRequestTimeout, statusClientClosed, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
+	case http.StatusRequestTimeout, fronts.StatusClientClosed, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
-		520, 521, 522, 523, statusCloudflareTimeout: // Cloudflare: the origin is unreachable or slow
+		520, 521, 522, 523, fronts.StatusCloudflareTimeout: // Cloudflare: the origin is unreachable or slow
 		return true
 	}
 	return false
@@ -341,33 +338,6 @@ func isNetwork(err error) bool {
 
 // ErrSource marks a failure to read what is being sent, whatever it is read from.
 var ErrSource = errors.New("read source")
-
-// allowedQuery are the query parameters that may be shown.
-var allowedQuery = map[string]bool{"digest": true, "mount": true, "from": true, "n": true, "last": true, "service": true, "scope": true}
-
-// redactURL is u without user information and with only harmless parameters.
-// Upload sessions carry signed state in theirs.
-func redactURL(u *url.URL) string {
-	shown := *u
-	shown.User, shown.Fragment, shown.RawFragment = nil, "", ""
-	query, left := url.Values{}, false
-	for key, values := range u.Query() {
-		if allowedQuery[key] {
-			query[key] = values
-		} else {
-			left = true // its name may be the secret
-		}
-	}
-	shown.RawQuery = query.Encode()
-	text := shown.String()
-	switch {
-	case left && len(query) > 0:
-		text += "&…"
-	case left:
-		text += "?…"
-	}
-	return clean(text)
-}
 
 // drain reads a little of a body that is not wanted, so that its connection
 // can be used again, and closes it.

@@ -53,7 +53,7 @@ func (c *Client) Certificates(ctx context.Context) ([]*x509.Certificate, error) 
 		Transport:     s.auth.base,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	resp, err := get(ctx, client, s.endpoint.url("/v2/"))
+	resp, err := get(ctx, client, s.endpoint.URL("/v2/"))
 	if err != nil {
 		return nil, fmt.Errorf("ask registry: %w", err)
 	}

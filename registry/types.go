@@ -12,6 +12,8 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // Defaults of [PushOptions] and [Options].
@@ -60,7 +62,7 @@ type RegistryConfig struct {
 // Validate reports what is wrong with the configuration, without any I/O.
 func (c RegistryConfig) Validate() error {
 	var errs []error
-	if _, err := parseEndpoint(c.URL); err != nil {
+	if _, err := endpoint.Parse(c.URL); err != nil {
 		errs = append(errs, err)
 	}
 	if (c.CertFile == "") != (c.KeyFile == "") {
@@ -92,7 +94,7 @@ func (a AuthConfig) Validate() error {
 		return errors.New("auth: a password needs a username")
 	case a.Username != "" && a.Password == "" && a.Token == "":
 		return errors.New("auth: a username needs a password or a token")
-	case hasControl(a.Username) || hasControl(a.Password) || hasControl(a.Token):
+	case printable.HasControl(a.Username) || printable.HasControl(a.Password) || printable.HasControl(a.Token):
 		return fmt.Errorf("auth: control characters in %s", a.Origin.phrase())
 	}
 	return nil

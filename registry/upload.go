@@ -9,6 +9,8 @@ import (
 	"time"
 
 	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry/internal/fronts"
 )
 
 // step is what the upload of a blob does next.
@@ -493,7 +495,7 @@ func (o outcome) cut() bool {
 // front of the registry waits.
 func (o outcome) tooSlow() bool {
 	switch o.status {
-	case http.StatusRequestTimeout, statusClientClosed, http.StatusGatewayTimeout, statusCloudflareTimeout:
+	case http.StatusRequestTimeout, fronts.StatusClientClosed, http.StatusGatewayTimeout, fronts.StatusCloudflareTimeout:
 		return true
 	}
 	return false
