@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 // httpClient returns a client for a host, with the trust that the user gave
@@ -17,7 +18,7 @@ import (
 // says of that host. It follows no redirect.
 func (h *helper) httpClient(host string, s settings) *http.Client {
 	return &http.Client{
-		Transport:     &hostTransport{helper: h, host: host, settings: s, known: map[string]*registry.Transport{}},
+		Transport:     &hostTransport{helper: h, host: host, settings: s, known: map[string]*remote.Transport{}},
 		Timeout:       requestTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -32,12 +33,12 @@ type hostTransport struct {
 
 	mu sync.Mutex // guards known
 	// known are the transports by origin.
-	known map[string]*registry.Transport
+	known map[string]*remote.Transport
 }
 
 // RoundTrip implements [http.RoundTripper].
 func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	transport, err := t.to(req.URL)
+	own, err := t.to(req.URL)
 	if err != nil {
 		if req.Body != nil {
 			err = errors.Join(err, req.Body.Close())
@@ -46,8 +47,8 @@ func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	_, given, _ := strings.Cut(req.Header.Get("Authorization"), " ")
 	t.hide(registry.NewSecret(given)) // which a server may send back
-	resp, err := transport.RoundTrip(req)
-	if err := registry.Unreached(req, resp, err); err != nil {
+	resp, err := own.RoundTrip(req)
+	if err := remote.Unreached(req, resp, err); err != nil {
 		return nil, err
 	}
 	return resp, nil
@@ -64,7 +65,7 @@ func (t *hostTransport) CloseIdleConnections() {
 
 // to returns the transport for the origin of an address. What is weak about the
 // way there is said once.
-func (t *hostTransport) to(u *url.URL) (*registry.Transport, error) {
+func (t *hostTransport) to(u *url.URL) (*remote.Transport, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	origin := u.Scheme + "://" + u.Host
@@ -78,12 +79,12 @@ func (t *hostTransport) to(u *url.URL) (*registry.Transport, error) {
 	if err := checkSecure(origin, isOn(s.PlainHTTP)); err != nil {
 		return nil, err
 	}
-	transport, err := registry.NewTransport(registry.RegistryConfig{
+	transport, err := remote.NewTransport(registry.RegistryConfig{
 		URL:      origin,
 		CAFiles:  s.CAFiles,
 		Insecure: isOn(s.Insecure),
-		CertDirs: registry.DefaultCertDirs(t.Getenv("DOCKER_CONFIG")),
-	}, &registry.Options{ConnectTimeout: connectTimeout, StallTimeout: requestTimeout})
+		CertDirs: remote.DefaultCertDirs(t.Getenv("DOCKER_CONFIG")),
+	}, &remote.Options{ConnectTimeout: connectTimeout, StallTimeout: requestTimeout})
 	if err != nil {
 		return nil, err
 	}

@@ -11,11 +11,12 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 // newClient makes the client for the host of a repository ("owner/name", "owner"
 // or empty), with the credential for that. save may be nil.
-func (a *app) newClient(ctx context.Context, host, repository string, i inquiry, config *dockerconfig.Config, save image.SaveFunc) (*registry.Client, error) {
+func (a *app) newClient(ctx context.Context, host, repository string, i inquiry, config *dockerconfig.Config, save image.SaveFunc) (*remote.Client, error) {
 	place := dockerconfig.Place{Host: host, PlainHTTP: i.plainHTTP, Repository: repository}
 	if host == dockerHub {
 		host, place = dockerHubHost, dockerconfig.Place{Host: dockerconfig.DockerHub}
@@ -27,7 +28,7 @@ func (a *app) newClient(ctx context.Context, host, repository string, i inquiry,
 	for _, line := range config.TakePassedOver() {
 		a.tell(line)
 	}
-	return registry.New(i.registryConfig(host, credential, config.Dir), &registry.Options{
+	return remote.New(i.registryConfig(host, credential, config.Dir), &remote.Options{
 		Save:           save,
 		Logger:         a.logger(),
 		UserAgent:      programName + "/" + a.Version,
@@ -40,7 +41,7 @@ func (a *app) newClient(ctx context.Context, host, repository string, i inquiry,
 
 // connect makes the client for r from the options of a command, which are those
 // of [inquiry]. others are what the command names beside it.
-func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r remote, others ...remote) (*registry.Client, error) {
+func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r imageRef, others ...imageRef) (*remote.Client, error) {
 	named := []string{r.host}
 	for _, other := range others {
 		named = append(named, other.host)
@@ -71,7 +72,7 @@ func (c connection) registryConfig(host string, credential registry.AuthConfig, 
 		CAData:   c.caData,
 		CertFile: c.cert,
 		KeyFile:  c.key,
-		CertDirs: registry.DefaultCertDirs(dir),
+		CertDirs: remote.DefaultCertDirs(dir),
 	}
 	if c.plainHTTP {
 		config.URL = "http://" + host
@@ -80,7 +81,7 @@ func (c connection) registryConfig(host string, credential registry.AuthConfig, 
 }
 
 // cache is nil, which remembers nothing, for a user without a directory.
-func (a *app) cache() *registry.Cache {
+func (a *app) cache() *remote.Cache {
 	dir := a.CacheDir
 	if dir == "" {
 		var err error
@@ -88,5 +89,5 @@ func (a *app) cache() *registry.Cache {
 			return nil
 		}
 	}
-	return registry.NewCache(filepath.Join(dir, programName))
+	return remote.NewCache(filepath.Join(dir, programName))
 }

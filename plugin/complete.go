@@ -14,6 +14,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 // The shell waits for what it is offered, so that those who are asked have
@@ -110,7 +111,7 @@ func (a *app) knownHosts() []string {
 		}
 	}
 	add(a.Getenv("DOCKER_GITEA_HOST"))
-	if pins, err := registry.Pins(); err == nil {
+	if pins, err := remote.Pins(); err == nil {
 		for _, pin := range pins {
 			add(pin.Host)
 		}
@@ -215,7 +216,7 @@ func (a *app) remoteParts(command *cobra.Command, typed string, depth int) (befo
 
 // owners are those that the client may push to, as far as it may ask, or else
 // those whose images it may see.
-func owners(ctx context.Context, client *registry.Client) []string {
+func owners(ctx context.Context, client *remote.Client) []string {
 	if api, err := giteaapi.Find(ctx, client); err == nil {
 		if found, err := api.Owners(ctx); err == nil {
 			return lower(found)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 // joinOptions are the options of join that are not those of a connection.
@@ -96,15 +97,15 @@ func (p *pusher) joinTo(ctx context.Context, t target, images []remoteImage, ann
 	if err != nil {
 		return err
 	}
-	var members []registry.Member
+	var members []remote.Member
 	for _, i := range images {
-		m := registry.Member{Repository: i.repository, Reference: i.version}
+		m := remote.Member{Repository: i.repository, Reference: i.version}
 		if m.Client, err = p.client(ctx, i.host, i.repository); err != nil {
 			return err
 		}
 		members = append(members, m)
 	}
-	result, err := client.Join(ctx, t.familiar()+":"+t.tags[0], members, registry.JoinOptions{Tags: t.tags[1:], Annotations: annotations})
+	result, err := client.Join(ctx, t.familiar()+":"+t.tags[0], members, remote.JoinOptions{Tags: t.tags[1:], Annotations: annotations})
 	switch {
 	case errors.Is(err, registry.ErrManifestUnknown):
 		return withHint(pushError{err}, "docker gitea ls HOST/OWNER/NAME shows the tags that there are")

@@ -21,6 +21,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 func (a *app) newLinkCommand() *cobra.Command {
@@ -134,7 +135,7 @@ const linkAuto = "auto"
 
 // checkLink refuses what Gitea would. A repository without an owner is of the
 // image's; none at all is no link.
-func checkLink(r remote, repository string) error {
+func checkLink(r imageRef, repository string) error {
 	owner, name := splitRepository(r, repository)
 	switch {
 	case repository == "", repository == linkAuto:
@@ -148,7 +149,7 @@ func checkLink(r remote, repository string) error {
 	return nil
 }
 
-func splitRepository(r remote, repository string) (owner, name string) {
+func splitRepository(r imageRef, repository string) (owner, name string) {
 	owner, name, found := strings.Cut(repository, "/")
 	if !found {
 		return r.owner, repository
@@ -173,7 +174,7 @@ func (l linkOutcome) String() string {
 
 // link links an image to a repository, or to the one that is found by
 // [linkAuto].
-func link(ctx context.Context, client *registry.Client, r remote, repository string) linkOutcome {
+func link(ctx context.Context, client *remote.Client, r imageRef, repository string) linkOutcome {
 	api, err := giteaapi.Find(ctx, client)
 	if err != nil {
 		return linkOutcome{err: noAPI(err)}
@@ -197,7 +198,7 @@ func link(ctx context.Context, client *registry.Client, r remote, repository str
 
 // linkPushed does what --link asks for. That it fails is a warning: the image
 // is where it should be.
-func (p *pusher) linkPushed(ctx context.Context, client *registry.Client, t target, display progress.Display) linkOutcome {
+func (p *pusher) linkPushed(ctx context.Context, client *remote.Client, t target, display progress.Display) linkOutcome {
 	s := p.plan.settings[t.host]
 	if s.link == "" {
 		return linkOutcome{}
@@ -216,9 +217,9 @@ func (p *pusher) linkPushed(ctx context.Context, client *registry.Client, t targ
 }
 
 // remote is the target with the first of its tags.
-func (t target) remote() remote {
+func (t target) remote() imageRef {
 	owner, name, _ := strings.Cut(t.repository, "/")
-	r := remote{host: t.host, owner: owner, name: name}
+	r := imageRef{host: t.host, owner: owner, name: name}
 	if len(t.tags) > 0 {
 		r.reference = t.tags[0]
 	}
@@ -226,7 +227,7 @@ func (t target) remote() remote {
 }
 
 // linkedAlready is all well if the image is linked to that repository.
-func linkedAlready(ctx context.Context, api *giteaapi.Client, r remote, repository string, err error) linkOutcome {
+func linkedAlready(ctx context.Context, api *giteaapi.Client, r imageRef, repository string, err error) linkOutcome {
 	versions, listErr := api.Versions(ctx, r.owner, r.name)
 	if listErr != nil {
 		return linkOutcome{err: errors.Join(err, listErr)}
@@ -247,7 +248,7 @@ func linkedAlready(ctx context.Context, api *giteaapi.Client, r remote, reposito
 // linkFailure says what the API's answer means.
 //
 // Source: Gitea 1.26 routers/api/v1/packages/package.go, LinkPackage.
-func linkFailure(ctx context.Context, api *giteaapi.Client, r remote, repository string, err error) error {
+func linkFailure(ctx context.Context, api *giteaapi.Client, r imageRef, repository string, err error) error {
 	switch {
 	case giteaapi.Unknown(err):
 		return withHint(fmt.Errorf("%s links packages on their pages alone: %w", r.host, err), "docker gitea open "+r.familiar()+", and link it in the settings there")
@@ -278,7 +279,7 @@ const sourceLabel = "org.opencontainers.image.source"
 // image itself names, or one that the current directory is a clone of. What
 // is on another host or has another owner is passed by: images inherit the
 // labels of what they are built on.
-func findRepository(ctx context.Context, client *registry.Client, r remote) (string, error) {
+func findRepository(ctx context.Context, client *remote.Client, r imageRef) (string, error) {
 	label, err := sourceOf(ctx, client, r)
 	if err != nil {
 		return "", err
@@ -294,7 +295,7 @@ func findRepository(ctx context.Context, client *registry.Client, r remote) (str
 
 // sourceOf is the address of its source that an image names, or nothing. Of an
 // index it is that of the first image.
-func sourceOf(ctx context.Context, client *registry.Client, r remote) (string, error) {
+func sourceOf(ctx context.Context, client *remote.Client, r imageRef) (string, error) {
 	reference := r.reference
 	if reference == "" {
 		tags, err := client.Tags(ctx, r.repository())
@@ -337,7 +338,7 @@ func firstReference(m image.Manifest) ocispec.Descriptor {
 }
 
 // labelOf is the label in an image's config.
-func labelOf(ctx context.Context, client *registry.Client, r remote, config ocispec.Descriptor) (string, error) {
+func labelOf(ctx context.Context, client *remote.Client, r imageRef, config ocispec.Descriptor) (string, error) {
 	if config.Digest == "" {
 		return "", nil
 	}
@@ -380,7 +381,7 @@ func gitRemotes(ctx context.Context) []string {
 // the registry's host and of the image's owner: https://HOST[:PORT]/…/O/R[.git],
 // ssh://git@HOST/O/R.git or git@HOST:O/R.git. Ports differ between git and the
 // registry.
-func repositoryOf(address string, r remote) string {
+func repositoryOf(address string, r imageRef) string {
 	if !strings.Contains(address, "://") {
 		userHost, path, _ := strings.Cut(address, ":")
 		address = "ssh://" + userHost + "/" + strings.TrimPrefix(path, "/")

@@ -18,6 +18,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 // imageList is what `ls` prints of a registry or of an owner.
@@ -114,7 +115,7 @@ func (a *app) list(ctx context.Context, flags *pflag.FlagSet, arg string, format
 	return a.listImages(ctx, client, r, format, quiet)
 }
 
-func (a *app) listImages(ctx context.Context, client *registry.Client, r remote, format *outputFormat, quiet bool) error {
+func (a *app) listImages(ctx context.Context, client *remote.Client, r imageRef, format *outputFormat, quiet bool) error {
 	items, err := findImages(ctx, client, r.owner)
 	switch {
 	case err != nil:
@@ -148,7 +149,7 @@ func (a *app) listImages(ctx context.Context, client *registry.Client, r remote,
 
 // findImages asks Gitea's API about an owner, and the registry about all or
 // where there is no such API.
-func findImages(ctx context.Context, client *registry.Client, owner string) ([]imageItem, error) {
+func findImages(ctx context.Context, client *remote.Client, owner string) ([]imageItem, error) {
 	if owner != "" {
 		versions, err := askVersions(ctx, client, owner, "")
 		if err == nil {
@@ -173,7 +174,7 @@ func findImages(ctx context.Context, client *registry.Client, owner string) ([]i
 
 // askVersions asks Gitea's API for the versions of one image, or of all that
 // the owner has.
-func askVersions(ctx context.Context, client *registry.Client, owner, name string) ([]giteaapi.Version, error) {
+func askVersions(ctx context.Context, client *remote.Client, owner, name string) ([]giteaapi.Version, error) {
 	api, err := giteaapi.Find(ctx, client)
 	if err != nil {
 		return nil, err
@@ -216,7 +217,7 @@ func gather(owner string, versions []giteaapi.Version) []imageItem {
 // isTag tells a tag from the digest that Gitea calls a manifest without a tag.
 func isTag(version string) bool { return !strings.Contains(version, ":") }
 
-func (a *app) listTags(ctx context.Context, client *registry.Client, r remote, format *outputFormat, quiet bool) error {
+func (a *app) listTags(ctx context.Context, client *remote.Client, r imageRef, format *outputFormat, quiet bool) error {
 	tags, err := client.Tags(ctx, r.repository())
 	if err != nil {
 		return imageFailure(r, err)
@@ -248,7 +249,7 @@ func (a *app) listTags(ctx context.Context, client *registry.Client, r remote, f
 }
 
 // imageFailure names the image that the registry has not.
-func imageFailure(r remote, err error) error {
+func imageFailure(r imageRef, err error) error {
 	switch {
 	case errors.Is(err, registry.ErrRepositoryUnknown):
 		return withHint(fmt.Errorf("no image %s in %s: %w", r.repository(), r.host, err), "docker gitea ls "+r.host+"/"+r.owner)
@@ -263,7 +264,7 @@ const lookups = 8
 
 // describeTags looks at the manifests of tags. A tag that is deleted meanwhile
 // is left out.
-func describeTags(ctx context.Context, client *registry.Client, repository string, tags []string) ([]tagItem, error) {
+func describeTags(ctx context.Context, client *remote.Client, repository string, tags []string) ([]tagItem, error) {
 	items := make([]tagItem, len(tags))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(lookups)
@@ -283,7 +284,7 @@ func describeTags(ctx context.Context, client *registry.Client, repository strin
 	return slices.DeleteFunc(items, func(item tagItem) bool { return item.Tag == "" }), err
 }
 
-func describeTag(ctx context.Context, client *registry.Client, repository, tag string) (tagItem, error) {
+func describeTag(ctx context.Context, client *remote.Client, repository, tag string) (tagItem, error) {
 	root, err := client.Manifest(ctx, repository, tag)
 	if err != nil {
 		return tagItem{}, err
@@ -306,7 +307,7 @@ func describeTag(ctx context.Context, client *registry.Client, repository, tag s
 
 // collect adds what a manifest names to blobs, and what the manifests of an
 // index name. One that the registry lacks counts by itself.
-func collect(ctx context.Context, client *registry.Client, repository string, m image.Manifest, blobs map[digest.Digest]int64) error {
+func collect(ctx context.Context, client *remote.Client, repository string, m image.Manifest, blobs map[digest.Digest]int64) error {
 	for _, d := range m.References {
 		_, seen := blobs[d.Digest]
 		blobs[d.Digest] = d.Size

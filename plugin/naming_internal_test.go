@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 // What a name means under a registry that the environment names.
@@ -118,9 +119,9 @@ func TestIsRegistry(t *testing.T) {
 
 func pin(t *testing.T, host string) {
 	t.Helper()
-	certificates, err := registry.ParseCertificates([]byte(authority(t)))
+	certificates, err := remote.ParseCertificates([]byte(authority(t)))
 	if err == nil {
-		err = registry.SavePin(host, certificates)
+		err = remote.SavePin(host, certificates)
 	}
 	if err != nil {
 		t.Fatal(err)

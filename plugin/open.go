@@ -79,7 +79,7 @@ func (a *app) open(ctx context.Context, flags *pflag.FlagSet, arg string, printO
 // pagePath is the path of a page below Gitea's root.
 //
 // Source: Gitea 1.26 models/packages/descriptor.go, VersionWebLink.
-func pagePath(r remote) string {
+func pagePath(r imageRef) string {
 	switch {
 	case r.owner == "":
 		return "/"

@@ -20,8 +20,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/docker-gitea/docker-gitea/plugin"
-	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
@@ -365,7 +365,7 @@ func TestVerify(t *testing.T) {
 	if !strings.Contains(d.stderr.String(), "nothing has changed") || !strings.Contains(d.stderr.String(), "--verify") {
 		t.Errorf("nothing changed: %s", &d.stderr)
 	}
-	c, err := registry.New(d.server.Config(), nil)
+	c, err := remote.New(d.server.Config(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 func (a *app) newPushCommand() *cobra.Command {
@@ -95,7 +96,7 @@ type pushPlan struct {
 func (p pushPlan) readCertificates(dockerConfig string) {
 	for host, s := range p.settings {
 		go func() {
-			config, err := registry.TLSConfig(s.registryConfig(host, registry.AuthConfig{}, dockerConfig))
+			config, err := remote.TLSConfig(s.registryConfig(host, registry.AuthConfig{}, dockerConfig))
 			if err == nil && config.RootCAs == nil && !s.insecure && !s.plainHTTP {
 				_, _ = x509.SystemCertPool()
 			}
@@ -263,7 +264,7 @@ type pusher struct {
 
 	// mu guards clients: those built so far, by the login that they use.
 	mu      sync.Mutex
-	clients map[string]*registry.Client
+	clients map[string]*remote.Client
 }
 
 func (p *pusher) fromArchive(ctx context.Context) error {
@@ -454,7 +455,7 @@ func (p *pusher) display(t target) progress.Display {
 
 // client returns the client for a repository of host. Repositories with the same
 // login share one.
-func (p *pusher) client(ctx context.Context, host, repository string) (*registry.Client, error) {
+func (p *pusher) client(ctx context.Context, host, repository string) (*remote.Client, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i, err := p.inquiry(host)
@@ -477,7 +478,7 @@ func (p *pusher) client(ctx context.Context, host, repository string) (*registry
 		return nil, err
 	}
 	if p.clients == nil {
-		p.clients = map[string]*registry.Client{}
+		p.clients = map[string]*remote.Client{}
 	}
 	p.clients[scope] = client
 	return client, nil

@@ -11,9 +11,9 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
-// remote is what a command looks at on a registry: all of it, what an owner
+// imageRef is what a command looks at on a registry: all of it, what an owner
 // has, an image, or one version of an image.
-type remote struct {
+type imageRef struct {
 	host      string
 	plainHTTP bool
 	// port443 says that this port was given, which host leaves out.
@@ -26,8 +26,8 @@ type remote struct {
 
 // parseRemote reads [HOST/][OWNER[/NAME[:TAG|@DIGEST]]], with or without a
 // scheme.
-func parseRemote(arg string, n naming) (remote, error) {
-	var r remote
+func parseRemote(arg string, n naming) (imageRef, error) {
+	var r imageRef
 	scheme, rest := cutScheme(arg)
 	r.plainHTTP = scheme == "http://"
 	first, after, _ := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
@@ -67,7 +67,7 @@ func refusePort443(host string) error {
 }
 
 // checkOwner refuses what no owner can be called.
-func (r *remote) checkOwner() error {
+func (r *imageRef) checkOwner() error {
 	if r.owner == "" {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (r *remote) checkOwner() error {
 
 // parseImage reads OWNER/NAME[:TAG][@DIGEST]. A digest counts more than a tag
 // beside it, as it does for docker.
-func (r *remote) parseImage(s string) error {
+func (r *imageRef) parseImage(s string) error {
 	name, after, digested := strings.Cut(s, "@")
 	ref, err := registry.ParseReference(r.host + "/" + name) // an owner may look like a host
 	if err != nil {
@@ -100,12 +100,12 @@ func (r *remote) parseImage(s string) error {
 }
 
 // parseImages reads arguments that are to be images.
-func (a *app) parseImages(ctx context.Context, args []string) ([]remote, error) {
+func (a *app) parseImages(ctx context.Context, args []string) ([]imageRef, error) {
 	names, err := a.naming(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var all []remote
+	var all []imageRef
 	for _, arg := range args {
 		r, err := parseRemote(arg, names)
 		if err == nil && r.name == "" {
@@ -120,15 +120,15 @@ func (a *app) parseImages(ctx context.Context, args []string) ([]remote, error) 
 }
 
 // repository is "owner/name".
-func (r remote) repository() string { return r.owner + "/" + r.name }
+func (r imageRef) repository() string { return r.owner + "/" + r.name }
 
 // byDigest reports whether the version is named by its digest.
-func (r remote) byDigest() bool { return strings.Contains(r.reference, ":") }
+func (r imageRef) byDigest() bool { return strings.Contains(r.reference, ":") }
 
 // familiar is the image with its host and without its version.
-func (r remote) familiar() string { return r.host + "/" + r.repository() }
+func (r imageRef) familiar() string { return r.host + "/" + r.repository() }
 
-func (r remote) String() string {
+func (r imageRef) String() string {
 	switch {
 	case r.reference == "":
 		return r.familiar()

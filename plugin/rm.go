@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 func (a *app) newRemoveCommand() *cobra.Command {
@@ -47,8 +48,8 @@ by Gitea itself when it cleans up.`,
 
 // doomed is one thing to delete.
 type doomed struct {
-	remote
-	client *registry.Client
+	imageRef
+	client *remote.Client
 	digest digest.Digest
 	// tags are those that a digest takes with it.
 	tags []string
@@ -57,11 +58,11 @@ type doomed struct {
 func (d doomed) String() string {
 	switch {
 	case !d.byDigest():
-		return fmt.Sprintf("%s (%s)", d.remote, d.digest)
+		return fmt.Sprintf("%s (%s)", d.imageRef, d.digest)
 	case len(d.tags) == 0:
-		return d.remote.String() + ", which has no tag"
+		return d.imageRef.String() + ", which has no tag"
 	}
-	return fmt.Sprintf("%s with all of its tags: %s", d.remote, strings.Join(d.tags, ", "))
+	return fmt.Sprintf("%s with all of its tags: %s", d.imageRef, strings.Join(d.tags, ", "))
 }
 
 // remove finds everything before it deletes anything, so that a mistyped name
@@ -71,10 +72,10 @@ func (a *app) remove(ctx context.Context, flags *pflag.FlagSet, args []string, f
 	if err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(remotes, func(r remote) bool { return r.reference == "" }); i >= 0 {
+	if i := slices.IndexFunc(remotes, func(r imageRef) bool { return r.reference == "" }); i >= 0 {
 		return usageError{withHint(fmt.Errorf("%s has neither tag nor digest", remotes[i]), "docker gitea ls "+remotes[i].familiar())}
 	}
-	clients := map[string]*registry.Client{}
+	clients := map[string]*remote.Client{}
 	var all []doomed
 	for _, r := range remotes {
 		if clients[r.host] == nil {
@@ -97,8 +98,8 @@ func (a *app) remove(ctx context.Context, flags *pflag.FlagSet, args []string, f
 }
 
 // lookUp finds what is to be deleted.
-func lookUp(ctx context.Context, client *registry.Client, r remote) (doomed, error) {
-	d := doomed{remote: r, client: client}
+func lookUp(ctx context.Context, client *remote.Client, r imageRef) (doomed, error) {
+	d := doomed{imageRef: r, client: client}
 	var err error
 	if d.digest, err = client.ManifestDigest(ctx, r.repository(), r.reference); err != nil || !r.byDigest() {
 		return d, err
@@ -108,7 +109,7 @@ func lookUp(ctx context.Context, client *registry.Client, r remote) (doomed, err
 }
 
 // tagsOf are the tags of a repository that are the manifest of a digest.
-func tagsOf(ctx context.Context, client *registry.Client, repository string, wanted digest.Digest) ([]string, error) {
+func tagsOf(ctx context.Context, client *remote.Client, repository string, wanted digest.Digest) ([]string, error) {
 	tags, err := client.Tags(ctx, repository)
 	if err != nil {
 		return nil, err
@@ -161,7 +162,7 @@ func (a *app) removeAll(ctx context.Context, all []doomed) error {
 			errs = append(errs, removalFailure(d, err))
 			continue
 		}
-		if _, err := fmt.Fprintf(a.Stdout, "Deleted: %s\n", d.remote); err != nil {
+		if _, err := fmt.Fprintf(a.Stdout, "Deleted: %s\n", d.imageRef); err != nil {
 			return err
 		}
 	}
@@ -170,11 +171,11 @@ func (a *app) removeAll(ctx context.Context, all []doomed) error {
 
 func removalFailure(d doomed, err error) error {
 	if !errors.Is(err, registry.ErrUnsupported) {
-		return imageFailure(d.remote, err)
+		return imageFailure(d.imageRef, err)
 	}
 	hint := "the registry does not delete at all; the distribution registry does with REGISTRY_STORAGE_DELETE_ENABLED=true"
 	if !d.byDigest() {
 		hint = fmt.Sprintf("many registries delete by digest alone, with all tags that it has: docker gitea rm %s@%s", d.familiar(), d.digest)
 	}
-	return withHint(fmt.Errorf("%s: %w", d.remote, err), hint)
+	return withHint(fmt.Errorf("%s: %w", d.imageRef, err), hint)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 // trustSettings are the options of the trust command.
@@ -112,7 +113,7 @@ func (a *app) newUntrustCommand() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			if err := registry.RemovePin(host); errors.Is(err, fs.ErrNotExist) {
+			if err := remote.RemovePin(host); errors.Is(err, fs.ErrNotExist) {
 				return withHint(fmt.Errorf("nothing is pinned for %s", host), "docker gitea trust --list")
 			} else if err != nil {
 				return err
@@ -143,7 +144,7 @@ func (a *app) trust(ctx context.Context, fingerprint string, args []string) erro
 	if err != nil {
 		return err
 	}
-	if err := registry.SavePin(host, certificates); err != nil {
+	if err := remote.SavePin(host, certificates); err != nil {
 		return err
 	}
 	for _, c := range certificates {
@@ -175,8 +176,8 @@ func parseFingerprint(s string) (string, error) {
 // shownCertificate is the authority of the certificate that the server shows,
 // if the user accepts it or has named it before.
 func (a *app) shownCertificate(ctx context.Context, host, wanted string) ([]*x509.Certificate, error) {
-	client, err := registry.New(registry.RegistryConfig{URL: "https://" + host, CertDirs: []string{}},
-		&registry.Options{Logger: a.logger(), UserAgent: programName + "/" + a.Version})
+	client, err := remote.New(registry.RegistryConfig{URL: "https://" + host, CertDirs: []string{}},
+		&remote.Options{Logger: a.logger(), UserAgent: programName + "/" + a.Version})
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ func (a *app) shownCertificate(ctx context.Context, host, wanted string) ([]*x50
 	if err != nil {
 		return nil, err
 	}
-	authority := registry.Authority(chain)
+	authority := remote.Authority(chain)
 	for _, c := range []*x509.Certificate{authority, chain[0]} {
 		if registry.Fingerprint(c) == wanted {
 			return []*x509.Certificate{c}, nil
@@ -305,7 +306,7 @@ func (a *app) givenCertificates(ctx context.Context, file string) ([]*x509.Certi
 // parseCertificates reads PEM, or the ca.crt or else the authority of the
 // tls.crt of a Kubernetes secret, in YAML or JSON.
 func parseCertificates(content []byte) ([]*x509.Certificate, error) {
-	certificates, pemErr := registry.ParseCertificates(content)
+	certificates, pemErr := remote.ParseCertificates(content)
 	if pemErr == nil {
 		return certificates, nil
 	}
@@ -325,13 +326,13 @@ func parseCertificates(content []byte) ([]*x509.Certificate, error) {
 		return nil, fmt.Errorf("neither a Kubernetes secret, nor PEM: %w", pemErr)
 	}
 	if ca, found := secret.Data["ca.crt"]; found {
-		return registry.ParseCertificates(ca)
+		return remote.ParseCertificates(ca)
 	}
-	chain, err := registry.ParseCertificates(secret.Data["tls.crt"])
+	chain, err := remote.ParseCertificates(secret.Data["tls.crt"])
 	if err != nil {
 		return nil, fmt.Errorf("ca.crt and tls.crt of the secret: %w", err)
 	}
-	return []*x509.Certificate{registry.Authority(chain)}, nil
+	return []*x509.Certificate{remote.Authority(chain)}, nil
 }
 
 // pinnedCertificate is a certificate in the list of pins, as JSON has it.
@@ -346,7 +347,7 @@ type pinnedCertificate struct {
 }
 
 func (a *app) listPins(format *outputFormat) error {
-	pins, err := registry.Pins()
+	pins, err := remote.Pins()
 	if err != nil {
 		return err
 	}

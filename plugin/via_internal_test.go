@@ -16,6 +16,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 // Of the names that pushes give, those are left alone whose push may go on.
@@ -72,7 +73,7 @@ func TestRemoveLeftovers(t *testing.T) {
 func endedPush(t *testing.T) string {
 	t.Helper()
 	srv := registrytest.Start(t, registrytest.Config{})
-	c, err := registry.New(registry.RegistryConfig{URL: srv.URL, Auth: registry.AuthConfig{Token: registrytest.Token}, CAFiles: []string{srv.CAFile}}, nil)
+	c, err := remote.New(registry.RegistryConfig{URL: srv.URL, Auth: registry.AuthConfig{Token: registrytest.Token}, CAFiles: []string{srv.CAFile}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,11 +3,11 @@ package registry
 import (
 	"cmp"
 	"context"
-	_ "crypto/sha512"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -245,13 +245,18 @@ func isHandshake(f failure) bool {
 	return record || f.tls != nil
 }
 
+// redirects reports the statuses of a redirection.
+func redirects(status int) bool {
+	return status >= http.StatusMultipleChoices && status < http.StatusBadRequest && status != http.StatusNotModified
+}
+
 // redirected fits a redirection for which leads is true: of the address that was
 // asked, and of the one to which it leads.
 func redirected(leads func(from, to *url.URL) bool) func(failure) bool {
 	return func(f failure) bool {
 		from, err := url.Parse(f.answer.URL)
 		to, errTo := url.Parse(f.answer.Location)
-		return isRedirect(f.answer.Status) && f.answer.Location != "" && err == nil && errTo == nil && leads(from, to)
+		return redirects(f.answer.Status) && f.answer.Location != "" && err == nil && errTo == nil && leads(from, to)
 	}
 }
 

@@ -224,7 +224,7 @@ var diagnoses = []diagnosis{
 		"check on the server that Gitea runs, and try again; on the proxy: {route}",
 	},
 	{
-		"another failure that is not of the registry", func(f failure) bool { return f.is(ErrServer) && f.answer.By.foreign() },
+		"another failure that is not of the registry", func(f failure) bool { return f.is(ErrServer) && f.answer.By.Foreign() },
 		"{server} in front of {host}, or in its place, failed (it answers {answer}), and nothing shows that Gitea saw the request",
 		"try again; on the server, look at the log of the proxy, then of Gitea",
 	},
@@ -234,7 +234,7 @@ var diagnoses = []diagnosis{
 		"check the host; on the proxy, exempt /v2/ from the sign-in; in a network with a sign-in page of its own, sign in with a browser first",
 	},
 	{
-		"another answer that is not of the registry", func(f failure) bool { return f.answer.By.foreign() || f.is(ErrNotRegistry) },
+		"another answer that is not of the registry", func(f failure) bool { return f.answer.By.Foreign() || f.is(ErrNotRegistry) },
 		"{server} in front of {host}, or in its place, gave this answer", "check the host and its port; on the server, have /v2/ passed on to Gitea as it is",
 	},
 	{
@@ -452,7 +452,7 @@ var diagnoses = []diagnosis{
 
 // foreign fits an answer with one of these statuses that is not the registry's.
 func foreign(statuses ...int) func(failure) bool {
-	return func(f failure) bool { return f.answer.By.foreign() && slices.Contains(statuses, f.answer.Status) }
+	return func(f failure) bool { return f.answer.By.Foreign() && slices.Contains(statuses, f.answer.Status) }
 }
 
 func is(kind error) func(failure) bool { return func(f failure) bool { return f.is(kind) } }

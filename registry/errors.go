@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -120,7 +119,7 @@ func (e *Error) Error() string {
 			b.WriteString(": " + part)
 		}
 	}
-	if e.By.foreign() {
+	if e.By.Foreign() {
 		fmt.Fprintf(&b, " (answered by %s, not by the registry)", orElse(e.Server, "something else"))
 	}
 	if e.Kind == ErrDenied && e.Origin != (Origin{}) { //nolint:errorlint // it is a kind, and wraps nothing
@@ -142,7 +141,7 @@ func (e *Error) Who() string {
 
 // Is reports what the answer means.
 func (e *Error) Is(target error) bool {
-	return target == e.Kind || target == ErrRedirected && isRedirect(e.Status)
+	return target == e.Kind || target == ErrRedirected && redirects(e.Status)
 }
 
 // NameError is a reference or tag that the server would refuse.
@@ -279,29 +278,36 @@ func (e *UnreachableError) Error() string { return printable.Clean(e.Err.Error()
 // Unwrap gives the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Temporary reports whether what failed may succeed later, as it is: the network
-// failed, or the server said that it did. Both may be those of the source.
-func Temporary(err error) bool {
-	if missing, ok := errors.AsType[*MissingError](err); ok {
-		err = missing.Err
-	}
-	var (
-		answer *Error
-		proxy  *ProxyError
-	)
-	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, ErrRedirected):
-		return false
-	case errors.As(err, &proxy) && proxy.Status != 0:
-		return TemporaryStatus(proxy.Status)
-	case errors.As(err, &answer):
-		return answer.Is(ErrBusy) || TemporaryStatus(answer.Status) && !answer.Is(ErrQuota)
-	case IsTLS(err):
-		return false
-	}
-	return isNetwork(err)
-}
-
 // Printable keeps what others wrote from steering a terminal (CWE-150): it is
 // one line, without control characters and direction marks.
 func Printable(s string) string { return printable.Line(s) }
+
+// ProxyError is a failure of the proxy that the environment of this machine
+// names for requests: the registry was not reached. It tells no credential.
+type ProxyError struct {
+	// Host is the registry's.
+	Host string
+	// Variable is "HTTPS_PROXY" or "HTTP_PROXY", after the request's scheme;
+	// the same in lower case counts as well.
+	Variable string
+	// Proxy is the proxy's host and port; empty where the variable has none.
+	Proxy string
+	// Status is the proxy's answer, 0 without one.
+	Status int
+	// Err is the cause, nil where the proxy answered.
+	Err error
+}
+
+// Error reads "proxy proxy.example.com:3128 of HTTPS_PROXY: 403 Forbidden".
+func (e *ProxyError) Error() string {
+	switch {
+	case e.Proxy == "":
+		return fmt.Sprintf("proxy of %s: %v", e.Variable, e.Err)
+	case e.Status != 0:
+		return fmt.Sprintf("proxy %s of %s: %d %s", e.Proxy, e.Variable, e.Status, http.StatusText(e.Status))
+	}
+	return fmt.Sprintf("proxy %s of %s: %v", e.Proxy, e.Variable, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *ProxyError) Unwrap() error { return e.Err }

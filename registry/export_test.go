@@ -1,22 +1,19 @@
 package registry
 
 import (
-	"net/http"
-	"net/url"
 )
 
-// To is Go's transport for the origin of an address.
-func (t *Transport) To(address string) (*http.Transport, error) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, err
-	}
-	return t.to(u)
+// Row is a row of the table of diagnoses.
+type Row struct {
+	Seen, Hint string
+	Fits       func(error) bool
 }
 
-// SetProxy has requests go by way of a proxy.
-func (t *Transport) SetProxy(proxy func(*http.Request) (*url.URL, error)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.proxy, t.hosts = proxy, map[string]*http.Transport{}
+// Rows are those of the table, in their order.
+func Rows() []Row {
+	var rows []Row
+	for _, d := range diagnoses {
+		rows = append(rows, Row{Seen: d.seen, Hint: d.hint, Fits: func(err error) bool { return d.fits(takeApart(err)) }})
+	}
+	return rows
 }

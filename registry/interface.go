@@ -1,43 +1,34 @@
-// Package registry pushes images to a container registry of Gitea or Forgejo,
-// and to others that follow the OCI distribution specification. It knows
-// neither Docker's command line nor its daemon: images come from package
+// Package registry is the vocabulary of pushing images to a container registry of
+// Gitea or Forgejo, or to another that follows the OCI distribution specification:
+// the contract ([RegistryClient]), options, events, results, errors, names and
+// secrets. It asks nobody. The client is package
+// [github.com/docker-gitea/docker-gitea/registry/remote]; images come from package
 // [github.com/docker-gitea/docker-gitea/registry/image].
 //
-// # Use
+// # Failures
 //
-// [New] makes a [Client] for one registry; it may be shared. [Client.Push]
-// sends an image, [Client.Health] and [Client.Authenticate] look before.
-// Failures are [*Error], [*UploadError], [*TLSError] and [*NameError]; what
-// they mean is told by errors.Is with the sentinels beside [ErrDenied], and in
-// words by [Diagnose].
+// They are [*Error], [*UploadError], [*TLSError] and [*NameError], among others;
+// errors.Is with the errors beside [ErrDenied] says what they mean, and [Diagnose]
+// says it in words, with what to do.
 //
 // # How the files fit together
 //
-//   - interface.go, types.go, errors.go, progress.go, secret.go: the
-//     vocabulary, nothing that acts
-//   - reference.go: names and hosts, by Gitea's rules
-//   - client.go: the client; it puts the layers of transport.go together, among
-//     them auth.go (with challenge.go), tls.go (with trust.go) and proxy.go
-//   - push.go: one push from its start to its end; blob.go: one blob, driven by
-//     the state machine in upload.go, which does no I/O; content.go and
-//     spool.go: what can be sent again; manifest.go: manifests and tags;
-//     known.go and cache.go: what need not be sent at all; remember.go: what
-//     may be kept for that; verify.go: whether all is there; session.go: where
-//     another process goes on; missing.go and download.go: where the blobs come
-//     from that the source lacks; silence.go: a word when nothing moves
-//   - relay.go: a daemon's own push, passed on from the registry of loopback.go;
-//     standin.go: layers that the daemon need not compress for it
-//   - response.go: the one place that knows what an answer means; diagnose.go
-//     and its table in diagnoses.go: what to say about it
-//   - browse.go: what the registry holds, read and deleted; and the way to the
-//     other APIs of its server
-//   - check.go: everything on the way to a registry, looked at in order, with
-//     trace.go and account.go
+//   - interface.go, types.go, progress.go, checks.go: what a client is asked for,
+//     and what it tells
+//   - reference.go: names and hosts, by the rules of the specification and of Gitea
+//   - errors.go, answerer.go, temporary.go: what went wrong, who said so, and
+//     whether another try may help; diagnose.go and its table in diagnoses.go,
+//     certificates.go: what to say about it
+//   - identity.go, origin.go, secret.go: whom the registry takes the client for,
+//     where the credential came from, and how it is kept out of sight
+//   - loopback.go: the names of registries of this machine that live for one push
 package registry
 
-import "context"
+import (
+	"context"
+)
 
-// RegistryClient pushes images to one registry. [*Client] implements it;
+// RegistryClient pushes images to one registry. [*remote.Client] implements it;
 // [github.com/docker-gitea/docker-gitea/registry/registrytest.Client] is a
 // fake for tests. Implementations are safe for concurrent use.
 //

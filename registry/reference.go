@@ -1,8 +1,6 @@
 package registry
 
 import (
-	"fmt"
-	"net/url"
 	"regexp"
 	"strings"
 	"sync"
@@ -137,11 +135,6 @@ func (r Reference) String() string { return joinReference(r.Host, r.Repository, 
 func NormalizeHost(address string) (string, error) {
 	e, err := endpoint.Parse(address)
 	return e.Host, err
-}
-
-// errHost refuses a host that is none.
-func errHost(u *url.URL) error {
-	return fmt.Errorf("%w: %q is no host", ErrRedirected, printable.Clean(u.Host))
 }
 
 // splitHost separates the host from the rest as Docker does: the first part

@@ -1,13 +1,8 @@
 package registry
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"strings"
 )
 
 const redacted = "[redacted]"
@@ -57,28 +52,3 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // MarshalJSON writes the placeholder, never the value.
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + s.String() + `"`), nil }
-
-// withoutSent is what a server says without the credential of the request that it
-// answers: some send back what they were sent.
-func withoutSent(said []byte, req *http.Request) []byte {
-	if req == nil {
-		return said
-	}
-	_, credential, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-	secrets := []string{credential}
-	if decoded, err := base64.StdEncoding.DecodeString(credential); err == nil {
-		_, password, _ := strings.Cut(string(decoded), ":")
-		quoted, _ := json.Marshal(password) // a string has a form in JSON
-		secrets = append(secrets, password, string(quoted[1:len(quoted)-1]))
-	}
-	for _, secret := range secrets {
-		if len(secret) >= shortestSecret {
-			said = bytes.ReplaceAll(said, []byte(secret), []byte(redacted))
-		}
-	}
-	return said
-}
-
-// shortestSecret is the length from which on a secret is taken out of a text.
-// Shorter ones would take parts of other words with them.
-const shortestSecret = 5

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"time"
 
 	digest "github.com/opencontainers/go-digest"
@@ -16,19 +15,12 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
-// Defaults of [PushOptions] and [Options].
+// Defaults of [PushOptions] and [remote.Options].
 const (
 	// DefaultJobs is how many blobs travel side by side.
 	DefaultJobs = 4
 	// DefaultRetries is how often a failed step is tried again.
 	DefaultRetries = 5
-	// DefaultConnectTimeout bounds name resolution, connecting and the TLS
-	// handshake together.
-	DefaultConnectTimeout = 30 * time.Second
-	// DefaultStallTimeout is how long a connection may be silent in both
-	// directions. It is long because Gitea copies a blob into its store after
-	// the last byte, before it answers.
-	DefaultStallTimeout = 5 * time.Minute
 )
 
 // RegistryConfig says where a registry is and how to be trusted by it. Only
@@ -54,7 +46,7 @@ type RegistryConfig struct {
 	CertFile string `json:"certFile,omitempty"`
 	KeyFile  string `json:"keyFile,omitempty"`
 	// CertDirs are directories laid out as Docker's certs.d, searched for
-	// HOST/*.crt, *.cert and *.key. Nil means [DefaultCertDirs]; an empty,
+	// HOST/*.crt, *.cert and *.key. Nil means [remote.DefaultCertDirs]; an empty,
 	// non-nil slice means none.
 	CertDirs []string `json:"certDirs,omitempty"`
 }
@@ -123,7 +115,7 @@ func (a AuthConfig) LogValue() slog.Value {
 }
 
 // PushOptions are the options of one push. The zero value pushes the image
-// that the client's [Options.Save] finds under the destination's name, to the
+// that the client's [remote.Options.Save] finds under the destination's name, to the
 // destination's own tag.
 type PushOptions struct {
 	// Tags are set besides the destination's own tag.
@@ -131,7 +123,7 @@ type PushOptions struct {
 	// Insecure accepts any TLS certificate from the registry during this push.
 	Insecure bool `json:"insecure,omitempty"`
 	// Timeout bounds the whole push. Zero means no bound; silence is bounded
-	// by [Options.StallTimeout] all the same.
+	// by [remote.Options.StallTimeout] all the same.
 	Timeout time.Duration `json:"timeout,omitempty"`
 	// Jobs is how many blobs travel side by side. Zero means [DefaultJobs].
 	Jobs int `json:"jobs,omitempty"`
@@ -139,7 +131,7 @@ type PushOptions struct {
 	// it. Zero means no limit; one is found when a proxy answers 413.
 	ChunkSize int64 `json:"chunkSize,omitempty"`
 	// Retries is how often each step is tried again after a passing failure.
-	// Zero means what [Options.Retries] says; negative means never.
+	// Zero means what [remote.Options.Retries] says; negative means never.
 	Retries int `json:"retries,omitempty"`
 	// Compression is what raw layers are sent as. The zero value is gzip at
 	// the default level.
@@ -195,7 +187,7 @@ type PushOptions struct {
 	// compares what it reads with the digest, and closes it.
 	Fetch func(ctx context.Context, d digest.Digest) (io.ReadCloser, error) `json:"-"`
 	// Source is where the image is read from. Push reads it to its end but
-	// does not close it. Nil means [Options.Save].
+	// does not close it. Nil means [remote.Options.Save].
 	Source *image.Source `json:"-"`
 	// Progress receives what happens. Nil discards it.
 	Progress ProgressFunc `json:"-"`
@@ -268,33 +260,4 @@ type BlobResult struct {
 	Status Status        `json:"status"`
 	// From is the repository that the blob was mounted from, with StatusMounted.
 	From string `json:"from,omitempty"`
-}
-
-// Options are what a client needs from the program around it. Nil and the
-// zero value mean the defaults.
-type Options struct {
-	// Save gives the image of a local daemon to [Client.Push] when
-	// [PushOptions.Source] is nil. Nil means that there is no daemon.
-	Save image.SaveFunc
-	// Logger receives debugging messages, never a secret. Nil discards them.
-	Logger *slog.Logger
-	// UserAgent is sent with every request. Empty means "docker-gitea".
-	UserAgent string
-	// ConnectTimeout and StallTimeout default to [DefaultConnectTimeout] and
-	// [DefaultStallTimeout].
-	ConnectTimeout time.Duration
-	StallTimeout   time.Duration
-	// Retries is how often a request is tried again after a passing failure,
-	// unless [PushOptions.Retries] says otherwise for a push. Zero means
-	// [DefaultRetries]; negative means never.
-	Retries int
-	// Backoff gives the wait before the n-th retry, counted from 1. Nil
-	// means [FullJitter]. A Retry-After of the server takes precedence.
-	Backoff func(n int) time.Duration
-	// Cache remembers from one push to the next what a layer or an image
-	// became. Nil means to remember nothing.
-	Cache *Cache
-	// Transport replaces the transport that the client would build from its
-	// TLS settings, for tests and for programs with a proxy of their own.
-	Transport http.RoundTripper
 }

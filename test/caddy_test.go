@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	client "github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -25,11 +26,11 @@ func TestCaddy(t *testing.T) {
 	dir := layout(t, 60, 10<<20)
 	push := []string{"push", "--username", user, "--password-stdin", dir, c.Host + "/" + user + "/app:1"}
 
-	chain, err := client.New(client.RegistryConfig{URL: c.URL, CertDirs: []string{}}, nil)
+	chain, err := remote.New(client.RegistryConfig{URL: c.URL, CertDirs: []string{}}, nil)
 	servers.Need(t, err)
 	shown, err := chain.Certificates(t.Context())
 	servers.Need(t, err)
-	signer := client.Fingerprint(client.Authority(shown))
+	signer := client.Fingerprint(remote.Authority(shown))
 	if out := d.run(t, "", plugin, "trust", "--fingerprint", signer, c.Host); !strings.Contains(out, "which signed it, is not shown") {
 		t.Errorf("pinning for a week: got no warning in %s", out)
 	}

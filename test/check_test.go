@@ -17,6 +17,7 @@ import (
 	"time"
 
 	client "github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -216,7 +217,7 @@ func TestCheckOfTheWrongPort(t *testing.T) {
 		{"an unknown authority", g.URL, "docker gitea trust " + g.Host},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c, err := client.New(client.RegistryConfig{URL: tc.address, CertDirs: []string{}}, &client.Options{Backoff: atOnce})
+			c, err := remote.New(client.RegistryConfig{URL: tc.address, CertDirs: []string{}}, &remote.Options{Backoff: atOnce})
 			servers.Need(t, err)
 			if got := outcomes(t, c.Check(t.Context(), "")); !strings.Contains(got, tc.want) {
 				t.Errorf("got %q, want %q", got, tc.want)
@@ -278,7 +279,7 @@ func TestCheckOfDistribution(t *testing.T) {
 		{"nobody, who asks for nothing", client.AuthConfig{}, "", "login warning: no credential was sent"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c, err := client.New(client.RegistryConfig{URL: k.URL, Auth: tc.auth}, nil)
+			c, err := remote.New(client.RegistryConfig{URL: k.URL, Auth: tc.auth}, nil)
 			servers.Need(t, err)
 			checks := c.Check(t.Context(), tc.repository)
 			got := outcomes(t, checks)

@@ -10,6 +10,7 @@ import (
 
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -39,7 +40,7 @@ func together(t *testing.T, k *keeper, dirs, tags []string) []pushed {
 	all := make([]pushed, len(dirs))
 	var pushes sync.WaitGroup
 	for i := range all {
-		c := k.client(t, k.Host, &client.Options{})
+		c := k.client(t, k.Host, &remote.Options{})
 		pushes.Go(func() {
 			defer c.close()
 			source, err := image.Open(dirs[i], nil)

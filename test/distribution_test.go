@@ -14,6 +14,7 @@ import (
 
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -25,8 +26,8 @@ func TestWideDistribution3(t *testing.T) {
 	s, err := servers.StartRegistry(t.Context(), servers.RegistryOptions{Newer: true})
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, s.Stop) })
-	cache := client.NewCache(t.TempDir())
-	c := newClient(t, s, client.AuthConfig{}, &client.Options{Cache: cache})
+	cache := remote.NewCache(t.TempDir())
+	c := newClient(t, s, client.AuthConfig{}, &remote.Options{Cache: cache})
 	const size = 3_000_000
 	one, two := stacked(t, size, 7), stacked(t, size, 7, 8)
 	push := func(t *testing.T, dir, to string, opts client.PushOptions) client.Result {
@@ -75,7 +76,7 @@ func TestWideDistribution3(t *testing.T) {
 }
 
 // repairs loses the blobs of an image, which a push with Verify brings back.
-func repairs(t *testing.T, s *servers.Server, c *client.Client, dir string) {
+func repairs(t *testing.T, s *servers.Server, c *remote.Client, dir string) {
 	t.Helper()
 	mustPush(t, c, "team/lost:1", dir, client.PushOptions{})
 	for name, size := range layoutBlobs(t, dir) {

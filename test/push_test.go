@@ -20,13 +20,14 @@ import (
 
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
 // newClient is a client of our own for a user of s.
-func newClient(t *testing.T, s *servers.Server, auth client.AuthConfig, opts *client.Options) *client.Client {
+func newClient(t *testing.T, s *servers.Server, auth client.AuthConfig, opts *remote.Options) *remote.Client {
 	t.Helper()
-	c, err := client.New(client.RegistryConfig{URL: s.URL, CAFiles: []string{s.CAFile}, CertDirs: []string{}, Auth: auth}, opts)
+	c, err := remote.New(client.RegistryConfig{URL: s.URL, CAFiles: []string{s.CAFile}, CertDirs: []string{}, Auth: auth}, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +39,7 @@ func userAuth(name string) client.AuthConfig {
 }
 
 // pushPath pushes what is at path and returns what was done.
-func pushPath(t *testing.T, c *client.Client, ref, path string, opts client.PushOptions) (client.Result, error) {
+func pushPath(t *testing.T, c *remote.Client, ref, path string, opts client.PushOptions) (client.Result, error) {
 	t.Helper()
 	source, err := image.Open(path, &image.Options{Compression: opts.Compression})
 	if err != nil {
@@ -51,7 +52,7 @@ func pushPath(t *testing.T, c *client.Client, ref, path string, opts client.Push
 	return result, err
 }
 
-func mustPush(t *testing.T, c *client.Client, ref, path string, opts client.PushOptions) client.Result {
+func mustPush(t *testing.T, c *remote.Client, ref, path string, opts client.PushOptions) client.Result {
 	t.Helper()
 	result, err := pushPath(t, c, ref, path, opts)
 	if err != nil {
@@ -177,7 +178,7 @@ func TestAuthenticateAndHealth(t *testing.T) {
 
 func TestUnknownCertificate(t *testing.T) {
 	g := gitea(t)
-	c, err := client.New(client.RegistryConfig{URL: g.URL, CertDirs: []string{}}, nil)
+	c, err := remote.New(client.RegistryConfig{URL: g.URL, CertDirs: []string{}}, nil)
 	servers.Need(t, err)
 	err = c.Health(t.Context())
 	var authority x509.UnknownAuthorityError
@@ -188,7 +189,7 @@ func TestUnknownCertificate(t *testing.T) {
 	if d := client.Diagnose(err); !strings.Contains(d.Cause, "SHA-256") {
 		t.Errorf("got %+v", d)
 	}
-	insecure, err := client.New(client.RegistryConfig{URL: g.URL, Insecure: true}, nil)
+	insecure, err := remote.New(client.RegistryConfig{URL: g.URL, Insecure: true}, nil)
 	servers.Need(t, err)
 	if err := insecure.Health(t.Context()); err != nil {
 		t.Error(err)
@@ -199,7 +200,7 @@ func TestUnknownCertificate(t *testing.T) {
 	pem, err := os.ReadFile(g.CAFile)
 	servers.Need(t, err)
 	writeFile(t, filepath.Join(dir, "ca.crt"), pem)
-	trusting, err := client.New(client.RegistryConfig{URL: g.URL, CertDirs: []string{certs}}, nil)
+	trusting, err := remote.New(client.RegistryConfig{URL: g.URL, CertDirs: []string{certs}}, nil)
 	servers.Need(t, err)
 	if err := trusting.Health(t.Context()); err != nil {
 		t.Error(err)
@@ -298,8 +299,8 @@ func testPushFromEachDaemon(t *testing.T, g *servers.Gitea) {
 				name := newUser(t, g)
 				tag := name + "/app:1"
 				servers.Need(t, e.Build(t.Context(), tag, buildContext(t, 30, 20<<20)))
-				cache := client.NewCache(filepath.Join(t.TempDir(), "cache"))
-				c := newClient(t, g.Server, userAuth(name), &client.Options{
+				cache := remote.NewCache(filepath.Join(t.TempDir(), "cache"))
+				c := newClient(t, g.Server, userAuth(name), &remote.Options{
 					Save: exported(e), Cache: cache,
 				})
 				var first, again client.Result
@@ -321,7 +322,7 @@ func testPushFromEachDaemon(t *testing.T, g *servers.Gitea) {
 					t.Errorf("the second push sent %d bytes in %d requests", again.BytesSent, again.Requests)
 				}
 				t.Logf("first %d bytes in %d requests, again %d bytes in %d requests", first.BytesSent, first.Requests, again.BytesSent, again.Requests)
-				c = newClient(t, g.Server, userAuth(name), &client.Options{Cache: cache})
+				c = newClient(t, g.Server, userAuth(name), &remote.Options{Cache: cache})
 				servers.Need(t, c.Push(t.Context(), tag, opts))
 				if again.Digest != first.Digest || again.Requests != 1 {
 					t.Errorf("another process gave %s in %d requests, want %s in one", again.Digest, again.Requests, first.Digest)
@@ -374,13 +375,13 @@ func testPushThroughALimit(t *testing.T, g *servers.Gitea) {
 	t.Helper()
 	name := newUser(t, g)
 	n := behind(t, servers.NginxOptions{Upstream: g.URL, MaxBody: "4m"})
-	cache := client.NewCache(t.TempDir())
+	cache := remote.NewCache(t.TempDir())
 	dir := layout(t, 8, 10<<20)
-	result := mustPush(t, newClient(t, n, userAuth(name), &client.Options{Cache: cache}), name+"/chunked:1", dir, client.PushOptions{})
+	result := mustPush(t, newClient(t, n, userAuth(name), &remote.Options{Cache: cache}), name+"/chunked:1", dir, client.PushOptions{})
 	assertBlobs(t, pull(t, g.Server, name, servers.AdminPassword, g.Host+"/"+name+"/chunked:1"), layoutBlobs(t, dir))
 	t.Logf("%d requests, %d retries, %d bytes", result.Requests, result.Retries, result.BytesSent)
 	other := layout(t, 9, 10<<20)
-	second := mustPush(t, newClient(t, n, userAuth(name), &client.Options{Cache: cache}), name+"/chunked:2", other, client.PushOptions{})
+	second := mustPush(t, newClient(t, n, userAuth(name), &remote.Options{Cache: cache}), name+"/chunked:2", other, client.PushOptions{})
 	if second.Requests >= result.Requests {
 		t.Errorf("the limit was not remembered: %d requests, then %d", result.Requests, second.Requests)
 	}

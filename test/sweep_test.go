@@ -12,6 +12,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	client "github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -165,7 +166,7 @@ func (s *sweep) push(ctx context.Context, t *testing.T, m meddler, n int, stall 
 	ctx, cancel := context.WithTimeoutCause(ctx, endless, errors.New("no end"))
 	defer cancel()
 	o := s.subject.offer(t, n)
-	c := s.keeper.client(t, m.address(), &client.Options{
+	c := s.keeper.client(t, m.address(), &remote.Options{
 		Save: o.save, StallTimeout: stall, Backoff: func(int) time.Duration { return 0 },
 	})
 	defer c.close()
@@ -180,18 +181,18 @@ func tagOf(n int) string { return "t" + strconv.Itoa(n) }
 
 // proxied is a client with connections of its own.
 type proxied struct {
-	*client.Client
+	*remote.Client
 	close func()
 }
 
 // client is one that reaches the keeper through a proxy at host.
-func (k *keeper) client(t *testing.T, host string, opts *client.Options) proxied {
+func (k *keeper) client(t *testing.T, host string, opts *remote.Options) proxied {
 	t.Helper()
 	config := client.RegistryConfig{URL: "http://" + host, Auth: k.auth}
-	transport, err := client.NewTransport(config, opts)
+	transport, err := remote.NewTransport(config, opts)
 	servers.Need(t, err)
 	opts.Transport = transport
-	c, err := client.New(config, opts)
+	c, err := remote.New(config, opts)
 	servers.Need(t, err)
 	return proxied{c, transport.CloseIdleConnections}
 }

@@ -17,11 +17,12 @@ import (
 	"net/http"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 // Client is the API of one server. It is safe for concurrent use.
 type Client struct {
-	server *registry.Client
+	server *remote.Client
 	// root is the path that Gitea's pages are under, without a slash at its end.
 	root string
 }
@@ -39,7 +40,7 @@ var usualRoots = []string{"/gitea", "/git", "/forgejo", "/code"}
 // usual places. Whoever is there is asked without the credential.
 //
 // Errors: [ErrNone], and those of the connection.
-func Find(ctx context.Context, server *registry.Client) (*Client, error) {
+func Find(ctx context.Context, server *remote.Client) (*Client, error) {
 	c := &Client{server: server}
 	root, ok, err := server.Root(ctx)
 	if err != nil {
@@ -164,7 +165,7 @@ func read(ctx context.Context, op string, out any, send func(context.Context) (*
 		return false, fmt.Errorf("%s: %w", op, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := registry.ReadAnswer(resp, maxBody)
+	body, err := remote.ReadAnswer(resp, maxBody)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", op, err)
 	}
@@ -181,7 +182,7 @@ func read(ctx context.Context, op string, out any, send func(context.Context) (*
 	if err := unmarshal(body, out); err != nil {
 		return false, fmt.Errorf("%s: %w", op, errMalformed)
 	}
-	return registry.NextPage(resp) != "", nil
+	return remote.NextPage(resp) != "", nil
 }
 
 // unmarshal decodes an answer. No text of it breaks a line, or has anything that

@@ -6,7 +6,7 @@
 // # Use
 //
 //	srv := registrytest.Start(t, registrytest.Config{})
-//	client, err := registry.New(srv.Config(), nil)
+//	client, err := remote.New(srv.Config(), nil)
 //	…
 //	srv.Registry.Fault(registrytest.Rule{Method: "PATCH", Skip: 1, Times: 1, Action: registrytest.Cut{After: 1000}})
 //

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/docker-gitea/docker-gitea/docs/examples/controller"
-	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
@@ -21,7 +21,7 @@ import (
 // controller does what they say.
 func TestReconcile(t *testing.T) {
 	server := registrytest.Start(t, registrytest.Config{})
-	pusher, err := registry.New(server.Config(), nil)
+	pusher, err := remote.New(server.Config(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

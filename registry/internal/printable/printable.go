@@ -69,3 +69,8 @@ func URL(u *url.URL) string {
 	}
 	return Clean(text)
 }
+
+// Bare is u without user information and query.
+func Bare(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}

@@ -1,0 +1,635 @@
+package remote
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
+	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+)
+
+const (
+	// spoolMemory is how much of a blob is kept in memory before a temporary
+	// file takes it. A blob that fits is sent in one request, with its digest
+	// known; a longer one streams while it is still being made.
+	spoolMemory = 4 << 20
+	// expectSize is the body from which asking first ("Expect: 100-continue")
+	// costs less than sending in vain.
+	expectSize = 64 << 10
+	// cleanupTimeout bounds what is tidied up after a push was cancelled.
+	cleanupTimeout = 5 * time.Second
+)
+
+// sendBlob brings one blob into the registry. It calls read as soon as the
+// source may go on to the next.
+func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) error {
+	defer read()
+	if !blob.Once {
+		p.mu.Lock()
+		p.lasting[blob.Name] = blob
+		p.mu.Unlock()
+	}
+	p.waiting(blob)
+	if blob.Compress {
+		if known, err := p.knownLayer(ctx, blob); known || err != nil {
+			return err
+		}
+	}
+	if blob.Compress || blob.Once || blob.Digest == "" {
+		return p.sendSpooled(ctx, blob, blob.Open, read)
+	}
+	c := &stored{open: blob.Open, digest: blob.Digest, size: blob.Size}
+	sent := image.Sent{Digest: blob.Digest, Size: blob.Size}
+	status, err := p.deliver(ctx, blob, c)
+	if err = errors.Join(err, c.Close()); err != nil {
+		return err
+	}
+	p.done(blob, sent, status)
+	return nil
+}
+
+// sendSpooled sends a blob that cannot simply be read again: it comes from a
+// stream, or it is compressed on its way. Filling the spool and sending from
+// it overlap. What can be opened again is kept only once a copy was needed.
+func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
+	if !blob.Once && !p.opts.DryRun && p.ways().chunk == 0 {
+		if err := p.sendThrough(ctx, newPassing(-1), blob, open, read); !errors.Is(err, errPassed) {
+			return err
+		}
+	}
+	return p.sendThrough(ctx, newSpool(spoolMemory), blob, open, read)
+}
+
+// sendThrough is sendSpooled with a spool of its own, which it closes.
+func (p *push) sendThrough(ctx context.Context, s *spool, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
+	s.expect(blob.Size)
+	var c content = s
+	if blob.Digest != "" && !blob.Compress {
+		s.hash = nil // its reader compares the digest
+		c = &expected{spool: s, digest: blob.Digest, size: blob.Size}
+	}
+	fillCtx, stop := context.WithCancel(ctx)
+	filled := make(chan error, 1)
+	go func() {
+		err := p.fill(fillCtx, blob, open, s)
+		s.finish(err)
+		read()
+		filled <- err
+	}()
+	status, err := p.deliver(ctx, blob, c)
+	stop() // nobody wants the rest, if there is any
+	s.giveUp()
+	fillErr := <-filled
+	sent := image.Sent{}
+	sent.Digest, sent.Size, _ = c.complete()
+	if blob.Compress {
+		sent.DiffID = s.diffID
+	}
+	if err == nil && sent.Digest == "" {
+		err = fillErr
+	}
+	if err = errors.Join(err, s.Close()); err != nil {
+		return err
+	}
+	if blob.Compress {
+		p.keepLayer(ctx, sent, p.opts.Compression)
+		p.keepBeginning(ctx, sent.DiffID, s.begins)
+		p.keepName(ctx, blob)
+	}
+	p.done(blob, sent, status)
+	return nil
+}
+
+// fill reads blob, as open gives it, into s, compressing it if that is asked for.
+func (p *push) fill(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), s *spool) (err error) {
+	if blob.Compress {
+		select {
+		case p.compressors <- struct{}{}:
+			defer func() { <-p.compressors }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	r, err := open()
+	if err != nil {
+		return fmt.Errorf("%w: %w", registry.ErrSource, err)
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	source := &contextReader{ctx: ctx, r: r, read: &s.raw}
+	if !blob.Compress {
+		_, err = io.Copy(s, source)
+		return err
+	}
+	raw := digest.Canonical.Digester()
+	w, err := p.opts.Compression.NewWriter(s)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewReaderSize(source, 256<<10)
+	beginning, err := buffered.Peek(beginningSize)
+	s.begins = digest.FromBytes(beginning)
+	if err == nil || errors.Is(err, io.EOF) {
+		_, err = io.Copy(io.MultiWriter(raw.Hash(), w), buffered)
+	}
+	if err != nil {
+		_ = w.Close() // it may only fail for the same reason once more
+		return err
+	}
+	s.diffID = raw.Digest()
+	return w.Close()
+}
+
+// contextReader ends with the error of its context, marks failures as those of
+// the source, and counts.
+type contextReader struct {
+	ctx  context.Context //nolint:containedctx // it lives for one copy
+	r    io.Reader
+	read *atomic.Int64
+}
+
+func (c *contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := c.r.Read(p)
+	c.read.Add(int64(n))
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", registry.ErrSource, err)
+	}
+	return n, err
+}
+
+// deliver brings c into the registry by whatever way works.
+func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (registry.Status, error) {
+	known, size, ok := c.complete()
+	if !ok {
+		// Short content is better sent in one request, with its digest; so is
+		// what the registry may have already.
+		enough := int64(spoolMemory + 1)
+		if p.client.opts.Cache.named(p.client.Host(), p.ref.Repository, blob.Name) {
+			enough = 1 << 62
+		}
+		if err := p.await(ctx, blob, c, enough); err != nil {
+			return "", err
+		}
+		known, size, ok = c.complete()
+	}
+	switch {
+	case p.opts.DryRun:
+		return p.wouldSend(ctx, blob, c)
+	case !ok:
+		size = -1
+	case p.held(ctx, known):
+		return registry.StatusExists, nil
+	}
+	return p.upload(ctx, blob, c, known, size)
+}
+
+// upload sends c, whose digest and size may not be known yet.
+func (p *push) upload(ctx context.Context, blob *image.Blob, c content, known digest.Digest, size int64) (registry.Status, error) {
+	t := &transfer{push: p, blob: blob, content: c, session: p.session(blob, known, size)}
+	defer t.session.release()
+	u := begin(known, size, p.purpose.retries, p.ways())
+	t.limit = u.chunk
+	if e, ok := t.session.known(p.stack.endpoint); ok {
+		u = u.resume(e.Location, e.Offset)
+	}
+	u, err := drive(ctx, u, t.attempt, p.client.opts.Backoff, t.retrying)
+	if u.slow && u.refusal == nil { // it closes the connection, and does not say why
+		u.refusal = t.ended(http.StatusRequestTimeout, u.lastTook)
+	}
+	p.learn(ctx, u, t)
+	if u.step == stepDone && !u.present {
+		u.location = "" // the session has become the blob
+	}
+	if u.location == "" || !t.leave(ctx, u, err) {
+		if forgetErr := t.session.forget(); forgetErr != nil {
+			p.debug(ctx, "forget upload session", forgetErr)
+		}
+	}
+	if err != nil {
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			return "", err
+		}
+		d, size, _ := c.complete()
+		return "", &registry.UploadError{Name: blob.Name, Digest: d, Size: size, Attempts: u.tries, Err: err}
+	}
+	if u.present {
+		return registry.StatusExists, nil
+	}
+	return registry.StatusPushed, nil
+}
+
+// awaitStep is how much is awaited between two events.
+const awaitStep = 256 << 10
+
+// await waits for n bytes of the content, or all that there are, and tells how
+// far a layer is compressed by then.
+func (p *push) await(ctx context.Context, blob *image.Blob, c content, n int64) error {
+	for want := min(awaitStep, n); ; want = min(want+awaitStep, n) {
+		available, err := c.wait(ctx, want)
+		if err != nil {
+			return err
+		}
+		if s, ok := c.(*spool); ok && blob.Compress {
+			p.emit(registry.Event{Name: blob.Name, ID: shortID(blob), Status: registry.StatusCompressing, Current: s.raw.Load(), Total: blob.Size})
+		}
+		if available < want || want == n {
+			return nil
+		}
+	}
+}
+
+// session is that of a blob whose digest is known, or else the diff ID of
+// which, with the kind of compression, decides the digest.
+func (p *push) session(blob *image.Blob, known digest.Digest, size int64) *session {
+	content := known.String()
+	if content == "" && blob.Digest != "" {
+		content = blob.Digest.String() + " " + p.opts.Compression.String()
+	}
+	return p.client.opts.Cache.session(p.client.Host(), p.ref.Repository, content, size)
+}
+
+// ways are what is known of the registry by now.
+func (p *push) ways() ways { return p.client.traits.blobs(p.opts.ChunkSize) }
+
+// ended is the answer that something did not give which closed the connection
+// of t instead. Its name is that which the other answers came with.
+func (t *transfer) ended(status int, after time.Duration) *registry.Error {
+	e := &registry.Error{URL: t.push.address("blobs/uploads", ""), Status: status, After: after, By: registry.BySomebody, Server: t.server}
+	e.Kind = response.ClassifyForeign(e)
+	return e
+}
+
+// learn keeps what an upload found out, for the next ones.
+func (p *push) learn(ctx context.Context, u upload, t *transfer) {
+	limit := p.client.traits.learn(u, p.gate.size())
+	if w, fresh := p.client.traits.fresh(); fresh {
+		if err := p.client.opts.Cache.keepHost(p.client.Host(), w, time.Now()); err != nil {
+			p.debug(ctx, "remember how the registry takes blobs", err)
+		}
+	}
+	if limit {
+		if u.refusal == nil && t.server != "" {
+			u.refusal = t.ended(http.StatusRequestEntityTooLarge, 0)
+		}
+		d := registry.Diagnose(u.refusal)
+		if d.Cause == "" {
+			d = registry.Diagnosis{Cause: "something in front of the registry ends large requests", Hint: "look for its limit on request bodies, and its timeouts"}
+		}
+		fewer := ""
+		if u.slow {
+			fewer = fmt.Sprintf(", %d at a time", p.gate.size())
+		}
+		p.note("%s; sending parts of at most %d MiB%s (%s)", d.Cause, u.chunk>>20, fewer, d.Hint)
+	}
+}
+
+// transfer performs the steps of one blob's upload.
+type transfer struct {
+	push    *push
+	blob    *image.Blob
+	content content
+	session *session
+	server  string // as the last answer that told has it
+	limit   int64  // on the bodies of the last try
+}
+
+// retrying tells of a new try. That a limit is being looked for is told once in
+// a push, before the note that gives it.
+func (t *transfer) retrying(u upload, wait time.Duration) {
+	t.push.retries.Add(1)
+	smaller := u.chunk != t.limit
+	if smaller && u.slow {
+		t.push.gate.narrow()
+	}
+	if t.limit = u.chunk; smaller && u.refusal != nil && t.push.refused.Swap(true) {
+		return
+	}
+	t.event(registry.StatusRetrying, registry.Event{Wait: wait, Err: u.err})
+}
+
+func (t *transfer) event(status registry.Status, e registry.Event) {
+	_, size, known := t.content.complete()
+	e.Name, e.ID, e.Status, e.Total = t.blob.Name, shortID(t.blob), status, size
+	if s, ok := t.content.(*spool); ok && !known && s.estimate() > 0 {
+		e.Total, e.Estimated = max(s.estimate(), e.Current), true
+	}
+	t.push.emit(e)
+}
+
+// attempt is one step of the upload machine: one request.
+func (t *transfer) attempt(ctx context.Context, u upload) outcome {
+	if u.location != "" && u.step != stepAbandon {
+		if err := t.session.keep(t.push.stack.endpoint, u); err != nil {
+			t.push.debug(ctx, "remember upload session", err)
+		}
+	}
+	switch u.step {
+	case stepSingle:
+		address := t.start(url.Values{"mount": {u.digest.String()}, "digest": {u.digest.String()}})
+		return t.send(ctx, u, http.MethodPost, address, 0, u.size)
+	case stepStart:
+		query := url.Values{}
+		if u.digest != "" && u.size >= 0 {
+			query.Set("mount", u.digest.String())
+		}
+		ctx, cancel := lingering(ctx)
+		defer cancel()
+		return t.request(ctx, u, http.MethodPost, t.start(query))
+	case stepStream:
+		return t.send(ctx, u, http.MethodPatch, u.location, 0, -1)
+	case stepChunk:
+		return t.chunk(ctx, u)
+	case stepCommit:
+		return t.send(ctx, u, http.MethodPut, withDigest(u.location, u.digest), u.offset, u.size-u.offset)
+	case stepQuery:
+		return t.request(ctx, u, http.MethodGet, u.location)
+	case stepVerify:
+		return t.verify(ctx, u)
+	case stepAbandon:
+		return t.request(ctx, u, http.MethodDelete, u.location)
+	case stepDone, stepFailed:
+	}
+	return outcome{held: -1, size: -1}
+}
+
+// start is the address where uploads begin.
+func (t *transfer) start(query url.Values) string {
+	address := t.push.address("blobs/uploads", "")
+	if len(query) > 0 {
+		address += "?" + query.Encode()
+	}
+	return address
+}
+
+// address is that of something in the repository.
+func (p *push) address(kind, name string) string {
+	return p.stack.endpoint.URL("/v2/" + p.ref.Repository + "/" + kind + "/" + name)
+}
+
+// withDigest adds the digest to a session's address, which may have a query.
+func withDigest(location string, d digest.Digest) string {
+	separator := "?"
+	if strings.Contains(location, "?") {
+		separator = "&"
+	}
+	return location + separator + "digest=" + url.QueryEscape(d.String())
+}
+
+// chunk sends as much as one request may hold.
+func (t *transfer) chunk(ctx context.Context, u upload) outcome {
+	most := int64(1) << 62
+	if u.chunk > 0 {
+		most = u.offset + u.part()
+	}
+	available, err := t.content.wait(ctx, most)
+	if err != nil {
+		return outcome{err: err, held: -1, size: -1}
+	}
+	n := min(available, most) - u.offset
+	if n <= 0 {
+		return t.known(outcome{status: http.StatusAccepted, held: -1})
+	}
+	return t.send(ctx, u, http.MethodPatch, u.location, u.offset, n)
+}
+
+// send performs a request with length bytes of the content from offset as its
+// body; -1 is all that there will be.
+func (t *transfer) send(ctx context.Context, u upload, method, address string, offset, length int64) outcome {
+	if length == 0 {
+		return t.request(ctx, u, method, address)
+	}
+	request, cancel := lingering(ctx)
+	defer cancel()
+	reading, stop := context.WithCancel(request)
+	defer stop()
+	var asked, told atomic.Bool // by "Expect: 100-continue"
+	request = httptrace.WithClientTrace(request, &httptrace.ClientTrace{
+		Wait100Continue: func() { asked.Store(true) },
+		Got100Continue:  func() { told.Store(true) },
+	})
+	if u.step == stepSingle {
+		// A registry that does not know it begins a session instead. A body
+		// that ended with the push would take the connection with it, and the
+		// answer. Only who says "100 Continue" begins no session.
+		request = httptrace.WithClientTrace(request, &httptrace.ClientTrace{
+			Got100Continue: func() { context.AfterFunc(ctx, stop) },
+		})
+	} else {
+		defer context.AfterFunc(ctx, stop)()
+	}
+	var read atomic.Int64
+	open := func() *body {
+		read.Store(0)
+		limit := length
+		if u.size >= 0 && offset+length == u.size {
+			limit = -1 // to the end, where the source verifies itself
+		}
+		return newBody(reading, t.content.reader(reading, offset), length, limit, func(n int) {
+			if read.Add(int64(n)) == int64(n) && asked.Load() && !told.Load() {
+				t.push.client.traits.unexpecting()
+			}
+			t.push.purpose.silence.moved()
+			t.event(registry.StatusPushing, registry.Event{Current: offset + read.Load()})
+		})
+	}
+	first := open()
+	bodies := []*body{first}
+	req, err := http.NewRequestWithContext(request, method, address, first)
+	if err != nil {
+		return outcome{err: err, held: -1, size: -1}
+	}
+	req.GetBody = func() (io.ReadCloser, error) {
+		b := open()
+		bodies = append(bodies, b)
+		return b, nil
+	}
+	req.ContentLength = length
+	// Gitea parses a body sent as a form and answers DIGEST_INVALID.
+	req.Header.Set("Content-Type", "application/octet-stream")
+	if (length > expectSize || length < 0) && !u.noExpect && t.push.client.traits.expects() {
+		req.Header.Set("Expect", "100-continue")
+	}
+	if u.step == stepChunk {
+		// Spec: pushing a blob in chunks. The range has no unit.
+		req.Header.Set("Content-Range", fmt.Sprintf("%d-%d", offset, offset+length-1))
+	}
+	start := time.Now()
+	o := t.perform(u, req)
+	o.took = time.Since(start)
+	if answer, ok := errors.AsType[*registry.Error](o.err); ok {
+		answer.After = o.took
+	}
+	cancel()
+	stop()
+	for _, b := range bodies {
+		<-b.released
+	}
+	o.sent = read.Load()
+	o.body = max(length, o.sent)
+	t.push.bytesSent.Add(o.sent)
+	return t.known(o)
+}
+
+// lingering is a context that outlives ctx for a while. A request that may
+// begin an upload session has it, or carry one on: without the answer nobody
+// would know which session to remove. (Distribution removes one only by the
+// address that its last answer gave.)
+func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(cleanupTimeout, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
+	}
+}
+
+// request performs a request without a body.
+func (t *transfer) request(ctx context.Context, u upload, method, address string) outcome {
+	req, err := http.NewRequestWithContext(ctx, method, address, nil)
+	if err != nil {
+		return outcome{err: err, held: -1, size: -1}
+	}
+	return t.known(t.perform(u, req))
+}
+
+// known adds what the content has become by now.
+func (t *transfer) known(o outcome) outcome {
+	var ok bool
+	if o.digest, o.size, ok = t.content.complete(); !ok {
+		o.size = -1
+	}
+	return o
+}
+
+// perform does the request and reads the answer into an outcome.
+func (t *transfer) perform(u upload, req *http.Request) outcome {
+	o := outcome{held: -1}
+	resp, err := t.push.stack.auth.RoundTrip(req)
+	if err != nil {
+		o.err = fmt.Errorf("%s: %w", u.step, err)
+		if errors.Is(err, registry.ErrBusy) {
+			t.push.gate.narrow()
+		}
+		return o
+	}
+	defer response.Drain(resp)
+	t.server = cmp.Or(printable.Clean(resp.Header.Get("Server")), t.server)
+	o.status = resp.StatusCode
+	o.held = heldBytes(resp.Header.Get("Range"))
+	o.minChunk, _ = strconv.ParseInt(resp.Header.Get("OCI-Chunk-Min-Length"), 10, 64) // absent is zero
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		o.err = response.Error(u.step.String(), req, resp)
+		if resp.StatusCode == http.StatusInternalServerError {
+			t.push.gate.narrow()
+		}
+		return o
+	}
+	if location := resp.Header.Get("Location"); location != "" {
+		if o.location, err = resolveLocation(req.URL, location); err != nil {
+			return outcome{err: fmt.Errorf("%s: %w", u.step, err), held: -1}
+		}
+	}
+	o.doubt = response.Unproven(u.step.String(), req, resp, "the answer names no digest")
+	if d, _, ok := t.content.complete(); ok && u.step.ends() && resp.StatusCode != http.StatusAccepted {
+		o.named = response.Names(resp, d)
+		if got := resp.Header.Get("Docker-Content-Digest"); got != "" && !o.named {
+			o.status, o.err = 0, fmt.Errorf("%w: sent %s, the registry has %s", registry.ErrDigestMismatch, d, printable.Clean(got))
+		}
+	}
+	return o
+}
+
+// leave decides about the session of an upload that ended with err, or turned
+// out not to be needed, and reports whether it is still there for another
+// process. One that holds nothing, or that nobody would find, is removed.
+func (t *transfer) leave(ctx context.Context, u upload, err error) bool {
+	_, remembered := t.session.known(t.push.stack.endpoint)
+	if remembered && err != nil && u.offset > 0 && outlasts(ctx, err) {
+		return true
+	}
+	return !t.cleanUp(ctx, u) && remembered
+}
+
+// cleanUp removes the session of an upload that has failed or was cancelled,
+// and reports whether the registry answered. It tries again while the registry
+// is still busy with what was broken off (distribution 2.8 then answers 500),
+// and once on another connection where the first was of no use any more.
+func (t *transfer) cleanUp(ctx context.Context, u upload) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	for n := 1; ; n++ {
+		o := t.abandon(ctx, u)
+		again := registry.TemporaryStatus(o.status) && n <= u.retries
+		if o.status == 0 && n == 1 {
+			(&http.Client{Transport: t.push.stack.auth.base}).CloseIdleConnections()
+			again = true
+		}
+		if !again || pause(ctx, t.push.client.opts.Backoff(n)) != nil {
+			return o.status != 0
+		}
+	}
+}
+
+// abandon asks once for the removal of u's session.
+func (t *transfer) abandon(ctx context.Context, u upload) outcome {
+	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout/2)
+	defer cancel()
+	u.step = stepAbandon
+	o := t.attempt(ctx, u)
+	if o.err != nil {
+		t.push.debug(ctx, "remove upload session", o.err)
+	}
+	return o
+}
+
+// heldBytes reads the Range of an upload's answer: "0-1023" is 1024 bytes. It
+// is -1 where there is none. The specification has no unit in it; "bytes=" is
+// seen all the same.
+func heldBytes(header string) int64 {
+	header = strings.TrimPrefix(strings.TrimPrefix(header, "bytes="), "bytes ")
+	first, last, found := strings.Cut(header, "-")
+	if !found || first != "0" {
+		return -1
+	}
+	end, err := strconv.ParseInt(last, 10, 62)
+	if err != nil || end < 0 {
+		return -1
+	}
+	return end + 1
+}
+
+// resolveLocation is the address of an upload session. A registry behind a
+// proxy that ends TLS may name itself with http; the session is where the
+// request went all the same. Another origin is gone to, without a credential,
+// but never from TLS to plain HTTP.
+func resolveLocation(base *url.URL, location string) (string, error) {
+	u, err := base.Parse(location)
+	if err != nil || u.Hostname() == "" {
+		return "", fmt.Errorf("%w: malformed location %q", registry.ErrRedirected, printable.Clean(location))
+	}
+	if u.Hostname() == base.Hostname() && strings.HasPrefix(u.Path, "/v2/") {
+		u.Scheme, u.Host = base.Scheme, base.Host
+	}
+	u.User = nil
+	if base.Scheme == "https" && u.Scheme != "https" || u.Scheme != "https" && u.Scheme != "http" {
+		return "", fmt.Errorf("%w: the upload would go on at %s", registry.ErrRedirected, printable.Clean(u.Scheme+"://"+u.Host))
+	}
+	return u.String(), nil
+}

@@ -1,0 +1,331 @@
+package remote
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// Cache remembers what compressing a layer gave and which manifest an image
+// became, so that an unchanged image is pushed without reading it, what a tag
+// was pointed at, and in which ways a host takes blobs. It is a directory of small files, safe to be
+// used by several processes at once and to be deleted at any time. What it
+// says is a hint: the registry is asked before it is relied on.
+type Cache struct{ dir string }
+
+// maxEntries bounds the files of each kind; the oldest go first.
+const maxEntries = 4096
+
+// NewCache returns a cache in dir, which need not exist.
+func NewCache(dir string) *Cache { return &Cache{dir: dir} }
+
+// layerEntry is what a raw layer became.
+type layerEntry struct {
+	Digest digest.Digest `json:"digest"`
+	Size   int64         `json:"size"`
+}
+
+// imageEntry is the manifest that an image became.
+type imageEntry struct {
+	MediaType string `json:"mediaType"`
+	Manifest  []byte `json:"manifest"`
+}
+
+// hostEntry is what was learned about a host: the ways in which it takes blobs,
+// and when the first of that was found out. It cannot be wrong, since it is
+// about speed alone. Smaller requests than a host would take, more of them, and
+// bodies sent without asking first are what every registry has to take; and
+// what becomes of an upload is told by its answers, whatever was tried first. A
+// limit in time was met on a line that may be quicker or slower today: then parts
+// are smaller than they need be, or are found too large once more.
+type hostEntry struct {
+	Chunk    int64     `json:"chunk,omitempty"`
+	Jobs     int       `json:"jobs,omitempty"`
+	NoSingle bool      `json:"noSingle,omitempty"`
+	NoExpect bool      `json:"noExpect,omitempty"`
+	Found    time.Time `json:"found"`
+}
+
+// hostMemory is how long that is believed. A proxy may be mended and a registry
+// be replaced, and who refuses a large request says so before it is sent.
+const hostMemory = 7 * 24 * time.Hour
+
+// clockSteps is how far back a clock may be set now and then that is right.
+const clockSteps = time.Minute
+
+func (c *Cache) layer(diffID digest.Digest, compression image.Compression) (layerEntry, bool) {
+	var e layerEntry
+	ok := c.read(&e, "layers", cacheKey(diffID, compression))
+	return e, ok && e.Digest.Validate() == nil && e.Size > 0
+}
+
+func (c *Cache) keepLayer(diffID digest.Digest, compression image.Compression, e layerEntry) error {
+	return c.write(e, "layers", cacheKey(diffID, compression))
+}
+
+// beginning is the digest of the first bytes of a raw layer, see
+// [beginningSize]; empty where that is not known.
+func (c *Cache) beginning(diffID digest.Digest) digest.Digest {
+	var d digest.Digest
+	_ = c.read(&d, "beginnings", diffID.Encoded()) // absent is as good as empty
+	return d
+}
+
+func (c *Cache) keepBeginning(diffID, d digest.Digest) error {
+	return c.write(d, "beginnings", diffID.Encoded())
+}
+
+func (c *Cache) image(id digest.Digest, compression image.Compression, platform string) (imageEntry, bool) {
+	var e imageEntry
+	ok := c.read(&e, "images", imageKey(id, compression, platform))
+	return e, ok && len(e.Manifest) > 0
+}
+
+func (c *Cache) keepImage(id digest.Digest, compression image.Compression, platform string, e imageEntry) error {
+	return c.write(e, "images", imageKey(id, compression, platform))
+}
+
+// host is what is known of host.
+func (c *Cache) host(host string, now time.Time) ways {
+	e := c.hostEntry(host, now)
+	return ways{chunk: max(e.Chunk, 0), jobs: max(e.Jobs, 0), noSingle: e.NoSingle, noExpect: e.NoExpect}
+}
+
+// hostEntry is the entry of host, or a new one. What a clock noted that was
+// ahead is not believed: nobody knows how old it is.
+func (c *Cache) hostEntry(host string, now time.Time) hostEntry {
+	var e hostEntry
+	found := c.read(&e, "hosts", digest.FromString(host).Encoded())
+	if age := now.Sub(e.Found); !found || age < -clockSteps || age > hostMemory {
+		return hostEntry{Found: now}
+	}
+	return e
+}
+
+// keepHost adds w to what is known of host. What was found first says when all
+// of it is forgotten: nothing is believed longer because more was found.
+func (c *Cache) keepHost(host string, w ways, now time.Time) error {
+	e := c.hostEntry(host, now)
+	e.Chunk, e.Jobs = cmp.Or(w.chunk, e.Chunk), cmp.Or(w.jobs, e.Jobs)
+	e.NoSingle = e.NoSingle || w.noSingle
+	e.NoExpect = e.NoExpect || w.noExpect
+	return c.write(e, "hosts", digest.FromString(host).Encoded())
+}
+
+// tagEntry is what a tag was made to point at.
+type tagEntry struct {
+	Digest digest.Digest `json:"digest"`
+}
+
+// tagged is the manifest that the last push of a full reference gave it.
+func (c *Cache) tagged(reference string) digest.Digest {
+	var e tagEntry
+	_ = c.read(&e, "tags", digest.FromString(reference).Encoded()) // absent is as good as empty
+	return e.Digest
+}
+
+func (c *Cache) keepTagged(reference string, d digest.Digest) error {
+	return c.write(tagEntry{d}, "tags", digest.FromString(reference).Encoded())
+}
+
+// loopbackEntry is where a daemon was let push to.
+type loopbackEntry struct {
+	Address    string `json:"address"`
+	Repository string `json:"repository"`
+}
+
+func (c *Cache) loopback() (loopbackEntry, bool) {
+	var e loopbackEntry
+	found := c.read(&e, "hosts", "loopback")
+	left, valid := registry.ParseLeftover(e.Address + "/" + e.Repository + ":" + registry.LoopbackTag)
+	return e, found && valid && left.Here
+}
+
+func (c *Cache) keepLoopback(e loopbackEntry) error { return c.write(e, "hosts", "loopback") }
+
+// Pushed returns how many of an image's layers, from the bottom on, were pushed
+// to host before, in whichever way. They need not be compressed again.
+func (c *Cache) Pushed(host string, diffIDs []digest.Digest) int {
+	for i, d := range diffIDs {
+		if !c.read(&struct{}{}, "pushed", pairKey(host, d)) {
+			return i
+		}
+	}
+	return len(diffIDs)
+}
+
+func (c *Cache) keepPushed(host string, diffID digest.Digest) error {
+	return c.write(struct{}{}, "pushed", pairKey(host, diffID))
+}
+
+// holdersEntry are repositories of a host that got a blob from here, the latest
+// last.
+type holdersEntry struct {
+	Repositories []string `json:"repositories"`
+}
+
+// maxHolders is how many of them are kept.
+const maxHolders = 16
+
+// holder is the repository of host that may have a blob: the destination
+// itself, or one that the blob can be mounted from. It is empty where none is
+// known.
+func (c *Cache) holder(host, destination string, d digest.Digest) string {
+	var e holdersEntry
+	_ = c.read(&e, "holders", pairKey(host, d)) // absent is as good as empty
+	switch {
+	case len(e.Repositories) == 0:
+		return ""
+	case slices.Contains(e.Repositories, destination):
+		return destination
+	}
+	return e.Repositories[len(e.Repositories)-1]
+}
+
+func (c *Cache) keepHolder(host, repository string, d digest.Digest) error {
+	var e holdersEntry
+	_ = c.read(&e, "holders", pairKey(host, d)) // absent is as good as empty
+	if slices.Contains(e.Repositories, repository) {
+		return nil
+	}
+	e.Repositories = append(e.Repositories, repository)
+	e.Repositories = e.Repositories[max(len(e.Repositories)-maxHolders, 0):]
+	return c.write(e, "holders", pairKey(host, d))
+}
+
+// standInEntry is what a digest that a daemon uses at a loopback registry
+// stands for; see standin.go.
+type standInEntry struct {
+	DiffIDs []digest.Digest `json:"diffIDs"`
+}
+
+func (c *Cache) standsFor(repository string, d digest.Digest) []digest.Digest {
+	var e standInEntry
+	_ = c.read(&e, "standins", pairKey(repository, d)) // absent is as good as empty
+	return e.DiffIDs
+}
+
+func (c *Cache) keepStandsFor(repository string, d, diffID digest.Digest) error {
+	e := standInEntry{c.standsFor(repository, d)}
+	if slices.Contains(e.DiffIDs, diffID) {
+		return nil
+	}
+	e.DiffIDs = append(e.DiffIDs, diffID)
+	return c.write(e, "standins", pairKey(repository, d))
+}
+
+// taught reports whether the daemon has a digest for a layer at the loopback
+// registry.
+func (c *Cache) taught(repository string, diffID digest.Digest) bool {
+	return c.read(&struct{}{}, "taught", pairKey(repository, diffID))
+}
+
+func (c *Cache) keepTaught(repository string, diffID digest.Digest) error {
+	return c.write(struct{}{}, "taught", pairKey(repository, diffID))
+}
+
+// named reports whether a layer of that name in its archive was sent to a
+// repository of host before. Another layer may have the name by now: it is
+// worth waiting for the digest, and no more.
+func (c *Cache) named(host, repository, name string) bool {
+	return c.read(&struct{}{}, "names", namedKey(host, repository, name))
+}
+
+func (c *Cache) keepNamed(host, repository, name string) error {
+	return c.write(struct{}{}, "names", namedKey(host, repository, name))
+}
+
+func namedKey(host, repository, name string) string {
+	return digest.FromString(fmt.Sprintf("%s %s %s", host, repository, name)).Encoded()
+}
+
+func pairKey(name string, d digest.Digest) string {
+	return digest.FromString(name + " " + d.String()).Encoded()
+}
+
+func cacheKey(id digest.Digest, compression image.Compression) string {
+	return digest.FromString(fmt.Sprintf("%s %s", id, compression)).Encoded()
+}
+
+func imageKey(id digest.Digest, compression image.Compression, platform string) string {
+	return digest.FromString(fmt.Sprintf("%s %s %s", id, compression, platform)).Encoded()
+}
+
+// read reports whether there was a usable entry, whole and written under this
+// key. Anything else counts as none.
+func (c *Cache) read(entry any, kind, key string) bool {
+	if c == nil || c.dir == "" {
+		return false
+	}
+	file, err := os.ReadFile(filepath.Join(c.dir, kind, key)) //nolint:gosec // a word of ours and a hash
+	seal, data, sealed := bytes.Cut(file, []byte("\n"))
+	return err == nil && sealed && string(seal) == sealOf(kind, key, data) && json.Unmarshal(data, entry) == nil
+}
+
+// sealOf is the first line of an entry's file. It shows that the rest has not
+// been damaged, nor copied from the file of another key.
+func sealOf(kind, key string, data []byte) string {
+	return digest.FromString(kind + " " + key + "\n" + string(data)).Encoded()
+}
+
+// write replaces an entry as a whole, so that no reader meets half of one. What
+// root writes into a user's cache stays that user's.
+func (c *Cache) write(entry any, kind, key string) error {
+	if c == nil || c.dir == "" {
+		return nil
+	}
+	dir := filepath.Join(c.dir, kind)
+	if err := ownfile.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("write cache: %w", err)
+	}
+	data, err := json.Marshal(entry)
+	if err != nil {
+		return fmt.Errorf("write cache: %w", err)
+	}
+	file, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return fmt.Errorf("write cache: %w", err)
+	}
+	_, err = fmt.Fprintf(file, "%s\n%s", sealOf(kind, key, data), data)
+	if err = errors.Join(err, file.Close(), ownfile.Adopt(file.Name())); err == nil {
+		err = os.Rename(file.Name(), filepath.Join(dir, key))
+	}
+	if err != nil {
+		return fmt.Errorf("write cache: %w", errors.Join(err, removeFile(file.Name())))
+	}
+	return prune(dir)
+}
+
+// prune removes the oldest entries of a directory that has too many.
+func prune(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) <= maxEntries {
+		return err
+	}
+	age := func(e fs.DirEntry) time.Time {
+		info, err := e.Info()
+		if err != nil {
+			return time.Time{} // another process removed it
+		}
+		return info.ModTime()
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return age(a).Compare(age(b)) })
+	var errs []error
+	for _, e := range entries[:len(entries)-maxEntries/2] {
+		errs = append(errs, removeFile(filepath.Join(dir, e.Name())))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,124 @@
+package remote
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// dripping is a server that sends a blank now and then, for ever.
+type dripping struct{ closed atomic.Bool }
+
+func (*dripping) RoundTrip(req *http.Request) (*http.Response, error) {
+	header := http.Header{"Content-Type": {"application/json"}}
+	return &http.Response{StatusCode: http.StatusOK, Header: header, Body: new(dripping), Request: req}, nil
+}
+
+func (d *dripping) Read(p []byte) (int, error) {
+	time.Sleep(time.Second) // of the test's own clock
+	if d.closed.Load() {
+		return 0, net.ErrClosed
+	}
+	return copy(p, " "), nil
+}
+
+func (d *dripping) Close() error {
+	d.closed.Store(true)
+	return nil
+}
+
+// What is small ends in a bounded time, although the connection never stalls.
+func TestDrippingAnswersEnd(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		ask  func(ctx context.Context, c *Client) error
+		most time.Duration
+	}{
+		"manifest": {func(ctx context.Context, c *Client) error { _, err := c.Manifest(ctx, "me/app", "1"); return err }, 6 * time.Minute},
+		"config":   {func(ctx context.Context, c *Client) error { _, err := c.Config(ctx, "me/app", "sha256:x"); return err }, 5 * time.Minute},
+		"tags":     {func(ctx context.Context, c *Client) error { _, err := c.Tags(ctx, "me/app"); return err }, 5 * time.Minute},
+		"token": {func(context.Context, *Client) error {
+			_, err := (&authorizer{now: time.Now}).read(new(dripping))
+			return err
+		}, tokenTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c, err := New(registry.RegistryConfig{URL: "https://git.example.com"}, &Options{Transport: new(dripping)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				err = tc.ask(t.Context(), c)
+				if took := time.Since(start); !errors.Is(err, registry.ErrStalled) || took > tc.most+time.Second {
+					t.Errorf("got %v after %v", err, took)
+				}
+			})
+		})
+	}
+}
+
+// The header of an answer ends in a bounded time as well.
+func TestDrippingHeaderEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		config := registry.RegistryConfig{URL: "http://git.example.com"}
+		transport, err := NewTransport(config, &Options{StallTimeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport.dial = func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			go func() {
+				// What comes before there is a request is no answer to it.
+				_, err := http.ReadRequest(bufio.NewReader(theirs))
+				if err == nil {
+					_, err = io.WriteString(theirs, "HTTP/1.1 200 OK\r\nX: ")
+				}
+				for err == nil {
+					time.Sleep(time.Second) // of the test's own clock
+					_, err = io.WriteString(theirs, "x")
+				}
+			}()
+			return &stallConn{Conn: ours, limit: time.Minute}, nil
+		}
+		c, err := New(config, &Options{Transport: transport, Retries: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		_, err = c.Tags(t.Context(), "me/app")
+		if took := time.Since(start); !errors.Is(err, registry.ErrStalled) || errors.Is(err, context.DeadlineExceeded) || took != time.Minute+headerTime {
+			t.Errorf("got %v after %v", err, took)
+		}
+		time.Sleep(2 * time.Second) // after which the server has noticed
+	})
+}
+
+// A host that drops what is sent to it is not the time limit of the push.
+func TestConnectTimeoutIsNoTimeLimit(t *testing.T) {
+	t.Parallel()
+	config := registry.RegistryConfig{URL: "https://127.0.0.1:1"}
+	c, err := New(config, &Options{ConnectTimeout: time.Nanosecond, Retries: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.Health(t.Context())
+	if err == nil {
+		t.Fatal("connected in a nanosecond")
+	}
+	if d := registry.Diagnose(err); !strings.Contains(d.Cause, "does not answer") || errors.Is(err, context.DeadlineExceeded) || !registry.Temporary(err) {
+		t.Errorf("got %v: %+v", err, d)
+	}
+}

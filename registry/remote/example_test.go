@@ -1,0 +1,65 @@
+package remote_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
+)
+
+// A file of `docker save`, or an OCI layout, goes to a registry whose
+// certificate comes from an authority of its own.
+func ExampleClient_Push() {
+	dir, err := os.MkdirTemp("", "example-")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	server, err := registrytest.Listen(dir, registrytest.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+
+	client, err := remote.New(registry.RegistryConfig{
+		URL:     server.URL,
+		CAFiles: []string{server.CAFile},
+		Auth:    registry.AuthConfig{Token: registrytest.Token},
+	}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	source, err := image.Open("testdata/hello", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer source.Close()
+
+	var result registry.Result
+	err = client.Push(context.Background(), "alice/hello:1", registry.PushOptions{
+		Source: source, Tags: []string{"latest"}, Result: &result,
+	})
+	fmt.Println(err, result.Tags, len(result.Blobs), "blobs")
+	// Output: <nil> [1 latest] 2 blobs
+}
+
+// The error tells what went wrong, and Diagnose what to do about it.
+func ExampleDiagnose() {
+	_, err := registry.ParseReference("git.example.com/Me/App")
+	fmt.Println(errors.Is(err, registry.ErrNameInvalid))
+	fmt.Println(err)
+	fmt.Println(registry.Diagnose(registry.ErrOwnerUnknown).Hint)
+	// Output:
+	// true
+	// invalid name "git.example.com/Me/App": names are lower case (did you mean "git.example.com/me/app:latest"?)
+	// check the spelling; a push makes no owners: an organisation is made at https://HOST/org/create
+}

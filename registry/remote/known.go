@@ -1,0 +1,364 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
+	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+)
+
+// greet is the first request of a push. Where nothing will have changed it asks
+// whether that is so, and shows the credential itself: fetching a token would
+// take longer than all the rest. Any other push begins with its token.
+func (p *push) greet(ctx context.Context, s *stack) (err error) {
+	p.stack = s
+	if !p.verifies() {
+		if p.standing, err = p.stands(ctx); err != nil || p.standing != nil {
+			return err
+		}
+	}
+	p.anticipate(ctx)
+	return introduced(ctx, s)
+}
+
+// stands gives the manifest that the image became where earlier pushes left every
+// tag at it, and the registry has them there still; nil otherwise.
+func (p *push) stands(ctx context.Context) (*image.Manifest, error) {
+	root, found := p.knownRoot()
+	if !found || slices.ContainsFunc(p.tags, func(tag string) bool { return !p.leftAt(tag, root) }) {
+		return nil, nil //nolint:nilnil // no error, and no manifest
+	}
+	if !p.client.traits.met() && slices.ContainsFunc(p.tags, foldable) {
+		return nil, nil //nolint:nilnil // the result could not tell what the tags are called
+	}
+	client := &http.Client{Transport: introducer{authorizer: p.stack.auth}, CheckRedirect: checkRedirect}
+	for _, tag := range p.tags {
+		found, err := p.statWith(ctx, client, "manifests", tag)
+		if err != nil || found.Digest != root.Descriptor.Digest {
+			return nil, err
+		}
+	}
+	return &root, nil
+}
+
+// known pushes an image without reading its layers, where the registry has all
+// of it and the manifest is at hand. done is false where that fails, for
+// whatever reason but a cancelled context: the source then decides.
+func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err error) {
+	if !p.identified() {
+		return root, false, nil
+	}
+	root, tags, err := p.knownManifest(ctx)
+	if err == nil && len(tags) > 0 {
+		err = p.retag(ctx, root, tags)
+	}
+	if err == nil && p.verifies() {
+		err = p.whole(ctx, p.sentAs(root))
+	}
+	if err != nil {
+		return image.Manifest{}, false, p.permanent(ctx, err)
+	}
+	p.unverified = len(tags) == 0 && !p.verifies()
+	for _, d := range root.References {
+		blob := &image.Blob{Name: d.Digest.String(), Digest: d.Digest, Size: d.Size}
+		p.done(blob, image.Sent{Digest: d.Digest, Size: d.Size}, registry.StatusExists)
+	}
+	return root, true, nil
+}
+
+// retag points tags at a manifest of which the registry has everything, as far
+// as is known. It compares what it is sent with what it has; what it lacks then,
+// the source has.
+func (p *push) retag(ctx context.Context, root image.Manifest, tags []string) error {
+	if image.IsIndex(root.Descriptor.MediaType) {
+		if err := p.putChildren(ctx, root); err != nil {
+			return err
+		}
+	}
+	return p.setTags(ctx, root, tags, p.putOnce)
+}
+
+// knownManifest is the manifest that the image became, when the registry has
+// what it names, and the tags that do not point at it yet. The containerd store
+// and layouts know an image by the digest of its manifest, others by that of
+// its config.
+func (p *push) knownManifest(ctx context.Context) (image.Manifest, []string, error) {
+	if p.standing != nil {
+		return *p.standing, nil, nil
+	}
+	root, found := p.knownRoot()
+	switch {
+	case !found && (p.namesConfig() || p.opts.Platform != ""):
+		return root, nil, registry.ErrManifestUnknown // the ID is no manifest's, or not that of what will arrive
+	case !found:
+		root, err := p.getManifest(ctx, p.opts.ImageID)
+		if err == nil {
+			p.remember(ctx, root, p.opts.Compression)
+		}
+		return root, p.tags, err
+	}
+	tags, err := p.moved(ctx, root)
+	if err != nil || len(tags) == 0 {
+		return root, nil, err
+	}
+	exists, err := p.exists(ctx, "manifests", root.Descriptor.Digest)
+	if err != nil || exists {
+		return root, tags, err
+	}
+	return root, tags, p.mountAll(ctx, root)
+}
+
+// namesConfig reports that the ID of the image is known to be that of a blob.
+func (p *push) namesConfig() bool {
+	return p.opts.Source != nil && slices.ContainsFunc(p.opts.Source.Left(), func(b *image.Blob) bool { return b.Digest == p.opts.ImageID })
+}
+
+// moved leaves out the tags that point at root already. Only those are looked
+// at that an earlier push pointed there: of others it would be one request more.
+func (p *push) moved(ctx context.Context, root image.Manifest) ([]string, error) {
+	var moved []string
+	for _, tag := range p.tags {
+		if p.leftAt(tag, root) {
+			found, err := p.stat(ctx, "manifests", tag)
+			if err != nil {
+				return nil, err
+			}
+			if found.Digest == root.Descriptor.Digest {
+				continue
+			}
+		}
+		moved = append(moved, tag)
+	}
+	return moved, nil
+}
+
+// leftAt reports whether the last push of a tag left it at root.
+func (p *push) leftAt(tag string, root image.Manifest) bool {
+	return p.client.opts.Cache.tagged(p.tagged(tag)) == root.Descriptor.Digest
+}
+
+// tagged is what the cache knows a tag by.
+func (p *push) tagged(tag string) string {
+	return registry.Reference{Host: p.client.Host(), Repository: p.ref.Repository, Tag: tag}.String()
+}
+
+// permanent keeps of the failures of a shortcut those that the long way would
+// meet as well.
+func (p *push) permanent(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, registry.ErrUnauthorized), errors.Is(err, registry.ErrDenied), registry.IsTLS(err):
+		return err
+	case isIncomplete(err):
+		p.note("%s; sending the image again", printable.Clean(err.Error()))
+	case err != nil:
+		p.debug(ctx, "push from the cache", err)
+	}
+	return nil
+}
+
+// mountAll asks for every blob of a manifest; the registry may hold them for
+// another package. An index is not tried: its children would have to be there.
+func (p *push) mountAll(ctx context.Context, root image.Manifest) error {
+	if image.IsIndex(root.Descriptor.MediaType) {
+		return registry.ErrManifestUnknown
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(cmp.Or(p.opts.Jobs, registry.DefaultJobs))
+	for _, d := range root.References {
+		group.Go(func() error {
+			ok, err := p.mount(ctx, d.Digest)
+			if err == nil && !ok {
+				err = registry.ErrBlobUnknown
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// knownLayer spares compressing a raw layer that the registry has in the form
+// that it took the last time.
+func (p *push) knownLayer(ctx context.Context, blob *image.Blob) (bool, error) {
+	if blob.Digest == "" {
+		return false, nil
+	}
+	entry, found := p.client.opts.Cache.layer(blob.Digest, p.opts.Compression)
+	if !found {
+		return false, nil
+	}
+	var exists bool
+	var err error
+	if p.opts.DryRun {
+		exists, err = p.exists(ctx, "blobs", entry.Digest)
+	} else {
+		exists, err = p.mount(ctx, entry.Digest)
+	}
+	if err != nil { // it was worth asking, and no more
+		p.debug(ctx, "find layer", err)
+		return false, ctx.Err()
+	}
+	if !exists {
+		return false, nil
+	}
+	sent := image.Sent{Digest: entry.Digest, Size: entry.Size, DiffID: blob.Digest}
+	p.keepLayer(ctx, sent, p.opts.Compression)
+	p.done(blob, sent, registry.StatusExists)
+	return true, nil
+}
+
+// mount asks the registry for a blob that it may hold for another package and
+// reports whether it is in the repository now. (Gitea 1.26 needs no "from".)
+func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
+	if p.held(ctx, d) {
+		return true, nil
+	}
+	mounted, err := p.askMount(ctx, url.Values{"mount": {d.String()}})
+	if err != nil || mounted {
+		return mounted, err
+	}
+	// A registry that mounts only with "from" may have it here already.
+	return p.exists(ctx, "blobs", d)
+}
+
+// held asks for a blob where an earlier push from here left it, or where the
+// options say that it is: in the
+// repository itself, where a mount would have Gitea lock its database for
+// nothing, or else in another, and only once. It may have gone since; that, and
+// any failure, leaves it to other ways.
+func (p *push) held(ctx context.Context, d digest.Digest) bool {
+	from := cmp.Or(p.client.opts.Cache.holder(p.client.Host(), p.ref.Repository, d), p.opts.MountFrom)
+	if from == p.ref.Repository {
+		found, err := p.exists(ctx, "blobs", d)
+		if err != nil {
+			p.debug(ctx, "find blob", err)
+		}
+		return found
+	}
+	p.mu.Lock()
+	earlier, asked := p.mounts[d]
+	if !asked {
+		p.mounts[d] = ""
+	}
+	p.mu.Unlock()
+	if from == "" || asked {
+		return earlier != ""
+	}
+	// Token authentication specification: the other repository is to be read.
+	ctx = context.WithValue(ctx, purposeKey{}, p.purpose.and("repository:"+from+":pull"))
+	mounted, err := p.askMount(ctx, url.Values{"mount": {d.String()}, "from": {from}})
+	if err != nil {
+		p.debug(ctx, "mount blob from "+from, err)
+	}
+	if mounted {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.mounts[d] = from
+	}
+	return mounted
+}
+
+// askMount makes one request for a blob. The session that a registry begins
+// when it has none is removed.
+func (p *push) askMount(ctx context.Context, query url.Values) (bool, error) {
+	address := p.address("blobs/uploads", "") + "?" + query.Encode()
+	lasting, cancel := lingering(ctx)
+	defer cancel()
+	req, err := http.NewRequestWithContext(lasting, http.MethodPost, address, nil)
+	if err != nil {
+		return false, err
+	}
+	resp, err := p.stack.http.Do(req)
+	if err != nil {
+		return false, fmt.Errorf("mount blob: %w", unwrapURL(err))
+	}
+	defer response.Drain(resp)
+	switch resp.StatusCode {
+	case http.StatusCreated:
+		return response.Names(resp, digest.Digest(query.Get("mount"))), nil // otherwise a HEAD decides
+	case http.StatusAccepted:
+		location, err := resolveLocation(req.URL, resp.Header.Get("Location"))
+		if err != nil {
+			return false, err
+		}
+		(&transfer{push: p, content: newSpool(0)}).cleanUp(ctx, upload{location: location})
+		return false, nil
+	}
+	return false, response.Error("mount blob", req, resp)
+}
+
+// exists asks whether a blob or manifest is in the repository.
+func (p *push) exists(ctx context.Context, kind string, d digest.Digest) (bool, error) {
+	found, err := p.stat(ctx, kind, d.String())
+	return found.Digest != "", err
+}
+
+// stat asks for digest and size of a blob or manifest of the repository, which
+// are zero where it is not there.
+func (p *push) stat(ctx context.Context, kind, name string) (ocispec.Descriptor, error) {
+	return p.statWith(ctx, p.stack.http, kind, name)
+}
+
+func (p *push) statWith(ctx context.Context, client *http.Client, kind, name string) (ocispec.Descriptor, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, p.address(kind, name), nil)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	acceptManifests(req)
+	resp, err := client.Do(req)
+	if err != nil {
+		return ocispec.Descriptor{}, fmt.Errorf("find %s: %w", name, unwrapURL(err))
+	}
+	defer response.Drain(resp)
+	switch status := resp.StatusCode; {
+	case status == http.StatusOK:
+		return ocispec.Descriptor{Digest: shown(resp, kind, name), Size: resp.ContentLength}, nil
+	case status == http.StatusUnauthorized, registry.TemporaryStatus(status):
+		return ocispec.Descriptor{}, response.Error("find "+name, req, resp)
+	}
+	// It was worth asking, and no more: 404 is the registry's no, and 307, 403 or
+	// 405 say that it cannot be seen.
+	return ocispec.Descriptor{}, nil
+}
+
+// shown is the digest of what a HEAD found, empty where the answer proves none.
+func shown(resp *http.Response, kind, name string) digest.Digest {
+	asked := digest.Digest(name)
+	got := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
+	switch {
+	case asked.Validate() != nil:
+		return got // of a tag
+	case got == asked, got == "" && kind == "blobs" && response.LedByRegistry(resp):
+		return asked
+	}
+	return ""
+}
+
+// wouldSend is what a dry run does in place of sending.
+func (p *push) wouldSend(ctx context.Context, blob *image.Blob, c content) (registry.Status, error) {
+	if err := p.await(ctx, blob, c, 1<<62); err != nil {
+		return "", err
+	}
+	d, _, _ := c.complete()
+	exists, err := p.exists(ctx, "blobs", d)
+	switch {
+	case errors.Is(err, registry.ErrOwnerUnknown), err == nil && !exists:
+		return registry.StatusSkipped, nil
+	case err != nil:
+		return "", err
+	}
+	return registry.StatusExists, nil
+}

@@ -1,0 +1,32 @@
+package remote
+
+import (
+	"context"
+	"net"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+// listen opens the port of the last time, under the name of the last time,
+// since a daemon remembers by them what it has sent; or any port.
+func (p *push) listen(ctx context.Context) (net.Listener, string, error) {
+	cache := p.client.opts.Cache
+	entry, found := cache.loopback()
+	var config net.ListenConfig
+	if found {
+		if l, err := config.Listen(ctx, "tcp4", entry.Address); err == nil {
+			return l, entry.Repository, nil
+		}
+	}
+	l, err := config.Listen(ctx, "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, "", err
+	}
+	repository := registry.NewLoopbackRepository()
+	if !found {
+		if err := cache.keepLoopback(loopbackEntry{Address: l.Addr().String(), Repository: repository}); err != nil {
+			p.debug(ctx, "remember the loopback port", err)
+		}
+	}
+	return l, repository, nil
+}

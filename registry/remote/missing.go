@@ -1,0 +1,185 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+
+	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+)
+
+// located is a blob that the source lacks and that was found elsewhere.
+type located struct {
+	// send brings it into the repository.
+	send func(context.Context) error
+	// close gives up what was opened; it may be called more than once.
+	close func() error
+}
+
+// locate finds the blobs that the source lacks, so that nothing is sent of an
+// image that cannot be completed. What is nowhere is named in one error. The
+// caller closes what was found.
+func (p *push) locate(ctx context.Context, missing []ocispec.Descriptor) (found []located, err error) {
+	var group errgroup.Group
+	group.SetLimit(cmp.Or(p.opts.Jobs, registry.DefaultJobs))
+	var mu sync.Mutex // guards found and lacking
+	var lacking *registry.MissingError
+	for _, desc := range missing {
+		group.Go(func() error {
+			l, err := p.find(ctx, desc)
+			mu.Lock()
+			defer mu.Unlock()
+			if one, ok := errors.AsType[*registry.MissingError](err); ok {
+				lacking = both(lacking, one)
+				return nil
+			}
+			if l.send != nil {
+				found = append(found, l)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil || lacking == nil {
+		return found, err
+	}
+	return found, lacking
+}
+
+// both is the error of one and another; the first may be nil.
+func both(one, other *registry.MissingError) *registry.MissingError {
+	if one == nil {
+		return other
+	}
+	return &registry.MissingError{Digests: append(slices.Clone(one.Digests), other.Digests...), File: one.File, Err: cmp.Or(one.Err, other.Err)}
+}
+
+// find looks for a blob in another package of the registry, from where it is
+// mounted at once, in the compressed form that was just sent, and where
+// [registry.PushOptions.Fetch] has it.
+func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, error) {
+	blob := &image.Blob{Name: missing.Digest.String(), Digest: missing.Digest, Size: missing.Size}
+	sent := image.Sent{Digest: missing.Digest, Size: missing.Size}
+	if p.opts.DryRun {
+		p.done(blob, sent, registry.StatusSkipped)
+		return located{}, nil
+	}
+	exists, err := p.mount(ctx, missing.Digest)
+	if err != nil {
+		return located{}, err
+	}
+	if exists {
+		p.done(blob, sent, registry.StatusExists)
+		return located{}, nil
+	}
+	if len(missing.URLs) > 0 && !p.client.traits.gitea() {
+		// It is kept elsewhere, by its media type; whether the registry takes the
+		// manifest without it, that tells. Gitea never does.
+		p.done(blob, sent, registry.StatusSkipped)
+		return located{}, nil
+	}
+	compressed, ok := p.compressedForm(missing.Digest)
+	if !ok {
+		return p.fetch(ctx, blob)
+	}
+	c := &stored{digest: missing.Digest, size: missing.Size, open: func() (io.ReadCloser, error) {
+		return p.getDecompressed(ctx, compressed)
+	}}
+	return located{close: c.Close, send: func(ctx context.Context) error {
+		status, err := p.deliver(ctx, blob, c)
+		if err = errors.Join(err, c.Close()); err != nil {
+			return err
+		}
+		p.done(blob, sent, status)
+		return nil
+	}}, nil
+}
+
+// fetch opens a blob where the image came from.
+func (p *push) fetch(ctx context.Context, blob *image.Blob) (located, error) {
+	lacking := &registry.MissingError{Digests: []digest.Digest{blob.Digest}, File: p.opts.Fetch == nil}
+	if p.opts.Fetch == nil {
+		return located{}, lacking
+	}
+	r, err := p.opts.Fetch(ctx, blob.Digest)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return located{}, ctx.Err()
+	case err != nil:
+		lacking.Err = err
+		return located{}, lacking
+	}
+	closeOnce := sync.OnceValue(r.Close)
+	return located{close: closeOnce, send: func(ctx context.Context) error {
+		p.note("the source lacks %s, fetching it from where the image came from", blob.Digest)
+		return p.sendSpooled(ctx, blob, func() (io.ReadCloser, error) {
+			return fetched{&verified{r: io.LimitReader(r, blob.Size+1), rest: blob.Size, verifier: blob.Digest.Verifier()}, closeOnce}, nil
+		}, func() {})
+	}}, nil
+}
+
+// fetched is a blob that comes from where the image came from.
+type fetched struct {
+	io.Reader
+	close func() error
+}
+
+func (f fetched) Close() error { return f.close() }
+
+// compressedForm is the digest under which the layer with a diff ID was sent.
+func (p *push) compressedForm(diffID digest.Digest) (digest.Digest, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, sent := range p.sent {
+		if sent.DiffID == diffID {
+			return sent.Digest, true
+		}
+	}
+	return "", false
+}
+
+// errReadBack marks a failure on the way to a layer that is read back.
+var errReadBack = errors.New("read the layer back")
+
+// getDecompressed reads back a layer that was compressed on its way.
+func (p *push) getDecompressed(ctx context.Context, d digest.Digest) (_ io.ReadCloser, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w: %w", errReadBack, err)
+		}
+	}()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.address("blobs", d.String()), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := p.stack.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("get blob: %w", unwrapURL(err))
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer response.Drain(resp)
+		return nil, response.Error("get blob", req, resp)
+	}
+	return p.opts.Compression.NewReader(readBack{resp.Body})
+}
+
+// readBack marks its failures.
+type readBack struct{ io.ReadCloser }
+
+func (r readBack) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", errReadBack, err)
+	}
+	return n, err
+}

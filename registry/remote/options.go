@@ -1,0 +1,38 @@
+package remote
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// Options are what a client needs from the program around it. Nil and the
+// zero value mean the defaults.
+type Options struct {
+	// Save gives the image of a local daemon to [Client.Push] when
+	// [registry.PushOptions.Source] is nil. Nil means that there is no daemon.
+	Save image.SaveFunc
+	// Logger receives debugging messages, never a secret. Nil discards them.
+	Logger *slog.Logger
+	// UserAgent is sent with every request. Empty means "docker-gitea".
+	UserAgent string
+	// ConnectTimeout and StallTimeout default to [DefaultConnectTimeout] and
+	// [DefaultStallTimeout].
+	ConnectTimeout time.Duration
+	StallTimeout   time.Duration
+	// Retries is how often a request is tried again after a passing failure,
+	// unless [registry.PushOptions.Retries] says otherwise for a push. Zero means
+	// [registry.DefaultRetries]; negative means never.
+	Retries int
+	// Backoff gives the wait before the n-th retry, counted from 1. Nil
+	// means [FullJitter]. A Retry-After of the server takes precedence.
+	Backoff func(n int) time.Duration
+	// Cache remembers from one push to the next what a layer or an image
+	// became. Nil means to remember nothing.
+	Cache *Cache
+	// Transport replaces the transport that the client would build from its
+	// TLS settings, for tests and for programs with a proxy of their own.
+	Transport http.RoundTripper
+}

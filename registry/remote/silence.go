@@ -1,0 +1,56 @@
+package remote
+
+import (
+	"sync"
+	"time"
+)
+
+// silence tells when nothing has moved for a while between a push and the
+// registry, long before that ends anything. A server that hangs, and a network
+// that is gone, are not to be told apart from one that is at work. A nil silence
+// tells nothing.
+type silence struct {
+	tell func()
+
+	// mu guards the fields below, and is held while tell is called: nothing is
+	// told once the last request has ended.
+	mu       sync.Mutex
+	requests int // under way
+	timer    *time.Timer
+}
+
+// silentFor is how long nothing moves before that is told.
+const silentFor = 30 * time.Second
+
+// begin is the beginning of a request, end its end.
+func (s *silence) begin() { s.change(1) }
+
+func (s *silence) end() { s.change(-1) }
+
+// moved is a part of a request's body that was sent.
+func (s *silence) moved() { s.change(0) }
+
+func (s *silence) change(requests int) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests += requests
+	switch {
+	case s.requests == 0 && s.timer != nil:
+		s.timer.Stop()
+	case s.timer != nil:
+		s.timer.Reset(silentFor)
+	case s.requests > 0:
+		s.timer = time.AfterFunc(silentFor, s.fire)
+	}
+}
+
+func (s *silence) fire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.requests > 0 {
+		s.tell()
+	}
+}

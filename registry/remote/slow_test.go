@@ -1,0 +1,137 @@
+package remote_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
+)
+
+// slowLine is a line of so many bytes a second, which all requests share, to
+// something that ends each after so much time: with an answer, or without.
+type slowLine struct {
+	registry http.Handler
+	rate     int64
+	limit    time.Duration
+	status   int // 0 closes the connection
+	turn     chan struct{}
+	ended    *atomic.Int64
+}
+
+func (l slowLine) RoundTrip(req *http.Request) (*http.Response, error) {
+	var body strings.Builder
+	if req.Body != nil {
+		defer req.Body.Close()
+		start := time.Now()
+		for err := error(nil); !errors.Is(err, io.EOF); {
+			l.turn <- struct{}{}
+			var n int64
+			n, err = io.CopyN(&body, req.Body, 64<<10)
+			time.Sleep(time.Duration(n) * time.Second / time.Duration(l.rate)) // of the test's own clock
+			<-l.turn
+			if err != nil && !errors.Is(err, io.EOF) {
+				return nil, err
+			}
+			if time.Since(start) > l.limit {
+				l.ended.Add(1)
+				if l.status == 0 {
+					return nil, io.ErrUnexpectedEOF
+				}
+				return ending(req, l.status), nil
+			}
+		}
+	}
+	again := req.Clone(req.Context())
+	again.Body = io.NopCloser(strings.NewReader(body.String()))
+	again.RequestURI = req.URL.RequestURI()
+	recorder := httptest.NewRecorder()
+	l.registry.ServeHTTP(recorder, again)
+	resp := recorder.Result()
+	resp.Request = req
+	return resp, nil
+}
+
+func ending(req *http.Request, status int) *http.Response {
+	text := "Client Closed Request"
+	return &http.Response{
+		StatusCode: status, Status: fmt.Sprint(status), Header: http.Header{"Content-Type": {"text/plain"}},
+		Body: io.NopCloser(strings.NewReader(text)), Request: req,
+	}
+}
+
+// Layers that take longer than something lets a request take arrive in shorter
+// ones, and the next client knows. The clock is the test's.
+func TestLimitInTime(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		layers []int
+		status int
+		want   string
+	}{
+		"90 MB, 499":                      {[]int{90_000_000}, 499, "Traefik or another proxy written in Go in front of git.example.com ended a request after 1m0s"},
+		"90 MB, 408":                      {[]int{90_000_000}, 408, "ended a request after 1m0s"},
+		"90 MB, 504":                      {[]int{90_000_000}, 504, "ended a request after 1m"},
+		"four at once, which closes":      {[]int{40_000_000, 45_000_000, 50_000_000, 55_000_000}, 0, ""},
+		"four at once, which answers 499": {[]int{40_000_000, 45_000_000, 50_000_000, 55_000_000}, 499, "at a time"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cache := remote.NewCache(t.TempDir())
+			var dirs [2]string
+			for seed := range dirs {
+				var layers [][]byte
+				for i, size := range tc.layers {
+					layers = append(layers, noise(t, byte(10*seed+i), size))
+				}
+				dirs[seed] = writeLayout(t, layers...)
+			}
+			synctest.Test(t, func(t *testing.T) {
+				line := slowLine{
+					registry: registrytest.New(registrytest.Config{}), rate: 1_000_000, limit: time.Minute, status: tc.status,
+					turn: make(chan struct{}, 1), ended: new(atomic.Int64),
+				}
+				pushed := func(seed int) (notes string) {
+					t.Helper()
+					c, err := remote.New(registry.RegistryConfig{URL: "https://git.example.com", Auth: registry.AuthConfig{Token: registrytest.Token}}, &remote.Options{
+						Transport: line, Cache: cache,
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					source, err := image.Open(dirs[seed], nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer source.Close()
+					err = c.Push(t.Context(), "alice/app:1", registry.PushOptions{Source: source, Progress: func(e registry.Event) { notes += e.Note }})
+					if err != nil {
+						t.Fatalf("%v\n%+v", err, registry.Diagnose(err))
+					}
+					return notes
+				}
+				if notes := pushed(0); !strings.Contains(notes, tc.want) {
+					t.Errorf("got %q, want %q", notes, tc.want)
+				}
+				if line.ended.Load() == 0 {
+					t.Error("nothing took too long")
+				}
+				before := line.ended.Load()
+				pushed(1)
+				if again := line.ended.Load() - before; again > 0 {
+					t.Errorf("the second client had %d requests ended", again)
+				}
+			})
+		})
+	}
+}

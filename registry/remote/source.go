@@ -1,0 +1,43 @@
+package remote
+
+import (
+	"context"
+	"io"
+
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
+)
+
+// Source opens the image that a tag or a digest of a repository leads to, so
+// that it can be pushed elsewhere: an index with all that it names, byte for
+// byte, or the one platform in opts. The manifests are read at once, each blob
+// while it is sent; where a connection breaks off, reading goes on from there.
+// ctx holds for all of it. opts may be nil.
+//
+// To another repository of the same registry, [registry.PushOptions.MountFrom] spares the
+// way through this program.
+//
+// Errors: [registry.ErrManifestUnknown], [registry.ErrDigestMismatch], [*image.Error]; those of a blob are
+// a [*registry.SourceError].
+func (c *Client) Source(ctx context.Context, repository, reference string, opts *image.Options) (*image.Source, error) {
+	root, err := c.Manifest(ctx, repository, reference)
+	if err != nil {
+		return nil, err
+	}
+	return image.From(ctx, store{c, repository}, root, c.Host()+"/"+repository, opts)
+}
+
+// store is a repository as an [image.Store].
+type store struct {
+	client     *Client
+	repository string
+}
+
+func (s store) Manifest(ctx context.Context, d digest.Digest) (image.Manifest, error) {
+	return s.client.Manifest(ctx, s.repository, d.String())
+}
+
+func (s store) Blob(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
+	return s.client.Blob(ctx, s.repository, d)
+}

@@ -1,0 +1,218 @@
+package remote
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/docker-gitea/docker-gitea/internal/home"
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+)
+
+// TLSConfig returns the TLS settings for the host of config, for this client
+// and for any other: TLS 1.2 at least, the system's certificate authorities
+// beside those of config.CAFiles, config.CAData and of the host's certificate
+// directories, and the client certificate, if there is one. A pinned
+// certificate takes the place of the system's authorities, and of
+// config.Insecure: that pins cannot be found or read is an error. It reads
+// files and makes no connection. The result holds for that host alone; without
+// RootCAs it means the system's, which are then read at the first handshake.
+func TLSConfig(config registry.RegistryConfig) (*tls.Config, error) {
+	e, err := endpoint.Parse(config.URL)
+	if err != nil {
+		return nil, err
+	}
+	dirs := config.CertDirs
+	if dirs == nil {
+		dirs = DefaultCertDirs("")
+	}
+	pinned, err := pinsIn(dirs, e.Host)
+	if err != nil {
+		return nil, err
+	}
+	result := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: config.Insecure, //nolint:gosec // G402: only where the user asks, for this host
+		ClientSessionCache: tls.NewLRUClientSessionCache(0),
+	}
+	if len(pinned) > 0 {
+		result.RootCAs = x509.NewCertPool()
+	}
+	for _, file := range config.CAFiles {
+		if err := addCA(result, file); err != nil {
+			return nil, err
+		}
+	}
+	if config.CAData != "" && !authorities(result).AppendCertsFromPEM([]byte(config.CAData)) {
+		return nil, errors.New("certificate authority: no PEM certificate in caData")
+	}
+	if config.CertFile != "" {
+		if err := addPair(result, config.CertFile, config.KeyFile); err != nil {
+			return nil, err
+		}
+	}
+	for _, dir := range dirs {
+		if err := addDir(result, hostDir(dir, e.Host)); err != nil {
+			return nil, err
+		}
+	}
+	if len(pinned) > 0 {
+		usePin(result, e.Host, pinned)
+	}
+	return result, nil
+}
+
+// pinsIn are the certificates that are pinned for host, if [TrustDir] is among
+// dirs.
+func pinsIn(dirs []string, host string) ([]*x509.Certificate, error) {
+	if !slices.Contains(dirs, TrustDir()) {
+		return nil, nil
+	}
+	dir, err := trustDir()
+	if err != nil {
+		return nil, err
+	}
+	return readPin(hostDir(dir, host))
+}
+
+// DefaultCertDirs returns the directories laid out as Docker's certs.d, most
+// specific first: docker-gitea's own, where trusted certificates are pinned,
+// then Docker's (Desktop's, rootless, the system's) and those of containers.
+// They need not exist. The first is [TrustDir], even where that is not known:
+// then there might be a pin, and [TLSConfig] refuses. dockerConfig is Docker's
+// configuration directory; empty means ~/.docker.
+//
+// Source: moby daemon/pkg/registry (CertsDir), containers-certs.d(5).
+func DefaultCertDirs(dockerConfig string) []string {
+	return append([]string{TrustDir()}, DockerCertDirs(dockerConfig)...)
+}
+
+// DockerCertDirs are [DefaultCertDirs] without docker-gitea's own.
+func DockerCertDirs(dockerConfig string) []string {
+	var dirs []string
+	if own, err := home.Dir(); err == nil && dockerConfig == "" {
+		dockerConfig = filepath.Join(own, ".docker")
+	}
+	if dockerConfig != "" {
+		dirs = append(dirs, filepath.Join(dockerConfig, "certs.d"))
+	}
+	if config, err := home.Config(); err == nil {
+		dirs = append(dirs, filepath.Join(config, "docker", "certs.d"), filepath.Join(config, "containers", "certs.d"))
+	}
+	return append(dirs, systemCertDirs()...)
+}
+
+// TrustDir is the directory of the certificates that the user has pinned, laid
+// out as Docker's certs.d; empty when it is not known where the user's
+// configuration is.
+func TrustDir() string {
+	dir, err := trustDir()
+	if err != nil {
+		return ""
+	}
+	return dir
+}
+
+const windows = "windows"
+
+// systemCertDirs are those of the machine, which its administrator alone may
+// write to. Windows has none: anybody may make C:\ProgramData\docker there.
+func systemCertDirs() []string {
+	if runtime.GOOS == windows {
+		return nil
+	}
+	return []string{"/etc/docker/certs.d", "/etc/containers/certs.d"}
+}
+
+// hostDir is the directory of host in dir, a certs.d. Docker leaves out the
+// colon on Windows.
+func hostDir(dir, host string) string {
+	switch {
+	case dir == TrustDir():
+		return filepath.Join(dir, pinName(host, runtime.GOOS))
+	case runtime.GOOS == windows:
+		return filepath.Join(dir, strings.ReplaceAll(host, ":", ""))
+	}
+	return filepath.Join(dir, host)
+}
+
+// addDir adds the *.crt files of dir as authorities, and its *.cert with the
+// *.key of the same name as client certificates. What may not be read is
+// passed by, as Docker's directory may belong to another user.
+func addDir(config *tls.Config, dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read certificates: %w", err)
+	}
+	for _, entry := range entries {
+		file := filepath.Join(dir, entry.Name())
+		switch filepath.Ext(file) {
+		case ".crt":
+			err = addCA(config, file)
+		case ".cert":
+			err = addPair(config, file, strings.TrimSuffix(file, ".cert")+".key")
+		}
+		if err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return nil
+}
+
+// authorities are those of config to add to, the system's if none were added
+// so far.
+func authorities(config *tls.Config) *x509.CertPool {
+	if config.RootCAs == nil {
+		var err error
+		if config.RootCAs, err = x509.SystemCertPool(); err != nil {
+			config.RootCAs = x509.NewCertPool()
+		}
+	}
+	return config.RootCAs
+}
+
+func addCA(config *tls.Config, file string) error {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read certificate authority: %w", err)
+	}
+	if !authorities(config).AppendCertsFromPEM(pem) {
+		return fmt.Errorf("certificate authority %s: no PEM certificate in it", file)
+	}
+	return nil
+}
+
+func addPair(config *tls.Config, certFile, keyFile string) error {
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return fmt.Errorf("client certificate %s: %w", certFile, err)
+	}
+	config.Certificates = append(config.Certificates, pair)
+	return nil
+}
+
+// asTLSError gives err the form of a [*registry.TLSError] when it is about
+// certificates or the TLS handshake.
+func asTLSError(host string, err error) error {
+	var known *registry.TLSError
+	if err == nil || errors.As(err, &known) || !registry.IsTLS(err) {
+		return err
+	}
+	result := &registry.TLSError{Host: host, Err: err}
+	if verification, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		result.Certificates = verification.UnverifiedCertificates
+		result.Err = verification.Err
+	}
+	return result
+}

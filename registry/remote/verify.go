@@ -1,0 +1,167 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+)
+
+// incompleteError names what the registry lacks of an image that it has a
+// manifest of.
+type incompleteError struct{ lacking []digest.Digest }
+
+func (e *incompleteError) Error() string {
+	var names []string
+	for _, d := range e.lacking {
+		names = append(names, d.String())
+	}
+	return "the registry has the manifest, but lacks " + strings.Join(names, ", ")
+}
+
+// Is makes it an [registry.ErrBlobUnknown].
+func (e *incompleteError) Is(target error) bool { return target == registry.ErrBlobUnknown }
+
+func isIncomplete(err error) bool {
+	_, incomplete := errors.AsType[*incompleteError](err)
+	return incomplete
+}
+
+// verifies reports that the push looks at what its tags lead to.
+func (p *push) verifies() bool { return p.opts.Verify && !p.opts.DryRun }
+
+// whole looks whether the registry has everything that root leads to: each
+// manifest, whose bytes are compared with its digest, and each blob, of which
+// the registry tells digest and size, or else gives the bytes. What it lacks is an [*incompleteError].
+func (p *push) whole(ctx context.Context, root image.Manifest) error {
+	level := []ocispec.Descriptor{root.Descriptor}
+	known := map[digest.Digest]bool{root.Descriptor.Digest: true}
+	var lacking []digest.Digest
+	for len(level) > 0 {
+		var below []ocispec.Descriptor
+		var mu sync.Mutex // guards below and lacking
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(cmp.Or(p.opts.Jobs, registry.DefaultJobs))
+		for _, d := range level {
+			group.Go(func() error {
+				there, names, err := p.look(ctx, d)
+				mu.Lock()
+				defer mu.Unlock()
+				below = append(below, names...)
+				if err == nil && !there {
+					lacking = append(lacking, d.Digest)
+				}
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		level = slices.DeleteFunc(below, func(d ocispec.Descriptor) bool {
+			seen := known[d.Digest]
+			known[d.Digest] = true
+			return seen
+		})
+	}
+	if len(lacking) == 0 {
+		return nil
+	}
+	slices.Sort(lacking)
+	return &incompleteError{lacking}
+}
+
+// look reports whether the registry has what a descriptor describes, and what
+// that names in turn. A layer that is kept elsewhere (it has URLs) may be
+// absent.
+func (p *push) look(ctx context.Context, d ocispec.Descriptor) (there bool, names []ocispec.Descriptor, err error) {
+	if image.IsManifest(d.MediaType) {
+		m, err := p.getManifest(ctx, d.Digest)
+		if errors.Is(err, registry.ErrManifestUnknown) || errors.Is(err, registry.ErrDigestMismatch) {
+			return false, nil, nil
+		}
+		return err == nil, m.References, err
+	}
+	found, err := p.stat(ctx, "blobs", d.Digest.String())
+	switch {
+	case err != nil || len(d.URLs) > 0:
+		return err == nil, nil, err
+	case found.Digest != "" && found.Size >= 0:
+		return found.Size == d.Size, nil, nil
+	}
+	there, err = p.reads(ctx, d)
+	return there, nil, err
+}
+
+// reads reports whether the registry gives the bytes of a blob. That is asked
+// where a HEAD proves nothing: some name no digest in the answer, or refuse it.
+func (p *push) reads(ctx context.Context, d ocispec.Descriptor) (bool, error) {
+	open := func(offset int64) (io.ReadCloser, error) { return p.blobFrom(ctx, d.Digest, offset) }
+	body, err := open(0)
+	if answer, ok := errors.AsType[*registry.Error](err); ok && answer.Status == http.StatusNotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	read := &download{ctx: ctx, client: p.client, open: open, body: body}
+	verifier := d.Digest.Verifier()
+	_, err = io.Copy(verifier, io.LimitReader(read, d.Size+1))
+	return err == nil && verifier.Verified(), errors.Join(err, read.Close())
+}
+
+// blobFrom opens a blob of the repository at an offset.
+func (p *push) blobFrom(ctx context.Context, d digest.Digest, offset int64) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.address("blobs", d.String()), nil)
+	if err != nil {
+		return nil, err
+	}
+	if offset > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
+	}
+	resp, err := p.stack.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("get blob: %w", unwrapURL(err))
+	}
+	if resp.StatusCode/100 != 2 {
+		defer response.Drain(resp)
+		return nil, response.Error("get blob", req, resp)
+	}
+	return from(resp, offset)
+}
+
+// putChildren puts the manifests below an index again, as the registry has
+// them, deepest first. A registry compares an index with its children, but not
+// those with their blobs: that it does when it takes a child.
+func (p *push) putChildren(ctx context.Context, index image.Manifest) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(cmp.Or(p.opts.Jobs, registry.DefaultJobs))
+	for _, d := range index.References {
+		if !image.IsManifest(d.MediaType) {
+			continue // the registry compares it, as a blob, when it takes the index
+		}
+		group.Go(func() error {
+			child, err := p.getManifest(ctx, d.Digest)
+			if err == nil && image.IsIndex(d.MediaType) {
+				err = p.putChildren(ctx, child)
+			}
+			if err == nil {
+				err = p.putOnce(ctx, child, d.Digest.String())
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
