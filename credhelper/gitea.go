@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry"
-	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
 const (
@@ -93,17 +93,17 @@ func (s *server) call(ctx context.Context, op, method, address string, as accoun
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode/100 != 2 {
-		return remote.AnswerError(op, resp)
+		return transport.AnswerError(op, resp)
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, remote.Unreached(req, nil, err))
+		return fmt.Errorf("%s: %w", op, transport.Unreached(req, nil, err))
 	}
 	if out == nil || json.Unmarshal(data, out) == nil {
 		return nil
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(data))
-	return remote.AnswerError(op, resp)
+	return transport.AnswerError(op, resp)
 }
 
 // unreached is the failure of a request that got no answer, without its address,
@@ -128,7 +128,7 @@ func (s *server) greet(ctx context.Context) error {
 		return fmt.Errorf("ask registry: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if err := remote.RegistryError(resp); !errors.Is(err, registry.ErrUnauthorized) {
+	if err := transport.RegistryError(resp); !errors.Is(err, registry.ErrUnauthorized) {
 		return err
 	}
 	return nil

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/docker-gitea/docker-gitea/registry"
-	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
 const (
@@ -204,7 +204,7 @@ func oauthError(ctx context.Context, err error) error {
 	switch {
 	case ok && refusal.ErrorCode == "": // of another than Gitea
 		refusal.Response.Body = io.NopCloser(bytes.NewReader(refusal.Body))
-		return remote.AnswerError(op, refusal.Response)
+		return transport.AnswerError(op, refusal.Response)
 	case ok:
 		return &tokenError{refusal.ErrorCode, refusal.ErrorDescription, refusal.Response.StatusCode}
 	}

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
-	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 // S29: a host's settings are for that host: its pages at another one have what
@@ -54,11 +54,11 @@ func TestPinHoldsWithoutConfigDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	strange, err := remote.ParseCertificates(authority.PEM())
+	strange, err := certs.Parse(authority.PEM())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := remote.SavePin(g.host, strange); err != nil {
+	if err := certs.SavePin(g.host, strange); err != nil {
 		t.Fatal(err)
 	}
 	for name, env := range map[string][]string{

@@ -27,8 +27,8 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
-	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 // S1: oras-go's CVE-2026-48978. Discovery that leads elsewhere is not
@@ -577,7 +577,7 @@ func TestPinnedCertificateIsAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	strange, err := remote.ParseCertificates(other.PEM())
+	strange, err := certs.Parse(other.PEM())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -585,7 +585,7 @@ func TestPinnedCertificateIsAccepted(t *testing.T) {
 		pin  []*x509.Certificate
 		want int
 	}{{strange, exitError}, {[]*x509.Certificate{g.Certificate()}, 0}} {
-		if err := remote.SavePin(g.host, tc.pin); err != nil {
+		if err := certs.SavePin(g.host, tc.pin); err != nil {
 			t.Fatal(err)
 		}
 		if out := m.run(t, "the-token", "login", "--with-token", g.host); out.code != tc.want {

@@ -10,7 +10,8 @@ import (
 	"sync"
 
 	"github.com/docker-gitea/docker-gitea/registry"
-	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
 // httpClient returns a client for a host, with the trust that the user gave
@@ -18,7 +19,7 @@ import (
 // says of that host. It follows no redirect.
 func (h *helper) httpClient(host string, s settings) *http.Client {
 	return &http.Client{
-		Transport:     &hostTransport{helper: h, host: host, settings: s, known: map[string]*remote.Transport{}},
+		Transport:     &hostTransport{helper: h, host: host, settings: s, known: map[string]*transport.Transport{}},
 		Timeout:       requestTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -33,7 +34,7 @@ type hostTransport struct {
 
 	mu sync.Mutex // guards known
 	// known are the transports by origin.
-	known map[string]*remote.Transport
+	known map[string]*transport.Transport
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -48,7 +49,7 @@ func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	_, given, _ := strings.Cut(req.Header.Get("Authorization"), " ")
 	t.hide(registry.NewSecret(given)) // which a server may send back
 	resp, err := own.RoundTrip(req)
-	if err := remote.Unreached(req, resp, err); err != nil {
+	if err := transport.Unreached(req, resp, err); err != nil {
 		return nil, err
 	}
 	return resp, nil
@@ -65,7 +66,7 @@ func (t *hostTransport) CloseIdleConnections() {
 
 // to returns the transport for the origin of an address. What is weak about the
 // way there is said once.
-func (t *hostTransport) to(u *url.URL) (*remote.Transport, error) {
+func (t *hostTransport) to(u *url.URL) (*transport.Transport, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	origin := u.Scheme + "://" + u.Host
@@ -79,12 +80,12 @@ func (t *hostTransport) to(u *url.URL) (*remote.Transport, error) {
 	if err := checkSecure(origin, isOn(s.PlainHTTP)); err != nil {
 		return nil, err
 	}
-	transport, err := remote.NewTransport(registry.RegistryConfig{
+	transport, err := transport.New(registry.RegistryConfig{
 		URL:      origin,
 		CAFiles:  s.CAFiles,
 		Insecure: isOn(s.Insecure),
-		CertDirs: remote.DefaultCertDirs(t.Getenv("DOCKER_CONFIG")),
-	}, &remote.Options{ConnectTimeout: connectTimeout, StallTimeout: requestTimeout})
+		CertDirs: certs.DefaultDirs(t.Getenv("DOCKER_CONFIG")),
+	}, &transport.Options{ConnectTimeout: connectTimeout, StallTimeout: requestTimeout})
 	if err != nil {
 		return nil, err
 	}

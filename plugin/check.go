@@ -15,6 +15,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
@@ -182,7 +183,7 @@ func (a *app) daemonInfo(ctx context.Context, config *dockerconfig.Config) (daem
 
 // dockerRefuses reports whether docker would refuse the certificate of host.
 func (a *app) dockerRefuses(ctx context.Context, host string, config *dockerconfig.Config) bool {
-	docker, err := remote.New(registry.RegistryConfig{URL: "https://" + host, CertDirs: remote.DockerCertDirs(config.Dir)},
+	docker, err := remote.New(registry.RegistryConfig{URL: "https://" + host, CertDirs: certs.DockerDirs(config.Dir)},
 		&remote.Options{Logger: a.logger(), UserAgent: programName + "/" + a.Version})
 	if err != nil {
 		return true // a file in certs.d that cannot be used

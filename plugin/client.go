@@ -10,6 +10,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/internal/home"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
@@ -72,7 +73,7 @@ func (c connection) registryConfig(host string, credential registry.AuthConfig, 
 		CAData:   c.caData,
 		CertFile: c.cert,
 		KeyFile:  c.key,
-		CertDirs: remote.DefaultCertDirs(dir),
+		CertDirs: certs.DefaultDirs(dir),
 	}
 	if c.plainHTTP {
 		config.URL = "http://" + host

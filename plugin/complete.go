@@ -14,6 +14,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
@@ -111,7 +112,7 @@ func (a *app) knownHosts() []string {
 		}
 	}
 	add(a.Getenv("DOCKER_GITEA_HOST"))
-	if pins, err := remote.Pins(); err == nil {
+	if pins, err := certs.Pins(); err == nil {
 		for _, pin := range pins {
 			add(pin.Host)
 		}

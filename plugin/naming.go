@@ -11,7 +11,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
-	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 )
 
 // naming is what a name means that may lack its registry. The zero value adds
@@ -53,7 +53,7 @@ func (a *app) isRegistry(ctx context.Context, host string) bool {
 	if err != nil {
 		return false
 	}
-	for _, dir := range remote.DefaultCertDirs(config.Dir) {
+	for _, dir := range certs.DefaultDirs(config.Dir) {
 		if _, err := os.Stat(filepath.Join(dir, host)); err == nil {
 			return true
 		}

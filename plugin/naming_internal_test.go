@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/docker-gitea/docker-gitea/registry"
-	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 )
 
 // What a name means under a registry that the environment names.
@@ -119,9 +119,9 @@ func TestIsRegistry(t *testing.T) {
 
 func pin(t *testing.T, host string) {
 	t.Helper()
-	certificates, err := remote.ParseCertificates([]byte(authority(t)))
+	certificates, err := certs.Parse([]byte(authority(t)))
 	if err == nil {
-		err = remote.SavePin(host, certificates)
+		err = certs.SavePin(host, certificates)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
@@ -96,7 +97,7 @@ type pushPlan struct {
 func (p pushPlan) readCertificates(dockerConfig string) {
 	for host, s := range p.settings {
 		go func() {
-			config, err := remote.TLSConfig(s.registryConfig(host, registry.AuthConfig{}, dockerConfig))
+			config, err := certs.TLSConfig(s.registryConfig(host, registry.AuthConfig{}, dockerConfig))
 			if err == nil && config.RootCAs == nil && !s.insecure && !s.plainHTTP {
 				_, _ = x509.SystemCertPool()
 			}

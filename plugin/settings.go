@@ -12,7 +12,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
-	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
@@ -43,8 +43,8 @@ func (c *connection) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&c.plainHTTP, "plain-http", false, "Talk to the registry without TLS")
 	flags.StringVarP(&c.username, "username", "u", "", "User name for the registry")
 	flags.BoolVar(&c.passwordStdin, "password-stdin", false, "Read the password or token from standard input")
-	flags.DurationVar(&c.connectTimeout, "connect-timeout", remote.DefaultConnectTimeout, "Give up connecting to the registry after this time")
-	flags.DurationVar(&c.stallTimeout, "stall-timeout", remote.DefaultStallTimeout, "Give up a connection on which nothing moves for this time")
+	flags.DurationVar(&c.connectTimeout, "connect-timeout", transport.DefaultConnectTimeout, "Give up connecting to the registry after this time")
+	flags.DurationVar(&c.stallTimeout, "stall-timeout", transport.DefaultStallTimeout, "Give up a connection on which nothing moves for this time")
 }
 
 func (c *connection) fromFile(e entry) {

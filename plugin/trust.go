@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
@@ -113,7 +114,7 @@ func (a *app) newUntrustCommand() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			if err := remote.RemovePin(host); errors.Is(err, fs.ErrNotExist) {
+			if err := certs.RemovePin(host); errors.Is(err, fs.ErrNotExist) {
 				return withHint(fmt.Errorf("nothing is pinned for %s", host), "docker gitea trust --list")
 			} else if err != nil {
 				return err
@@ -144,7 +145,7 @@ func (a *app) trust(ctx context.Context, fingerprint string, args []string) erro
 	if err != nil {
 		return err
 	}
-	if err := remote.SavePin(host, certificates); err != nil {
+	if err := certs.SavePin(host, certificates); err != nil {
 		return err
 	}
 	for _, c := range certificates {
@@ -185,7 +186,7 @@ func (a *app) shownCertificate(ctx context.Context, host, wanted string) ([]*x50
 	if err != nil {
 		return nil, err
 	}
-	authority := remote.Authority(chain)
+	authority := certs.Authority(chain)
 	for _, c := range []*x509.Certificate{authority, chain[0]} {
 		if registry.Fingerprint(c) == wanted {
 			return []*x509.Certificate{c}, nil
@@ -306,7 +307,7 @@ func (a *app) givenCertificates(ctx context.Context, file string) ([]*x509.Certi
 // parseCertificates reads PEM, or the ca.crt or else the authority of the
 // tls.crt of a Kubernetes secret, in YAML or JSON.
 func parseCertificates(content []byte) ([]*x509.Certificate, error) {
-	certificates, pemErr := remote.ParseCertificates(content)
+	certificates, pemErr := certs.Parse(content)
 	if pemErr == nil {
 		return certificates, nil
 	}
@@ -326,13 +327,13 @@ func parseCertificates(content []byte) ([]*x509.Certificate, error) {
 		return nil, fmt.Errorf("neither a Kubernetes secret, nor PEM: %w", pemErr)
 	}
 	if ca, found := secret.Data["ca.crt"]; found {
-		return remote.ParseCertificates(ca)
+		return certs.Parse(ca)
 	}
-	chain, err := remote.ParseCertificates(secret.Data["tls.crt"])
+	chain, err := certs.Parse(secret.Data["tls.crt"])
 	if err != nil {
 		return nil, fmt.Errorf("ca.crt and tls.crt of the secret: %w", err)
 	}
-	return []*x509.Certificate{remote.Authority(chain)}, nil
+	return []*x509.Certificate{certs.Authority(chain)}, nil
 }
 
 // pinnedCertificate is a certificate in the list of pins, as JSON has it.
@@ -347,7 +348,7 @@ type pinnedCertificate struct {
 }
 
 func (a *app) listPins(format *outputFormat) error {
-	pins, err := remote.Pins()
+	pins, err := certs.Pins()
 	if err != nil {
 		return err
 	}

@@ -17,8 +17,8 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
-	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
@@ -76,9 +76,9 @@ var trustCases = map[string]setTrust{
 	}},
 	"docker gitea trust": {prepare: func(t *testing.T, _ string) {
 		t.Helper()
-		certificates, err := remote.ParseCertificates([]byte(authority(t)))
+		certificates, err := certs.Parse([]byte(authority(t)))
 		if err == nil {
-			err = remote.SavePin(trusted, certificates)
+			err = certs.SavePin(trusted, certificates)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -204,7 +204,7 @@ func trustOf(t *testing.T, set setTrust, named ...string) map[string]string {
 		c := i.connection
 		p.Stdin = strings.NewReader("given")
 		credential, err := p.credential(t.Context(), dockerconfig.Place{Host: host, PlainHTTP: c.plainHTTP}, c, p.config)
-		tls, tlsErr := remote.TLSConfig(registry.RegistryConfig{URL: host, CertDirs: c.registryConfig(host, credential, p.config.Dir).CertDirs})
+		tls, tlsErr := certs.TLSConfig(registry.RegistryConfig{URL: host, CertDirs: c.registryConfig(host, credential, p.config.Dir).CertDirs})
 		if tlsErr != nil {
 			t.Fatal(tlsErr)
 		}

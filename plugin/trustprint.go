@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/docker-gitea/docker-gitea/registry"
-	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 )
 
 // A puller is a program that pulls images, on this machine or another, and
@@ -83,11 +83,11 @@ func (a *app) printPin(name, host string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	pins, err := remote.Pins()
+	pins, err := certs.Pins()
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(pins, func(p remote.Pin) bool { return p.Host == host })
+	at := slices.IndexFunc(pins, func(p certs.Pin) bool { return p.Host == host })
 	if at < 0 {
 		return withHint(fmt.Errorf("nothing is pinned for %s", host), "docker gitea trust "+host)
 	}

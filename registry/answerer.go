@@ -1,7 +1,6 @@
 package registry
 
-import (
-)
+import ()
 
 // Answerer is who gave an answer. It is decided once, by [response.whoAnswered], from what
 // proves it; what an answer means, whether it is worth asking again, and what is

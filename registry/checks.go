@@ -1,7 +1,6 @@
 package registry
 
 import (
-
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 

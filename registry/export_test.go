@@ -1,7 +1,6 @@
 package registry
 
-import (
-)
+import ()
 
 // Row is a row of the table of diagnoses.
 type Row struct {

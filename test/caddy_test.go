@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	client "github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
@@ -30,7 +31,7 @@ func TestCaddy(t *testing.T) {
 	servers.Need(t, err)
 	shown, err := chain.Certificates(t.Context())
 	servers.Need(t, err)
-	signer := client.Fingerprint(remote.Authority(shown))
+	signer := client.Fingerprint(certs.Authority(shown))
 	if out := d.run(t, "", plugin, "trust", "--fingerprint", signer, c.Host); !strings.Contains(out, "which signed it, is not shown") {
 		t.Errorf("pinning for a week: got no warning in %s", out)
 	}

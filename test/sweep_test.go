@@ -13,6 +13,7 @@ import (
 
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -189,7 +190,7 @@ type proxied struct {
 func (k *keeper) client(t *testing.T, host string, opts *remote.Options) proxied {
 	t.Helper()
 	config := client.RegistryConfig{URL: "http://" + host, Auth: k.auth}
-	transport, err := remote.NewTransport(config, opts)
+	transport, err := transport.New(config, &transport.Options{StallTimeout: opts.StallTimeout})
 	servers.Need(t, err)
 	opts.Transport = transport
 	c, err := remote.New(config, opts)

@@ -8,7 +8,7 @@
 // # How the files fit together
 //
 //   - client.go: the client; it puts the layers of transport.go together, among
-//     them auth.go, tls.go (with trust.go) and proxy.go; traits.go: what is known
+//     them auth.go and package transport; traits.go: what is known
 //     of the registry
 //   - push.go: one push from its start to its end; blob.go: one blob, driven by
 //     the state machine in upload.go, which does no I/O; content.go and
@@ -40,6 +40,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
 // Client pushes images to one registry. It is safe for concurrent use, and
@@ -86,6 +87,9 @@ func New(config registry.RegistryConfig, opts *Options) (*Client, error) {
 	}
 	if c.opts.UserAgent == "" {
 		c.opts.UserAgent = "docker-gitea"
+	}
+	if c.opts.StallTimeout <= 0 {
+		c.opts.StallTimeout = transport.DefaultStallTimeout
 	}
 	if c.opts.Backoff == nil {
 		c.opts.Backoff = FullJitter
@@ -184,7 +188,7 @@ func (c *Client) transport(insecure bool) (http.RoundTripper, error) {
 	if base == nil {
 		config := c.config
 		config.Insecure = insecure
-		t, err := NewTransport(config, &c.opts)
+		t, err := transport.New(config, &transport.Options{ConnectTimeout: c.opts.ConnectTimeout, StallTimeout: c.opts.StallTimeout})
 		if err != nil {
 			return nil, err
 		}

@@ -28,6 +28,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -190,7 +191,7 @@ func (s *server) clientVia(t *testing.T, auth registry.AuthConfig, set func(*htt
 		t.Fatal(err)
 	}
 	config := registry.RegistryConfig{URL: s.URL, CAFiles: []string{ca}, CertDirs: s.certDirs, Auth: auth}
-	transport, err := remote.NewTransport(config, nil)
+	transport, err := transport.New(config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +215,7 @@ func (s *server) clientAlone(t *testing.T, opts *remote.Options) *remote.Client 
 	t.Helper()
 	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 	config := registry.RegistryConfig{URL: s.URL, CAData: string(data), Auth: secretAuth}
-	transport, err := remote.NewTransport(config, opts)
+	transport, err := transport.New(config, &transport.Options{ConnectTimeout: opts.ConnectTimeout, StallTimeout: opts.StallTimeout})
 	if err != nil {
 		t.Fatal(err)
 	}

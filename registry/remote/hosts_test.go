@@ -19,8 +19,10 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
 // stranger is a server that notes who gets as far as a request, and with what.
@@ -139,7 +141,7 @@ func TestSettingsStayAtTheirHost(t *testing.T) {
 			"a pin of the other's own", func(*stranger) registry.RegistryConfig { return registry.RegistryConfig{Insecure: true} },
 			func(t *testing.T, o *stranger, host string) {
 				t.Helper()
-				if err := remote.SavePin(host, certificates(t, o.authority)); err != nil {
+				if err := certs.SavePin(host, certificates(t, o.authority)); err != nil {
 					t.Fatal(err)
 				}
 			}, false, true,
@@ -149,7 +151,7 @@ func TestSettingsStayAtTheirHost(t *testing.T) {
 			"pins of both", func(*stranger) registry.RegistryConfig { return registry.RegistryConfig{} },
 			func(t *testing.T, o *stranger, host string) {
 				t.Helper()
-				if err := remote.SavePin(host, certificates(t, o.authority)); err != nil {
+				if err := certs.SavePin(host, certificates(t, o.authority)); err != nil {
 					t.Fatal(err)
 				}
 			}, true, true,
@@ -166,13 +168,13 @@ func TestSettingsStayAtTheirHost(t *testing.T) {
 					tc.of(t, other, other.at(name))
 				}
 				if tc.pinned {
-					if err := remote.SavePin(own.at("localhost"), certificates(t, own.authority)); err != nil {
+					if err := certs.SavePin(own.at("localhost"), certificates(t, own.authority)); err != nil {
 						t.Fatal(err)
 					}
 				}
 				config := tc.config(other)
 				config.URL, config.CertFile, config.KeyFile = own.at("localhost"), cert, key
-				config.CertDirs = []string{remote.TrustDir()}
+				config.CertDirs = []string{certs.TrustDir()}
 				c, err := remote.New(config, &remote.Options{Retries: -1})
 				if err != nil {
 					t.Fatal(err)
@@ -250,16 +252,15 @@ func TestSettingsStayBehindProxies(t *testing.T) {
 	}
 	for _, pinned := range []bool{false, true} {
 		if pinned {
-			if err := remote.SavePin(proxy.at("localhost"), certificates(t, proxy.authority)); err != nil {
+			if err := certs.SavePin(proxy.at("localhost"), certificates(t, proxy.authority)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		config := registry.RegistryConfig{URL: own.URL, Insecure: true, CertFile: cert, KeyFile: key, CertDirs: []string{remote.TrustDir()}}
-		transport, err := remote.NewTransport(config, nil)
+		config := registry.RegistryConfig{URL: own.URL, Insecure: true, CertFile: cert, KeyFile: key, CertDirs: []string{certs.TrustDir()}}
+		transport, err := transport.New(config, &transport.Options{Proxy: func(*http.Request) (*url.URL, error) { return address, nil }})
 		if err != nil {
 			t.Fatal(err)
 		}
-		transport.SetProxy(func(*http.Request) (*url.URL, error) { return address, nil })
 		c, err := remote.New(config, &remote.Options{Transport: transport, Retries: -1})
 		if err != nil {
 			t.Fatal(err)
@@ -306,13 +307,13 @@ func TestPinsFailClosed(t *testing.T) {
 		}},
 		{"a pin that is empty", registry.RegistryConfig{Insecure: true}, func(t *testing.T) {
 			t.Helper()
-			if err := os.WriteFile(filepath.Join(remote.TrustDir(), srv.Host, "pinned.pem"), nil, 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(certs.TrustDir(), srv.Host, "pinned.pem"), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}},
 		{"a link to nothing", registry.RegistryConfig{Insecure: true}, func(t *testing.T) {
 			t.Helper()
-			file := filepath.Join(remote.TrustDir(), srv.Host, "pinned.pem")
+			file := filepath.Join(certs.TrustDir(), srv.Host, "pinned.pem")
 			if err := errors.Join(os.Remove(file), os.Symlink(file+".gone", file)); err != nil {
 				t.Fatal(err)
 			}
@@ -320,11 +321,11 @@ func TestPinsFailClosed(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			ownTrustDir(t)
-			if err := remote.SavePin(srv.Host, certificates(t, authority)); err != nil {
+			if err := certs.SavePin(srv.Host, certificates(t, authority)); err != nil {
 				t.Fatal(err)
 			}
 			tc.change(t)
-			tc.config.URL, tc.config.CertDirs = srv.URL, remote.DefaultCertDirs("")
+			tc.config.URL, tc.config.CertDirs = srv.URL, certs.DefaultDirs("")
 			c, err := remote.New(tc.config, &remote.Options{Retries: -1})
 			if err != nil {
 				t.Fatal(err)
@@ -339,7 +340,7 @@ func TestPinsFailClosed(t *testing.T) {
 			if err := c.Health(t.Context()); err == nil {
 				t.Error("another certificate than the pinned one was accepted, by default")
 			}
-			if pins, err := remote.Pins(); err == nil && len(pins) == 0 {
+			if pins, err := certs.Pins(); err == nil && len(pins) == 0 {
 				t.Error("the pins seem to be none")
 			}
 		})
@@ -350,7 +351,7 @@ func TestPinsFailClosed(t *testing.T) {
 func TestPinsAreFoundWithoutHome(t *testing.T) {
 	t.Setenv("HOME", "")
 	t.Setenv("XDG_CONFIG_HOME", "")
-	if dir := remote.TrustDir(); dir != "" && !filepath.IsAbs(dir) {
+	if dir := certs.TrustDir(); dir != "" && !filepath.IsAbs(dir) {
 		t.Errorf("got %q, a directory of the working directory", dir)
 	}
 }
@@ -363,7 +364,7 @@ func TestCertificatesOfAPinnedHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := remote.SavePin(srv.Host, certificates(t, other)); err != nil {
+	if err := certs.SavePin(srv.Host, certificates(t, other)); err != nil {
 		t.Fatal(err)
 	}
 	if chain, err := pinned(t, srv.URL).Certificates(t.Context()); err != nil || len(chain) == 0 {

@@ -18,8 +18,8 @@ type Options struct {
 	Logger *slog.Logger
 	// UserAgent is sent with every request. Empty means "docker-gitea".
 	UserAgent string
-	// ConnectTimeout and StallTimeout default to [DefaultConnectTimeout] and
-	// [DefaultStallTimeout].
+	// ConnectTimeout and StallTimeout default to [transport.DefaultConnectTimeout] and
+	// [transport.DefaultStallTimeout].
 	ConnectTimeout time.Duration
 	StallTimeout   time.Duration
 	// Retries is how often a request is tried again after a passing failure,

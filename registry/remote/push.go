@@ -87,7 +87,7 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts registry.PushOp
 	}
 	p := c.newPush(ref, opts)
 	p.purpose.silence = &silence{tell: func() {
-		p.note("nothing has moved to or from %s for %v; after %v of that its connections are given up", c.Host(), silentFor, c.opts.stallTimeout())
+		p.note("nothing has moved to or from %s for %v; after %v of that its connections are given up", c.Host(), silentFor, c.opts.StallTimeout)
 	}}
 	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
 	defer p.abandonRelay()

@@ -22,9 +22,11 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
 // entry is a file of an archive.
@@ -131,7 +133,7 @@ func clientAs(t *testing.T, srv *registrytest.Server, auth registry.AuthConfig, 
 	config := srv.Config()
 	config.Auth = auth
 	opts.Backoff = func(int) time.Duration { return 0 }
-	transport, err := remote.NewTransport(srv.Config(), nil)
+	transport, err := transport.New(srv.Config(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -430,8 +432,8 @@ func TestCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certs := t.TempDir()
-	dir := filepath.Join(certs, srv.Host)
+	certsDir := t.TempDir()
+	dir := filepath.Join(certsDir, srv.Host)
 	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "ca.crt"), pem, 0o600), os.WriteFile(filepath.Join(dir, "README"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -448,7 +450,7 @@ func TestCertificates(t *testing.T) {
 		config registry.RegistryConfig
 		ok     bool
 	}{
-		"from a directory":         {registry.RegistryConfig{CertDirs: []string{certs}}, true},
+		"from a directory":         {registry.RegistryConfig{CertDirs: []string{certsDir}}, true},
 		"insecure":                 {registry.RegistryConfig{Insecure: true, CertDirs: []string{}}, true},
 		"unknown":                  {registry.RegistryConfig{}, false},
 		"no certificate in a file": {registry.RegistryConfig{CAFiles: []string{bad}}, false},
@@ -459,7 +461,7 @@ func TestCertificates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tc.config.URL = srv.URL
-			transport, err := remote.NewTransport(tc.config, &remote.Options{ConnectTimeout: time.Minute, StallTimeout: time.Minute})
+			transport, err := transport.New(tc.config, &transport.Options{ConnectTimeout: time.Minute, StallTimeout: time.Minute})
 			if err == nil {
 				defer transport.CloseIdleConnections()
 				var c *remote.Client
@@ -476,7 +478,7 @@ func TestCertificates(t *testing.T) {
 			}
 		})
 	}
-	if dirs := remote.DefaultCertDirs("/x"); len(dirs) < 3 || !strings.Contains(strings.Join(dirs, " "), "/x/certs.d") {
+	if dirs := certs.DefaultDirs("/x"); len(dirs) < 3 || !strings.Contains(strings.Join(dirs, " "), "/x/certs.d") {
 		t.Errorf("got %v", dirs)
 	}
 }
@@ -702,7 +704,7 @@ func TestLimitOnBodiesIsFoundAndNamed(t *testing.T) {
 			srv, cache := registrytest.Start(t, registrytest.Config{Proxy: tc.proxy}), remote.NewCache(t.TempDir())
 			push := func(seed byte) (notes string, sent int64) {
 				t.Helper()
-				transport, err := remote.NewTransport(srv.Config(), nil)
+				transport, err := transport.New(srv.Config(), nil)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -19,6 +19,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
 // holder is somebody who has an image and pushes it to a loopback registry.
@@ -356,7 +357,7 @@ func (u until) RoundTrip(req *http.Request) (*http.Response, error) {
 // and waits for it then.
 func TestRelayIsAnticipated(t *testing.T) {
 	srv := registrytest.Start(t, registrytest.Config{})
-	transport, err := remote.NewTransport(srv.Config(), nil)
+	transport, err := transport.New(srv.Config(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
 // process pushes an archive as a new process would, and counts the round trips
@@ -31,7 +32,7 @@ func process(t *testing.T, srv *registrytest.Server, cache *remote.Cache, archiv
 		t.Fatal(err)
 	}
 	defer source.Close()
-	transport, err := remote.NewTransport(srv.Config(), nil)
+	transport, err := transport.New(srv.Config(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

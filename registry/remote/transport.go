@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +14,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
 // Requests pass these layers, each of which does one thing:
@@ -25,7 +23,7 @@ import (
 //	  authorizer   adds the token, fetches a new one on 401   (auth.go)
 //	    meter        user agent, TLS errors, log, count
 //	      Transport    Go's, with the TLS settings of the host that is asked,
-//	                   and stall detection                (hosts.go)
+//	                   and stall detection                (package transport)
 //
 // Uploads enter below the retrier: their retries belong to the upload state
 // machine alone (upload.go).
@@ -65,44 +63,6 @@ func purposeOf(ctx context.Context) *purpose {
 	return newPurpose("", -1)
 }
 
-// stallTimeout is how long a connection may be silent. o may be nil.
-func (o *Options) stallTimeout() time.Duration {
-	if o == nil || o.StallTimeout <= 0 {
-		return DefaultStallTimeout
-	}
-	return o.StallTimeout
-}
-
-// stallConn fails when nothing is read or written for limit. Each write also
-// moves the read deadline, since a reader waits all through an upload.
-type stallConn struct {
-	net.Conn
-	limit time.Duration
-}
-
-func (c *stallConn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(c.limit)); err != nil {
-		return 0, err
-	}
-	n, err := c.Conn.Read(p)
-	return n, stalled(err)
-}
-
-func (c *stallConn) Write(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(c.limit)); err != nil {
-		return 0, err
-	}
-	n, err := c.Conn.Write(p)
-	return n, stalled(err)
-}
-
-func stalled(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("%w: %w", registry.ErrStalled, err)
-	}
-	return err
-}
-
 // meter is the layer of everything that concerns each single request.
 type meter struct {
 	base      http.RoundTripper
@@ -114,7 +74,7 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if _, ok := endpoint.Host(req.URL); !ok {
 		closeBody(req)
-		return nil, errHost(req.URL)
+		return nil, fmt.Errorf("%w: %q is no host", registry.ErrRedirected, printable.Clean(req.URL.Host))
 	}
 	req = req.Clone(ctx)
 	req.Header.Set("User-Agent", m.userAgent)
@@ -125,7 +85,7 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := m.base.RoundTrip(req)
 	purpose.silence.end()
 	result := ""
-	if err = Unreached(req, resp, err); err != nil {
+	if err = transport.Unreached(req, resp, err); err != nil {
 		resp, result = nil, err.Error()
 	} else {
 		result = printable.Clean(resp.Status)
@@ -133,40 +93,6 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	m.log.LogAttrs(ctx, slog.LevelDebug, "request", slog.String("method", req.Method), slog.String("url", printable.URL(req.URL)),
 		slog.Duration("took", time.Since(start)), slog.String("result", result))
 	return resp, err
-}
-
-// Unreached is the failure of a request that got no answer of the other side, in
-// the form that [registry.Diagnose] knows: of the way there, of its certificate, or
-// of the proxy of this machine, of which there may be an answer. It is nil where
-// there is one of the other side.
-func Unreached(req *http.Request, resp *http.Response, err error) error {
-	if err = asProxyError(req, resp, withoutAnswer(endlessHeader(err))); err == nil {
-		return nil
-	}
-	host := endpoint.Canonical(req.URL)
-	return &registry.UnreachableError{Host: host, Err: asTLSError(host, err)}
-}
-
-// endlessHeader makes the transport's giving up one of a connection. It passes
-// for the end of a context otherwise, and has no type of its own.
-func endlessHeader(err error) error {
-	if err == nil || !strings.Contains(err.Error(), "timeout awaiting response headers") {
-		return err
-	}
-	return fmt.Errorf("%w: the header of the answer does not end", registry.ErrStalled)
-}
-
-// withoutAnswer leaves out of an error what net/http quotes of an answer that it
-// cannot read: that may be the address of an upload, which is a secret. These
-// errors have no types.
-func withoutAnswer(err error) error {
-	if err == nil || !strings.Contains(err.Error(), "malformed ") && !strings.Contains(err.Error(), "transport connection broken") {
-		return err
-	}
-	if before, _, quotes := strings.Cut(err.Error(), `"`); quotes {
-		return errors.New(strings.TrimRight(before, ": "))
-	}
-	return err
 }
 
 // CloseIdleConnections is what [http.Client.CloseIdleConnections] calls.

@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 func certificates(t *testing.T, a *registrytest.Authority) []*x509.Certificate {
 	t.Helper()
-	all, err := remote.ParseCertificates(a.PEM())
+	all, err := certs.Parse(a.PEM())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func ownTrustDir(t *testing.T) {
 // pinned is a client that knows nothing but the pins.
 func pinned(t *testing.T, address string) *remote.Client {
 	t.Helper()
-	c, err := remote.New(registry.RegistryConfig{URL: address, CertDirs: []string{remote.TrustDir()}}, nil)
+	c, err := remote.New(registry.RegistryConfig{URL: address, CertDirs: []string{certs.TrustDir()}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func TestPin(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if tc.pin != nil {
-				if err := remote.SavePin(srv.URL, tc.pin); err != nil {
+				if err := certs.SavePin(srv.URL, tc.pin); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -77,17 +78,17 @@ func TestPin(t *testing.T) {
 			}
 		})
 	}
-	pins, err := remote.Pins()
+	pins, err := certs.Pins()
 	if err != nil || len(pins) != 1 || pins[0].Host != srv.Host {
 		t.Errorf("got %+v, %v", pins, err)
 	}
-	if err := remote.RemovePin(srv.Host); err != nil {
+	if err := certs.RemovePin(srv.Host); err != nil {
 		t.Error(err)
 	}
-	if err := remote.RemovePin(srv.Host); !errors.Is(err, fs.ErrNotExist) {
+	if err := certs.RemovePin(srv.Host); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want %v", err, fs.ErrNotExist)
 	}
-	if left, err := os.ReadDir(remote.TrustDir()); err != nil || len(left) != 0 {
+	if left, err := os.ReadDir(certs.TrustDir()); err != nil || len(left) != 0 {
 		t.Errorf("left are %v, %v", left, err)
 	}
 }
@@ -100,7 +101,7 @@ func TestWhoseAuthorities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := remote.SavePin("pinned.example.com", certificates(t, own)); err != nil {
+	if err := certs.SavePin("pinned.example.com", certificates(t, own)); err != nil {
 		t.Fatal(err)
 	}
 	alone := x509.NewCertPool()
@@ -118,7 +119,7 @@ func TestWhoseAuthorities(t *testing.T) {
 		"one's own beside them": {registry.RegistryConfig{URL: "other.example.com", CAData: string(own.PEM())}, both},
 		"a pin in their place":  {registry.RegistryConfig{URL: "pinned.example.com"}, alone},
 	} {
-		if got, err := remote.TLSConfig(tc.config); err != nil || !got.RootCAs.Equal(tc.want) {
+		if got, err := certs.TLSConfig(tc.config); err != nil || !got.RootCAs.Equal(tc.want) {
 			t.Errorf("%s: got %v, %v", name, got, err)
 		}
 	}
@@ -149,7 +150,7 @@ func TestPinStillVerifiesNamesAndDates(t *testing.T) {
 			srv.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 			srv.StartTLS()
 			t.Cleanup(srv.Close)
-			if err := remote.SavePin(srv.URL, certificates(t, authority)); err != nil {
+			if err := certs.SavePin(srv.URL, certificates(t, authority)); err != nil {
 				t.Fatal(err)
 			}
 			if cause := registry.Diagnose(pinned(t, srv.URL).Health(t.Context())).Cause; !strings.Contains(cause, tc.want) {
@@ -188,7 +189,7 @@ func TestAuthority(t *testing.T) {
 		{"with one that did not sign it", []*x509.Certificate{leaf, unrelated}, leaf},
 		{"with both", []*x509.Certificate{leaf, root, unrelated}, root},
 	} {
-		if got := remote.Authority(tc.chain); got != tc.want {
+		if got := certs.Authority(tc.chain); got != tc.want {
 			t.Errorf("%s: got %s", tc.name, got.Subject)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
 // What a registry cannot is tried once: neither the client that found it out
@@ -65,7 +66,7 @@ func TestWaysAreTriedOnce(t *testing.T) {
 // patientClient is a client that waits so long for "100 Continue".
 func patientClient(t *testing.T, srv *registrytest.Server, timeout time.Duration, cache *remote.Cache) *remote.Client {
 	t.Helper()
-	transport, err := remote.NewTransport(srv.Config(), nil)
+	transport, err := transport.New(srv.Config(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,13 @@
-package remote
+// Package transport makes the connections to a registry and to where it leads: with
+// the TLS settings of each host (package certs), through the proxy of the
+// environment, and with an end to every silence. It knows no credential and tries
+// nothing again.
+//
+//   - transport.go: a transport for each host
+//   - proxy.go: the proxy of this machine
+//   - stall.go: connections on which nothing moves
+//   - failure.go: what went wrong, in the terms of package registry
+package transport
 
 import (
 	"context"
@@ -13,9 +22,9 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
-	"github.com/docker-gitea/docker-gitea/registry/internal/response"
 )
 
 // Defaults of [Options].
@@ -29,6 +38,17 @@ const (
 	DefaultStallTimeout = 5 * time.Minute
 )
 
+// Options are the options of [New]. The zero value means the
+// defaults.
+type Options struct {
+	// ConnectTimeout and StallTimeout default to [DefaultConnectTimeout] and
+	// [DefaultStallTimeout].
+	ConnectTimeout, StallTimeout time.Duration
+	// Proxy gives the proxy for a request, as [http.Transport.Proxy] does. Nil
+	// means that of the environment.
+	Proxy func(*http.Request) (*url.URL, error)
+}
+
 // Transport performs requests with the TLS settings of the host that each goes
 // to: those of its [registry.RegistryConfig] to the registry, and to every other host,
 // which a redirect may lead to or which is a proxy, those that this machine has
@@ -36,9 +56,7 @@ const (
 type Transport struct {
 	config         registry.RegistryConfig
 	connect, stall time.Duration
-	// proxy and dial are [proxyOf] and [Transport.connection], but in tests.
-	proxy func(*http.Request) (*url.URL, error)
-	dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	proxy          func(*http.Request) (*url.URL, error)
 
 	// mu guards hosts, which has one transport for each origin, so that no
 	// connection and no TLS session of one is used for another.
@@ -46,15 +64,22 @@ type Transport struct {
 	hosts map[string]*http.Transport
 }
 
-// NewTransport returns a transport for the registry of config, with the proxy
+// New returns a transport for the registry of config, with the proxy
 // of the environment, and with connections that fail with [registry.ErrStalled] when
 // nothing moves in either direction for too long. opts may be nil.
-func NewTransport(config registry.RegistryConfig, opts *Options) (*Transport, error) {
-	t := &Transport{config: config, connect: DefaultConnectTimeout, stall: opts.stallTimeout(), proxy: proxyOf, hosts: map[string]*http.Transport{}}
-	if opts != nil && opts.ConnectTimeout > 0 {
-		t.connect = opts.ConnectTimeout
+func New(config registry.RegistryConfig, opts *Options) (*Transport, error) {
+	t := &Transport{config: config, connect: DefaultConnectTimeout, stall: DefaultStallTimeout, proxy: proxyOf, hosts: map[string]*http.Transport{}}
+	if opts != nil {
+		if opts.ConnectTimeout > 0 {
+			t.connect = opts.ConnectTimeout
+		}
+		if opts.StallTimeout > 0 {
+			t.stall = opts.StallTimeout
+		}
+		if opts.Proxy != nil {
+			t.proxy = opts.Proxy
+		}
 	}
-	t.dial = t.connection
 	e, err := endpoint.Parse(config.URL)
 	if err != nil {
 		return nil, err
@@ -70,10 +95,22 @@ func NewTransport(config registry.RegistryConfig, opts *Options) (*Transport, er
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	host, err := t.to(req.URL)
 	if err != nil {
-		closeBody(req)
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
 		return nil, err
 	}
 	return host.RoundTrip(req)
+}
+
+// To is Go's transport for the origin of an address, for those who change one of
+// its settings before it is first used.
+func (t *Transport) To(address string) (*http.Transport, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	return t.to(u)
 }
 
 // CloseIdleConnections closes the connections that are not in use.
@@ -89,7 +126,7 @@ func (t *Transport) CloseIdleConnections() {
 func (t *Transport) to(u *url.URL) (*http.Transport, error) {
 	host, ok := endpoint.Host(u)
 	if !ok {
-		return nil, errHost(u)
+		return nil, fmt.Errorf("%w: %q is no host", registry.ErrRedirected, printable.Clean(u.Host))
 	}
 	origin := &url.URL{Scheme: u.Scheme, Host: host}
 	t.mu.Lock()
@@ -97,7 +134,7 @@ func (t *Transport) to(u *url.URL) (*http.Transport, error) {
 	if known := t.hosts[origin.String()]; known != nil {
 		return known, nil
 	}
-	settings, err := TLSConfig(forHost(t.config, origin))
+	settings, err := certs.TLSConfig(forHost(t.config, origin))
 	if err != nil {
 		return nil, err
 	}
@@ -130,13 +167,13 @@ func (t *Transport) dialProxy(proxy *url.URL) (func(context.Context, string, str
 	if !ok {
 		return nil, &registry.ProxyError{Variable: proxyVariable("https"), Err: errProxyAddress}
 	}
-	settings, err := TLSConfig(forHost(t.config, &url.URL{Scheme: "https", Host: host}))
+	settings, err := certs.TLSConfig(forHost(t.config, &url.URL{Scheme: "https", Host: host}))
 	if err != nil {
 		return nil, err
 	}
 	settings.ServerName = proxy.Hostname()
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := t.dial(ctx, network, address)
+		conn, err := t.connection(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
@@ -171,11 +208,9 @@ func (t *Transport) transport(settings *tls.Config) *http.Transport {
 	return &http.Transport{
 		Proxy:                  t.proxy,
 		OnProxyConnectResponse: tunnelRefused,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			return t.dial(ctx, network, address)
-		},
-		TLSClientConfig:     settings,
-		TLSHandshakeTimeout: t.connect,
+		DialContext:            t.connection,
+		TLSClientConfig:        settings,
+		TLSHandshakeTimeout:    t.connect,
 		// Blob uploads wait this long for "100 Continue" before they send the
 		// body all the same, as RFC 9110 section 10.1.1 asks for.
 		ExpectContinueTimeout:  2 * time.Second,
@@ -203,20 +238,3 @@ func onlyHTTP1() *http.Protocols {
 	p.SetHTTP1(true)
 	return p
 }
-
-// errHost refuses a host that is none.
-func errHost(u *url.URL) error {
-	return fmt.Errorf("%w: %q is no host", registry.ErrRedirected, printable.Clean(u.Host))
-}
-
-// AnswerError makes an [*registry.Error] of an answer that is no success, or none
-// that the registry or Gitea would give. It reads a bounded part of the body and
-// leaves closing it to the caller.
-func AnswerError(op string, resp *http.Response) *registry.Error {
-	return response.Error(op, resp.Request, resp)
-}
-
-// RegistryError is nil when the answer to a request for /v2/ is that of a registry
-// which lets the client in. It is a [registry.ErrUnauthorized] of one that wants a
-// credential.
-func RegistryError(resp *http.Response) error { return response.OfRegistry(resp) }

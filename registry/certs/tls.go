@@ -1,4 +1,11 @@
-package remote
+// Package certs knows which certificates count for a host: TLS settings from a
+// configuration and from directories laid out as Docker's certs.d, and the
+// certificates that the user has pinned. It reads and writes files and connects to
+// nobody: package transport does, with these settings.
+//
+//   - tls.go: the settings for a host
+//   - pins.go: what is pinned for hosts
+package certs
 
 import (
 	"crypto/tls"
@@ -32,7 +39,7 @@ func TLSConfig(config registry.RegistryConfig) (*tls.Config, error) {
 	}
 	dirs := config.CertDirs
 	if dirs == nil {
-		dirs = DefaultCertDirs("")
+		dirs = DefaultDirs("")
 	}
 	pinned, err := pinsIn(dirs, e.Host)
 	if err != nil {
@@ -83,7 +90,7 @@ func pinsIn(dirs []string, host string) ([]*x509.Certificate, error) {
 	return readPin(hostDir(dir, host))
 }
 
-// DefaultCertDirs returns the directories laid out as Docker's certs.d, most
+// DefaultDirs returns the directories laid out as Docker's certs.d, most
 // specific first: docker-gitea's own, where trusted certificates are pinned,
 // then Docker's (Desktop's, rootless, the system's) and those of containers.
 // They need not exist. The first is [TrustDir], even where that is not known:
@@ -91,12 +98,12 @@ func pinsIn(dirs []string, host string) ([]*x509.Certificate, error) {
 // configuration directory; empty means ~/.docker.
 //
 // Source: moby daemon/pkg/registry (CertsDir), containers-certs.d(5).
-func DefaultCertDirs(dockerConfig string) []string {
-	return append([]string{TrustDir()}, DockerCertDirs(dockerConfig)...)
+func DefaultDirs(dockerConfig string) []string {
+	return append([]string{TrustDir()}, DockerDirs(dockerConfig)...)
 }
 
-// DockerCertDirs are [DefaultCertDirs] without docker-gitea's own.
-func DockerCertDirs(dockerConfig string) []string {
+// DockerDirs are [DefaultDirs] without docker-gitea's own.
+func DockerDirs(dockerConfig string) []string {
 	var dirs []string
 	if own, err := home.Dir(); err == nil && dockerConfig == "" {
 		dockerConfig = filepath.Join(own, ".docker")
@@ -200,19 +207,4 @@ func addPair(config *tls.Config, certFile, keyFile string) error {
 	}
 	config.Certificates = append(config.Certificates, pair)
 	return nil
-}
-
-// asTLSError gives err the form of a [*registry.TLSError] when it is about
-// certificates or the TLS handshake.
-func asTLSError(host string, err error) error {
-	var known *registry.TLSError
-	if err == nil || errors.As(err, &known) || !registry.IsTLS(err) {
-		return err
-	}
-	result := &registry.TLSError{Host: host, Err: err}
-	if verification, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		result.Certificates = verification.UnverifiedCertificates
-		result.Err = verification.Err
-	}
-	return result
 }

@@ -1,4 +1,4 @@
-package remote
+package certs
 
 import (
 	"encoding/pem"
@@ -18,7 +18,7 @@ func FuzzParseCertificates(f *testing.F) {
 	f.Add(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Headers: map[string]string{"a": "b"}, Bytes: []byte("x")}))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, content []byte) {
-		all, err := ParseCertificates(content)
+		all, err := Parse(content)
 		if (err == nil) != (len(all) > 0) {
 			t.Errorf("got %d certificates, %v", len(all), err)
 		}

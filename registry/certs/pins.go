@@ -1,25 +1,21 @@
-package remote
+package certs
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/docker-gitea/docker-gitea/internal/home"
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/registry"
-	"github.com/docker-gitea/docker-gitea/registry/internal/response"
 )
 
 // A pinned certificate is the only authority for its host: the system's are
@@ -32,38 +28,6 @@ const pinnedFile = "pinned.pem"
 type Pin struct {
 	Host         string
 	Certificates []*x509.Certificate
-}
-
-// Certificates are those that the server shows, leaf first, whether they are
-// to be trusted or not. No credential is sent.
-func (c *Client) Certificates(ctx context.Context) ([]*x509.Certificate, error) {
-	config := c.config
-	config.Auth, config.Insecure = registry.AuthConfig{}, true
-	if config.CertDirs == nil {
-		config.CertDirs = DefaultCertDirs("")
-	}
-	config.CertDirs = slices.DeleteFunc(slices.Clone(config.CertDirs), func(dir string) bool { return dir == TrustDir() }) // a pin holds for the insecure too
-	blind, err := New(config, &c.opts)
-	if err != nil {
-		return nil, err
-	}
-	s, err := blind.stack(ctx, false, nil)
-	if err != nil {
-		return nil, err
-	}
-	client := &http.Client{
-		Transport:     s.auth.base,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	resp, err := get(ctx, client, s.endpoint.URL("/v2/"))
-	if err != nil {
-		return nil, fmt.Errorf("ask registry: %w", err)
-	}
-	defer response.Drain(resp)
-	if resp.TLS == nil {
-		return nil, fmt.Errorf("%s speaks plain HTTP: it has no certificate", c.Host())
-	}
-	return resp.TLS.PeerCertificates, nil
 }
 
 // maxShown is how many certificates of a chain are looked at. Honest ones have
@@ -144,9 +108,9 @@ func Pins() ([]Pin, error) {
 	return pins, nil
 }
 
-// ParseCertificates reads the certificates of a PEM file and passes by what
+// Parse reads the certificates of a PEM file and passes by what
 // else is in it. None at all is an error.
-func ParseCertificates(content []byte) ([]*x509.Certificate, error) {
+func Parse(content []byte) ([]*x509.Certificate, error) {
 	var all []*x509.Certificate
 	for {
 		var block *pem.Block
@@ -218,7 +182,7 @@ func readPin(dir string) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read pin: %w", err)
 	}
-	certificates, err := ParseCertificates(content)
+	certificates, err := Parse(content)
 	if err != nil {
 		return nil, fmt.Errorf("read pin %s: %w", file, err)
 	}

@@ -1,0 +1,45 @@
+package remote
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
+	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+)
+
+// Certificates are those that the server shows, leaf first, whether they are
+// to be trusted or not. No credential is sent.
+func (c *Client) Certificates(ctx context.Context) ([]*x509.Certificate, error) {
+	config := c.config
+	config.Auth, config.Insecure = registry.AuthConfig{}, true
+	if config.CertDirs == nil {
+		config.CertDirs = certs.DefaultDirs("")
+	}
+	config.CertDirs = slices.DeleteFunc(slices.Clone(config.CertDirs), func(dir string) bool { return dir == certs.TrustDir() }) // a pin holds for the insecure too
+	blind, err := New(config, &c.opts)
+	if err != nil {
+		return nil, err
+	}
+	s, err := blind.stack(ctx, false, nil)
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{
+		Transport:     s.auth.base,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := get(ctx, client, s.endpoint.URL("/v2/"))
+	if err != nil {
+		return nil, fmt.Errorf("ask registry: %w", err)
+	}
+	defer response.Drain(resp)
+	if resp.TLS == nil {
+		return nil, fmt.Errorf("%s speaks plain HTTP: it has no certificate", c.Host())
+	}
+	return resp.TLS.PeerCertificates, nil
+}
