@@ -21,6 +21,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
 const (
@@ -204,9 +205,9 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (regist
 func (p *push) upload(ctx context.Context, blob *image.Blob, c content, known digest.Digest, size int64) (registry.Status, error) {
 	t := &transfer{push: p, blob: blob, content: c, session: p.session(blob, known, size)}
 	defer t.session.release()
-	u := begin(known, size, p.purpose.retries, p.ways())
+	u := begin(known, size, p.info.Retries, p.ways())
 	t.limit = u.chunk
-	if e, ok := t.session.known(p.stack.endpoint); ok {
+	if e, ok := t.session.known(p.conn.Endpoint()); ok {
 		u = u.resume(e.Location, e.Offset)
 	}
 	u, err := drive(ctx, u, t.attempt, p.client.opts.Backoff, t.retrying)
@@ -266,7 +267,7 @@ func (p *push) session(blob *image.Blob, known digest.Digest, size int64) *sessi
 }
 
 // ways are what is known of the registry by now.
-func (p *push) ways() ways { return p.client.traits.blobs(p.opts.ChunkSize) }
+func (p *push) ways() ways { return p.client.limits.blobs(p.opts.ChunkSize) }
 
 // ended is the answer that something did not give which closed the connection
 // of t instead. Its name is that which the other answers came with.
@@ -278,8 +279,8 @@ func (t *transfer) ended(status int, after time.Duration) *registry.Error {
 
 // learn keeps what an upload found out, for the next ones.
 func (p *push) learn(ctx context.Context, u upload, t *transfer) {
-	limit := p.client.traits.learn(u, p.gate.size())
-	if w, fresh := p.client.traits.fresh(); fresh {
+	limit := p.client.limits.learn(u, p.gate.size())
+	if w, fresh := p.client.limits.fresh(); fresh {
 		if err := p.client.opts.Cache.keepHost(p.client.Host(), w, time.Now()); err != nil {
 			p.debug(ctx, "remember how the registry takes blobs", err)
 		}
@@ -336,7 +337,7 @@ func (t *transfer) event(status registry.Status, e registry.Event) {
 // attempt is one step of the upload machine: one request.
 func (t *transfer) attempt(ctx context.Context, u upload) outcome {
 	if u.location != "" && u.step != stepAbandon {
-		if err := t.session.keep(t.push.stack.endpoint, u); err != nil {
+		if err := t.session.keep(t.push.conn.Endpoint(), u); err != nil {
 			t.push.debug(ctx, "remember upload session", err)
 		}
 	}
@@ -380,7 +381,7 @@ func (t *transfer) start(query url.Values) string {
 
 // address is that of something in the repository.
 func (p *push) address(kind, name string) string {
-	return p.stack.endpoint.URL("/v2/" + p.ref.Repository + "/" + kind + "/" + name)
+	return p.conn.Endpoint().URL("/v2/" + p.ref.Repository + "/" + kind + "/" + name)
 }
 
 // withDigest adds the digest to a session's address, which may have a query.
@@ -443,9 +444,9 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 		}
 		return newBody(reading, t.content.reader(reading, offset), length, limit, func(n int) {
 			if read.Add(int64(n)) == int64(n) && asked.Load() && !told.Load() {
-				t.push.client.traits.unexpecting()
+				t.push.client.limits.unexpecting()
 			}
-			t.push.purpose.silence.moved()
+			t.push.info.Silence.Moved()
 			t.event(registry.StatusPushing, registry.Event{Current: offset + read.Load()})
 		})
 	}
@@ -463,7 +464,7 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	req.ContentLength = length
 	// Gitea parses a body sent as a form and answers DIGEST_INVALID.
 	req.Header.Set("Content-Type", "application/octet-stream")
-	if (length > expectSize || length < 0) && !u.noExpect && t.push.client.traits.expects() {
+	if (length > expectSize || length < 0) && !u.noExpect && t.push.client.limits.expects() {
 		req.Header.Set("Expect", "100-continue")
 	}
 	if u.step == stepChunk {
@@ -521,7 +522,7 @@ func (t *transfer) known(o outcome) outcome {
 // perform does the request and reads the answer into an outcome.
 func (t *transfer) perform(u upload, req *http.Request) outcome {
 	o := outcome{held: -1}
-	resp, err := t.push.stack.auth.RoundTrip(req)
+	resp, err := t.push.conn.Once(req)
 	if err != nil {
 		o.err = fmt.Errorf("%s: %w", u.step, err)
 		if errors.Is(err, registry.ErrBusy) {
@@ -560,7 +561,7 @@ func (t *transfer) perform(u upload, req *http.Request) outcome {
 // out not to be needed, and reports whether it is still there for another
 // process. One that holds nothing, or that nobody would find, is removed.
 func (t *transfer) leave(ctx context.Context, u upload, err error) bool {
-	_, remembered := t.session.known(t.push.stack.endpoint)
+	_, remembered := t.session.known(t.push.conn.Endpoint())
 	if remembered && err != nil && u.offset > 0 && outlasts(ctx, err) {
 		return true
 	}
@@ -578,10 +579,10 @@ func (t *transfer) cleanUp(ctx context.Context, u upload) bool {
 		o := t.abandon(ctx, u)
 		again := registry.TemporaryStatus(o.status) && n <= u.retries
 		if o.status == 0 && n == 1 {
-			(&http.Client{Transport: t.push.stack.auth.base}).CloseIdleConnections()
+			t.push.conn.CloseIdle()
 			again = true
 		}
-		if !again || pause(ctx, t.push.client.opts.Backoff(n)) != nil {
+		if !again || wire.Pause(ctx, t.push.client.opts.Backoff(n)) != nil {
 			return o.status != 0
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
 // maxListing bounds one page of a list.
@@ -148,58 +149,37 @@ func (c *Client) Config(ctx context.Context, repository string, d digest.Digest)
 // whatever its status. Of a redirect to another origin the answer is the
 // redirect: what others say of the registry is not believed.
 func (c *Client) Ask(ctx context.Context, method, address string) (*http.Response, error) {
-	return c.ask(ctx, method, address, func(a *authorizer) http.RoundTripper { return introducer{a, address} })
+	s, req, err := c.question(ctx, method, address)
+	if err != nil {
+		return nil, err
+	}
+	return s.Direct(req, address, s.Within)
 }
 
 // Look is a GET by Ask without the credential, of what may be anybody's.
 func (c *Client) Look(ctx context.Context, address string) (*http.Response, error) {
-	return c.ask(ctx, http.MethodGet, address, func(a *authorizer) http.RoundTripper { return a.base })
+	s, req, err := c.question(ctx, http.MethodGet, address)
+	if err != nil {
+		return nil, err
+	}
+	return s.Bare(req, s.Within)
 }
 
-func (c *Client) ask(ctx context.Context, method, address string, via func(*authorizer) http.RoundTripper) (*http.Response, error) {
-	s, err := c.stack(ctx, false, nil)
+// question is a request to a path of the registry's host.
+func (c *Client) question(ctx context.Context, method, address string) (*wire.Conn, *http.Request, error) {
+	s, err := c.conn(ctx, false, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, s.endpoint.URL(address), nil)
+	req, err := http.NewRequestWithContext(ctx, method, s.Endpoint().URL(address), nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if !s.auth.own(req.URL) || req.URL.User != nil {
-		return nil, fmt.Errorf("ask %s: %q is no path", c.Host(), printable.Clean(address))
+	if !s.Owns(req.URL) || req.URL.User != nil {
+		return nil, nil, fmt.Errorf("ask %s: %q is no path", c.Host(), printable.Clean(address))
 	}
 	req.Header.Set("Accept", "application/json")
-	client := http.Client{Transport: c.retrier(via(s.auth)), CheckRedirect: func(req *http.Request, via []*http.Request) error {
-		if !s.auth.own(req.URL) {
-			return http.ErrUseLastResponse
-		}
-		return checkRedirect(req, via)
-	}}
-	resp, err := client.Do(req)
-	return resp, unwrapURL(err)
-}
-
-// introducer sends the credential itself, since only the registry knows its
-// tokens, to the API that path is of.
-type introducer struct {
-	*authorizer
-	path string
-}
-
-func (i introducer) RoundTrip(req *http.Request) (*http.Response, error) {
-	header := ""
-	if i.own(req.URL) && (req.Response == nil || i.sameAPI(req.URL)) {
-		header = basic(i.current())
-	}
-	return i.base.RoundTrip(withAuthorization(req, header))
-}
-
-// sameAPI reports whether a redirect stays in the API, where those of a renamed
-// owner lead.
-func (i introducer) sameAPI(u *url.URL) bool {
-	const root = "/api/v1/"
-	prefix, _, found := strings.Cut(i.path, root)
-	return found && strings.HasPrefix(path.Clean(u.EscapedPath()), prefix+root)
+	return s, req, nil
 }
 
 // Root is the path that the pages of Gitea are under, as far as its registry
@@ -207,14 +187,15 @@ func (i introducer) sameAPI(u *url.URL) bool {
 // host wherever the pages are. ok is false where the registry is neither's, so
 // that no API on this host is its.
 func (c *Client) Root(ctx context.Context) (root string, ok bool, err error) {
-	s, err := c.stack(ctx, false, nil)
+	s, err := c.conn(ctx, false, nil)
 	if err != nil {
 		return "", false, err
 	}
-	resp, err := get(ctx, &http.Client{
-		Transport:     c.retrier(s.auth.base),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, s.endpoint.URL("/v2/"))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint().URL("/v2/"), nil)
+	if err != nil {
+		return "", false, err
+	}
+	resp, err := s.Bare(req, wire.Stay)
 	if err != nil {
 		return "", false, err
 	}
@@ -244,11 +225,11 @@ func rootOf(realm string) string {
 // Origin is "https://HOST" or "http://HOST", which of them is found out first
 // if need be.
 func (c *Client) Origin(ctx context.Context) (string, error) {
-	s, err := c.stack(ctx, false, nil)
+	s, err := c.conn(ctx, false, nil)
 	if err != nil {
 		return "", err
 	}
-	return s.endpoint.URL(""), nil
+	return s.Endpoint().URL(""), nil
 }
 
 func pullScope(repository string) string { return "repository:" + repository + ":pull" }
@@ -261,14 +242,14 @@ func (c *Client) browse(ctx context.Context, op, method, path, scope string) (*h
 
 // browseWith is browse with headers.
 func (c *Client) browseWith(ctx context.Context, op, method, path, scope string, header http.Header) (*http.Response, error) {
-	s, err := c.stack(ctx, false, introduced)
+	s, err := c.conn(ctx, false, wire.Introduce)
 	if err != nil {
 		return nil, err
 	}
-	own := newPurpose(scope, c.retries(0))
-	own.requests = purposeOf(ctx).requests // a push that looks counts this too
-	ctx = context.WithValue(ctx, purposeKey{}, own)
-	req, err := http.NewRequestWithContext(ctx, method, s.endpoint.URL(path), nil)
+	own := wire.NewInfo(scope, c.retries(0))
+	own.Requests = wire.InfoOf(ctx).Requests // a push that looks counts this too
+	ctx = wire.WithInfo(ctx, own)
+	req, err := http.NewRequestWithContext(ctx, method, s.Endpoint().URL(path), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -276,9 +257,9 @@ func (c *Client) browseWith(ctx context.Context, op, method, path, scope string,
 	if strings.Contains(path, "/manifests/") {
 		acceptManifests(req)
 	}
-	resp, err := s.http.Do(req)
+	resp, err := s.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", op, unwrapURL(err))
+		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	page := resp.Header.Get(response.HeaderVersion) == "" && response.ProvesPortal(resp)
 	if resp.StatusCode/100 == 2 && !page {
@@ -288,7 +269,7 @@ func (c *Client) browseWith(ctx context.Context, op, method, path, scope string,
 	defer response.Drain(resp)
 	answer := response.Error(op, req, resp)
 	answer.Kind = browsingKind(answer, path)
-	return nil, s.identify(ctx, answer)
+	return nil, s.Identify(ctx, answer)
 }
 
 // browsingKind makes more of an answer than [response.classify] can, which is to judge

@@ -10,6 +10,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
 // Certificates are those that the server shows, leaf first, whether they are
@@ -25,15 +26,15 @@ func (c *Client) Certificates(ctx context.Context) ([]*x509.Certificate, error) 
 	if err != nil {
 		return nil, err
 	}
-	s, err := blind.stack(ctx, false, nil)
+	s, err := blind.conn(ctx, false, nil)
 	if err != nil {
 		return nil, err
 	}
-	client := &http.Client{
-		Transport:     s.auth.base,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	req, err := http.NewRequestWithContext(wire.WithInfo(ctx, wire.NewInfo("", 0)), http.MethodGet, s.Endpoint().URL("/v2/"), nil)
+	if err != nil {
+		return nil, err
 	}
-	resp, err := get(ctx, client, s.endpoint.URL("/v2/"))
+	resp, err := s.Bare(req, wire.Stay)
 	if err != nil {
 		return nil, fmt.Errorf("ask registry: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
 // failureOf is the error of the check that failed, if one did.
@@ -45,14 +46,14 @@ func (c *Client) Health(ctx context.Context) error {
 // push to, as "owner" or "owner/name"; empty leaves the last checks out. An
 // upload is begun and taken back; nothing is left on the server.
 func (c *Client) Check(ctx context.Context, repository string) []registry.Check {
-	p := newPurpose("", 0) // without retries: what fails is told at once
+	p := wire.NewInfo("", 0) // without retries: what fails is told at once
 	if repository != "" {
 		if !strings.Contains(repository, "/") {
 			repository += "/" + checkedName
 		}
-		p.scope = "repository:" + repository + ":pull,push"
+		p.Scope = "repository:" + repository + ":pull,push"
 	}
-	ctx = context.WithValue(ctx, purposeKey{}, p)
+	ctx = wire.WithInfo(ctx, p)
 	e := &examination{client: c, repository: repository}
 	return e.run(ctx, e.names, e.reach, e.clock, e.proxy, e.realm, e.server, e.rules, e.login, e.scope, e.owner, e.limit)
 }
@@ -61,7 +62,7 @@ func (c *Client) Check(ctx context.Context, repository string) []registry.Check 
 type examination struct {
 	client     *Client
 	repository string
-	stack      *stack
+	conn       *wire.Conn
 	answer     *http.Response // to the first request; its body is closed
 	account    registry.Account
 	session    string // address of an upload
@@ -92,7 +93,7 @@ func (e *examination) names(context.Context) []registry.Check {
 
 // rules compares the name with those that Gitea has beyond the specification's.
 func (e *examination) rules(context.Context) []registry.Check {
-	if e.repository == "" || !e.client.traits.gitea() {
+	if e.repository == "" || !e.conn.Traits().Gitea() {
 		return nil
 	}
 	ref := registry.Reference{Host: e.client.Host(), Repository: e.repository}
@@ -105,18 +106,21 @@ func (e *examination) rules(context.Context) []registry.Check {
 // reach asks /v2/ without a credential, and sees how far that comes.
 func (e *examination) reach(ctx context.Context) []registry.Check {
 	var err error
-	if e.stack, err = e.client.stack(ctx, false, nil); err != nil {
+	if e.conn, err = e.client.conn(ctx, false, nil); err != nil {
 		return []registry.Check{registry.Failed("settings", err)}
 	}
 	t := &trace{}
-	client := &http.Client{Transport: e.client.retrier(e.stack.auth.base), CheckRedirect: checkRedirect}
-	resp, err := get(t.attach(ctx), client, e.stack.endpoint.URL("/v2/"))
+	req, err := http.NewRequestWithContext(t.attach(ctx), http.MethodGet, e.conn.Endpoint().URL("/v2/"), nil)
+	if err != nil {
+		return []registry.Check{registry.Failed("settings", err)}
+	}
+	resp, err := e.conn.Bare(req, wire.Follow)
 	if err != nil {
 		return t.checks(nil, err)
 	}
 	defer response.Drain(resp)
 	e.answer = resp
-	e.client.traits.challenged(response.Challenges(resp.Header.Values("WWW-Authenticate")))
+	e.conn.Traits().Challenged(response.Challenges(resp.Header.Values("WWW-Authenticate")))
 	if err = response.OfRegistry(resp); errors.Is(err, registry.ErrUnauthorized) {
 		err = nil
 	}
@@ -166,7 +170,7 @@ func (e *examination) realm(context.Context) []registry.Check {
 			continue
 		}
 		realm := printable.Clean(c.Params["realm"])
-		if u, err := url.Parse(realm); err == nil && e.stack.auth.own(u) {
+		if u, err := url.Parse(realm); err == nil && e.conn.Owns(u) {
 			return []registry.Check{registry.Passed("realm", realm)}
 		}
 		check := registry.Warned("realm", &registry.Error{
@@ -179,7 +183,7 @@ func (e *examination) realm(context.Context) []registry.Check {
 }
 
 func (e *examination) server(ctx context.Context) []registry.Check {
-	if version := e.stack.version(ctx); version != "" {
+	if version := e.conn.Version(ctx); version != "" {
 		return []registry.Check{registry.Passed("server", version)}
 	}
 	for _, c := range response.Challenges(e.answer.Header.Values("WWW-Authenticate")) {
@@ -192,12 +196,12 @@ func (e *examination) server(ctx context.Context) []registry.Check {
 
 // login gets a token with the credential.
 func (e *examination) login(ctx context.Context) []registry.Check {
-	err := e.stack.identify(ctx, e.stack.ping(ctx))
-	id := e.stack.auth.identity()
-	anonymous, origin := e.stack.auth.anonymous(), e.stack.auth.current().Origin
+	err := e.conn.Identify(ctx, e.conn.Ping(ctx))
+	id := e.conn.Identity()
+	anonymous, origin := e.conn.Anonymous(), e.conn.Credential().Origin
 	if err == nil && id.Anonymous {
 		// Gitea lets anybody in, as a reader.
-		err = &registry.Error{Op: "login", URL: e.stack.endpoint.URL("/v2/token"), Status: http.StatusUnauthorized, Identity: id, Origin: origin, Kind: registry.ErrDenied}
+		err = &registry.Error{Op: "login", URL: e.conn.Endpoint().URL("/v2/token"), Status: http.StatusUnauthorized, Identity: id, Origin: origin, Kind: registry.ErrDenied}
 	}
 	switch {
 	case err == nil && anonymous:
@@ -208,7 +212,7 @@ func (e *examination) login(ctx context.Context) []registry.Check {
 		}
 		return []registry.Check{registry.Passed("login", "the credential of "+origin.String()+" is accepted")}
 	case anonymous && (errors.Is(err, registry.ErrUnauthorized) || id.Anonymous):
-		check := registry.Warned("login", errNoCredential(e.stack.endpoint, origin))
+		check := registry.Warned("login", errNoCredential(e.conn.Endpoint(), origin))
 		check.Detail = "none"
 		return []registry.Check{check}
 	}
@@ -224,15 +228,15 @@ func errNoCredential(e endpoint.Endpoint, missing registry.Origin) error {
 
 // scope tells who the registry takes the client for, and what for.
 func (e *examination) scope(ctx context.Context) []registry.Check {
-	if e.stack.auth.anonymous() {
+	if e.conn.Anonymous() {
 		return nil
 	}
-	e.account = e.stack.account(ctx)
-	id := e.stack.auth.identity()
+	e.account = e.conn.Account(ctx)
+	id := e.conn.Identity()
 	if id == (registry.Identity{}) {
 		return nil // not Gitea
 	}
-	denied := &registry.Error{Op: "push", URL: e.stack.endpoint.URL("/v2/"), Status: http.StatusUnauthorized, Identity: id, Account: e.account, Origin: e.stack.auth.current().Origin, Kind: registry.ErrDenied}
+	denied := &registry.Error{Op: "push", URL: e.conn.Endpoint().URL("/v2/"), Status: http.StatusUnauthorized, Identity: id, Account: e.account, Origin: e.conn.Credential().Origin, Kind: registry.ErrDenied}
 	if !id.CanPush() {
 		return []registry.Check{registry.Failed("scope", denied)}
 	}
@@ -250,17 +254,17 @@ func (e *examination) owner(ctx context.Context) []registry.Check {
 	}
 	lasting, cancel := lingering(ctx)
 	defer cancel()
-	req, err := http.NewRequestWithContext(lasting, http.MethodPost, e.stack.endpoint.URL("/v2/"+e.repository+"/blobs/uploads/"), nil)
+	req, err := http.NewRequestWithContext(lasting, http.MethodPost, e.conn.Endpoint().URL("/v2/"+e.repository+"/blobs/uploads/"), nil)
 	if err != nil {
 		return []registry.Check{registry.Failed("owner", err)}
 	}
-	resp, err := e.stack.http.Do(req)
+	resp, err := e.conn.Do(req)
 	if err != nil {
-		return []registry.Check{registry.Failed("owner", fmt.Errorf("start upload: %w", unwrapURL(err)))}
+		return []registry.Check{registry.Failed("owner", fmt.Errorf("start upload: %w", err))}
 	}
 	defer response.Drain(resp)
 	if resp.StatusCode != http.StatusAccepted {
-		return []registry.Check{registry.Failed("owner", e.stack.identify(ctx, response.Error("start upload", req, resp)))}
+		return []registry.Check{registry.Failed("owner", e.conn.Identify(ctx, response.Error("start upload", req, resp)))}
 	}
 	if e.session, err = resolveLocation(req.URL, resp.Header.Get("Location")); err != nil {
 		return []registry.Check{registry.Failed("owner", err)}
@@ -281,7 +285,7 @@ func (e *examination) cancelUpload(ctx context.Context) {
 		return
 	}
 	// A session that cannot be removed is removed by the server in time.
-	if resp, err := e.stack.http.Do(req); err == nil {
+	if resp, err := e.conn.Do(req); err == nil {
 		response.Drain(resp)
 	}
 }
@@ -382,7 +386,7 @@ func (e *examination) announce(ctx context.Context, size int64) error {
 	req.GetBody = func() (io.ReadCloser, error) { return newProbe(size, told, answered), nil }
 	req.Header.Set("Content-Type", "application/octet-stream")
 	req.Header.Set("Expect", "100-continue")
-	resp, err := e.stack.auth.RoundTrip(req)
+	resp, err := e.conn.Once(req)
 	if err != nil {
 		return err
 	}

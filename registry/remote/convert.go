@@ -97,7 +97,7 @@ func (p *push) fitting(m image.Manifest) (image.Manifest, error) {
 		_, ok := children[d.Digest]
 		changed = changed || ok
 	}
-	if _, docker := ociTypes[m.Descriptor.MediaType]; !changed && (!docker || !p.client.traits.wantsOCI()) {
+	if _, docker := ociTypes[m.Descriptor.MediaType]; !changed && (!docker || !p.client.traits.WantsOCI()) {
 		return m, nil
 	}
 	other, err := converted(m, children)
@@ -128,7 +128,7 @@ func (p *push) putFitting(ctx context.Context, m image.Manifest, reference strin
 		if !refused || answer.Status != http.StatusUnsupportedMediaType || !docker {
 			return err
 		}
-		p.client.traits.refusedDocker()
+		p.client.traits.RefusedDocker()
 		p.note("the registry takes OCI media types alone; sending the manifest with these, under another digest")
 	}
 }

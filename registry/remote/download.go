@@ -13,6 +13,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
 // Blob opens a blob of a repository; the caller closes it, and compares what it
@@ -94,7 +95,7 @@ func (d *download) Read(p []byte) (int, error) {
 func (d *download) goOn(broke error) error {
 	for err := broke; registry.Temporary(err) && d.failures < d.client.retries(0); {
 		d.failures++
-		if err := pause(d.ctx, d.client.opts.Backoff(d.failures)); err != nil {
+		if err := wire.Pause(d.ctx, d.client.opts.Backoff(d.failures)); err != nil {
 			return err
 		}
 		var body io.ReadCloser

@@ -48,10 +48,6 @@ func TestDrippingAnswersEnd(t *testing.T) {
 		"manifest": {func(ctx context.Context, c *Client) error { _, err := c.Manifest(ctx, "me/app", "1"); return err }, 6 * time.Minute},
 		"config":   {func(ctx context.Context, c *Client) error { _, err := c.Config(ctx, "me/app", "sha256:x"); return err }, 5 * time.Minute},
 		"tags":     {func(ctx context.Context, c *Client) error { _, err := c.Tags(ctx, "me/app"); return err }, 5 * time.Minute},
-		"token": {func(context.Context, *Client) error {
-			_, err := (&authorizer{now: time.Now}).read(new(dripping))
-			return err
-		}, tokenTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -126,4 +122,29 @@ func TestConnectTimeoutIsNoTimeLimit(t *testing.T) {
 	if d := registry.Diagnose(err); !strings.Contains(d.Cause, "does not answer") || errors.Is(err, context.DeadlineExceeded) || !registry.Temporary(err) {
 		t.Errorf("got %v: %+v", err, d)
 	}
+}
+
+// hanging is a registry that does not answer.
+type hanging struct{ after time.Duration }
+
+func (h hanging) RoundTrip(*http.Request) (*http.Response, error) {
+	time.Sleep(h.after) // of the test's own clock
+	return nil, registry.ErrStalled
+}
+
+// Who waits for a server that hangs is told so, with its name.
+func TestSilenceOfAServerIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		config := registry.RegistryConfig{URL: "https://git.example.com", Auth: registry.AuthConfig{Token: "x"}}
+		c, err := New(config, &Options{Transport: hanging{2 * time.Minute}, Retries: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var notes []string
+		err = c.Push(t.Context(), "me/app:1", registry.PushOptions{Progress: func(e registry.Event) { notes = append(notes, e.Note) }})
+		if len(notes) != 1 || !strings.Contains(notes[0], "git.example.com") {
+			t.Errorf("got %q after %v", notes, err)
+		}
+	})
 }

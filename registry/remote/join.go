@@ -175,7 +175,7 @@ func (p *push) bring(ctx context.Context, e entry) error {
 		opts.MountFrom = e.from.Repository
 	}
 	one := p.client.newPush(p.ref, opts)
-	one.stack, one.purpose, one.tags = p.stack, p.purpose, nil
+	one.conn, one.info, one.tags = p.conn, p.info, nil
 	_, err = one.content(ctx, source)
 	if err == nil {
 		err = one.putManifest(ctx, e.manifest, name)

@@ -17,20 +17,21 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
 // greet is the first request of a push. Where nothing will have changed it asks
 // whether that is so, and shows the credential itself: fetching a token would
 // take longer than all the rest. Any other push begins with its token.
-func (p *push) greet(ctx context.Context, s *stack) (err error) {
-	p.stack = s
+func (p *push) greet(ctx context.Context, s *wire.Conn) (err error) {
+	p.conn = s
 	if !p.verifies() {
 		if p.standing, err = p.stands(ctx); err != nil || p.standing != nil {
 			return err
 		}
 	}
 	p.anticipate(ctx)
-	return introduced(ctx, s)
+	return wire.Introduce(ctx, s)
 }
 
 // stands gives the manifest that the image became where earlier pushes left every
@@ -40,12 +41,12 @@ func (p *push) stands(ctx context.Context) (*image.Manifest, error) {
 	if !found || slices.ContainsFunc(p.tags, func(tag string) bool { return !p.leftAt(tag, root) }) {
 		return nil, nil //nolint:nilnil // no error, and no manifest
 	}
-	if !p.client.traits.met() && slices.ContainsFunc(p.tags, foldable) {
+	if !p.client.traits.Met() && slices.ContainsFunc(p.tags, wire.Foldable) {
 		return nil, nil //nolint:nilnil // the result could not tell what the tags are called
 	}
-	client := &http.Client{Transport: introducer{authorizer: p.stack.auth}, CheckRedirect: checkRedirect}
+	direct := func(req *http.Request) (*http.Response, error) { return p.conn.Direct(req, "", wire.Follow) }
 	for _, tag := range p.tags {
-		found, err := p.statWith(ctx, client, "manifests", tag)
+		found, err := p.statWith(wire.WithInfo(ctx, p.info.Once()), direct, "manifests", tag)
 		if err != nil || found.Digest != root.Descriptor.Digest {
 			return nil, err
 		}
@@ -258,7 +259,7 @@ func (p *push) held(ctx context.Context, d digest.Digest) bool {
 		return earlier != ""
 	}
 	// Token authentication specification: the other repository is to be read.
-	ctx = context.WithValue(ctx, purposeKey{}, p.purpose.and("repository:"+from+":pull"))
+	ctx = wire.WithInfo(ctx, p.info.And("repository:"+from+":pull"))
 	mounted, err := p.askMount(ctx, url.Values{"mount": {d.String()}, "from": {from}})
 	if err != nil {
 		p.debug(ctx, "mount blob from "+from, err)
@@ -281,9 +282,9 @@ func (p *push) askMount(ctx context.Context, query url.Values) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	resp, err := p.stack.http.Do(req)
+	resp, err := p.conn.Do(req)
 	if err != nil {
-		return false, fmt.Errorf("mount blob: %w", unwrapURL(err))
+		return false, fmt.Errorf("mount blob: %w", err)
 	}
 	defer response.Drain(resp)
 	switch resp.StatusCode {
@@ -309,18 +310,18 @@ func (p *push) exists(ctx context.Context, kind string, d digest.Digest) (bool, 
 // stat asks for digest and size of a blob or manifest of the repository, which
 // are zero where it is not there.
 func (p *push) stat(ctx context.Context, kind, name string) (ocispec.Descriptor, error) {
-	return p.statWith(ctx, p.stack.http, kind, name)
+	return p.statWith(ctx, p.conn.Do, kind, name)
 }
 
-func (p *push) statWith(ctx context.Context, client *http.Client, kind, name string) (ocispec.Descriptor, error) {
+func (p *push) statWith(ctx context.Context, do func(*http.Request) (*http.Response, error), kind, name string) (ocispec.Descriptor, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, p.address(kind, name), nil)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
 	acceptManifests(req)
-	resp, err := client.Do(req)
+	resp, err := do(req)
 	if err != nil {
-		return ocispec.Descriptor{}, fmt.Errorf("find %s: %w", name, unwrapURL(err))
+		return ocispec.Descriptor{}, fmt.Errorf("find %s: %w", name, err)
 	}
 	defer response.Drain(resp)
 	switch status := resp.StatusCode; {

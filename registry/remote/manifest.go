@@ -16,6 +16,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
 // maxManifest bounds what is read of a manifest; Gitea's own limit is 10 MiB.
@@ -50,7 +51,7 @@ func (p *push) setTags(ctx context.Context, root image.Manifest, tags []string, 
 			p.debug(ctx, "remember tag", err)
 		}
 	}
-	if notice := p.stack.auth.takeNotice(); notice != "" {
+	if notice := p.conn.Notice(); notice != "" {
 		p.note("%s", notice)
 	}
 	return nil
@@ -109,13 +110,13 @@ func (d delivery) next(err error) delivery {
 
 // putManifest sends a manifest, as often as that makes sense.
 func (p *push) putManifest(ctx context.Context, m image.Manifest, reference string) error {
-	d := delivery{index: image.IsIndex(m.Descriptor.MediaType), retries: p.purpose.retries}
+	d := delivery{index: image.IsIndex(m.Descriptor.MediaType), retries: p.info.Retries}
 	for {
 		switch d.step {
 		case manifestPut:
 			if d.mismatches > 0 {
 				p.retries.Add(1)
-				if err := pause(ctx, p.client.opts.Backoff(d.mismatches)); err != nil {
+				if err := wire.Pause(ctx, p.client.opts.Backoff(d.mismatches)); err != nil {
 					return err
 				}
 			}
@@ -196,9 +197,9 @@ func (p *push) putOnce(ctx context.Context, m image.Manifest, reference string) 
 		return err
 	}
 	req.Header.Set("Content-Type", m.Descriptor.MediaType)
-	resp, err := p.stack.http.Do(req)
+	resp, err := p.conn.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, unwrapURL(err))
+		return fmt.Errorf("%s: %w", op, err)
 	}
 	defer response.Drain(resp)
 	switch resp.StatusCode {
@@ -251,9 +252,9 @@ func (p *push) readManifest(ctx context.Context, reference string) (image.Manife
 		return image.Manifest{}, err
 	}
 	acceptManifests(req)
-	resp, err := p.stack.http.Do(req)
+	resp, err := p.conn.Do(req)
 	if err != nil {
-		return image.Manifest{}, fmt.Errorf("get manifest: %w", unwrapURL(err))
+		return image.Manifest{}, fmt.Errorf("get manifest: %w", err)
 	}
 	defer response.Drain(resp)
 	if resp.StatusCode != http.StatusOK {
@@ -275,7 +276,7 @@ func (p *push) readManifest(ctx context.Context, reference string) (image.Manife
 
 // getDocument reads a small blob of the repository: a config.
 func (p *push) getDocument(ctx context.Context, d digest.Digest) ([]byte, error) {
-	resp, err := get(ctx, p.stack.http, p.address("blobs", d.String()))
+	resp, err := p.conn.Get(ctx, "/v2/"+p.ref.Repository+"/blobs/"+d.String())
 	if err != nil {
 		return nil, fmt.Errorf("get config: %w", err)
 	}

@@ -82,7 +82,7 @@ func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, e
 		p.done(blob, sent, registry.StatusExists)
 		return located{}, nil
 	}
-	if len(missing.URLs) > 0 && !p.client.traits.gitea() {
+	if len(missing.URLs) > 0 && !p.client.traits.Gitea() {
 		// It is kept elsewhere, by its media type; whether the registry takes the
 		// manifest without it, that tells. Gitea never does.
 		p.done(blob, sent, registry.StatusSkipped)
@@ -162,9 +162,9 @@ func (p *push) getDecompressed(ctx context.Context, d digest.Digest) (_ io.ReadC
 	if err != nil {
 		return nil, err
 	}
-	resp, err := p.stack.http.Do(req)
+	resp, err := p.conn.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("get blob: %w", unwrapURL(err))
+		return nil, fmt.Errorf("get blob: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer response.Drain(resp)

@@ -27,7 +27,7 @@ type Options struct {
 	// [registry.DefaultRetries]; negative means never.
 	Retries int
 	// Backoff gives the wait before the n-th retry, counted from 1. Nil
-	// means [FullJitter]. A Retry-After of the server takes precedence.
+	// means [wire.FullJitter]. A Retry-After of the server takes precedence.
 	Backoff func(n int) time.Duration
 	// Cache remembers from one push to the next what a layer or an image
 	// became. Nil means to remember nothing.

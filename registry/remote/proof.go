@@ -15,23 +15,22 @@ import (
 // verify asks whether the blob of an upload is there. Before anything was sent
 // an answer that proves nothing is as good as none; afterwards the bytes decide.
 func (t *transfer) verify(ctx context.Context, u upload) outcome {
-	client := &http.Client{Transport: t.push.stack.auth, CheckRedirect: checkRedirect}
-	o := t.find(ctx, client, http.MethodHead, u)
+	o := t.find(ctx, http.MethodHead, u)
 	if u.looking || o.named || o.status == 0 || o.status == http.StatusNotFound || registry.TemporaryStatus(o.status) {
 		return o
 	}
-	return t.find(ctx, client, http.MethodGet, u)
+	return t.find(ctx, http.MethodGet, u)
 }
 
 // find makes one request for the blob of an upload.
-func (t *transfer) find(ctx context.Context, client *http.Client, method string, u upload) outcome {
+func (t *transfer) find(ctx context.Context, method string, u upload) outcome {
 	req, err := http.NewRequestWithContext(ctx, method, t.push.address("blobs", u.digest.String()), nil)
 	if err != nil {
 		return outcome{err: err, held: -1, size: -1}
 	}
-	resp, err := client.Do(req)
+	resp, err := t.push.conn.Try(req)
 	if err != nil {
-		return t.known(outcome{err: fmt.Errorf("%s: %w", u.step, unwrapURL(err)), held: -1})
+		return t.known(outcome{err: fmt.Errorf("%s: %w", u.step, err), held: -1})
 	}
 	defer response.Drain(resp)
 	o := outcome{status: resp.StatusCode, held: -1}
@@ -57,9 +56,9 @@ func (p *push) holds(ctx context.Context, reference string, data []byte) (bool, 
 		return false, err
 	}
 	acceptManifests(req)
-	resp, err := p.stack.http.Do(req)
+	resp, err := p.conn.Do(req)
 	if err != nil {
-		return false, fmt.Errorf("get manifest: %w", unwrapURL(err))
+		return false, fmt.Errorf("get manifest: %w", err)
 	}
 	defer response.Drain(resp)
 	if resp.StatusCode != http.StatusOK {

@@ -18,6 +18,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
+	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
 // push is one call of [Client.Push]. Its files follow the image's way: blobs
@@ -27,7 +28,7 @@ import (
 // and compressing itself (relay.go).
 type push struct {
 	client *Client
-	stack  *stack
+	conn   *wire.Conn
 	ref    registry.Reference
 	tags   []string
 	opts   registry.PushOptions
@@ -36,7 +37,7 @@ type push struct {
 	// processors and some memory.
 	compressors chan struct{}
 
-	purpose            *purpose
+	info               *wire.RequestInfo
 	bytesSent, retries atomic.Int64
 	refused            atomic.Bool // a request was too large, which was told
 
@@ -86,13 +87,13 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts registry.PushOp
 		defer cancel()
 	}
 	p := c.newPush(ref, opts)
-	p.purpose.silence = &silence{tell: func() {
-		p.note("nothing has moved to or from %s for %v; after %v of that its connections are given up", c.Host(), silentFor, c.opts.StallTimeout)
+	p.info.Silence = &wire.Silence{Tell: func() {
+		p.note("nothing has moved to or from %s for %v; after %v of that its connections are given up", c.Host(), wire.SilentFor, c.opts.StallTimeout)
 	}}
-	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
+	ctx = wire.WithInfo(ctx, p.info)
 	defer p.abandonRelay()
 	var root image.Manifest
-	if p.stack, err = c.stack(ctx, opts.Insecure, p.greet); err == nil {
+	if p.conn, err = c.conn(ctx, opts.Insecure, p.greet); err == nil {
 		root, err = p.run(ctx)
 	}
 	if err == nil {
@@ -110,9 +111,9 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts registry.PushOp
 func (c *Client) newPush(ref registry.Reference, opts registry.PushOptions) *push {
 	return &push{
 		client: c, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
-		gate: newGate(cmp.Or(opts.Jobs, c.traits.blobs(0).jobs, registry.DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
-		purpose: newPurpose("repository:"+ref.Repository+":pull,push", c.retries(opts.Retries)),
-		sent:    map[string]image.Sent{}, lasting: map[string]*image.Blob{}, mounts: map[digest.Digest]string{}, converted: map[digest.Digest]image.Manifest{},
+		gate: newGate(cmp.Or(opts.Jobs, c.limits.blobs(0).jobs, registry.DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
+		info: wire.NewInfo("repository:"+ref.Repository+":pull,push", c.retries(opts.Retries)),
+		sent: map[string]image.Sent{}, lasting: map[string]*image.Blob{}, mounts: map[digest.Digest]string{}, converted: map[digest.Digest]image.Manifest{},
 	}
 }
 
@@ -151,10 +152,10 @@ func (p *push) failure(ctx context.Context, op string, err error) error {
 	if fault := p.nameFault(); fault != nil {
 		return fault // whatever the registry made of it
 	}
-	if p.stack != nil {
-		err = p.stack.identify(ctx, err)
+	if p.conn != nil {
+		err = p.conn.Identify(ctx, err)
 	}
-	if p.stack != nil && errors.Is(err, registry.ErrDenied) && p.stack.auth.anonymous() {
+	if p.conn != nil && errors.Is(err, registry.ErrDenied) && p.conn.Anonymous() {
 		err = fmt.Errorf("%w, no credential was given: %w", registry.ErrUnauthorized, err)
 	}
 	if cause := context.Cause(ctx); cause != nil && errors.Is(cause, context.DeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded) {
@@ -199,9 +200,9 @@ func (p *push) settle() error {
 	if err := p.nameFault(); err != nil {
 		return err
 	}
-	p.tags = distinct(p.tags, p.client.traits.stored)
+	p.tags = distinct(p.tags, p.client.traits.Stored)
 	for _, tag := range p.tags {
-		if stored := p.client.traits.stored(tag); stored != tag {
+		if stored := p.client.traits.Stored(tag); stored != tag {
 			p.note("the registry stores the tag %q as %q", tag, stored)
 		}
 	}
@@ -210,7 +211,7 @@ func (p *push) settle() error {
 
 // nameFault is what is wrong with the destination for the registry that it names.
 func (p *push) nameFault() error {
-	if !p.client.traits.gitea() {
+	if !p.client.traits.Gitea() {
 		return nil
 	}
 	return p.ref.CheckGitea(p.tags)
@@ -336,7 +337,7 @@ func (p *push) result(root image.Manifest, success bool, took time.Duration) reg
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := registry.Result{
-		Reference: p.ref.Familiar(), Blobs: p.blobs, BytesSent: p.bytesSent.Load(), Requests: int(p.purpose.requests.Load()), Retries: int(p.retries.Load()),
+		Reference: p.ref.Familiar(), Blobs: p.blobs, BytesSent: p.bytesSent.Load(), Requests: int(p.info.Requests.Load()), Retries: int(p.retries.Load()),
 		Duration: took, DryRun: p.opts.DryRun,
 	}
 	if !success {
@@ -345,7 +346,7 @@ func (p *push) result(root image.Manifest, success bool, took time.Duration) reg
 	r.Unverified = p.unverified
 	r.MediaType, r.Digest, r.Size = root.Descriptor.MediaType, root.Descriptor.Digest, root.Descriptor.Size
 	for _, tag := range p.tags {
-		r.Tags = append(r.Tags, p.client.traits.stored(tag))
+		r.Tags = append(r.Tags, p.client.traits.Stored(tag))
 	}
 	return r
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
@@ -492,7 +493,7 @@ func TestReferenceParts(t *testing.T) {
 	if !registry.StatusPushed.Final() || registry.StatusPushing.Final() {
 		t.Error("Final is wrong")
 	}
-	if wait := remote.FullJitter(3); wait < 0 || wait > 2*time.Second || remote.FullJitter(100) > 30*time.Second {
+	if wait := wire.FullJitter(3); wait < 0 || wait > 2*time.Second || wire.FullJitter(100) > 30*time.Second {
 		t.Errorf("got %v", wait)
 	}
 }

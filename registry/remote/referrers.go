@@ -80,10 +80,10 @@ func referring(m image.Manifest) (subject digest.Digest, own ocispec.Descriptor)
 // hasReferrers asks whether the registry tells what refers to a manifest; that
 // Gitea has no such API is known.
 func (p *push) hasReferrers(ctx context.Context, subject digest.Digest) bool {
-	if p.client.traits.gitea() {
+	if p.client.traits.Gitea() {
 		return false
 	}
-	resp, err := get(ctx, p.stack.http, p.address("referrers", subject.String()))
+	resp, err := p.conn.Get(ctx, "/v2/"+p.ref.Repository+"/referrers/"+subject.String())
 	if err != nil {
 		p.debug(ctx, "ask for what refers to a manifest", err)
 		return false
@@ -100,9 +100,9 @@ func (p *push) referrers(ctx context.Context, tag string) (ocispec.Index, error)
 		return empty, err
 	}
 	acceptManifests(req)
-	resp, err := p.stack.http.Do(req)
+	resp, err := p.conn.Do(req)
 	if err != nil {
-		return empty, fmt.Errorf("get manifest %s: %w", tag, unwrapURL(err))
+		return empty, fmt.Errorf("get manifest %s: %w", tag, err)
 	}
 	defer response.Drain(resp)
 	switch {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
 // Tag points tags of a repository at what one of its tags or a digest leads to:
@@ -40,9 +41,9 @@ func (c *Client) arrange(ctx context.Context, op, imageRef string, opts registry
 		return registry.Result{}, err
 	}
 	p := c.newPush(ref, opts)
-	ctx = context.WithValue(ctx, purposeKey{}, p.purpose)
+	ctx = wire.WithInfo(ctx, p.info)
 	var root image.Manifest
-	if p.stack, err = c.stack(ctx, false, introduced); err == nil {
+	if p.conn, err = c.conn(ctx, false, wire.Introduce); err == nil {
 		if err = p.settle(); err == nil {
 			root, err = do(ctx, p)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/internal/fronts"
+	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
 // step is what the upload of a blob does next.
@@ -639,7 +640,7 @@ func drive(ctx context.Context, u upload, do attempt, delay func(n int) time.Dur
 			return u, u.err
 		case stepSingle, stepStart, stepStream, stepChunk, stepCommit, stepQuery, stepVerify, stepAbandon:
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := wire.Pause(ctx, wait); err != nil {
 			return u, err
 		}
 		o := do(ctx, u)

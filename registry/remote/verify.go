@@ -131,9 +131,9 @@ func (p *push) blobFrom(ctx context.Context, d digest.Digest, offset int64) (io.
 	if offset > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
 	}
-	resp, err := p.stack.http.Do(req)
+	resp, err := p.conn.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("get blob: %w", unwrapURL(err))
+		return nil, fmt.Errorf("get blob: %w", err)
 	}
 	if resp.StatusCode/100 != 2 {
 		defer response.Drain(resp)

@@ -1,4 +1,4 @@
-package remote
+package wire
 
 import (
 	"context"
@@ -13,12 +13,12 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
 )
 
-// account asks the server whose the credential is, if the registry is Gitea's
+// Account asks the server whose the credential is, if the registry is Gitea's
 // and so is the API: it is nobody else's to see.
 //
 // Gitea 1.26 routers/api/v1/api.go: GET /user.
-func (s *stack) account(ctx context.Context) registry.Account {
-	if !s.auth.traits.gitea() || !s.hasAPI(ctx) {
+func (s *Conn) Account(ctx context.Context) registry.Account {
+	if !s.config.Traits.Gitea() || !s.hasAPI(ctx) {
 		return registry.Account{}
 	}
 	var answer struct {
@@ -31,7 +31,7 @@ func (s *stack) account(ctx context.Context) registry.Account {
 
 // hasAPI reports whether Gitea's API is at the root of the host. Where it tells
 // nothing to those without a credential, it refuses in its own form.
-func (s *stack) hasAPI(ctx context.Context) bool {
+func (s *Conn) hasAPI(ctx context.Context) bool {
 	var answer struct {
 		Version string `json:"version"`
 		Message string `json:"message"`
@@ -45,8 +45,8 @@ func (s *stack) hasAPI(ctx context.Context) bool {
 	return false
 }
 
-// version asks the server what it is: "Gitea 1.26.0", or nothing.
-func (s *stack) version(ctx context.Context) string {
+// Version asks the server what it is: "Gitea 1.26.0", or nothing.
+func (s *Conn) Version(ctx context.Context) string {
 	var answer struct {
 		Version string `json:"version"`
 	}
@@ -62,10 +62,10 @@ func (s *stack) version(ctx context.Context) string {
 
 // askAPI decodes the answer of Gitea's API and returns its status. It is zero
 // when there is no such API, or none at this place: Gitea may be under a path.
-func (s *stack) askAPI(ctx context.Context, path, authorization string, answer any) (status int) {
+func (s *Conn) askAPI(ctx context.Context, path, authorization string, answer any) (status int) {
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoint.URL(path), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint().URL(path), nil)
 	if err != nil {
 		return 0
 	}
@@ -80,9 +80,9 @@ func (s *stack) askAPI(ctx context.Context, path, authorization string, answer a
 	return resp.StatusCode
 }
 
-// identify adds to an answer that refuses something to the client whom the
+// Identify adds to an answer that refuses something to the client whom the
 // server takes it for, so that [registry.Diagnose] can say what is missing.
-func (s *stack) identify(ctx context.Context, err error) error {
+func (s *Conn) Identify(ctx context.Context, err error) error {
 	var answer *registry.Error
 	if !errors.As(err, &answer) {
 		return err
@@ -97,9 +97,9 @@ func (s *stack) identify(ctx context.Context, err error) error {
 	case s.auth.anonymous():
 		answer.Identity.Anonymous = true
 	case answer.Is(registry.ErrDenied):
-		answer.Identity, answer.Account = s.auth.identity(), s.account(ctx)
+		answer.Identity, answer.Account = s.auth.identity(), s.Account(ctx)
 	case answer.Is(registry.ErrUnauthorized):
-		answer.Account = s.account(ctx)
+		answer.Account = s.Account(ctx)
 	}
 	return err
 }

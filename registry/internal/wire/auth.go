@@ -1,4 +1,4 @@
-package remote
+package wire
 
 import (
 	"context"
@@ -33,7 +33,7 @@ type authorizer struct {
 	base     http.RoundTripper
 	endpoint endpoint.Endpoint
 	now      func() time.Time
-	traits   *traits
+	traits   *Traits
 	flights  singleflight.Group
 
 	// mu guards the fields below. It is not held during requests.
@@ -62,7 +62,7 @@ func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil || !a.own(req.URL) || !endpoint.OfRegistry(req.URL) {
 		return resp, err
 	}
-	scope := purposeOf(req.Context()).scope
+	scope := InfoOf(req.Context()).Scope
 	if req.Method != http.MethodGet && req.Method != http.MethodHead && resp.StatusCode < http.StatusMultipleChoices {
 		a.accept(scope)
 	}
@@ -95,7 +95,7 @@ func (a *authorizer) outOfBreath(ctx context.Context, scope string) bool {
 // unwell asks Gitea whether it works (routers/web/healthcheck). Whoever has it
 // under a path, or does not pass that on, gets no answer of that form.
 func (a *authorizer) unwell(ctx context.Context) bool {
-	if !a.traits.gitea() {
+	if !a.traits.Gitea() {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
@@ -124,7 +124,7 @@ func (a *authorizer) authorized(req *http.Request) (*http.Response, error) {
 	if !endpoint.OfRegistry(req.URL) {
 		return a.beside(req)
 	}
-	scope := purposeOf(req.Context()).scope
+	scope := InfoOf(req.Context()).Scope
 	header, err := a.header(req.Context(), scope, "")
 	if err != nil {
 		closeBody(req)
@@ -164,7 +164,7 @@ func (a *authorizer) beside(req *http.Request) (*http.Response, error) {
 	header := ""
 	if req.Response == nil {
 		var err error
-		if header, err = a.header(req.Context(), purposeOf(req.Context()).scope, ""); err != nil {
+		if header, err = a.header(req.Context(), InfoOf(req.Context()).Scope, ""); err != nil {
 			closeBody(req)
 			return nil, err
 		}
@@ -191,7 +191,7 @@ func withAuthorization(req *http.Request, header string) *http.Request {
 // can help.
 func (a *authorizer) learn(header http.Header, sent string) bool {
 	offered := response.Challenges(header.Values("WWW-Authenticate"))
-	a.traits.challenged(offered)
+	a.traits.Challenged(offered)
 	if response.Denied(offered) && sent != "" {
 		// Authenticated, but not allowed: a new token will not change that
 		// unless this one has expired meanwhile.
@@ -503,4 +503,11 @@ func basic(credential registry.AuthConfig) string {
 // ofGitea reports whether a token is one of Gitea's or Forgejo's own.
 func ofGitea(jwt string) bool {
 	return registry.ParseIdentity(jwt).UserID != 0
+}
+
+// introducer sends the credential itself, since only the registry knows its
+// tokens, to the API that path is of.
+type introducer struct {
+	*authorizer
+	path string
 }
