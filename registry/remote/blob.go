@@ -11,7 +11,6 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,8 +19,8 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
+	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
-	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
 const (
@@ -32,8 +31,6 @@ const (
 	// expectSize is the body from which asking first ("Expect: 100-continue")
 	// costs less than sending in vain.
 	expectSize = 64 << 10
-	// cleanupTimeout bounds what is tidied up after a push was cancelled.
-	cleanupTimeout = 5 * time.Second
 )
 
 // sendBlob brings one blob into the registry. It calls read as soon as the
@@ -272,7 +269,7 @@ func (p *push) ways() ways { return p.client.limits.blobs(p.opts.ChunkSize) }
 // ended is the answer that something did not give which closed the connection
 // of t instead. Its name is that which the other answers came with.
 func (t *transfer) ended(status int, after time.Duration) *registry.Error {
-	e := &registry.Error{URL: t.push.address("blobs/uploads", ""), Status: status, After: after, By: registry.BySomebody, Server: t.server}
+	e := &registry.Error{URL: t.push.repo().StartAddress(nil), Status: status, After: after, By: registry.BySomebody, Server: t.server}
 	e.Kind = response.ClassifyForeign(e)
 	return e
 }
@@ -343,22 +340,22 @@ func (t *transfer) attempt(ctx context.Context, u upload) outcome {
 	}
 	switch u.step {
 	case stepSingle:
-		address := t.start(url.Values{"mount": {u.digest.String()}, "digest": {u.digest.String()}})
+		address := t.push.repo().StartAddress(url.Values{"mount": {u.digest.String()}, "digest": {u.digest.String()}})
 		return t.send(ctx, u, http.MethodPost, address, 0, u.size)
 	case stepStart:
 		query := url.Values{}
 		if u.digest != "" && u.size >= 0 {
 			query.Set("mount", u.digest.String())
 		}
-		ctx, cancel := lingering(ctx)
+		ctx, cancel := repo.Lingering(ctx)
 		defer cancel()
-		return t.request(ctx, u, http.MethodPost, t.start(query))
+		return t.request(ctx, u, http.MethodPost, t.push.repo().StartAddress(query))
 	case stepStream:
 		return t.send(ctx, u, http.MethodPatch, u.location, 0, -1)
 	case stepChunk:
 		return t.chunk(ctx, u)
 	case stepCommit:
-		return t.send(ctx, u, http.MethodPut, withDigest(u.location, u.digest), u.offset, u.size-u.offset)
+		return t.send(ctx, u, http.MethodPut, repo.WithDigest(u.location, u.digest), u.offset, u.size-u.offset)
 	case stepQuery:
 		return t.request(ctx, u, http.MethodGet, u.location)
 	case stepVerify:
@@ -368,29 +365,6 @@ func (t *transfer) attempt(ctx context.Context, u upload) outcome {
 	case stepDone, stepFailed:
 	}
 	return outcome{held: -1, size: -1}
-}
-
-// start is the address where uploads begin.
-func (t *transfer) start(query url.Values) string {
-	address := t.push.address("blobs/uploads", "")
-	if len(query) > 0 {
-		address += "?" + query.Encode()
-	}
-	return address
-}
-
-// address is that of something in the repository.
-func (p *push) address(kind, name string) string {
-	return p.conn.Endpoint().URL("/v2/" + p.ref.Repository + "/" + kind + "/" + name)
-}
-
-// withDigest adds the digest to a session's address, which may have a query.
-func withDigest(location string, d digest.Digest) string {
-	separator := "?"
-	if strings.Contains(location, "?") {
-		separator = "&"
-	}
-	return location + separator + "digest=" + url.QueryEscape(d.String())
 }
 
 // chunk sends as much as one request may hold.
@@ -416,7 +390,7 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	if length == 0 {
 		return t.request(ctx, u, method, address)
 	}
-	request, cancel := lingering(ctx)
+	request, cancel := repo.Lingering(ctx)
 	defer cancel()
 	reading, stop := context.WithCancel(request)
 	defer stop()
@@ -488,19 +462,6 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 	return t.known(o)
 }
 
-// lingering is a context that outlives ctx for a while. A request that may
-// begin an upload session has it, or carry one on: without the answer nobody
-// would know which session to remove. (Distribution removes one only by the
-// address that its last answer gave.)
-func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(cleanupTimeout, cancel) })
-	return longer, func() {
-		stop()
-		cancel()
-	}
-}
-
 // request performs a request without a body.
 func (t *transfer) request(ctx context.Context, u upload, method, address string) outcome {
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
@@ -533,7 +494,7 @@ func (t *transfer) perform(u upload, req *http.Request) outcome {
 	defer response.Drain(resp)
 	t.server = cmp.Or(printable.Clean(resp.Header.Get("Server")), t.server)
 	o.status = resp.StatusCode
-	o.held = heldBytes(resp.Header.Get("Range"))
+	o.held = repo.HeldBytes(resp.Header.Get("Range"))
 	o.minChunk, _ = strconv.ParseInt(resp.Header.Get("OCI-Chunk-Min-Length"), 10, 64) // absent is zero
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		o.err = response.Error(u.step.String(), req, resp)
@@ -543,7 +504,7 @@ func (t *transfer) perform(u upload, req *http.Request) outcome {
 		return o
 	}
 	if location := resp.Header.Get("Location"); location != "" {
-		if o.location, err = resolveLocation(req.URL, location); err != nil {
+		if o.location, err = repo.ResolveLocation(req.URL, location); err != nil {
 			return outcome{err: fmt.Errorf("%s: %w", u.step, err), held: -1}
 		}
 	}
@@ -565,72 +526,9 @@ func (t *transfer) leave(ctx context.Context, u upload, err error) bool {
 	if remembered && err != nil && u.offset > 0 && outlasts(ctx, err) {
 		return true
 	}
-	return !t.cleanUp(ctx, u) && remembered
-}
-
-// cleanUp removes the session of an upload that has failed or was cancelled,
-// and reports whether the registry answered. It tries again while the registry
-// is still busy with what was broken off (distribution 2.8 then answers 500),
-// and once on another connection where the first was of no use any more.
-func (t *transfer) cleanUp(ctx context.Context, u upload) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	for n := 1; ; n++ {
-		o := t.abandon(ctx, u)
-		again := registry.TemporaryStatus(o.status) && n <= u.retries
-		if o.status == 0 && n == 1 {
-			t.push.conn.CloseIdle()
-			again = true
-		}
-		if !again || wire.Pause(ctx, t.push.client.opts.Backoff(n)) != nil {
-			return o.status != 0
-		}
+	answered, err := t.push.repo().Cancel(ctx, u.location, u.retries)
+	if err != nil {
+		t.push.debug(ctx, "remove upload session", err)
 	}
-}
-
-// abandon asks once for the removal of u's session.
-func (t *transfer) abandon(ctx context.Context, u upload) outcome {
-	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout/2)
-	defer cancel()
-	u.step = stepAbandon
-	o := t.attempt(ctx, u)
-	if o.err != nil {
-		t.push.debug(ctx, "remove upload session", o.err)
-	}
-	return o
-}
-
-// heldBytes reads the Range of an upload's answer: "0-1023" is 1024 bytes. It
-// is -1 where there is none. The specification has no unit in it; "bytes=" is
-// seen all the same.
-func heldBytes(header string) int64 {
-	header = strings.TrimPrefix(strings.TrimPrefix(header, "bytes="), "bytes ")
-	first, last, found := strings.Cut(header, "-")
-	if !found || first != "0" {
-		return -1
-	}
-	end, err := strconv.ParseInt(last, 10, 62)
-	if err != nil || end < 0 {
-		return -1
-	}
-	return end + 1
-}
-
-// resolveLocation is the address of an upload session. A registry behind a
-// proxy that ends TLS may name itself with http; the session is where the
-// request went all the same. Another origin is gone to, without a credential,
-// but never from TLS to plain HTTP.
-func resolveLocation(base *url.URL, location string) (string, error) {
-	u, err := base.Parse(location)
-	if err != nil || u.Hostname() == "" {
-		return "", fmt.Errorf("%w: malformed location %q", registry.ErrRedirected, printable.Clean(location))
-	}
-	if u.Hostname() == base.Hostname() && strings.HasPrefix(u.Path, "/v2/") {
-		u.Scheme, u.Host = base.Scheme, base.Host
-	}
-	u.User = nil
-	if base.Scheme == "https" && u.Scheme != "https" || u.Scheme != "https" && u.Scheme != "http" {
-		return "", fmt.Errorf("%w: the upload would go on at %s", registry.ErrRedirected, printable.Clean(u.Scheme+"://"+u.Host))
-	}
-	return u.String(), nil
+	return !answered && remembered
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
+	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
@@ -252,21 +253,12 @@ func (e *examination) owner(ctx context.Context) []registry.Check {
 	if e.repository == "" {
 		return nil
 	}
-	lasting, cancel := lingering(ctx)
-	defer cancel()
-	req, err := http.NewRequestWithContext(lasting, http.MethodPost, e.conn.Endpoint().URL("/v2/"+e.repository+"/blobs/uploads/"), nil)
+	var err error
+	e.session, err = e.repo().Start(ctx)
+	if answer, ok := err.(*registry.Error); ok { //nolint:errorlint // of this request, and of no other that it took
+		err = e.conn.Identify(ctx, answer)
+	}
 	if err != nil {
-		return []registry.Check{registry.Failed("owner", err)}
-	}
-	resp, err := e.conn.Do(req)
-	if err != nil {
-		return []registry.Check{registry.Failed("owner", fmt.Errorf("start upload: %w", err))}
-	}
-	defer response.Drain(resp)
-	if resp.StatusCode != http.StatusAccepted {
-		return []registry.Check{registry.Failed("owner", e.conn.Identify(ctx, response.Error("start upload", req, resp)))}
-	}
-	if e.session, err = resolveLocation(req.URL, resp.Header.Get("Location")); err != nil {
 		return []registry.Check{registry.Failed("owner", err)}
 	}
 	owner, _, _ := strings.Cut(e.repository, "/")
@@ -278,17 +270,12 @@ func (e *examination) cancelUpload(ctx context.Context) {
 	if e.session == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, e.session, nil)
-	if err != nil {
-		return
-	}
 	// A session that cannot be removed is removed by the server in time.
-	if resp, err := e.conn.Do(req); err == nil {
-		response.Drain(resp)
-	}
+	_, _ = e.repo().Cancel(ctx, e.session, 0)
 }
+
+// repo is where the upload is tried.
+func (e *examination) repo() repo.Repo { return repo.Repo{Conn: e.conn, Name: e.repository} }
 
 // The sizes of bodies that are tried: powers of two from 64 KiB to 8 GiB.
 const (

@@ -13,11 +13,11 @@
 //     spool.go: what can be sent again; manifest.go: manifests and tags;
 //     known.go and cache.go: what need not be sent at all; remember.go: what
 //     may be kept for that; verify.go: whether all is there; session.go: where
-//     another process goes on; missing.go and download.go: where the blobs come
-//     from that the source lacks
+//     another process goes on; missing.go: where the blobs come from that the
+//     source lacks
 //   - relay.go: a daemon's own push, passed on from a registry on a loopback
 //     port; standin.go: layers that the daemon need not compress for it
-//   - browse.go: what the registry holds, read and deleted; and the way to the
+//   - browse.go: what the registry holds, read and deleted; ask.go: the way to the
 //     other APIs of its server; tag.go and join.go: what it has, under other names
 //   - check.go: everything on the way to a registry, looked at in order, with
 //     trace.go

@@ -4,19 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
-	"net/url"
 	"slices"
 
 	digest "github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
-	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
@@ -44,9 +40,8 @@ func (p *push) stands(ctx context.Context) (*image.Manifest, error) {
 	if !p.client.traits.Met() && slices.ContainsFunc(p.tags, wire.Foldable) {
 		return nil, nil //nolint:nilnil // the result could not tell what the tags are called
 	}
-	direct := func(req *http.Request) (*http.Response, error) { return p.conn.Direct(req, "", wire.Follow) }
 	for _, tag := range p.tags {
-		found, err := p.statWith(wire.WithInfo(ctx, p.info.Once()), direct, "manifests", tag)
+		found, err := p.repo().StatDirectly(ctx, repo.Manifests, tag)
 		if err != nil || found.Digest != root.Descriptor.Digest {
 			return nil, err
 		}
@@ -104,7 +99,7 @@ func (p *push) knownManifest(ctx context.Context) (image.Manifest, []string, err
 	case !found && (p.namesConfig() || p.opts.Platform != ""):
 		return root, nil, registry.ErrManifestUnknown // the ID is no manifest's, or not that of what will arrive
 	case !found:
-		root, err := p.getManifest(ctx, p.opts.ImageID)
+		root, err := p.repo().Manifest(ctx, p.opts.ImageID.String())
 		if err == nil {
 			p.remember(ctx, root, p.opts.Compression)
 		}
@@ -114,7 +109,7 @@ func (p *push) knownManifest(ctx context.Context) (image.Manifest, []string, err
 	if err != nil || len(tags) == 0 {
 		return root, nil, err
 	}
-	exists, err := p.exists(ctx, "manifests", root.Descriptor.Digest)
+	exists, err := p.repo().Exists(ctx, repo.Manifests, root.Descriptor.Digest)
 	if err != nil || exists {
 		return root, tags, err
 	}
@@ -132,7 +127,7 @@ func (p *push) moved(ctx context.Context, root image.Manifest) ([]string, error)
 	var moved []string
 	for _, tag := range p.tags {
 		if p.leftAt(tag, root) {
-			found, err := p.stat(ctx, "manifests", tag)
+			found, err := p.repo().Stat(ctx, repo.Manifests, tag)
 			if err != nil {
 				return nil, err
 			}
@@ -204,7 +199,7 @@ func (p *push) knownLayer(ctx context.Context, blob *image.Blob) (bool, error) {
 	var exists bool
 	var err error
 	if p.opts.DryRun {
-		exists, err = p.exists(ctx, "blobs", entry.Digest)
+		exists, err = p.repo().Exists(ctx, repo.Blobs, entry.Digest)
 	} else {
 		exists, err = p.mount(ctx, entry.Digest)
 	}
@@ -227,12 +222,12 @@ func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
 	if p.held(ctx, d) {
 		return true, nil
 	}
-	mounted, err := p.askMount(ctx, url.Values{"mount": {d.String()}})
+	mounted, err := p.repo().Mount(ctx, d, "")
 	if err != nil || mounted {
 		return mounted, err
 	}
 	// A registry that mounts only with "from" may have it here already.
-	return p.exists(ctx, "blobs", d)
+	return p.repo().Exists(ctx, repo.Blobs, d)
 }
 
 // held asks for a blob where an earlier push from here left it, or where the
@@ -243,7 +238,7 @@ func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
 func (p *push) held(ctx context.Context, d digest.Digest) bool {
 	from := cmp.Or(p.client.opts.Cache.holder(p.client.Host(), p.ref.Repository, d), p.opts.MountFrom)
 	if from == p.ref.Repository {
-		found, err := p.exists(ctx, "blobs", d)
+		found, err := p.repo().Exists(ctx, repo.Blobs, d)
 		if err != nil {
 			p.debug(ctx, "find blob", err)
 		}
@@ -260,7 +255,7 @@ func (p *push) held(ctx context.Context, d digest.Digest) bool {
 	}
 	// Token authentication specification: the other repository is to be read.
 	ctx = wire.WithInfo(ctx, p.info.And("repository:"+from+":pull"))
-	mounted, err := p.askMount(ctx, url.Values{"mount": {d.String()}, "from": {from}})
+	mounted, err := p.repo().Mount(ctx, d, from)
 	if err != nil {
 		p.debug(ctx, "mount blob from "+from, err)
 	}
@@ -272,89 +267,13 @@ func (p *push) held(ctx context.Context, d digest.Digest) bool {
 	return mounted
 }
 
-// askMount makes one request for a blob. The session that a registry begins
-// when it has none is removed.
-func (p *push) askMount(ctx context.Context, query url.Values) (bool, error) {
-	address := p.address("blobs/uploads", "") + "?" + query.Encode()
-	lasting, cancel := lingering(ctx)
-	defer cancel()
-	req, err := http.NewRequestWithContext(lasting, http.MethodPost, address, nil)
-	if err != nil {
-		return false, err
-	}
-	resp, err := p.conn.Do(req)
-	if err != nil {
-		return false, fmt.Errorf("mount blob: %w", err)
-	}
-	defer response.Drain(resp)
-	switch resp.StatusCode {
-	case http.StatusCreated:
-		return response.Names(resp, digest.Digest(query.Get("mount"))), nil // otherwise a HEAD decides
-	case http.StatusAccepted:
-		location, err := resolveLocation(req.URL, resp.Header.Get("Location"))
-		if err != nil {
-			return false, err
-		}
-		(&transfer{push: p, content: newSpool(0)}).cleanUp(ctx, upload{location: location})
-		return false, nil
-	}
-	return false, response.Error("mount blob", req, resp)
-}
-
-// exists asks whether a blob or manifest is in the repository.
-func (p *push) exists(ctx context.Context, kind string, d digest.Digest) (bool, error) {
-	found, err := p.stat(ctx, kind, d.String())
-	return found.Digest != "", err
-}
-
-// stat asks for digest and size of a blob or manifest of the repository, which
-// are zero where it is not there.
-func (p *push) stat(ctx context.Context, kind, name string) (ocispec.Descriptor, error) {
-	return p.statWith(ctx, p.conn.Do, kind, name)
-}
-
-func (p *push) statWith(ctx context.Context, do func(*http.Request) (*http.Response, error), kind, name string) (ocispec.Descriptor, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, p.address(kind, name), nil)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	acceptManifests(req)
-	resp, err := do(req)
-	if err != nil {
-		return ocispec.Descriptor{}, fmt.Errorf("find %s: %w", name, err)
-	}
-	defer response.Drain(resp)
-	switch status := resp.StatusCode; {
-	case status == http.StatusOK:
-		return ocispec.Descriptor{Digest: shown(resp, kind, name), Size: resp.ContentLength}, nil
-	case status == http.StatusUnauthorized, registry.TemporaryStatus(status):
-		return ocispec.Descriptor{}, response.Error("find "+name, req, resp)
-	}
-	// It was worth asking, and no more: 404 is the registry's no, and 307, 403 or
-	// 405 say that it cannot be seen.
-	return ocispec.Descriptor{}, nil
-}
-
-// shown is the digest of what a HEAD found, empty where the answer proves none.
-func shown(resp *http.Response, kind, name string) digest.Digest {
-	asked := digest.Digest(name)
-	got := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
-	switch {
-	case asked.Validate() != nil:
-		return got // of a tag
-	case got == asked, got == "" && kind == "blobs" && response.LedByRegistry(resp):
-		return asked
-	}
-	return ""
-}
-
 // wouldSend is what a dry run does in place of sending.
 func (p *push) wouldSend(ctx context.Context, blob *image.Blob, c content) (registry.Status, error) {
 	if err := p.await(ctx, blob, c, 1<<62); err != nil {
 		return "", err
 	}
 	d, _, _ := c.complete()
-	exists, err := p.exists(ctx, "blobs", d)
+	exists, err := p.repo().Exists(ctx, repo.Blobs, d)
 	switch {
 	case errors.Is(err, registry.ErrOwnerUnknown), err == nil && !exists:
 		return registry.StatusSkipped, nil

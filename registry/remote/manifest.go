@@ -1,26 +1,19 @@
 package remote
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
-	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
-	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
-	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
-
-// maxManifest bounds what is read of a manifest; Gitea's own limit is 10 MiB.
-const maxManifest = 10 << 20
 
 // putManifests sends the children of an index, each before what names it, and
 // then the root under every tag.
@@ -159,7 +152,7 @@ func (p *push) repair(ctx context.Context, m image.Manifest, cause error) error 
 // digest the cache had, from a daemon's compressor or from an earlier version of
 // ours, becomes another blob: errOtherForm.
 func (p *push) sendAgain(ctx context.Context, d ocispec.Descriptor) error {
-	if exists, err := p.exists(ctx, "blobs", d.Digest); err != nil || exists {
+	if exists, err := p.repo().Exists(ctx, repo.Blobs, d.Digest); err != nil || exists {
 		return err
 	}
 	p.mu.Lock()
@@ -188,40 +181,13 @@ func (p *push) sendAgain(ctx context.Context, d ocispec.Descriptor) error {
 	return nil
 }
 
-// putOnce sends a manifest and compares the digest that the registry gives
-// it: Gitea does not compare a reference by digest with the body.
+// putOnce sends a manifest, and makes known what it refers to.
 func (p *push) putOnce(ctx context.Context, m image.Manifest, reference string) error {
-	op := "put manifest " + reference
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, p.address("manifests", reference), bytes.NewReader(m.Data))
+	answer, err := p.repo().Put(ctx, m, reference)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", m.Descriptor.MediaType)
-	resp, err := p.conn.Do(req)
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	defer response.Drain(resp)
-	switch resp.StatusCode {
-	case http.StatusCreated, http.StatusOK, http.StatusAccepted, http.StatusNoContent:
-	default:
-		return response.Error(op, req, resp)
-	}
-	switch got := digest.Digest(resp.Header.Get("Docker-Content-Digest")); got {
-	case m.Descriptor.Digest:
-		return p.refer(ctx, m, resp.Header)
-	case "":
-		held, err := p.holds(ctx, reference, m.Data)
-		if err == nil && !held {
-			err = response.Unproven(op, req, resp, "the answer names no digest, and the registry does not have the manifest")
-		}
-		if err != nil {
-			return err
-		}
-		return p.refer(ctx, m, resp.Header)
-	default:
-		return fmt.Errorf("%s: %w: sent %s, the registry has %s", op, registry.ErrDigestMismatch, m.Descriptor.Digest, printable.Clean(got.String()))
-	}
+	return p.refer(ctx, m, answer)
 }
 
 // lacking names the manifests of an index that the registry says it has not,
@@ -229,7 +195,7 @@ func (p *push) putOnce(ctx context.Context, m image.Manifest, reference string) 
 func (p *push) lacking(ctx context.Context, m image.Manifest) string {
 	var names []string
 	for _, d := range m.References {
-		if exists, err := p.exists(ctx, "manifests", d.Digest); err == nil && !exists {
+		if exists, err := p.repo().Exists(ctx, repo.Manifests, d.Digest); err == nil && !exists {
 			names = append(names, d.Digest.String())
 		}
 	}
@@ -237,64 +203,4 @@ func (p *push) lacking(ctx context.Context, m image.Manifest) string {
 		return ""
 	}
 	return ": it lacks " + strings.Join(names, ", ")
-}
-
-// getManifest reads the manifest of a digest.
-func (p *push) getManifest(ctx context.Context, d digest.Digest) (image.Manifest, error) {
-	return p.readManifest(ctx, d.String())
-}
-
-// readManifest reads the manifest of a tag or a digest, and compares it with
-// the digest that was asked for, or that the registry says it has.
-func (p *push) readManifest(ctx context.Context, reference string) (image.Manifest, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.address("manifests", reference), nil)
-	if err != nil {
-		return image.Manifest{}, err
-	}
-	acceptManifests(req)
-	resp, err := p.conn.Do(req)
-	if err != nil {
-		return image.Manifest{}, fmt.Errorf("get manifest: %w", err)
-	}
-	defer response.Drain(resp)
-	if resp.StatusCode != http.StatusOK {
-		return image.Manifest{}, response.Error("get manifest", req, resp)
-	}
-	data, err := response.ReadWithin(resp.Body, maxManifest+1, response.Patience(maxManifest))
-	if err != nil {
-		return image.Manifest{}, fmt.Errorf("get manifest: %w", err)
-	}
-	want := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
-	if asked := digest.Digest(reference); asked.Validate() == nil {
-		want = asked
-	}
-	if want != "" && digest.FromBytes(data) != want {
-		return image.Manifest{}, fmt.Errorf("get manifest %s: %w", reference, registry.ErrDigestMismatch)
-	}
-	return image.ParseManifest(response.MediaType(resp.Header), data)
-}
-
-// getDocument reads a small blob of the repository: a config.
-func (p *push) getDocument(ctx context.Context, d digest.Digest) ([]byte, error) {
-	resp, err := p.conn.Get(ctx, "/v2/"+p.ref.Repository+"/blobs/"+d.String())
-	if err != nil {
-		return nil, fmt.Errorf("get config: %w", err)
-	}
-	defer response.Drain(resp)
-	if resp.StatusCode != http.StatusOK {
-		return nil, response.Error("get config", resp.Request, resp)
-	}
-	return response.ReadWithin(resp.Body, maxConfig, response.Patience(maxConfig))
-}
-
-// acceptManifests names the media types that we understand; text/html among
-// them would make Gitea answer with pages.
-func acceptManifests(req *http.Request) {
-	req.Header.Set("Accept", strings.Join([]string{
-		"application/vnd.oci.image.manifest.v1+json",
-		"application/vnd.oci.image.index.v1+json",
-		"application/vnd.docker.distribution.manifest.v2+json",
-		"application/vnd.docker.distribution.manifest.list.v2+json",
-		"*/*",
-	}, ", "))
 }

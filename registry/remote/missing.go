@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"sync"
 
@@ -16,7 +15,6 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
-	"github.com/docker-gitea/docker-gitea/registry/internal/response"
 )
 
 // located is a blob that the source lacks and that was found elsewhere.
@@ -158,19 +156,11 @@ func (p *push) getDecompressed(ctx context.Context, d digest.Digest) (_ io.ReadC
 			err = fmt.Errorf("%w: %w", errReadBack, err)
 		}
 	}()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.address("blobs", d.String()), nil)
+	body, err := p.repo().BlobFrom(ctx, d, 0)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := p.conn.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("get blob: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		defer response.Drain(resp)
-		return nil, response.Error("get blob", req, resp)
-	}
-	return p.opts.Compression.NewReader(readBack{resp.Body})
+	return p.opts.Compression.NewReader(readBack{body})
 }
 
 // readBack marks its failures.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,49 +17,6 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
-
-func TestHeldBytes(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]int64{
-		"0-0": 1, "0-1023": 1024, "bytes=0-9": 10, "bytes 0-9": 10, "": -1, "1-2": -1, "0-": -1, "0--1": -1, "0-x": -1, "0-99999999999999999999": -1,
-	} {
-		if got := heldBytes(in); got != want {
-			t.Errorf("%q: got %d, want %d", in, got, want)
-		}
-	}
-}
-
-func FuzzHeldBytes(f *testing.F) {
-	f.Add("0-1023")
-	f.Fuzz(func(t *testing.T, s string) {
-		if got := heldBytes(s); got < -1 || got == 0 {
-			t.Errorf("%q: got %d", s, got)
-		}
-	})
-}
-
-func TestResolveLocation(t *testing.T) {
-	t.Parallel()
-	base, err := url.Parse("https://h:3000/v2/o/n/blobs/uploads/?mount=x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for in, want := range map[string]string{
-		"/v2/o/n/blobs/uploads/1":                  "https://h:3000/v2/o/n/blobs/uploads/1",
-		"http://h/v2/o/n/blobs/uploads/1?_state=a": "https://h:3000/v2/o/n/blobs/uploads/1?_state=a",
-		"https://storage.example.com/upload?sig=1": "https://storage.example.com/upload?sig=1",
-		"https://u:p@storage.example.com/upload":   "https://storage.example.com/upload",
-		"http://other/v2/o/n/blobs/uploads/1":      "",
-		"ftp://other/x":                            "",
-		"https://":                                 "",
-		"http://[::1":                              "",
-	} {
-		got, err := resolveLocation(base, in)
-		if got != want || (want == "") != (err != nil) {
-			t.Errorf("%q: got %q, %v, want %q", in, got, err, want)
-		}
-	}
-}
 
 func TestSpool(t *testing.T) {
 	t.Parallel()

@@ -18,6 +18,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
+	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
@@ -163,6 +164,9 @@ func (p *push) failure(ctx context.Context, op string, err error) error {
 	}
 	return fmt.Errorf("%s %s: %w", op, p.ref, err)
 }
+
+// repo is the destination.
+func (p *push) repo() repo.Repo { return repo.Repo{Conn: p.conn, Name: p.ref.Repository} }
 
 // run goes through the stages and returns the manifest that was tagged.
 func (p *push) run(ctx context.Context) (image.Manifest, error) {

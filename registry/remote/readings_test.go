@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -139,7 +140,7 @@ func TestNoRoomForALayer(t *testing.T) {
 	for _, algorithm := range []string{image.Gzip, image.Zstd, image.None} {
 		srv := registrytest.Start(t, registrytest.Config{})
 		archive, _ := saved(t, true, layerOf(t, 20<<20))
-		t.Setenv("TMPDIR", "/nowhere")
+		t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
 		err := clientOf(t, srv, remote.Options{Save: save(archive)}).Push(t.Context(), "alice/app:1", registry.PushOptions{Compression: image.Compression{Algorithm: algorithm}})
 		if err == nil || !strings.Contains(err.Error(), "no such file") {
 			t.Errorf("%s: got %v", algorithm, err)

@@ -9,12 +9,11 @@ import (
 	"slices"
 
 	digest "github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
-	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 )
 
 // maxReferring is how often the list of what refers to a manifest is written:
@@ -33,7 +32,7 @@ func (p *push) refer(ctx context.Context, m image.Manifest, answer http.Header) 
 	}
 	tag := fmt.Sprintf("%.32s-%.64s", subject.Algorithm(), subject.Encoded())
 	for range maxReferring {
-		list, err := p.referrers(ctx, tag)
+		list, err := p.repo().Index(ctx, tag)
 		if err != nil {
 			return err
 		}
@@ -44,7 +43,7 @@ func (p *push) refer(ctx context.Context, m image.Manifest, answer http.Header) 
 		if err = p.putList(ctx, list, tag); errors.Is(err, registry.ErrBlobUnknown) {
 			// Gitea takes no index of which it lacks a child: one was deleted.
 			list.Manifests = slices.DeleteFunc(list.Manifests, func(d ocispec.Descriptor) bool {
-				there, err := p.exists(ctx, "manifests", d.Digest)
+				there, err := p.repo().Exists(ctx, repo.Manifests, d.Digest)
 				return err == nil && !there
 			})
 			err = p.putList(ctx, list, tag)
@@ -83,43 +82,11 @@ func (p *push) hasReferrers(ctx context.Context, subject digest.Digest) bool {
 	if p.client.traits.Gitea() {
 		return false
 	}
-	resp, err := p.conn.Get(ctx, "/v2/"+p.ref.Repository+"/referrers/"+subject.String())
+	tells, err := p.repo().HasReferrers(ctx, subject)
 	if err != nil {
 		p.debug(ctx, "ask for what refers to a manifest", err)
-		return false
 	}
-	defer response.Drain(resp)
-	return resp.StatusCode == http.StatusOK && response.MediaType(resp.Header) == ocispec.MediaTypeImageIndex
-}
-
-// referrers reads the index under a tag; it is empty where there is none.
-func (p *push) referrers(ctx context.Context, tag string) (ocispec.Index, error) {
-	empty := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.address("manifests", tag), nil)
-	if err != nil {
-		return empty, err
-	}
-	acceptManifests(req)
-	resp, err := p.conn.Do(req)
-	if err != nil {
-		return empty, fmt.Errorf("get manifest %s: %w", tag, err)
-	}
-	defer response.Drain(resp)
-	switch {
-	case resp.StatusCode == http.StatusNotFound:
-		return empty, nil
-	case resp.StatusCode != http.StatusOK:
-		return empty, response.Error("get manifest "+tag, req, resp)
-	}
-	data, err := response.ReadWithin(resp.Body, maxManifest+1, response.Patience(maxManifest))
-	if err != nil {
-		return empty, fmt.Errorf("get manifest %s: %w", tag, err)
-	}
-	var list ocispec.Index
-	if err := json.Unmarshal(data, &list); err != nil || list.SchemaVersion != 2 || list.MediaType != ocispec.MediaTypeImageIndex {
-		return empty, fmt.Errorf("get manifest %s: %w: it is no OCI index", tag, registry.ErrManifestInvalid)
-	}
-	return list, nil
+	return tells
 }
 
 func (p *push) putList(ctx context.Context, list ocispec.Index, tag string) error {

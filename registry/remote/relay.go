@@ -24,6 +24,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
+	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
 )
 
@@ -255,7 +256,7 @@ func (r *relay) layers(ctx context.Context, m image.Manifest) ([]image.Layer, er
 	r.mu.Unlock()
 	if !passed {
 		var err error
-		if data, err = r.push.getDocument(ctx, config); err != nil {
+		if data, err = r.push.repo().Config(ctx, config); err != nil {
 			return nil, err
 		}
 	}
@@ -397,14 +398,14 @@ func (r *relay) find(ctx context.Context, d digest.Digest) (ocispec.Descriptor, 
 	if found, err := r.standIns.find(d); err != nil || found.Digest != "" {
 		return found, err
 	}
-	found, err := r.push.stat(ctx, "blobs", d.String())
+	found, err := r.push.repo().Stat(ctx, repo.Blobs, d.String())
 	if err != nil || found.Digest != "" || !r.sentBefore[d] {
 		return found, err
 	}
 	if mounted, err := r.push.mount(ctx, d); err != nil || !mounted {
 		return ocispec.Descriptor{}, err
 	}
-	return r.push.stat(ctx, "blobs", d.String())
+	return r.push.repo().Stat(ctx, repo.Blobs, d.String())
 }
 
 // exists tells, once, of a blob that need not be sent.
@@ -654,7 +655,7 @@ func (v *verified) Read(p []byte) (int, error) {
 // putManifest passes a manifest on: one of an index by its digest, the one of
 // the tag under all tags of the push.
 func (r *relay) putManifest(w http.ResponseWriter, req *http.Request) {
-	data, err := io.ReadAll(io.LimitReader(req.Body, maxManifest+1))
+	data, err := io.ReadAll(io.LimitReader(req.Body, repo.MaxManifest+1))
 	if err != nil {
 		r.fail(w, fmt.Errorf("%w: %w", registry.ErrSource, err))
 		return

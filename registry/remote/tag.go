@@ -55,7 +55,7 @@ func (c *Client) arrange(ctx context.Context, op, imageRef string, opts registry
 }
 
 func (p *push) tag(ctx context.Context, reference string) (image.Manifest, error) {
-	root, err := p.readManifest(ctx, reference)
+	root, err := p.repo().Manifest(ctx, reference)
 	if err == nil {
 		err = p.putTags(ctx, root, p.tags)
 	}

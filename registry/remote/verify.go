@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -17,7 +16,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
-	"github.com/docker-gitea/docker-gitea/registry/internal/response"
+	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 )
 
 // incompleteError names what the registry lacks of an image that it has a
@@ -88,13 +87,13 @@ func (p *push) whole(ctx context.Context, root image.Manifest) error {
 // absent.
 func (p *push) look(ctx context.Context, d ocispec.Descriptor) (there bool, names []ocispec.Descriptor, err error) {
 	if image.IsManifest(d.MediaType) {
-		m, err := p.getManifest(ctx, d.Digest)
+		m, err := p.repo().Manifest(ctx, d.Digest.String())
 		if errors.Is(err, registry.ErrManifestUnknown) || errors.Is(err, registry.ErrDigestMismatch) {
 			return false, nil, nil
 		}
 		return err == nil, m.References, err
 	}
-	found, err := p.stat(ctx, "blobs", d.Digest.String())
+	found, err := p.repo().Stat(ctx, repo.Blobs, d.Digest.String())
 	switch {
 	case err != nil || len(d.URLs) > 0:
 		return err == nil, nil, err
@@ -108,38 +107,16 @@ func (p *push) look(ctx context.Context, d ocispec.Descriptor) (there bool, name
 // reads reports whether the registry gives the bytes of a blob. That is asked
 // where a HEAD proves nothing: some name no digest in the answer, or refuse it.
 func (p *push) reads(ctx context.Context, d ocispec.Descriptor) (bool, error) {
-	open := func(offset int64) (io.ReadCloser, error) { return p.blobFrom(ctx, d.Digest, offset) }
-	body, err := open(0)
+	body, err := p.repo().Blob(ctx, d.Digest)
 	if answer, ok := errors.AsType[*registry.Error](err); ok && answer.Status == http.StatusNotFound {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	read := &download{ctx: ctx, client: p.client, open: open, body: body}
 	verifier := d.Digest.Verifier()
-	_, err = io.Copy(verifier, io.LimitReader(read, d.Size+1))
-	return err == nil && verifier.Verified(), errors.Join(err, read.Close())
-}
-
-// blobFrom opens a blob of the repository at an offset.
-func (p *push) blobFrom(ctx context.Context, d digest.Digest, offset int64) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.address("blobs", d.String()), nil)
-	if err != nil {
-		return nil, err
-	}
-	if offset > 0 {
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
-	}
-	resp, err := p.conn.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("get blob: %w", err)
-	}
-	if resp.StatusCode/100 != 2 {
-		defer response.Drain(resp)
-		return nil, response.Error("get blob", req, resp)
-	}
-	return from(resp, offset)
+	_, err = io.Copy(verifier, io.LimitReader(body, d.Size+1))
+	return err == nil && verifier.Verified(), errors.Join(err, body.Close())
 }
 
 // putChildren puts the manifests below an index again, as the registry has
@@ -153,7 +130,7 @@ func (p *push) putChildren(ctx context.Context, index image.Manifest) error {
 			continue // the registry compares it, as a blob, when it takes the index
 		}
 		group.Go(func() error {
-			child, err := p.getManifest(ctx, d.Digest)
+			child, err := p.repo().Manifest(ctx, d.Digest.String())
 			if err == nil && image.IsIndex(d.MediaType) {
 				err = p.putChildren(ctx, child)
 			}

@@ -1,4 +1,4 @@
-package remote
+package repo
 
 import (
 	"context"
@@ -16,27 +16,44 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
-// Blob opens a blob of a repository; the caller closes it, and compares what it
-// reads with the digest. Where the connection breaks off, reading goes on from
-// there.
-//
-// Errors: a [*registry.SourceError], also of what is read; in it [registry.ErrBlobUnknown].
-func (c *Client) Blob(ctx context.Context, repository string, d digest.Digest) (io.ReadCloser, error) {
-	open := func(offset int64) (io.ReadCloser, error) { return c.blobFrom(ctx, repository, d, offset) }
-	body, err := open(0)
+// MaxConfig is more than any config of an image, in bytes.
+const MaxConfig = 8 << 20
+
+// Config reads the config of an image: a small blob.
+func (r Repo) Config(ctx context.Context, d digest.Digest) ([]byte, error) {
+	resp, err := r.success(ctx, question{op: "get config", method: http.MethodGet, kind: Blobs, name: d.String()})
 	if err != nil {
-		return nil, &registry.SourceError{Host: c.Host(), Repository: repository, Err: err}
+		return nil, err
 	}
-	return &download{ctx: ctx, client: c, repository: repository, open: open, body: body}, nil
+	defer response.Drain(resp)
+	data, err := response.ReadWithin(resp.Body, MaxConfig, response.Patience(MaxConfig))
+	if err == nil && digest.FromBytes(data) != d {
+		err = registry.ErrDigestMismatch
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get config %s: %w", d, err)
+	}
+	return data, nil
 }
 
-// blobFrom opens a blob at an offset. A registry need not know ranges.
-func (c *Client) blobFrom(ctx context.Context, repository string, d digest.Digest, offset int64) (io.ReadCloser, error) {
+// Blob opens a blob; the caller closes it, and compares what it reads with the
+// digest. Where the connection breaks off, reading goes on from there.
+func (r Repo) Blob(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
+	body, err := r.BlobFrom(ctx, d, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &download{ctx: ctx, repo: r, digest: d, body: body}, nil
+}
+
+// BlobFrom opens a blob at an offset, over one connection. A registry need not know
+// ranges.
+func (r Repo) BlobFrom(ctx context.Context, d digest.Digest, offset int64) (io.ReadCloser, error) {
 	header := http.Header{}
 	if offset > 0 {
 		header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
 	}
-	resp, err := c.browseWith(ctx, "get blob", http.MethodGet, "/v2/"+repository+"/blobs/"+d.String(), pullScope(repository), header)
+	resp, err := r.success(ctx, question{op: "get blob", method: http.MethodGet, kind: Blobs, name: d.String(), header: header})
 	if err != nil {
 		return nil, err
 	}
@@ -61,13 +78,12 @@ func from(resp *http.Response, offset int64) (io.ReadCloser, error) {
 
 // download is a blob that is read over as many connections as it takes.
 type download struct {
-	ctx        context.Context //nolint:containedctx // it is that of the request whose body this is
-	client     *Client
-	repository string
-	open       func(offset int64) (io.ReadCloser, error)
-	body       io.ReadCloser
-	offset     int64
-	failures   int // since something was read
+	ctx      context.Context //nolint:containedctx // it is that of the request whose body this is
+	repo     Repo
+	digest   digest.Digest
+	body     io.ReadCloser
+	offset   int64
+	failures int // since something was read
 }
 
 func (d *download) Read(p []byte) (int, error) {
@@ -86,20 +102,20 @@ func (d *download) Read(p []byte) (int, error) {
 		if err := d.goOn(err); errors.Is(err, io.EOF) {
 			return 0, err
 		} else if err != nil {
-			return 0, &registry.SourceError{Host: d.client.Host(), Repository: d.repository, Err: err}
+			return 0, &registry.SourceError{Host: d.repo.Conn.Endpoint().Host, Repository: d.repo.Name, Err: err}
 		}
 	}
 }
 
 // goOn opens the blob where it broke off with broke.
 func (d *download) goOn(broke error) error {
-	for err := broke; registry.Temporary(err) && d.failures < d.client.retries(0); {
+	for err := broke; registry.Temporary(err) && d.failures < d.repo.Conn.Retries(); {
 		d.failures++
-		if err := wire.Pause(d.ctx, d.client.opts.Backoff(d.failures)); err != nil {
+		if err := wire.Pause(d.ctx, d.repo.Conn.Backoff(d.failures)); err != nil {
 			return err
 		}
 		var body io.ReadCloser
-		if body, err = d.open(d.offset); err == nil {
+		if body, err = d.repo.BlobFrom(d.ctx, d.digest, d.offset); err == nil {
 			_ = d.body.Close() // it has failed
 			d.body = body
 			return nil

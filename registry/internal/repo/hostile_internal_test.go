@@ -1,4 +1,4 @@
-package remote
+package repo
 
 import (
 	"net/http"
@@ -23,7 +23,7 @@ func TestHostileLocationsAreRefused(t *testing.T) {
 	t.Parallel()
 	base := &url.URL{Scheme: "https", Host: "git.example.com", Path: "/v2/me/app/blobs/uploads/"}
 	for _, location := range append(hostileLocations, "a\x00b") {
-		if got, err := resolveLocation(base, location); err == nil {
+		if got, err := ResolveLocation(base, location); err == nil {
 			t.Errorf("%q leads to %q", location, got)
 		} else if text := err.Error(); text != registry.Printable(text) {
 			t.Errorf("%q: got %q", location, text)
@@ -31,7 +31,7 @@ func TestHostileLocationsAreRefused(t *testing.T) {
 	}
 	// A path stays on the registry, however it is written.
 	for _, location := range []string{"/v2/../../../../etc/passwd", "../../../../../x", "", ".", "?_state=" + strings.Repeat("x", 100<<10), "/" + strings.Repeat("../", 30_000)} {
-		got, err := resolveLocation(base, location)
+		got, err := ResolveLocation(base, location)
 		if u, parseErr := url.Parse(got); err != nil || parseErr != nil || u.Host != base.Host || u.Scheme != base.Scheme {
 			t.Errorf("%.50q leads to %.50q, %v", location, got, err)
 		}
@@ -46,7 +46,7 @@ func FuzzResolveLocation(f *testing.F) {
 	f.Add("https://storage.example.com/upload?sig=1")
 	base := &url.URL{Scheme: "https", Host: "git.example.com", Path: "/v2/me/app/blobs/uploads/"}
 	f.Fuzz(func(t *testing.T, location string) {
-		got, err := resolveLocation(base, location)
+		got, err := ResolveLocation(base, location)
 		if err != nil {
 			if text := err.Error(); text != registry.Printable(text) {
 				t.Errorf("%q: got %q", location, text)
@@ -84,4 +84,47 @@ func FuzzNextPage(f *testing.F) {
 			t.Errorf("%q leads to %q: %v", link, e.URL(next), err)
 		}
 	})
+}
+
+func TestHeldBytes(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]int64{
+		"0-0": 1, "0-1023": 1024, "bytes=0-9": 10, "bytes 0-9": 10, "": -1, "1-2": -1, "0-": -1, "0--1": -1, "0-x": -1, "0-99999999999999999999": -1,
+	} {
+		if got := HeldBytes(in); got != want {
+			t.Errorf("%q: got %d, want %d", in, got, want)
+		}
+	}
+}
+
+func FuzzHeldBytes(f *testing.F) {
+	f.Add("0-1023")
+	f.Fuzz(func(t *testing.T, s string) {
+		if got := HeldBytes(s); got < -1 || got == 0 {
+			t.Errorf("%q: got %d", s, got)
+		}
+	})
+}
+
+func TestResolveLocation(t *testing.T) {
+	t.Parallel()
+	base, err := url.Parse("https://h:3000/v2/o/n/blobs/uploads/?mount=x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for in, want := range map[string]string{
+		"/v2/o/n/blobs/uploads/1":                  "https://h:3000/v2/o/n/blobs/uploads/1",
+		"http://h/v2/o/n/blobs/uploads/1?_state=a": "https://h:3000/v2/o/n/blobs/uploads/1?_state=a",
+		"https://storage.example.com/upload?sig=1": "https://storage.example.com/upload?sig=1",
+		"https://u:p@storage.example.com/upload":   "https://storage.example.com/upload",
+		"http://other/v2/o/n/blobs/uploads/1":      "",
+		"ftp://other/x":                            "",
+		"https://":                                 "",
+		"http://[::1":                              "",
+	} {
+		got, err := ResolveLocation(base, in)
+		if got != want || (want == "") != (err != nil) {
+			t.Errorf("%q: got %q, %v, want %q", in, got, err, want)
+		}
+	}
 }
