@@ -27,7 +27,9 @@ func adviceOn(err error) registry.Diagnosis {
 		return registry.Diagnosis{Hint: a.hint}
 	}
 	// A keyring and another helper fail in ways of a network too.
-	if _, ok := errors.AsType[*registry.UnreachableError](err); ok || answered(err) != nil {
+	_, onTheWay := errors.AsType[*registry.UnreachableError](err)
+	_, proxy := errors.AsType[*registry.ProxyError](err)
+	if onTheWay || proxy || answered(err) != nil {
 		return registry.Diagnose(err)
 	}
 	return registry.Diagnosis{}

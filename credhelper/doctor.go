@@ -234,6 +234,9 @@ func (h *helper) examineLogin(ctx context.Context, host string) []finding {
 	if err == nil {
 		err = srv.checkIdentity(id, found.from, false)
 	}
+	if err == nil {
+		err = srv.checkAccount(ctx, found, id)
+	}
 	if err != nil {
 		return append(findings, failed(err))
 	}

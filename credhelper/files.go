@@ -112,10 +112,16 @@ func (h *helper) lock(ctx context.Context, name string, timeout time.Duration) (
 	if err := ownfile.MkdirAll(dir, ownDir); err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	file := flock.New(filepath.Join(dir, fileName(name)), flock.SetPermissions(ownFile))
-	if _, err := file.TryLockContext(ctx, lockPoll); err != nil {
+	done := h.waiting("another " + program + ", which holds " + file.Path() + ",")
+	_, err = file.TryLockContext(limited, lockPoll)
+	done()
+	if limited.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("another %s holds %s for more than %v", program, file.Path(), timeout)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
 	if err := ownfile.Adopt(file.Path()); err != nil {

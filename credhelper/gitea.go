@@ -191,6 +191,19 @@ func (s *server) account(ctx context.Context, as account) registry.Account {
 	return registry.Account{}
 }
 
+// checkAccount reports that the account of a credential is closed, which the
+// registry's token service does not say.
+func (s *server) checkAccount(ctx context.Context, c credential, id registry.Identity) error {
+	account := s.account(ctx, account{username: c.username, password: c.secret})
+	if !account.Barred {
+		return nil
+	}
+	return &registry.Error{
+		Op: "check the credential", URL: s.origin + "/v2/token", By: registry.ByRegistry,
+		Message: "it is of an account that may not sign in", Identity: id, Account: account, Origin: c.from, Kind: registry.ErrDenied,
+	}
+}
+
 // checkIdentity reports why an identity cannot push, or cannot even pull.
 func (s *server) checkIdentity(id registry.Identity, from registry.Origin, pullOnly bool) error {
 	why := "its token may do nothing with packages"

@@ -381,6 +381,9 @@ func (s *server) verify(ctx context.Context, got *granted, pullOnly bool) (regis
 	if err := s.checkIdentity(id, shown.from, pullOnly); err != nil {
 		return registry.Identity{}, err
 	}
+	if err := s.checkAccount(ctx, shown, id); err != nil {
+		return registry.Identity{}, err
+	}
 	if got.username != "" {
 		return id, nil
 	}
@@ -424,7 +427,7 @@ func (h *helper) oauthFlow(ctx context.Context, srv *server, s settings,
 		fmt.Fprintf(h.Stderr, "the page will ask whether %q may use your account: it is the application that Gitea has for git,\n"+
 			"and what it gets may do all that you may; for less, first run: %s register-app --username NAME %s\n", publicClientName, program, srv.host)
 	}
-	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, loginTimeout, fmt.Errorf("%w (%v)", errTimeout, loginTimeout))
 	defer cancel()
 	attempt, code, err := obtain(ctx, func(redirectURI string) authorization { return authorize(found, s, redirectURI) })
 	if err != nil {
@@ -477,7 +480,7 @@ func (h *helper) browserCode(ctx context.Context, start func(string) authorizati
 				fmt.Fprintf(h.Stderr, "%v: open the address yourself, or use --paste\n", err)
 			}
 		case <-ctx.Done():
-			return authorization{}, registry.Secret{}, fmt.Errorf("wait for the browser: %w", ctx.Err())
+			return authorization{}, registry.Secret{}, fmt.Errorf("wait for the browser: %w", context.Cause(ctx))
 		}
 	}
 }

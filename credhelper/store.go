@@ -104,35 +104,53 @@ func (h *helper) openStore(name string) (store, error) {
 	if err := checkStorage(name); err != nil {
 		return nil, err
 	}
-	var s store
+	var (
+		s    store
+		what = name
+	)
 	switch name {
 	case storeKeyring:
-		s = keyringStore{h.patience}
+		s, what = keyringStore{h.patience}, "the keyring, which may ask for its password on the desktop,"
 	case storePass:
 		s = passStore{h.patience}
 	case storeFile:
 		s = fileStore{h.dir}
 	default:
-		s = helperStore{name: strings.TrimPrefix(name, storeHelper), patience: h.patience, stderr: gate.Behind(h.Stderr)}
+		other := helperStore{name: strings.TrimPrefix(name, storeHelper), patience: h.patience, stderr: gate.Behind(h.Stderr)}
+		s, what = other, other.program()
 	}
-	return hidingStore{s, h}, nil
+	return watchedStore{s, h, what}, nil
 }
 
-// hidingStore hides the secrets that it takes and gives.
-type hidingStore struct {
+// watchedStore hides the secrets that a store takes and gives, and says what is
+// waited for when that takes long: it may be asking the user for a password.
+type watchedStore struct {
 	store
 	*helper
+	what string
 }
 
-func (s hidingStore) read(ctx context.Context, k key) (registry.Secret, error) {
+func (s watchedStore) check(ctx context.Context) error {
+	defer s.waiting(s.what)()
+	return s.store.check(ctx)
+}
+
+func (s watchedStore) read(ctx context.Context, k key) (registry.Secret, error) {
+	defer s.waiting(s.what)()
 	secret, err := s.store.read(ctx, k)
 	s.hide(secret)
 	return secret, err
 }
 
-func (s hidingStore) write(ctx context.Context, k key, secret registry.Secret) error {
+func (s watchedStore) write(ctx context.Context, k key, secret registry.Secret) error {
+	defer s.waiting(s.what)()
 	s.hide(secret)
 	return s.store.write(ctx, k, secret)
+}
+
+func (s watchedStore) remove(ctx context.Context, k key) error {
+	defer s.waiting(s.what)()
+	return s.store.remove(ctx, k)
 }
 
 // chooseStore returns the name of the store for a new login, having made sure

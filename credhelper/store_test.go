@@ -5,7 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/zalando/go-keyring"
 
@@ -136,5 +139,35 @@ esac
 func TestFileNameKeepsHostsApart(t *testing.T) {
 	if fileName("git.example.com:3000") == fileName("git.example.com_3000") {
 		t.Error("two hosts share a file")
+	}
+}
+
+// A lock that another process holds is named when it is given up.
+func TestLockOfAnotherIsNamed(t *testing.T) {
+	h := &helper{dir: t.TempDir()}
+	unlock, err := h.lock(t.Context(), "git.example.com", time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	if _, err := h.lock(t.Context(), "git.example.com", 20*time.Millisecond); err == nil || !strings.Contains(err.Error(), "another docker-credential-gitea holds ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What takes long is named to a person once, and to docker never.
+func TestWaitingIsNamed(t *testing.T) {
+	for _, patience := range []patience{human, machine} {
+		synctest.Test(t, func(t *testing.T) {
+			var stderr strings.Builder
+			h := &helper{System: System{Stderr: &stderr}, patience: patience}
+			done := h.waiting("the keyring")
+			time.Sleep(10 * longWait)
+			synctest.Wait()
+			done()
+			if got, want := stderr.String(), "waiting: the keyring has not answered for 3s\n"; (got == want) != patience.asks || !patience.asks && got != "" {
+				t.Errorf("got %q", got)
+			}
+		})
 	}
 }

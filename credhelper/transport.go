@@ -48,7 +48,9 @@ func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	_, given, _ := strings.Cut(req.Header.Get("Authorization"), " ")
 	t.hide(registry.NewSecret(given)) // which a server may send back
+	done := t.waiting(req.URL.Host)
 	resp, err := own.RoundTrip(req)
+	done()
 	if err := transport.Unreached(req, resp, err); err != nil {
 		return nil, err
 	}
