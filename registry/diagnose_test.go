@@ -131,6 +131,7 @@ func TestDiagnoses(t *testing.T) {
 		"another failure of the TLS handshake":                                                &registry.TLSError{Host: "git.example.com", Err: errors.New("remote error: tls: certificate required")},
 		"an unknown host below `localtest.me` or another name for this machine":               &net.DNSError{Name: "gitea.cnoe.localtest.me", IsNotFound: true},
 		"407 from the proxy of this machine":                                                  &registry.ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Status: 407},
+		"`HTTPS_PROXY` names what is no proxy, or one that speaks TLS itself":                 &registry.ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Status: 405},
 		"another answer of the proxy of this machine":                                         &registry.ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Status: 403},
 		"a proxy of this machine that cannot be reached":                                      &registry.ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Err: refused("192.0.2.1")},
 		"`HTTPS_PROXY` or `HTTP_PROXY` makes no sense":                                        &registry.ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Err: errors.New("its value is no address of a proxy")},

@@ -117,6 +117,13 @@ var diagnoses = []diagnosis{
 		"put it into the variable: {variable}=http://USER:PASSWORD@{proxy} - or go past the proxy with NO_PROXY={host}",
 	},
 	{
+		"`HTTPS_PROXY` names what is no proxy, or one that speaks TLS itself", func(f failure) bool {
+			return f.is(ErrNoProxy) || f.proxy.Proxy != "" && slices.Contains(notProxies, f.proxy.Status)
+		},
+		"{proxy}, which {variable} names, does not answer as a proxy does: another server is there, or the proxy speaks TLS itself",
+		"correct {variable}: http://HOST:PORT of the proxy, with https:// for one that speaks TLS itself; or go past it with NO_PROXY={host}",
+	},
+	{
 		"another answer of the proxy of this machine", func(f failure) bool { return f.proxy.Status != 0 },
 		"the proxy {proxy}, which {variable} names, does not let through to {host} (it answers {status})",
 		"have it let {host} through, or go past it with NO_PROXY={host}",
@@ -449,6 +456,9 @@ var diagnoses = []diagnosis{
 		"there is neither an image file nor a daemon", "name a tar, a directory, or an image of the daemon",
 	},
 }
+
+// notProxies are what web servers answer to those who take them for a proxy.
+var notProxies = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}
 
 // foreign fits an answer with one of these statuses that is not the registry's.
 func foreign(statuses ...int) func(failure) bool {

@@ -64,6 +64,8 @@ var (
 	ErrRealm = errors.New("token service elsewhere")
 	// ErrClock: this machine's clock and the server's differ.
 	ErrClock = errors.New("clocks differ")
+	// ErrNoProxy: what the environment names as a proxy does not answer as one.
+	ErrNoProxy = errors.New("it does not answer as a proxy")
 	// ErrRedirected: the server leads to another place that is not followed.
 	ErrRedirected = errors.New("redirect not followed")
 )

@@ -49,11 +49,9 @@ func namesOf(desc ocispec.Descriptor) []string {
 
 // choose gives the image that is meant. An empty name means the only one.
 func choose(file string, candidates []candidate, name string) (candidate, error) {
-	var found []candidate
-	for _, c := range distinct(candidates) {
-		if name == "" || c.isCalled(name) {
-			found = append(found, c)
-		}
+	found := called(candidates, name)
+	if len(found) == 0 {
+		found = called(candidates, podmansOwn+name)
 	}
 	switch {
 	case len(found) == 1:
@@ -66,6 +64,21 @@ func choose(file string, candidates []candidate, name string) (candidate, error)
 		return candidate{}, fault(ErrAmbiguous, file, "there are several images %q; choose one with --image: %s", clip(name), listNames(found))
 	}
 	return candidate{}, fault(ErrAmbiguous, file, "there are several images; choose one with --image: %s", listNames(found))
+}
+
+// podmansOwn is what podman calls images that were built without the name of a
+// registry.
+const podmansOwn = "localhost/"
+
+// called are the candidates that a name means. An empty one means any.
+func called(candidates []candidate, name string) []candidate {
+	var found []candidate
+	for _, c := range distinct(candidates) {
+		if name == "" || c.isCalled(name) {
+			found = append(found, c)
+		}
+	}
+	return found
 }
 
 // distinct puts the candidates together that are the same image.

@@ -122,7 +122,7 @@ func statuses(s step) []outcome {
 	}
 	for status, kinds := range map[int][]error{
 		307: {registry.ErrRedirected}, 400: {nil, registry.ErrDigestMismatch}, 401: {registry.ErrDenied}, 403: {registry.ErrDenied}, 404: {registry.ErrOwnerUnknown, registry.ErrUploadUnknown}, 405: {nil},
-		413: {registry.ErrTooLarge, registry.ErrQuota}, 415: {nil}, 416: {nil}, 417: {nil}, 429: {registry.ErrRateLimited}, 500: {registry.ErrServer}, 503: {registry.ErrServer},
+		413: {registry.ErrTooLarge, registry.ErrQuota}, 415: {nil}, 416: {nil}, 417: {nil}, 429: {registry.ErrRateLimited}, 408: {registry.ErrServer}, 499: {registry.ErrServer}, 500: {registry.ErrServer}, 503: {registry.ErrServer}, 504: {registry.ErrServer}, 524: {registry.ErrServer},
 	} {
 		for _, kind := range kinds {
 			all = append(all, outcome{status: status, err: &registry.Error{Status: status, Kind: kind}})

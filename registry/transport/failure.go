@@ -16,7 +16,10 @@ import (
 )
 
 // tunnelRefused makes an error of a proxy's answer that lets nothing through.
-func tunnelRefused(_ context.Context, proxy *url.URL, connect *http.Request, answer *http.Response) error {
+func tunnelRefused(ctx context.Context, proxy *url.URL, connect *http.Request, answer *http.Response) error {
+	if t, ok := ctx.Value(tunnelKey{}).(*tunnel); ok {
+		t.asked.Store(false)
+	}
 	if answer.StatusCode == http.StatusOK {
 		return nil
 	}

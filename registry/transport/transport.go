@@ -100,7 +100,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	return host.RoundTrip(req)
+	asked := new(tunnel)
+	resp, err := host.RoundTrip(req.WithContext(context.WithValue(req.Context(), tunnelKey{}, asked)))
+	return resp, asked.failure(req, err)
 }
 
 // To is Go's transport for the origin of an address, for those who change one of
@@ -207,6 +209,7 @@ func (t *Transport) connection(ctx context.Context, network, address string) (ne
 func (t *Transport) transport(settings *tls.Config) *http.Transport {
 	return &http.Transport{
 		Proxy:                  t.proxy,
+		GetProxyConnectHeader:  tunnelAsked,
 		OnProxyConnectResponse: tunnelRefused,
 		DialContext:            t.connection,
 		TLSClientConfig:        settings,

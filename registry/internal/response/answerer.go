@@ -94,7 +94,11 @@ func ofAPI(body []byte) bool {
 		Message *string `json:"message"`
 		URL     string  `json:"url"`
 	}
-	return json.Unmarshal(body, &wire) == nil && wire.Message != nil && strings.HasSuffix(wire.URL, "/api/swagger")
+	if json.Unmarshal(body, &wire) != nil || wire.Message == nil {
+		return false
+	}
+	// Of a closed account it leaves the address out.
+	return strings.HasSuffix(wire.URL, "/api/swagger") || registry.AccountOf(0, "", *wire.Message) != (registry.Account{})
 }
 
 // ProvesPortal reports a page for browsers where there was something else to be
