@@ -76,7 +76,9 @@ func (a *app) check(ctx context.Context, flags *pflag.FlagSet, target string, fo
 	if err != nil {
 		return err
 	}
+	done := a.later(host + " has been looked at for " + longWait.String() + " without an end")
 	checks := client.Check(ctx, repository)
+	done()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -43,6 +43,9 @@ func (a *app) newClient(ctx context.Context, host, repository string, i inquiry,
 // connect makes the client for r from the options of a command, which are those
 // of [inquiry]. others are what the command names beside it.
 func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r imageRef, others ...imageRef) (*remote.Client, error) {
+	if r.misread != "" {
+		a.tell(r.misread)
+	}
 	named := []string{r.host}
 	for _, other := range others {
 		named = append(named, other.host)

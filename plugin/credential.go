@@ -71,7 +71,9 @@ func (a *app) givenCredential(ctx context.Context, username string) (registry.Au
 			"pipe the password in, or log in without showing it: docker-credential-gitea login HOST")}
 	}
 	stdin := interruptible(ctx, a.Stdin)
+	done := a.waiting("standard input, which is to hold the password,")
 	content, err := io.ReadAll(io.LimitReader(stdin, maxPassword))
+	done()
 	if err := errors.Join(err, stdin.Close()); err != nil {
 		return registry.AuthConfig{}, fmt.Errorf("read the password from standard input: %w", err)
 	}
@@ -108,6 +110,7 @@ func (a *app) fromSource(ctx context.Context, p dockerconfig.Place, c connection
 		if err != nil {
 			return registry.AuthConfig{}, err
 		}
+		other.Waiting = a.waiting
 		return other.Credential(ctx, p, gate.Behind(a.Stderr))
 	case source.Env != "":
 		secret := a.Getenv(source.Env)

@@ -48,6 +48,9 @@ func TestNaming(t *testing.T) {
 			if want, wantErr := registry.ParseReference(test.want); err == nil && wantErr == nil && r.name != "" && r.familiar() != want.Familiar() {
 				t.Errorf("ls and the like take it for %s, push for %s", r.familiar(), want.Familiar())
 			}
+			if hint := test.notice != "" && strings.Contains(test.notice, ":443"); err == nil && hint != (r.misread != "") {
+				t.Errorf("ls and the like say %q", r.misread)
+			}
 			if bare, _ := (naming{}).whole(test.arg); bare != test.arg {
 				t.Errorf("without a registry: got %q", bare)
 			}
@@ -125,5 +128,38 @@ func pin(t *testing.T, host string) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The line of docs/ci.md works for every repository that Gitea lets people make: its
+// names have letters, digits, and - _ . in any order.
+func TestEveryRepositoryIsAName(t *testing.T) {
+	t.Parallel()
+	const letters = "aA0-_."
+	var names []string
+	for n, all := 1, []string{""}; n <= 5; n++ {
+		var longer []string
+		for _, before := range all {
+			for _, letter := range letters {
+				longer = append(longer, before+string(letter))
+			}
+		}
+		names, all = append(names, longer...), longer
+	}
+	for _, name := range names {
+		if name == "." || name == ".." || !strings.ContainsAny(name, "aA0") {
+			continue // Gitea has no repository of the first two; of the others nothing is left
+		}
+		for _, owner := range []string{"me", "First.Last", "A-0_b"} {
+			n := naming{host: "git.example.com", repository: owner + "/" + name}
+			got, _ := n.whole(n.repository + ":latest")
+			ref, err := registry.ParseReference(got)
+			if err == nil {
+				err = ref.CheckGitea(nil)
+			}
+			if err != nil || ref.Host != n.host || ref.Owner() != strings.ToLower(owner) {
+				t.Fatalf("%s: got %s, %v", n.repository, got, err)
+			}
+		}
 	}
 }

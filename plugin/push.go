@@ -228,6 +228,8 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	ctx, cancel := bounded(ctx, plan.general.timeout)
 	defer cancel()
 	plan.readCertificates(config.Dir)
+	mode := plan.general.mode()
+	a.unheard = mode == progress.ModeQuiet || mode == progress.ModeJSON
 	p := &pusher{app: a, plan: plan, config: config, words: reports.format.isText()}
 	switch plan.source.kind {
 	case sourceDaemon:
@@ -303,7 +305,9 @@ func (p *pusher) fromDaemon(ctx context.Context) error {
 	if p.plan.general.allTags {
 		return p.allTags(ctx)
 	}
+	done = p.waiting("the docker daemon at " + endpoint.Host)
 	found, err := p.daemon.Image(ctx, p.plan.source.name)
+	done()
 	if err != nil {
 		return p.meantPath(err)
 	}
@@ -413,9 +417,7 @@ func (p *pusher) one(ctx context.Context, t target, options registry.PushOptions
 func (p *pusher) perform(ctx context.Context, t target, options registry.PushOptions) (linked linkOutcome, err error) {
 	var told []string
 	p.notice = func(notice string) { told = append(told, notice) } // as the progress is shown
-	done := p.waiting("what keeps the credential for " + t.host)
 	client, err := p.client(ctx, t.host, t.repository)
-	done()
 	p.notice = nil
 	if err != nil {
 		return linked, err

@@ -22,6 +22,8 @@ type imageRef struct {
 	owner, name string
 	// reference is a tag or a digest, or empty.
 	reference string
+	// misread is what to do for who meant another registry by it; mostly empty.
+	misread string
 }
 
 // parseRemote reads [HOST/][OWNER[/NAME[:TAG|@DIGEST]]], with or without a
@@ -31,7 +33,11 @@ func parseRemote(arg string, n naming) (imageRef, error) {
 	scheme, rest := cutScheme(arg)
 	r.plainHTTP = scheme == "http://"
 	first, after, _ := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
-	if looksLikeHost(first) && (scheme != "" || !n.isOwner(rest)) {
+	owner := scheme == "" && n.isOwner(rest)
+	if owner {
+		r.misread = n.misread(rest)
+	}
+	if looksLikeHost(first) && !owner {
 		rest = after
 	} else if first = n.host; first == "" {
 		return r, usageError{withHint(fmt.Errorf("%q names no registry", arg), fmt.Sprintf("write HOST/%s, or set DOCKER_GITEA_HOST", arg))}

@@ -21,6 +21,8 @@ type app struct {
 	hidden hidden
 	// notice shows what the user should know. Nil prints it.
 	notice func(string)
+	// unheard: nobody is told what is waited for.
+	unheard bool
 }
 
 // tell shows what the user should know.
@@ -56,7 +58,12 @@ func (a *app) logger() *slog.Logger {
 }
 
 func (a *app) dockerConfig() (*dockerconfig.Config, error) {
-	return dockerconfig.Load(a.globals.config, a.Getenv, a.hidden.Hidden)
+	config, err := dockerconfig.Load(a.globals.config, a.Getenv, a.hidden.Hidden)
+	if err != nil {
+		return nil, err
+	}
+	config.Waiting = a.waiting
+	return config, nil
 }
 
 // newCommand builds the commands for a form of the call. Under docker they

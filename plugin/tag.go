@@ -41,8 +41,7 @@ To give it another name, use docker gitea copy.`,
 func checkNewTags(image string, tags []string) error {
 	for _, tag := range tags {
 		if strings.Contains(tag, "/") {
-			return usageError{withHint(fmt.Errorf("%q is no tag", tag),
-				fmt.Sprintf("to give the image another name: docker gitea copy %s %s", image, tag))}
+			return withHint(checkTags([]string{tag}), fmt.Sprintf("to give the image another name: docker gitea copy %s %s", image, tag))
 		}
 	}
 	return checkTags(tags)

@@ -47,6 +47,7 @@ func (v *via) Type() string { return "string" }
 // Why a push does not go through the daemon.
 var (
 	errExportQuicker = errors.New("the export is quicker")
+	errPodman        = errors.New("podman pushes to a registry with TLS alone, and not to a port of this machine")
 	// The export of such an image has no layers at all; what is lacking is
 	// found before anything is sent.
 	errLacksLayers = errors.New("it does not hold all layers of the image")
@@ -59,6 +60,9 @@ func (p *pusher) throughDaemon(ctx context.Context, s settings, found daemon.Ima
 	info, err := p.daemon.Info(ctx)
 	if err != nil {
 		return err
+	}
+	if p.daemon.Podman() {
+		return errPodman
 	}
 	if fault := exportOnly(s, info, found); fault != "" {
 		return errors.New(fault)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/docker-gitea/docker-gitea/plugin/progress"
 )
 
 // bounded gives the whole command the time of --timeout, whatever it waits for:
@@ -21,17 +19,21 @@ func bounded(ctx context.Context, within time.Duration) (context.Context, contex
 // longWait is after how long it is said what is waited for.
 const longWait = 3 * time.Second
 
-// waiting says, after a while, what is waited for, until done is called. Who wants
+// waiting says, after a while, what has not answered, until done is called.
+func (a *app) waiting(what string) (done func()) {
+	return a.later(what + " has not answered for " + longWait.String())
+}
+
+// later says something after a while, unless done is called before. Who wants
 // nothing but the result, or reads JSON, is not told.
-func (p *pusher) waiting(what string) (done func()) {
-	mode := p.plan.general.mode()
-	if mode == progress.ModeQuiet || mode == progress.ModeJSON {
+func (a *app) later(text string) (done func()) {
+	if a.unheard {
 		return func() {}
 	}
 	said := make(chan struct{})
 	timer := time.AfterFunc(longWait, func() {
 		defer close(said)
-		p.complain("waiting", what+" has not answered for "+longWait.String())
+		a.complain("waiting", text)
 	})
 	return func() {
 		if !timer.Stop() {

@@ -11,24 +11,18 @@ import (
 func TestWaiting(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		mode  string
-		quiet bool
-		takes time.Duration
-		want  string
+		unheard bool
+		takes   time.Duration
+		want    string
 	}{
-		{"plain", false, longWait - 1, ""},
-		{"plain", false, 10 * longWait, "waiting: the daemon has not answered for 3s\n"},
-		{"plain", true, 10 * longWait, ""},
-		{"json", false, 10 * longWait, ""},
+		{false, longWait - 1, ""},
+		{false, 10 * longWait, "waiting: the daemon has not answered for 3s\n"},
+		{true, 10 * longWait, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var stderr strings.Builder
-			p := &pusher{app: &app{System: System{Stderr: &stderr}}}
-			p.plan.general.quiet = test.quiet
-			if err := p.plan.general.progress.Set(test.mode); err != nil {
-				t.Fatal(err)
-			}
-			done := p.waiting("the daemon")
+			a := &app{System: System{Stderr: &stderr}, unheard: test.unheard}
+			done := a.waiting("the daemon")
 			time.Sleep(test.takes)
 			synctest.Wait()
 			done()

@@ -10,6 +10,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/docker/cli/cli/connhelper"
 	"github.com/docker/go-connections/sockets"
@@ -32,7 +34,13 @@ type Client struct {
 	base string
 	// api is the version of the API that is spoken.
 	api apiVersion
+	// podman: it is podman that speaks it.
+	podman bool
 }
+
+// connectLimit is how long a daemon may take to say that it is there. One that is
+// started by the first call, and an ssh that asks for a password, take a while.
+var connectLimit = 2 * time.Minute
 
 // Connect reaches the daemon at endpoint and agrees on the version of the API.
 // A daemon that does not answer is an [*UnreachableError].
@@ -42,12 +50,20 @@ func Connect(ctx context.Context, endpoint Endpoint) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{endpoint: endpoint, http: &http.Client{Transport: transport}, base: base}
-	if err := c.negotiate(ctx); err != nil {
+	limited, cancel := context.WithTimeout(ctx, connectLimit)
+	defer cancel()
+	if err := c.negotiate(limited); err != nil {
 		c.Close()
+		if limited.Err() != nil && ctx.Err() == nil {
+			err = &UnreachableError{Endpoint: endpoint, Err: fmt.Errorf("no answer within %v", connectLimit)}
+		}
 		return nil, err
 	}
 	return c, nil
 }
+
+// Podman reports whether it is podman that stands in for the daemon.
+func (c *Client) Podman() bool { return c.podman }
 
 // Close gives up idle connections. Streams that are being read go on.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
@@ -91,12 +107,16 @@ func (c *Client) negotiate(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	wanted := c.endpoint.APIVersion
-	if wanted == "" {
-		wanted = resp.Header.Get("Api-Version")
+	c.podman = resp.Header.Get("Libpod-Api-Version") != ""
+	offered := resp.Header.Get("Api-Version")
+	if offered == "" && resp.StatusCode != http.StatusOK { // every engine sends it, whatever it answers
+		return &ForeignError{Endpoint: c.endpoint, Status: resp.StatusCode, Message: errorMessage(resp.Body)}
 	}
-	if c.api, err = parseAPIVersion(wanted); err != nil {
-		return fmt.Errorf("%s is no docker daemon: %w", c.endpoint.Host, err)
+	if c.api, err = parseAPIVersion(cmp.Or(c.endpoint.APIVersion, offered)); err != nil {
+		if c.endpoint.APIVersion != "" {
+			return fmt.Errorf("DOCKER_API_VERSION: %w, which is none such as 1.41", err)
+		}
+		return &ForeignError{Endpoint: c.endpoint, Status: resp.StatusCode}
 	}
 	return nil
 }
@@ -117,7 +137,11 @@ func (c *Client) do(ctx context.Context, op, method, path string, query url.Valu
 		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
-	return nil, &Error{Op: op, Status: resp.StatusCode, Message: errorMessage(resp.Body)}
+	message := errorMessage(resp.Body)
+	if resp.StatusCode == http.StatusBadRequest && c.endpoint.APIVersion != "" {
+		message += " (DOCKER_API_VERSION asks for " + c.endpoint.APIVersion + ": unset it)"
+	}
+	return nil, &Error{Op: op, Status: resp.StatusCode, Message: message}
 }
 
 // getJSON calls path and decodes the answer into out.

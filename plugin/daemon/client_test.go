@@ -1,10 +1,12 @@
 package daemon_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -265,6 +267,13 @@ func TestTagsAndNames(t *testing.T) {
 func TestConnectFailures(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
+	secured := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secured.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secured.StartTLS()
+	t.Cleanup(secured.Close)
+	known := httptest.NewServer(&engine{api: "1.48"})
+	t.Cleanup(known.Close)
+	engine := known.Listener.Addr().String()
 	for _, test := range []struct {
 		name     string
 		endpoint daemon.Endpoint
@@ -277,6 +286,9 @@ func TestConnectFailures(t *testing.T) {
 			"cannot reach the docker daemon at unix:///no/such/docker.sock (from docker's default): ", fs.ErrNotExist,
 		},
 		{"no daemon", daemon.Endpoint{Host: "tcp://" + other.Listener.Addr().String()}, "is no docker daemon", nil},
+		{"TLS, and asked without", daemon.Endpoint{Host: "tcp://" + secured.Listener.Addr().String(), Origin: "DOCKER_HOST"}, "is no docker daemon: 400 Bad Request: Client sent an HTTP request to an HTTPS server", nil},
+		{"no TLS, and asked with it", daemon.Endpoint{Host: "tcp://" + other.Listener.Addr().String(), TLS: &tls.Config{}}, "server gave HTTP response to HTTPS client", nil}, //nolint:gosec // it is not reached
+		{"a malformed version", daemon.Endpoint{Host: "tcp://" + engine, APIVersion: "new"}, `DOCKER_API_VERSION: API version "new", which is none such as 1.41`, nil},
 		{"unknown protocol", daemon.Endpoint{Host: "gopher://x", Origin: "DOCKER_HOST"}, `docker host "gopher://x" (from DOCKER_HOST) has the unknown protocol "gopher"`, nil},
 		{"malformed ssh", daemon.Endpoint{Host: "ssh://a:b@host"}, "ssh", nil},
 	} {
@@ -292,6 +304,46 @@ func TestConnectFailures(t *testing.T) {
 	}
 }
 
+// What answers in the place of a daemon is told apart by what it says.
+func TestForeignHints(t *testing.T) {
+	endpoint := daemon.Endpoint{Host: "tcp://docker:2376", Origin: "DOCKER_HOST"}
+	for message, want := range map[string]string{
+		"Client sent an HTTP request to an HTTPS server.": "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH",
+		"<html>sign in": "name the host in NO_PROXY",
+	} {
+		err := &daemon.ForeignError{Endpoint: endpoint, Status: http.StatusForbidden, Message: message}
+		if !strings.Contains(err.Hint(), want) || strings.Contains(err.Error(), "<html>") {
+			t.Errorf("%s: got %v: %s", message, err, err.Hint())
+		}
+	}
+}
+
+// Podman says who it is, and calls what has no registry "localhost".
+func TestPodman(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Libpod-Api-Version", "4.3.1")
+		w.Header().Set("Api-Version", "1.41")
+		if strings.HasSuffix(req.URL.Path, "/images/json") {
+			fmt.Fprint(w, `[{"Id":"`+appID+`","RepoTags":["localhost/app:dev","localhost/app:1","docker.io/library/hub:1"]}]`)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	client, err := daemon.Connect(t.Context(), daemon.Endpoint{Host: "tcp://" + srv.Listener.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	if !client.Podman() {
+		t.Error("podman passes for docker")
+	}
+	for name, want := range map[string]string{"app": "localhost/app:dev", "localhost/app": "localhost/app:dev", "hub": ""} {
+		tags, err := client.Tags(t.Context(), name)
+		if err != nil || tags["dev"].Export != want {
+			t.Errorf("%s: got %v, %v", name, tags, err)
+		}
+	}
+}
+
 func TestUnreachableHints(t *testing.T) {
 	for _, test := range []struct {
 		origin string
@@ -301,8 +353,10 @@ func TestUnreachableHints(t *testing.T) {
 		{"docker's default", os.ErrPermission, "usermod -aG docker"},
 		{`context "x"`, os.ErrNotExist, "docker context ls"},
 		{"DOCKER_HOST", os.ErrNotExist, "is DOCKER_HOST right"},
+		{"DOCKER_HOST", errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP status code "pid"`), `"ssh me@build true" has to print nothing`},
+		{"DOCKER_HOST", errors.New("http: server gave HTTP response to HTTPS client"), "unset DOCKER_TLS_VERIFY"},
 	} {
-		err := &daemon.UnreachableError{Endpoint: daemon.Endpoint{Origin: test.origin}, Err: test.cause}
+		err := &daemon.UnreachableError{Endpoint: daemon.Endpoint{Host: "ssh://me@build", Origin: test.origin}, Err: test.cause}
 		if got := err.Hint(); !strings.Contains(got, test.want) {
 			t.Errorf("%s: got %q, want %q", test.origin, got, test.want)
 		}

@@ -71,7 +71,7 @@ func Resolve(flags Flags, config *dockerconfig.Config, getenv func(string) strin
 	} else {
 		endpoint, err = fromFlags(flags, config.Dir, getenv)
 	}
-	endpoint.APIVersion = getenv("DOCKER_API_VERSION")
+	endpoint.APIVersion = strings.TrimPrefix(getenv("DOCKER_API_VERSION"), "v") // which docker takes as well
 	return endpoint, err
 }
 

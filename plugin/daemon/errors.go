@@ -27,13 +27,46 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 
 // Hint says what to look at.
 func (e *UnreachableError) Hint() string {
+	text := e.Err.Error() // net/http has no types for these
 	switch {
+	case strings.HasPrefix(e.Endpoint.Host, "ssh://") && strings.Contains(text, "malformed HTTP"):
+		host := strings.TrimPrefix(e.Endpoint.Host, "ssh://")
+		return "the shell of that machine prints something before docker answers: \"ssh " + host + " true\" has to print nothing; in its ~/.bashrc or ~/.profile, print to terminals alone: [ -t 1 ]"
+	case strings.Contains(text, "malformed HTTP"):
+		return fmt.Sprintf("something else than docker is on that port: is %s right?", e.Endpoint.Origin)
+	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
+		return "the daemon speaks no TLS there: unset DOCKER_TLS_VERIFY and DOCKER_TLS, or give the port of TLS, which is mostly 2376"
 	case errors.Is(e.Err, fs.ErrPermission):
 		return "you may not use the socket: join its group (sudo usermod -aG docker $USER, then log in again), or use a rootless daemon"
 	case strings.HasPrefix(e.Endpoint.Origin, "context"), e.Endpoint.Origin == "docker's default":
 		return "is it running? \"docker version\" shows, \"docker context ls\" lists the others; an image in a file needs no daemon: docker gitea push ./image.tar DESTINATION"
 	}
 	return fmt.Sprintf("is it running, and is %s right? an image in a file needs no daemon: docker gitea push ./image.tar DESTINATION", e.Endpoint.Origin)
+}
+
+// ForeignError is an answer that no docker daemon gives.
+type ForeignError struct {
+	Endpoint Endpoint
+	Status   int
+	// Message is the beginning of the answer, empty for a page.
+	Message string
+}
+
+// Error names who answered.
+func (e *ForeignError) Error() string {
+	text := fmt.Sprintf("what answers at %s (from %s) is no docker daemon: %d %s", e.Endpoint.Host, e.Endpoint.Origin, e.Status, http.StatusText(e.Status))
+	if line, _, _ := strings.Cut(e.Message, "\n"); line != "" && !strings.HasPrefix(line, "<") {
+		text += ": " + line
+	}
+	return text
+}
+
+// Hint says what it may be.
+func (e *ForeignError) Hint() string {
+	if strings.Contains(e.Message, "HTTP request to an HTTPS server") {
+		return "the daemon speaks TLS there: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the directory with its ca.pem, cert.pem and key.pem (of docker:dind, /certs/client); or have it listen without TLS (DOCKER_TLS_CERTDIR=\"\") on port 2375"
+	}
+	return fmt.Sprintf("is %s right? where HTTP_PROXY or HTTPS_PROXY is set, name the host in NO_PROXY; an image in a file needs no daemon: docker gitea push ./image.tar DESTINATION", e.Endpoint.Origin)
 }
 
 // NotFoundError is an image that the daemon does not have.

@@ -258,19 +258,26 @@ func (c *Client) Tags(ctx context.Context, name string) (map[string]Image, error
 	if err != nil {
 		return nil, err
 	}
+	// Podman has names in full, and "localhost" in those without a registry.
+	for _, called := range []string{reference.FamiliarName(named), "localhost/" + reference.FamiliarName(named), named.Name()} {
+		if tags := tagsOf(called, images); len(tags) > 0 {
+			return tags, nil
+		}
+	}
+	return nil, &NotFoundError{Name: name, Endpoint: c.endpoint, Similar: similar(name, images)}
+}
+
+func tagsOf(name string, images []Image) map[string]Image {
 	tags := map[string]Image{}
 	for _, image := range images {
 		for _, repoTag := range image.RepoTags {
-			if tag, found := strings.CutPrefix(repoTag, reference.FamiliarName(named)+":"); found {
+			if tag, found := strings.CutPrefix(repoTag, name+":"); found {
 				image.Export = repoTag
 				tags[tag] = image
 			}
 		}
 	}
-	if len(tags) == 0 {
-		return nil, &NotFoundError{Name: name, Endpoint: c.endpoint, Similar: similar(name, images)}
-	}
-	return tags, nil
+	return tags
 }
 
 // Names returns the names of all images, sorted.

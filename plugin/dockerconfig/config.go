@@ -25,6 +25,10 @@ type Config struct {
 	// is empty for a user without a home directory, who has no configuration.
 	Dir string
 
+	// Waiting, if it is set, is told which program is asked, and returns what is
+	// called once it has answered.
+	Waiting func(program string) (done func())
+
 	file   parsed
 	getenv func(string) string
 	hidden *gate.Hidden

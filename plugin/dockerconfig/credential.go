@@ -158,6 +158,10 @@ func (c *Config) fromHelper(ctx context.Context, file parsed, p Place, stderr io
 	return c.askHelper(ctx, name, address, stderr)
 }
 
+// helperLimit is how long a helper may take: it may ask for the password of a
+// keyring.
+var helperLimit = 2 * time.Minute
+
 // ownVariable is where our own helper takes a token from before it looks at its
 // logins.
 const ownVariable = "DOCKER_CREDENTIAL_GITEA_TOKEN"
@@ -170,13 +174,20 @@ func (c *Config) askHelper(ctx context.Context, name, host string, stderr io.Wri
 	if _, err := exec.LookPath(program); err != nil {
 		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: err}
 	}
+	if c.Waiting != nil {
+		defer c.Waiting(program)()
+	}
+	limited, cancel := context.WithTimeout(ctx, helperLimit)
+	defer cancel()
 	var failed error
-	found, err := client.Get(helperProgram(ctx, program, stderr, &failed), host)
+	found, err := client.Get(helperProgram(limited, program, stderr, &failed), host)
 	switch {
 	case credentials.IsErrCredentialsNotFound(err):
 		return registry.AuthConfig{}, nil
 	case ctx.Err() != nil:
 		return registry.AuthConfig{}, ctx.Err()
+	case limited.Err() != nil:
+		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: fmt.Errorf("no answer within %v", helperLimit)}
 	case failed != nil:
 		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: failed}
 	case err != nil: // which may quote the answer
