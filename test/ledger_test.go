@@ -14,7 +14,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/test/doctest"
 )
 
-var update = flag.Bool("update", false, "write the tables of the fault suite into docs/reliability.md")
+var update = flag.Bool("update", false, "write the tables of the fault suite, or of the troubleshooting, into docs/reliability.md")
 
 // end is how a push ends that meets a fault; any other is the test's failure.
 type end int

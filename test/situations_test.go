@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -30,6 +31,12 @@ import (
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
+// mute takes a request, and says nothing to it.
+var mute = registrytest.ActionFunc(func(_ http.ResponseWriter, req *http.Request, _ http.Handler) {
+	_, _ = io.Copy(io.Discard, req.Body) // else the end of the connection is not seen
+	<-req.Context().Done()
+})
+
 func (p *patient) onTheWay(t *testing.T) map[string]come {
 	t.Helper()
 	file := func(content string) string {
@@ -39,11 +46,11 @@ func (p *patient) onTheWay(t *testing.T) map[string]come {
 	}
 	noNames, deadResolver := file("hosts: files\n"), file("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
 	return map[string]come{
-		"`--plain-http` or `http://`, and the server speaks TLS": func(t *testing.T) string { return p.push(t, at(p.gitea.Server, admin), "me/app", "--plain-http") },
+		"`--plain-http` or `http://`, and the server speaks TLS": func(t *testing.T) string { return p.try(t, at(p.gitea.Server, admin), "me/app", "--plain-http") },
 		// On this machine's own names plain HTTP is tried as well.
 		"TLS, and the server speaks plain HTTP": func(t *testing.T) string {
 			env := withProxy(nil, []string{"HTTPS_PROXY=http://PROXY"}, strings.TrimPrefix(startProxy(t, p.plain.Host, nil).URL, "http://"))
-			return p.run(t, address{host: hostBehind}, env, "push", "--progress", "quiet", p.image, hostBehind+"/me/app:1")
+			return p.tryIn(t, address{host: hostBehind}, env, "me/app")
 		},
 		"an unknown host below `localtest.me` or another name for this machine": func(t *testing.T) string {
 			return p.elsewhere(t, "mount --bind "+noNames+" /etc/nsswitch.conf", "gitea.localtest.me")
@@ -54,23 +61,23 @@ func (p *patient) onTheWay(t *testing.T) map[string]come {
 		"a resolver that does not answer": func(t *testing.T) string {
 			return p.elsewhere(t, "mount --bind "+deadResolver+" /etc/resolv.conf", "git.example.com")
 		},
-		"connection refused by this machine":    func(t *testing.T) string { return p.push(t, address{host: closedPort(t)}, "me/app") },
+		"connection refused by this machine":    func(t *testing.T) string { return p.try(t, address{host: closedPort(t)}, "me/app") },
 		"connection refused by another machine": func(t *testing.T) string { return p.elsewhere(t, "ip addr add 192.0.2.1/32 dev lo", "192.0.2.1:3000") },
 		"no route to the host":                  func(t *testing.T) string { return p.elsewhere(t, "true", "192.0.2.1:3000") },
 		"a connection, or its TLS handshake, that does not come about in time": func(t *testing.T) string {
-			return p.push(t, address{host: deaf(t)}, "me/app", "--connect-timeout", "200ms")
+			return p.try(t, address{host: deaf(t)}, "me/app", "--connect-timeout", "200ms")
 		},
 		"silence in both directions, or an answer without an end": func(t *testing.T) string {
-			a := scripted(t, registrytest.Config{}, registrytest.Rule{Method: "POST", Action: registrytest.Hold{}})
-			return p.push(t, a, "alice/app", "--stall-timeout", "300ms")
+			a := scripted(t, registrytest.Config{}, p.rule(mute))
+			return p.try(t, a, "alice/app", "--stall-timeout", "300ms")
 		},
 		"the limit of `--timeout`": func(t *testing.T) string {
-			a := scripted(t, registrytest.Config{}, registrytest.Rule{Method: "POST", Action: registrytest.Hold{}})
-			return p.push(t, a, "alice/app", "--timeout", "300ms")
+			a := scripted(t, registrytest.Config{}, p.rule(registrytest.Hold{}))
+			return p.try(t, a, "alice/app", "--timeout", "300ms")
 		},
 		"a connection that broke off, and again when tried again": func(t *testing.T) string {
-			a := scripted(t, registrytest.Config{}, registrytest.Rule{Method: "POST", Action: registrytest.Cut{After: 1000}})
-			return p.push(t, a, "alice/app")
+			a := scripted(t, registrytest.Config{}, p.rule(registrytest.Cut{After: 1000}))
+			return p.try(t, a, "alice/app")
 		},
 	}
 }
@@ -97,7 +104,7 @@ func (p *patient) certificates(t *testing.T) map[string]come {
 	root := issue(t, nil, authority("root"))
 	chains := hostileChains(t, root)
 	chain := func(name string, more func(*tls.Config)) come {
-		return func(t *testing.T) string { return p.push(t, showing(t, root, chains[name], more), "me/app") }
+		return func(t *testing.T) string { return p.try(t, showing(t, root, chains[name], more), "me/app") }
 	}
 	chains["none"] = shown("", issue(t, root, nil), root)
 	chains["unfinished"] = shown("", issue(t, issue(t, root, authority("between")), nil))
@@ -115,7 +122,7 @@ func (p *patient) certificates(t *testing.T) map[string]come {
 			home := t.TempDir()
 			env := []string{"XDG_CONFIG_HOME=" + home}
 			run(t, append(env, "HOME="+home), p.plugin, "trust", a.host, a.ca)
-			return p.run(t, address{}, env, "push", "--progress", "quiet", p.image, a.host+"/me/app:1")
+			return p.tryIn(t, address{host: a.host}, env, "me/app")
 		},
 		"a signature by SHA-1 or MD5, or a key of less than 1024 bits": chain("a signature of SHA-1", nil),
 		"a certificate other than the one that was pinned": func(t *testing.T) string {
@@ -124,32 +131,61 @@ func (p *patient) certificates(t *testing.T) map[string]come {
 			env := []string{"XDG_CONFIG_HOME=" + home}
 			run(t, append(env, "HOME="+home), p.plugin, "trust", g.Host, g.CAFile)
 			servers.Need(t, g.RenewCertificate(t.Context()))
-			return p.run(t, address{}, env, "push", "--progress", "quiet", p.image, g.Host+"/me/app:1")
+			return p.tryIn(t, address{host: g.Host}, env, "me/app")
 		},
-		"`x509: certificate signed by unknown authority`": func(t *testing.T) string { return p.push(t, address{host: p.gitea.Host}, "me/app") },
+		"`x509: certificate signed by unknown authority`": func(t *testing.T) string { return p.try(t, address{host: p.gitea.Host}, "me/app") },
 		"`x509: certificate is valid for …, not …`": func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{Names: []string{"localhost"}})
-			return p.push(t, address{host: strings.Replace(g.Host, "localhost", "127.0.0.1", 1), ca: g.CAFile}, "me/app")
+			return p.try(t, address{host: strings.Replace(g.Host, "localhost", "127.0.0.1", 1), ca: g.CAFile}, "me/app")
 		},
 		"`x509: certificate has expired or is not yet valid`":        chain("expired", nil),
 		"another fault of the certificate, or of one that signed it": chain("outside of a constraint", nil),
 		"another failure of the TLS handshake":                       chain("none", func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }),
 		"400, and a client certificate is missing or another is wanted": func(t *testing.T) string {
 			n := behind(t, servers.NginxOptions{Upstream: p.gitea.URL, Server: "ssl_verify_client on; ssl_client_certificate " + p.gitea.CAFile + ";"})
-			return p.push(t, at(n, admin), servers.AdminUser+"/app")
+			return p.try(t, at(n, admin), servers.AdminUser+"/app")
 		},
 	}
+}
+
+const noProxy = "`HTTPS_PROXY` names what is no proxy, or one that speaks TLS itself"
+
+// talkingFirst is a server that says its name before it is asked anything.
+func talkingFirst(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, l.Close) })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, "SSH-2.0-OpenSSH_9.2\r\n")
+			_, _ = io.CopyN(io.Discard, conn, 1)
+			_ = conn.Close()
+		}
+	}()
+	return l.Addr().String()
 }
 
 func (p *patient) proxies() map[string]come {
 	through := func(variable string, setUp func(*proxy)) come {
 		return func(t *testing.T) string {
 			env := withProxy(nil, []string{variable}, strings.TrimPrefix(startProxy(t, "", setUp).URL, "http://"))
-			return p.run(t, address{host: hostBehind}, env, "push", "--progress", "quiet", p.image, hostBehind+"/me/app:1")
+			return p.tryIn(t, address{host: hostBehind}, env, "me/app")
 		}
 	}
 	return map[string]come{
-		"407 from the proxy of this machine":             through("HTTPS_PROXY=http://PROXY", func(p *proxy) { p.credential = "me:secret" }),
+		"407 from the proxy of this machine": through("HTTPS_PROXY=http://PROXY", func(p *proxy) { p.credential = "me:secret" }),
+		noProxy:                              through("HTTPS_PROXY=http://PROXY", func(p *proxy) { p.refuse = http.StatusMethodNotAllowed }),
+		noProxy + variant + "a proxy that speaks TLS": func(t *testing.T) string {
+			return p.tryIn(t, address{host: hostBehind}, []string{"HTTPS_PROXY=http://" + strings.Replace(p.gitea.Host, "localhost", "127.0.0.1", 1)}, "me/app")
+		},
+		noProxy + variant + "an ssh server": func(t *testing.T) string {
+			return p.tryIn(t, address{host: hostBehind}, []string{"HTTPS_PROXY=http://" + talkingFirst(t)}, "me/app")
+		},
 		"another answer of the proxy of this machine":    through("HTTPS_PROXY=http://PROXY", func(p *proxy) { p.refuse = http.StatusForbidden }),
 		"a proxy of this machine that cannot be reached": through("HTTPS_PROXY=http://127.0.0.1:1", nil),
 		"`HTTPS_PROXY` or `HTTP_PROXY` makes no sense":   through("HTTPS_PROXY=http://[bad", nil),
@@ -164,38 +200,38 @@ func (p *patient) noRegistry(t *testing.T) map[string]come {
 				opts.Upstream = p.plain.URL
 			}
 			n := behind(t, opts)
-			return p.check(t, at(n, admin), n.Host)
+			return p.try(t, at(n, admin), servers.AdminUser+"/app")
 		}
 	}
 	return map[string]come{
 		"404 of Gitea, and not of its registry": func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{Settings: map[string]string{"packages.ENABLED": "false"}})
-			return p.check(t, at(g.Server, admin), g.Host)
+			return p.try(t, at(g.Server, admin), servers.AdminUser+"/app")
 		},
-		"a redirection to a page, such as a sign-in": nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-gitea) { return 302 /sso/login; }"}),
-		"a page for browsers at `/v2/`":              nginx(servers.NginxOptions{Directives: `if ($http_user_agent ~ docker-gitea) { return 200 "<html>sign in</html>"; } default_type text/html;`}),
+		"a redirection to a page, such as a sign-in": nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-.*gitea) { return 302 /sso/login; }"}),
+		"a page for browsers at `/v2/`":              nginx(servers.NginxOptions{Directives: `if ($http_user_agent ~ docker-.*gitea) { return 200 "<html>sign in</html>"; } default_type text/html;`}),
 		"a redirection from http to https": func(t *testing.T) string {
 			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				http.Redirect(w, req, "https://"+req.Host+req.RequestURI, http.StatusMovedPermanently)
 			}))
 			t.Cleanup(front.Close)
-			return p.push(t, address{host: strings.TrimPrefix(front.URL, "http://")}, "me/app", "--plain-http")
+			return p.try(t, address{host: strings.TrimPrefix(front.URL, "http://")}, "me/app", "--plain-http")
 		},
 		"a redirection that is not followed": func(t *testing.T) string {
 			a := scripted(t, registrytest.Config{}, registrytest.Rule{Method: http.MethodPost, Action: registrytest.Edit(func(h http.Header) {
 				h.Set("Location", "http://elsewhere.invalid/v2/alice/app/blobs/uploads/1")
 			})})
-			return p.push(t, a, "alice/app", "--chunk-size", "100kB")
+			return p.try(t, a, "alice/app", "--chunk-size", "100kB")
 		},
-		"a redirection to another host":                         nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-gitea) { return 301 https://elsewhere.invalid$request_uri; }"}),
-		"404 that is not of the registry":                       nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-gitea) { return 404; }"}),
+		"a redirection to another host":                         nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-.*gitea) { return 301 https://elsewhere.invalid$request_uri; }"}),
+		"404 that is not of the registry":                       nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-.*gitea) { return 404; }"}),
 		"404 that is not of the registry" + variant + "haproxy": p.behindHAProxy("http-request return status 404 default-errorfiles"),
-		"401 that is not of the registry":                       nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-gitea) { return 401; }"}),
+		"401 that is not of the registry":                       nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-.*gitea) { return 401; }"}),
 		"403 that is not of the registry" + variant + "haproxy": p.behindHAProxy("http-request deny"),
 		"the realm has http, and the registry https":            nginx(servers.NginxOptions{HideScheme: true}),
 		"the realm is of another host or port": func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{Settings: map[string]string{"server.PUBLIC_URL_DETECTION": "never", "server.ROOT_URL": "https://git.example.com/"}})
-			return p.check(t, at(g.Server, admin), g.Host)
+			return p.try(t, at(g.Server, admin), servers.AdminUser+"/app")
 		},
 		"the clocks of this machine and the server differ": func(t *testing.T) string {
 			a := scripted(t, registrytest.Config{}, registrytest.Rule{Action: registrytest.ActionFunc(
@@ -203,7 +239,7 @@ func (p *patient) noRegistry(t *testing.T) map[string]come {
 					w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
 					next.ServeHTTP(w, req)
 				})})
-			return p.check(t, a, a.host)
+			return p.try(t, a, "alice/app")
 		},
 	}
 }
@@ -223,44 +259,48 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 	}
 	barredToken := token(barred, "write:package", "read:user")
 	edit(t, g, barred, map[string]any{"prohibit_login": true})
-	pushing := func(auth client.AuthConfig, owner string) come {
-		return func(t *testing.T) string { return p.push(t, at(g.Server, auth), owner+"/app") }
+	wrong := client.AuthConfig{Username: name, Password: "wrong"}
+	if p.command == loggedIn { // of a password there are rows below
+		wrong = client.AuthConfig{Token: "wrong"}
+	}
+	asking := func(auth client.AuthConfig, owner string) come {
+		return func(t *testing.T) string { return p.try(t, at(g.Server, auth), owner+"/app") }
 	}
 	answering := func(answer registrytest.Answer) come {
 		return func(t *testing.T) string {
-			return p.push(t, scripted(t, registrytest.Config{}, registrytest.Rule{Method: "POST", Action: answer}), "alice/app")
+			return p.try(t, scripted(t, registrytest.Config{}, p.rule(answer)), "alice/app")
 		}
 	}
 	return map[string]come{
-		"401, and no credential was given":                        pushing(client.AuthConfig{}, name),
-		"401, and the account has a security key":                 pushing(securityKey(t, g), name),
-		"401, and the account may not sign in":                    pushing(barredToken, barred),
-		"401, and the API knows the token":                        pushing(token(name, "read:user"), name),
-		"401, also from the API":                                  pushing(client.AuthConfig{Username: name, Password: "wrong"}, name),
-		"401 `reqPackageAccess`, and the token lacks the scope":   pushing(token(name, "read:package"), name),
-		"403 `reqToken`":                                          pushing(token(name, "write:package", "public-only"), private),
-		"403 `reqToken`" + variant + "limited":                    pushing(token(name, "write:package", "public-only"), limited),
-		"403 `reqToken`" + variant + "one's own, limited":         pushing(token(limited, "write:package", "public-only"), limited),
-		"401 `reqPackageAccess`":                                  pushing(userAuth(name), other),
-		"404 `Not found.`":                                        pushing(userAuth(name), "nobody-of-that-name"),
-		"a redirection to another name of the owner or the image": pushing(userAuth(name), formerName(t, g)),
+		"401, and no credential was given":                        asking(client.AuthConfig{}, name),
+		"401, and the account has a security key":                 asking(securityKey(t, g), name),
+		"401, and the account may not sign in":                    asking(barredToken, barred),
+		"401, and the API knows the token":                        asking(token(name, "read:user"), name),
+		"401, also from the API":                                  asking(wrong, name),
+		"401 `reqPackageAccess`, and the token lacks the scope":   asking(token(name, "read:package"), name),
+		"403 `reqToken`":                                          asking(token(name, "write:package", "public-only"), private),
+		"403 `reqToken`" + variant + "limited":                    asking(token(name, "write:package", "public-only"), limited),
+		"403 `reqToken`" + variant + "one's own, limited":         asking(token(limited, "write:package", "public-only"), limited),
+		"401 `reqPackageAccess`":                                  asking(userAuth(name), other),
+		"404 `Not found.`":                                        asking(userAuth(name), "nobody-of-that-name"),
+		"a redirection to another name of the owner or the image": asking(userAuth(name), formerName(t, g)),
 		"401": func(t *testing.T) string {
 			k := startRegistryKeeper(t)
-			return p.push(t, at(k.Server, client.AuthConfig{Username: k.auth.Username, Password: "wrong"}), "me/app", "--plain-http")
+			return p.try(t, at(k.Server, client.AuthConfig{Username: k.auth.Username, Password: "wrong"}), "me/app", "--plain-http")
 		},
 		"403 that is not of the registry": func(t *testing.T) string {
-			n := behind(t, servers.NginxOptions{Upstream: g.URL, Directives: "if ($request_method = POST) { return 403; }"})
-			return p.push(t, at(n, userAuth(name)), name+"/app")
+			n := behind(t, servers.NginxOptions{Upstream: g.URL, Directives: "if (" + p.requests() + ") { return 403; }"})
+			return p.try(t, at(n, userAuth(name)), name+"/app")
 		},
 		"401 `reqPackageAccess`, anonymous in the registry's eyes": func(t *testing.T) string {
 			n := behind(t, servers.NginxOptions{Upstream: g.URL, Server: `location = /v2/token { proxy_pass ` + g.URL + `; proxy_set_header Host $http_host; proxy_set_header Authorization ""; }`})
-			return p.push(t, at(n, userAuth(name)), name+"/app")
+			return p.try(t, at(n, userAuth(name)), name+"/app")
 		},
 		// Gitea 1.26 gives no token to a job; others did.
 		"401 `reqPackageAccess`, with the token of a job": func(t *testing.T) string {
 			a := scripted(t, registrytest.Config{Flavor: registrytest.Forgejo, ActionsToken: "job"})
 			a.auth = client.AuthConfig{Token: "job"}
-			return p.push(t, a, "alice/app")
+			return p.try(t, a, "alice/app")
 		},
 		// Gitea 1.26 tells of an inactive account by its API.
 		"401 `reqPackageAccess` under one's own name": func(t *testing.T) string {
@@ -269,35 +309,39 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 			}, registrytest.Rule{
 				Path: "/api/v1/version", Action: registrytest.Answer{Header: http.Header{"Content-Type": {"application/json"}}, Body: `{"version":"1.27.3"}`},
 			})
-			return p.push(t, a, "alice/app")
+			return p.try(t, a, "alice/app")
 		},
 		// Gitea's rules are checked before anything is sent.
 		"400 `NAME_INVALID` or `Tag is invalid` from the server": p.refused("POST", "/blobs/", http.StatusBadRequest, "NAME_INVALID"),
 		"429": func(t *testing.T) string {
-			n := behind(t, servers.NginxOptions{Upstream: g.URL, Directives: "if ($request_method = POST) { return 429; }"})
-			return p.push(t, at(n, userAuth(name)), name+"/app")
+			n := behind(t, servers.NginxOptions{Upstream: g.URL, Directives: "if (" + p.requests() + ") { return 429; }"})
+			return p.try(t, at(n, userAuth(name)), name+"/app")
 		},
 		"another answer that is not of the registry": func(t *testing.T) string {
-			n := behind(t, servers.NginxOptions{Upstream: g.URL, Directives: "if ($request_method ~ POST|PUT) { return 405; }"})
-			return p.push(t, at(n, userAuth(name)), name+"/app")
+			n := behind(t, servers.NginxOptions{Upstream: g.URL, Directives: "if (" + p.requests() + ") { return 405; }"})
+			return p.try(t, at(n, userAuth(name)), name+"/app")
 		},
 		"413 from something in front of the registry": answering(registrytest.Answer{Status: http.StatusRequestEntityTooLarge}),
 	}
 }
 
-// logins are the situations of docker-credential-gitea.
+// logins are the situations of docker-credential-gitea alone.
 func (p *patient) logins(t *testing.T) map[string]come {
 	t.Helper()
+	if p.command != loggedIn {
+		return nil
+	}
 	somebody := newPerson(t, p.gitea)
 	somebody.enrol(t)
 	logIn := func(t *testing.T, lines ...string) string {
-		out, _ := newDesk(t, p.gitea.Server).try(t, strings.Join(lines, "\n"), credhelperName,
-			"login", "--username", somebody.name, "--password-stdin", "--ca-file", p.gitea.CAFile, p.gitea.Host)
-		return out
+		return p.try(t, at(p.gitea.Server, client.AuthConfig{Username: somebody.name, Password: strings.Join(lines, "\n")}), "")
 	}
 	return map[string]come{
-		"`login` with a password alone, and the account has two factors": func(t *testing.T) string { return logIn(t, servers.AdminPassword) },
-		"`login` with a one-time code that was used before": func(t *testing.T) string {
+		"401 to a login with a password alone": func(t *testing.T) string { return logIn(t, servers.AdminPassword) },
+		"401 to a login with a password alone" + variant + "wrong": func(t *testing.T) string {
+			return p.try(t, at(p.gitea.Server, client.AuthConfig{Username: servers.AdminUser, Password: "wrong"}), "")
+		},
+		"401 to a login with a password and a one-time code": func(t *testing.T) string {
 			// On a busy machine a code may be over before it arrives.
 			for range 5 {
 				code := somebody.code(t, 1)
@@ -317,12 +361,12 @@ func (p *patient) limits(t *testing.T) map[string]come {
 		return func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{Settings: map[string]string{"packages." + setting: value}})
 			name := newUser(t, g)
-			return p.push(t, at(g.Server, userAuth(name)), name+"/app")
+			return p.try(t, at(g.Server, userAuth(name)), name+"/app")
 		}
 	}
 	small := func(server string) come {
 		return func(t *testing.T) string {
-			return p.push(t, scripted(t, registrytest.Config{Proxy: &registrytest.Proxy{MaxBody: 1000, Server: server}}), "alice/app")
+			return p.try(t, scripted(t, registrytest.Config{Proxy: &registrytest.Proxy{MaxBody: 1000, Server: server}}), "alice/app")
 		}
 	}
 	return map[string]come{
@@ -330,7 +374,7 @@ func (p *patient) limits(t *testing.T) map[string]come {
 		"403 without a text, of a manifest": limited("LIMIT_TOTAL_OWNER_COUNT", "0"),
 		"413 from something in front of the registry" + variant + "nginx": func(t *testing.T) string {
 			n := behind(t, servers.NginxOptions{Upstream: p.gitea.URL, MaxBody: "1k"})
-			return p.push(t, at(n, admin), servers.AdminUser+"/app")
+			return p.try(t, at(n, admin), servers.AdminUser+"/app")
 		},
 		"413 from something in front of the registry" + variant + "Cloudflare": small("cloudflare"),
 		"413 from something in front of the registry" + variant + "Caddy":      small("Caddy"),
@@ -339,7 +383,7 @@ func (p *patient) limits(t *testing.T) map[string]come {
 	}
 }
 
-// behindHAProxy checks what is behind an haproxy, which says its name in no
+// behindHAProxy asks what is behind an haproxy, which says its name in no
 // header.
 func (p *patient) behindHAProxy(directives string) come {
 	return func(t *testing.T) string {
@@ -347,7 +391,7 @@ func (p *patient) behindHAProxy(directives string) come {
 		h, err := servers.StartHAProxy(t.Context(), servers.HAProxyOptions{Upstream: p.gitea.URL, Directives: directives})
 		servers.Need(t, err)
 		t.Cleanup(func() { stop(t, h.Stop) })
-		return p.check(t, at(h, admin), h.Host)
+		return p.try(t, at(h, admin), servers.AdminUser+"/app")
 	}
 }
 
@@ -357,7 +401,7 @@ func (p *patient) traefikAnswers(status int, text string) come {
 	return func(t *testing.T) string {
 		t.Helper()
 		answer := registrytest.Answer{Status: status, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Body: text}
-		return p.push(t, scripted(t, registrytest.Config{}, registrytest.Rule{Method: http.MethodPost, Action: answer}), "alice/app")
+		return p.try(t, scripted(t, registrytest.Config{}, p.rule(answer)), "alice/app")
 	}
 }
 
@@ -366,7 +410,7 @@ func (p *patient) refused(method, path string, status int, code string) come {
 	return func(t *testing.T) string {
 		answer := registrytest.EmptyError(status)
 		answer.Body = fmt.Sprintf(`{"errors":[{"code":%q,"message":""}]}`, code)
-		return p.push(t, scripted(t, registrytest.Config{}, registrytest.Rule{Method: method, Path: path, Action: answer}), "alice/app")
+		return p.try(t, scripted(t, registrytest.Config{}, registrytest.Rule{Method: method, Path: path, Action: answer}), "alice/app")
 	}
 }
 
@@ -414,7 +458,9 @@ func (p *patient) pushLayout(t *testing.T, make func(layoutWriter) ocispec.Descr
 	servers.Need(t, err)
 	writeFile(t, filepath.Join(l.dir, "index.json"), top)
 	writeFile(t, filepath.Join(l.dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`))
-	return p.run(t, at(p.gitea.Server, admin), nil, "push", "--progress", "quiet", l.dir, p.gitea.Host+"/"+servers.AdminUser+"/app:1")
+	with := *p
+	with.image = l.dir
+	return with.try(t, at(p.gitea.Server, admin), servers.AdminUser+"/app")
 }
 
 // meddle stands in front of Gitea, and changes requests.
@@ -464,27 +510,27 @@ func (p *patient) failingServers() map[string]come {
 					out.Body = mangled{out.Body}
 				}
 			})
-			return p.push(t, a, servers.AdminUser+"/mangled")
+			return p.try(t, a, servers.AdminUser+"/mangled")
 		},
 		"404 `BLOB_UPLOAD_UNKNOWN`, again and again": func(t *testing.T) string {
 			a := p.meddle(t, func(out *http.Request) { out.URL.Path = uploadSession.ReplaceAllString(out.URL.Path, "${1}unknown") })
-			return p.push(t, a, servers.AdminUser+"/lost", "--chunk-size", "100kB")
+			return p.try(t, a, servers.AdminUser+"/lost", "--chunk-size", "100kB")
 		},
 		"400, 404 or 416 `BLOB_UPLOAD_INVALID`": func(t *testing.T) string {
 			// Gitea reads a part that it refuses to the end only where the
 			// connection is kept: else nginx may still send, and answer 502.
 			n := behind(t, servers.NginxOptions{Upstream: p.gitea.URL, Directives: `proxy_set_header Content-Range ""; proxy_set_header Connection "";`})
-			return p.push(t, at(n, admin), servers.AdminUser+"/parts", "--chunk-size", "100kB")
+			return p.try(t, at(n, admin), servers.AdminUser+"/parts", "--chunk-size", "100kB")
 		},
 		"502 or 503 that is not of the registry": func(t *testing.T) string {
 			n := behind(t, servers.NginxOptions{Upstream: "http://" + closedPort(t)})
-			return p.push(t, at(n, admin), servers.AdminUser+"/app")
+			return p.try(t, at(n, admin), servers.AdminUser+"/app")
 		},
 		"502 or 503 that is not of the registry" + variant + "haproxy": func(t *testing.T) string {
 			h, err := servers.StartHAProxy(t.Context(), servers.HAProxyOptions{Upstream: "http://" + closedPort(t)})
 			servers.Need(t, err)
 			t.Cleanup(func() { stop(t, h.Stop) })
-			return p.push(t, at(h, admin), servers.AdminUser+"/app")
+			return p.try(t, at(h, admin), servers.AdminUser+"/app")
 		},
 		"502 or 503 that is not of the registry" + variant + "Traefik": p.traefikAnswers(http.StatusBadGateway, "Bad Gateway"),
 		"408, 499, 504 or 524" + variant + "Traefik":                   p.traefikAnswers(499, "Client Closed Request"),
@@ -494,13 +540,13 @@ func (p *patient) failingServers() map[string]come {
 				Status: http.StatusUnauthorized, Header: http.Header{"Content-Type": {"application/json"}, "Docker-Distribution-Api-Version": {"registry/2.0"}},
 				Body: `{"errors":[{"code":"UNAUTHORIZED","message":""}]}`,
 			}})
-			return p.push(t, a, "alice/app")
+			return p.try(t, a, "alice/app")
 		},
 		"500 without a text": func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{})
 			_, err := g.SQL(t.Context(), "DROP TABLE package_blob")
 			servers.Need(t, err)
-			return p.push(t, at(g.Server, admin), servers.AdminUser+"/app")
+			return p.try(t, at(g.Server, admin), servers.AdminUser+"/app")
 		},
 	}
 }

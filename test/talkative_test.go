@@ -35,9 +35,9 @@ func talkative(next http.Handler) http.Handler {
 func TestUnaskedAnswers(t *testing.T) {
 	t.Parallel()
 	// Others need their images to be new.
-	p := &patient{plugin: filepath.Join(pluginDir(t), "docker-gitea"), image: layout(t, 77, 1<<20), gitea: gitea(t)}
+	p := &patient{command: pushing, plugin: filepath.Join(pluginDir(t), "docker-gitea"), image: layout(t, 77, 1<<20), gitea: gitea(t), took: newStopwatch()}
 	to := behindHandler(t, talkative(inFrontOf(t, p.gitea, func(*http.Request) {})))
-	out := p.push(t, to, servers.AdminUser+"/talkative")
+	out := p.try(t, to, servers.AdminUser+"/talkative")
 	if strings.Contains(out, "Unsolicited") || !strings.Contains(out, "digest: sha256:") {
 		t.Errorf("got %s", out)
 	}

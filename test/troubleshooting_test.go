@@ -3,66 +3,86 @@
 package test
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
-// TestTroubleshooting brings about every row of docs/troubleshooting.md, with
-// the real program, and compares what it says with what stands there. Gitea,
-// nginx and the distribution registry are the real ones wherever they can be
-// brought to it; the others are registrytest.
+// TestTroubleshooting brings about every row of docs/troubleshooting.md for each
+// command that can meet it, with the real programs, and compares what they say with
+// what stands there. Gitea, nginx, haproxy and the distribution registry are the real
+// ones wherever they can be brought to it; the others are registrytest. How long
+// each took to say it is a table of docs/reliability.md.
 func TestTroubleshooting(t *testing.T) {
-	t.Parallel()
 	rows := troubles(t)
-	p := newPatient(t)
-	// It takes an engine of its own: TestLayersThatTheDaemonDoesNotHold.
-	brought := map[string]bool{
-		"layers that the source lacks": true,
-		// Nothing has its storage fail: TestDiagnoses.
-		"a failure of the storage that the registry leads to": true,
-	}
-	for name, come := range p.situations(t) {
-		seen, _, _ := strings.Cut(name, variant)
-		row, found := rows[seen]
-		if !found {
-			t.Errorf("no row for %q", seen)
-			continue
-		}
-		brought[seen] = true
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			out := come(t)
-			for label, want := range map[string]*regexp.Regexp{"cause": row.cause, "hint": row.hint} {
-				if want != nil && !want.MatchString(out) {
-					t.Errorf("no %s %s in\n%s", label, want, out)
+	took := newStopwatch()
+	for _, c := range commands {
+		p := newPatient(t, c)
+		p.took = took
+		brought := map[string]bool{}
+		t.Run(string(c), func(t *testing.T) {
+			for name, come := range p.situations(t) {
+				seen, _, _ := strings.Cut(name, variant)
+				row, found := rows[seen]
+				if !found {
+					t.Errorf("no row for %q", seen)
+					continue
+				}
+				if unmet(seen, c) != "" {
+					continue
+				}
+				brought[seen] = true
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					took.expect(t.Name(), seen)
+					out := come(t)
+					for label, want := range map[string]*regexp.Regexp{"cause": row.cause, "hint": row.hint} {
+						if !want.MatchString(out) {
+							t.Errorf("no %s %s in\n%s", label, want, out)
+						}
+					}
+				})
+			}
+			for seen := range rows {
+				if !brought[seen] && unmet(seen, c) == "" {
+					t.Errorf("nothing brings about %q", seen)
 				}
 			}
 		})
 	}
-	for seen := range rows {
-		if !brought[seen] {
-			t.Errorf("nothing brings about %q", seen)
-		}
-	}
+	took.write(t, rows)
 }
+
+// command is one of those that talk to a registry in words of its own.
+type command string
+
+const (
+	pushing  command = "push"
+	checking command = "check"
+	loggedIn command = "login"
+)
+
+var commands = []command{pushing, checking, loggedIn}
 
 // variant parts the row of a situation from what is special about it.
 const variant = ", here: "
 
-// trouble is a row of a table: what is to be printed. A row about a login has
-// no cause: docker-credential-gitea shows the server's answer instead.
+// trouble is a row of a table: what is to be printed.
 type trouble struct{ cause, hint *regexp.Regexp }
 
 // troubles reads the table.
@@ -75,8 +95,6 @@ func troubles(t *testing.T) map[string]trouble {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
 		switch name := strings.TrimSpace(cells[0]); {
 		case name == "seen":
-		case len(cells) == 2:
-			rows[name] = trouble{hint: inLine("hint", cells[1])}
 		case len(cells) == 3:
 			rows[name] = trouble{inLine("cause", cells[1]), inLine("hint", cells[2])}
 		}
@@ -93,15 +111,20 @@ func inLine(label, cell string) *regexp.Regexp {
 	return regexp.MustCompile(`(?m)^ *` + label + ": " + inItalics.ReplaceAllString(text, ".+") + "$")
 }
 
-// patient is a machine on which something is wrong.
+// patient is a machine on which something is wrong, and what is typed there.
 type patient struct {
-	plugin, image string
-	gitea, plain  *servers.Gitea
+	command
+	plugin, helper, image string
+	gitea, plain          *servers.Gitea
+	took                  *stopwatch
 }
 
-func newPatient(t *testing.T) *patient {
+func newPatient(t *testing.T, c command) *patient {
 	t.Helper()
-	return &patient{plugin: filepath.Join(pluginDir(t), "docker-gitea"), image: layout(t, 60, 2<<20), gitea: gitea(t), plain: startPlainGitea(t)}
+	return &patient{
+		command: c, plugin: filepath.Join(pluginDir(t), "docker-gitea"), helper: filepath.Join(credhelperDir(t), credhelperName),
+		image: layout(t, 60, 2<<20), gitea: gitea(t), plain: startPlainGitea(t), took: newStopwatch(),
+	}
 }
 
 // address is a registry, and how one gets in.
@@ -121,46 +144,100 @@ func scripted(t *testing.T, config registrytest.Config, rules ...registrytest.Ru
 	return address{srv.Host, srv.CAFile, srv.Config().Auth}
 }
 
-// run is what the program prints to somebody who has a credential for a.
+// run is what a program prints to somebody who has a credential for a.
 func (p *patient) run(t *testing.T, a address, env []string, args ...string) string {
-	t.Helper()
-	return p.within(t, a, env, append([]string{p.plugin}, args...)...)
-}
-
-// within is run, with the program as the last of what args are.
-func (p *patient) within(t *testing.T, a address, env []string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), endless)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	if args[0] != p.plugin {
+	if args[0] == inItsNetwork[0] {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET}
 	}
-	cmd.Env = append(env, "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "TMPDIR="+t.TempDir(), "DOCKER_GITEA_RETRIES=1")
-	cmd.Env = append(cmd.Env, "HOME="+t.TempDir())
-	if a.ca != "" {
-		cmd.Env = append(cmd.Env, "DOCKER_GITEA_CA_FILE="+a.ca)
-	}
+	cmd.Env = append(env, "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "TMPDIR="+t.TempDir(), "HOME="+t.TempDir(),
+		"DOCKER_GITEA_RETRIES=1", "DOCKER_CREDENTIAL_GITEA_STORAGE=file")
 	switch {
+	case p.command == loggedIn:
+		cmd.Stdin = strings.NewReader(cmp.Or(a.auth.Token, a.auth.Password, "token"))
 	case a.auth.Token != "":
 		cmd.Env = append(cmd.Env, "DOCKER_GITEA_HOST="+a.host, "DOCKER_GITEA_TOKEN="+a.auth.Token)
 	case a.auth.Password != "":
 		cmd.Stdin, cmd.Args = strings.NewReader(a.auth.Password), append(cmd.Args, "--password-stdin", "--username", a.auth.Username)
 	}
+	begin := time.Now()
 	out, _ := cmd.CombinedOutput() // which is what is compared
+	p.took.note(t.Name(), p.command, time.Since(begin), string(out))
 	return string(out)
 }
 
-// push pushes the image to a repository.
-func (p *patient) push(t *testing.T, a address, repository string, options ...string) string {
-	t.Helper()
-	return p.run(t, a, nil, append(append([]string{"push", "--progress", "quiet"}, options...), p.image, a.host+"/"+repository+":1")...)
+// typed is the command line for an image at a, with the options of a push, of which
+// the other commands have some.
+func (p *patient) typed(a address, repository string, options ...string) []string {
+	switch p.command {
+	case checking:
+		args := append([]string{p.plugin, "check"}, known(options, "--plain-http", "--connect-timeout", "--stall-timeout")...)
+		return append(args, p.trusting(a, a.host+"/"+repository)...)
+	case loggedIn:
+		args := []string{p.helper, "login", "--with-token"}
+		if a.auth.Password != "" {
+			args = []string{p.helper, "login", "--password-stdin", "--username", a.auth.Username}
+		}
+		return append(append(args, known(options, "--plain-http")...), p.trusting(a, a.host)...)
+	case pushing:
+	}
+	args := append([]string{p.plugin, "push", "--progress", "plain"}, options...)
+	return append(args, p.trusting(a, p.image, a.host+"/"+repository+":1")...)
 }
 
-// check is for what a push finds a way around, or takes for something else.
-func (p *patient) check(t *testing.T, a address, target string) string {
+func (p *patient) trusting(a address, args ...string) []string {
+	if a.ca == "" {
+		return args
+	}
+	return append([]string{"--ca-file", a.ca}, args...)
+}
+
+// known are those of the options, which are "--switch" or "--option", "value", that
+// a command has.
+func known(options []string, names ...string) []string {
+	var kept []string
+	for i, option := range options {
+		if !slices.Contains(names, option) {
+			continue
+		}
+		kept = append(kept, option)
+		if i+1 < len(options) && !strings.HasPrefix(options[i+1], "-") {
+			kept = append(kept, options[i+1])
+		}
+	}
+	return kept
+}
+
+// try types the command for a repository.
+func (p *patient) try(t *testing.T, a address, repository string, options ...string) string {
 	t.Helper()
-	return p.run(t, a, nil, "check", target)
+	return p.tryIn(t, a, nil, repository, options...)
+}
+
+// tryIn is try with more of the environment.
+func (p *patient) tryIn(t *testing.T, a address, env []string, repository string, options ...string) string {
+	t.Helper()
+	return p.run(t, a, env, p.typed(a, repository, options...)...)
+}
+
+// requests is what nginx calls the requests that a proxy answers: those that begin
+// an upload, of which a login has none.
+func (p *patient) requests() string {
+	if p.command == loggedIn {
+		return "$request_uri ~ ^/v2/"
+	}
+	return "$request_method = POST"
+}
+
+// rule has a registry answer in another way to the requests of requests.
+func (p *patient) rule(action registrytest.Action) registrytest.Rule {
+	if p.command == loggedIn {
+		return registrytest.Rule{Path: "^/v2/", Action: action}
+	}
+	return registrytest.Rule{Method: http.MethodPost, Action: action}
 }
 
 // come is a situation: it brings about what a row is for, and returns what the
@@ -197,10 +274,13 @@ func deaf(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// inItsNetwork runs a program in a network of its own.
+var inItsNetwork = []string{"sh", "-ec"}
+
 // elsewhere has the program in a network of its own, and with another file at
 // one of the system's paths.
 func (p *patient) elsewhere(t *testing.T, setUp, host string) string {
 	t.Helper()
 	script := "ip link set lo up; " + setUp + `; exec "$@"`
-	return p.within(t, address{}, nil, "sh", "-ec", script, "sh", p.plugin, "push", "--progress", "quiet", p.image, host+"/me/app:1")
+	return p.run(t, address{}, nil, append(append(slices.Clone(inItsNetwork), script, "sh"), p.typed(address{host: host}, "me/app")...)...)
 }

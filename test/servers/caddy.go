@@ -14,16 +14,21 @@ import (
 type CaddyOptions struct {
 	// Upstream is the URL that requests go to.
 	Upstream string
-	// Directives are added to the site, such as "request_body { … }".
-	Directives string
+	// Directives are added to the site, such as "request_body { … }", and Servers
+	// to what holds for all of them, such as "timeouts { … }".
+	Directives, Servers string
 }
 
-// %s are the server's own URL, the directives, and the upstream's URL.
+// %s are the directives for all servers, the server's own URL, those for it, and the
+// upstream's URL.
 const caddyfile = `{
 	admin off
 	skip_install_trust
 	auto_https disable_redirects
 	default_bind 127.0.0.1
+	servers {
+		%s
+	}
 }
 %s {
 	tls internal
@@ -50,7 +55,7 @@ func StartCaddy(ctx context.Context, opts CaddyOptions) (*Server, error) {
 		path: program, args: []string{"run", "--config", config, "--adapter", "caddyfile"},
 		env: []string{"HOME=" + s.Dir, "XDG_DATA_HOME=" + s.Dir, "XDG_CONFIG_HOME=" + s.Dir}, dir: s.Dir,
 	}
-	if err := os.WriteFile(config, fmt.Appendf(nil, caddyfile, s.URL, opts.Directives, opts.Upstream), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, caddyfile, opts.Servers, s.URL, opts.Directives, opts.Upstream), 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("write Caddyfile: %w", err), s.Stop())
 	}
 	return s, s.start(ctx)

@@ -77,9 +77,9 @@ func sqlite(dir string) *service {
 	}
 }
 
-// startPostgreSQL starts Debian's PostgreSQL with its defaults, which are 100
-// connections, and an empty database.
-func startPostgreSQL(ctx context.Context) (*service, error) {
+// startPostgreSQL starts Debian's PostgreSQL with an empty database and its defaults,
+// which are 100 connections unless another number is given.
+func startPostgreSQL(ctx context.Context, connections int) (*service, error) {
 	initdb, err := Program("initdb")
 	if err != nil {
 		return nil, err
@@ -115,6 +115,9 @@ func startPostgreSQL(ctx context.Context) (*service, error) {
 		return nil, errors.Join(err, s.stop())
 	}
 	args := append(user, filepath.Join(filepath.Dir(initdb), "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=")
+	if connections > 0 {
+		args = append(args, "-c", fmt.Sprint("max_connections=", connections))
+	}
 	return s, s.startDatabase(ctx, args, []string{"psql", "-h", dir, "-U", "postgres", "--no-psqlrc", "--tuples-only", "--no-align", "--quiet"},
 		"postgres", "CREATE DATABASE gitea", "-d", "-c")
 }

@@ -47,6 +47,8 @@ type GiteaOptions struct {
 	// Database and Storage are where it keeps its data.
 	Database Database
 	Storage  Storage
+	// Connections are how many PostgreSQL allows; 0 are its 100.
+	Connections int
 }
 
 func (o GiteaOptions) program() string {
@@ -86,7 +88,7 @@ func StartGitea(ctx context.Context, opts GiteaOptions) (*Gitea, error) {
 		env:  []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.Dir, "GITEA_WORK_DIR=" + s.Dir},
 		dir:  s.Dir,
 	}
-	err = errors.Join(g.startDatabase(ctx, opts.Database), g.startStorage(ctx, opts.Storage))
+	err = errors.Join(g.startDatabase(ctx, opts), g.startStorage(ctx, opts.Storage))
 	if err == nil {
 		err = g.setUp(ctx, filepath.Dir(program), opts)
 	}
@@ -99,10 +101,10 @@ func StartGitea(ctx context.Context, opts GiteaOptions) (*Gitea, error) {
 	return g, nil
 }
 
-func (g *Gitea) startDatabase(ctx context.Context, kind Database) (err error) {
-	switch kind {
+func (g *Gitea) startDatabase(ctx context.Context, opts GiteaOptions) (err error) {
+	switch opts.Database {
 	case PostgreSQL:
-		g.database, err = startPostgreSQL(ctx)
+		g.database, err = startPostgreSQL(ctx, opts.Connections)
 	case MariaDB:
 		g.database, err = startMariaDB(ctx)
 	default:

@@ -1,0 +1,185 @@
+//go:build e2e
+
+package test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/test/servers"
+)
+
+// The limits in time of the proxies below, and the line to them: a layer takes half
+// as long again as a request may.
+const (
+	requestLimit = 6 * time.Second
+	lineRate     = 1_000_000 // bytes a second
+	slowLayer    = 9_000_000
+)
+
+// TestLimitsInTime pushes through proxies that end every request after some seconds,
+// over a line on which a layer takes longer. It arrives, what the limit is called is
+// said, and the next push knows it. (Of haproxy and nginx the limits are on silence.)
+func TestLimitsInTime(t *testing.T) {
+	t.Parallel()
+	plugin := filepath.Join(pluginDir(t), "docker-gitea")
+	for name, tc := range map[string]struct {
+		start func(t *testing.T) address
+		want  []string
+	}{
+		"Caddy": {func(t *testing.T) address {
+			caddy, err := servers.StartCaddy(t.Context(), servers.CaddyOptions{Upstream: gitea(t).URL, Servers: "timeouts {\n read_body " + requestLimit.String() + "\n }"})
+			servers.Need(t, err)
+			t.Cleanup(func() { stop(t, caddy.Stop) })
+			return at(caddy, admin)
+		}, []string{"Caddy", "raise read_body"}},
+		// Traefik is a server of Go's with this limit, and answers in these words.
+		"Traefik's server": {func(t *testing.T) address {
+			return limitedByGo(t, 499, "Client Closed Request")
+		}, []string{"Traefik or another proxy written in Go", "respondingTimeouts.readTimeout"}},
+		"a proxy that answers 504": {func(t *testing.T) address {
+			return limitedByGo(t, http.StatusGatewayTimeout, "<html>")
+		}, []string{"something in front of", "raise its limits on the time"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			front := tc.start(t)
+			line := slowLine(t, front.host)
+			_, port, err := net.SplitHostPort(line)
+			servers.Need(t, err)
+			front.host = net.JoinHostPort(strings.Split(front.host, ":")[0], port)
+			p := &patient{command: pushing, plugin: plugin, took: newStopwatch()}
+			home := t.TempDir()
+			env := []string{"XDG_CACHE_HOME=" + home}
+			push := func(seed byte) string {
+				p.image = layout(t, seed, slowLayer)
+				return p.tryIn(t, front, env, servers.AdminUser+"/slow", "--retries", "5")
+			}
+			out := push(80)
+			for _, want := range append(tc.want, "digest: sha256:") {
+				if !strings.Contains(out, want) {
+					t.Errorf("no %q in\n%s", want, out)
+				}
+			}
+			if out := push(81); !strings.Contains(out, "digest: sha256:") || strings.Contains(out, "Retrying") || strings.Contains(out, "ended a request") {
+				t.Errorf("the second push met the limit again:\n%s", out)
+			}
+		})
+	}
+}
+
+// limitedByGo is a proxy in front of Gitea that reads requests for so long, and then
+// answers.
+func limitedByGo(t *testing.T, status int, text string) address {
+	t.Helper()
+	pass := inFrontOf(t, gitea(t), func(*http.Request) {})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestLimit))
+		watched := &brokenOff{ReadCloser: req.Body}
+		req.Body = watched
+		answer := httptest.NewRecorder()
+		pass.ServeHTTP(answer, req)
+		if watched.err != nil {
+			w.Header().Set("Content-Type", "text/plain")
+			w.Header().Set("Connection", "close")
+			http.Error(w, text, status)
+			return
+		}
+		for key, values := range answer.Header() {
+			w.Header()[key] = values
+		}
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	}))
+	t.Cleanup(srv.Close)
+	return address{host: strings.TrimPrefix(srv.URL, "http://"), auth: admin}
+}
+
+// brokenOff remembers that a body ended before its end.
+type brokenOff struct {
+	io.ReadCloser
+	err error
+}
+
+func (b *brokenOff) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		b.err = err
+	}
+	return n, err
+}
+
+// slowLine passes connections on to upstream, and all that they send at lineRate.
+func slowLine(t *testing.T, upstream string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	servers.Need(t, err)
+	pace := &pace{}
+	var passing sync.WaitGroup
+	passing.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			passing.Go(func() { pace.pass(conn.(*net.TCPConn), upstream) })
+		}
+	})
+	t.Cleanup(func() { stop(t, l.Close); passing.Wait() })
+	return l.Addr().String()
+}
+
+// pace is the line, on which one connection at a time has its turn.
+type pace struct {
+	mu   sync.Mutex // guards free
+	free time.Time  // when the line is free again
+}
+
+func (p *pace) pass(down *net.TCPConn, upstream string) {
+	defer down.Close()
+	const window = 32 << 10 // what a line holds, not what a machine can
+	_ = down.SetReadBuffer(window)
+	up, err := net.Dial("tcp", upstream)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	var back sync.WaitGroup
+	back.Go(func() {
+		_, _ = io.Copy(down, up)
+		_ = down.Close()
+	})
+	defer back.Wait()
+	defer up.Close()
+	buffer := make([]byte, window/2)
+	for {
+		n, err := down.Read(buffer)
+		if n > 0 {
+			<-time.After(time.Until(p.turn(n)))
+			if _, err := up.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// turn is when n bytes have gone over the line.
+func (p *pace) turn(n int) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); p.free.Before(now) {
+		p.free = now
+	}
+	p.free = p.free.Add(time.Duration(n) * time.Second / lineRate)
+	return p.free
+}
