@@ -118,7 +118,7 @@ func (h *helper) lock(ctx context.Context, name string, timeout time.Duration) (
 	done := h.waiting("another " + program + ", which holds " + file.Path() + ",")
 	_, err = file.TryLockContext(limited, lockPoll)
 	done()
-	if limited.Err() != nil && ctx.Err() == nil {
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("another %s holds %s for more than %v", program, file.Path(), timeout)
 	}
 	if err != nil {

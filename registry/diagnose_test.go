@@ -100,6 +100,7 @@ func TestDiagnoses(t *testing.T) {
 		"a redirection from http to https":                                                    plainHTTP,
 		"a redirection to another host":                                                       leads("https://gitea.example.com/v2/acme/app/blobs/uploads/"),
 		"a redirection to a page, such as a sign-in":                                          leads("/user/login"),
+		"a storage without TLS, to which the registry leads":                                  &registry.UnreachableError{Host: "git.example.com", Err: fmt.Errorf("%w: %w: http://s3.example.com", registry.ErrRedirected, registry.ErrPlainStorage)},
 		"a redirection that is not followed":                                                  fmt.Errorf("%w: from https to http", registry.ErrRedirected),
 		"413 from something in front of the registry":                                         answered("upload blob", http.StatusRequestEntityTooLarge, nil, ""),
 		"401 that is not of the registry":                                                     answered("get token", http.StatusUnauthorized, http.Header{"Www-Authenticate": {`Basic realm="restricted"`}}, ""),

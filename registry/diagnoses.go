@@ -191,6 +191,11 @@ var diagnoses = []diagnosis{
 		"look at the clock of the server and the credential of its storage; in [storage] of app.ini, SERVE_DIRECT = false has Gitea pass blobs on itself",
 	},
 	{
+		"a storage without TLS, to which the registry leads", is(ErrPlainStorage),
+		"the registry of {host} leads to its storage without TLS, where nothing is fetched: what comes from there could be anybody's",
+		"on the server, in [storage] of app.ini: MINIO_USE_SSL = true, with a storage that speaks TLS; or SERVE_DIRECT = false, with which Gitea passes blobs on itself",
+	},
+	{
 		"a redirection that is not followed", is(ErrRedirected),
 		"the server leads to a place where nothing is sent: without TLS, or to no registry", "on the server, ROOT_URL with https and the name that people use; on the proxy, the headers Host and X-Forwarded-Proto",
 	},

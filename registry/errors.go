@@ -66,6 +66,8 @@ var (
 	ErrClock = errors.New("clocks differ")
 	// ErrNoProxy: what the environment names as a proxy does not answer as one.
 	ErrNoProxy = errors.New("it does not answer as a proxy")
+	// ErrPlainStorage: a registry leads to its storage without TLS.
+	ErrPlainStorage = errors.New("from https to its storage without TLS")
 	// ErrRedirected: the server leads to another place that is not followed.
 	ErrRedirected = errors.New("redirect not followed")
 )

@@ -84,6 +84,7 @@ var elsewhereShown = map[string]string{
 	// Nothing real has its storage fail.
 	"404 of the registry that the image, or a layer, is read from":        "TestDiagnoses",
 	"401 or 403 of the registry that the image, or a layer, is read from": "TestDiagnoses",
+	"a storage without TLS, to which the registry leads":                  "TestDiagnoses",
 	"a failure of the storage that the registry leads to":                 "TestDiagnoses",
 }
 

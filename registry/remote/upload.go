@@ -487,10 +487,12 @@ func (o outcome) wait() time.Duration {
 	return backoff
 }
 
-// cut reports a connection that ended without an answer.
+// cut reports a connection that ended without an answer, or with that of a proxy
+// which stopped reading: Caddy's to a request that takes too long is 502.
 func (o outcome) cut() bool {
-	_, answered := errors.AsType[*registry.Error](o.err) // perhaps to the question for a token
-	return o.status == 0 && !answered
+	answer, answered := errors.AsType[*registry.Error](o.err) // perhaps to the question for a token
+	stopped := answered && o.status == http.StatusBadGateway && answer.By.Foreign() && o.sent < o.body && o.took >= leastLimit
+	return o.status == 0 && !answered || stopped
 }
 
 // tooSlow reports the answers to a request that took longer than something in

@@ -120,6 +120,7 @@ func statuses(s step) []outcome {
 			all = append(all, outcome{status: status, location: "l"}, outcome{status: status, location: "l", minChunk: 1536 << 10})
 		}
 	}
+	all = append(all, outcome{status: http.StatusBadGateway, took: leastLimit, err: &registry.Error{Status: http.StatusBadGateway, By: registry.BySomebody, Kind: registry.ErrServer}})
 	for status, kinds := range map[int][]error{
 		307: {registry.ErrRedirected}, 400: {nil, registry.ErrDigestMismatch}, 401: {registry.ErrDenied}, 403: {registry.ErrDenied}, 404: {registry.ErrOwnerUnknown, registry.ErrUploadUnknown}, 405: {nil},
 		413: {registry.ErrTooLarge, registry.ErrQuota}, 415: {nil}, 416: {nil}, 417: {nil}, 429: {registry.ErrRateLimited}, 408: {registry.ErrServer}, 499: {registry.ErrServer}, 500: {registry.ErrServer}, 503: {registry.ErrServer}, 504: {registry.ErrServer}, 524: {registry.ErrServer},

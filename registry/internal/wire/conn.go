@@ -227,6 +227,10 @@ func Follow(req *http.Request, via []*http.Request) error {
 	switch {
 	case first.Method != http.MethodGet && first.Method != http.MethodHead, len(via) > maxRedirects:
 		return http.ErrUseLastResponse
+	case via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" && response.LedByRegistry(&http.Response{Request: req}):
+		return &registry.UnreachableError{
+			Host: endpoint.Canonical(first.URL), Err: fmt.Errorf("%w: %w: %s", registry.ErrRedirected, registry.ErrPlainStorage, printable.Clean(req.URL.Scheme+"://"+req.URL.Host)),
+		}
 	case via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https":
 		return fmt.Errorf("%w: from https to %s", registry.ErrRedirected, printable.Clean(req.URL.Scheme+"://"+req.URL.Host))
 	}
