@@ -36,7 +36,7 @@ func (a *app) newClient(ctx context.Context, host, repository string, i inquiry,
 		ConnectTimeout: i.connectTimeout,
 		StallTimeout:   i.stallTimeout,
 		Retries:        i.tries(),
-		Cache:          a.cache(),
+		CacheDir:       a.cacheDir(),
 	})
 }
 
@@ -84,14 +84,14 @@ func (c connection) registryConfig(host string, credential registry.AuthConfig, 
 	return config
 }
 
-// cache is nil, which remembers nothing, for a user without a directory.
-func (a *app) cache() *remote.Cache {
+// cacheDir is empty, so that nothing is remembered, for a user without a directory.
+func (a *app) cacheDir() string {
 	dir := a.CacheDir
 	if dir == "" {
 		var err error
 		if dir, err = home.Cache(); err != nil {
-			return nil
+			return ""
 		}
 	}
-	return remote.NewCache(filepath.Join(dir, programName))
+	return filepath.Join(dir, programName)
 }

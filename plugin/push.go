@@ -382,8 +382,12 @@ func (p *pusher) daemonImageTo(ctx context.Context, found daemon.Image, t target
 		return p.one(ctx, t, push)
 	}
 	push.Via = func(ctx context.Context, to registry.Loopback) error {
-		p.viaErr = p.throughDaemon(ctx, s, found, t.host, to)
-		return p.viaErr
+		client, err := p.client(ctx, t.host, t.repository) // the one that pushes
+		if err == nil {
+			err = p.throughDaemon(ctx, s, found, client, to)
+		}
+		p.viaErr = err
+		return err
 	}
 	return p.one(ctx, t, push)
 }

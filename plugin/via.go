@@ -13,6 +13,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 // via is how an image leaves the daemon.
@@ -56,7 +57,7 @@ var (
 // throughDaemon has the daemon push an image to a loopback port, or says why it
 // does not: that cannot be done or, unless the user wants it, the export is
 // quicker.
-func (p *pusher) throughDaemon(ctx context.Context, s settings, found daemon.Image, host string, to registry.Loopback) error {
+func (p *pusher) throughDaemon(ctx context.Context, s settings, found daemon.Image, client *remote.Client, to registry.Loopback) error {
 	info, err := p.daemon.Info(ctx)
 	if err != nil {
 		return err
@@ -71,7 +72,7 @@ func (p *pusher) throughDaemon(ctx context.Context, s settings, found daemon.Ima
 		return errLacksLayers
 	}
 	if s.via == viaAuto {
-		known := p.cache().Pushed(host, diffIDs(found))
+		known := client.Pushed(diffIDs(found))
 		if quicker, err := p.quicker(ctx, info, found, known); err != nil || !quicker {
 			return cmp.Or(err, errExportQuicker)
 		}

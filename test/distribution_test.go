@@ -26,8 +26,8 @@ func TestWideDistribution3(t *testing.T) {
 	s, err := servers.StartRegistry(t.Context(), servers.RegistryOptions{Newer: true})
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, s.Stop) })
-	cache := remote.NewCache(t.TempDir())
-	c := newClient(t, s, client.AuthConfig{}, &remote.Options{Cache: cache})
+	cache := t.TempDir()
+	c := newClient(t, s, client.AuthConfig{}, &remote.Options{CacheDir: cache})
 	const size = 3_000_000
 	one, two := stacked(t, size, 7), stacked(t, size, 7, 8)
 	push := func(t *testing.T, dir, to string, opts client.PushOptions) client.Result {

@@ -299,9 +299,9 @@ func testPushFromEachDaemon(t *testing.T, g *servers.Gitea) {
 				name := newUser(t, g)
 				tag := name + "/app:1"
 				servers.Need(t, e.Build(t.Context(), tag, buildContext(t, 30, 20<<20)))
-				cache := remote.NewCache(filepath.Join(t.TempDir(), "cache"))
+				cache := filepath.Join(t.TempDir(), "cache")
 				c := newClient(t, g.Server, userAuth(name), &remote.Options{
-					Save: exported(e), Cache: cache,
+					Save: exported(e), CacheDir: cache,
 				})
 				var first, again client.Result
 				opts := client.PushOptions{Image: tag, ImageID: digest.Digest(imageID(t, e, tag)), Compression: compression, Result: &first}
@@ -322,7 +322,7 @@ func testPushFromEachDaemon(t *testing.T, g *servers.Gitea) {
 					t.Errorf("the second push sent %d bytes in %d requests", again.BytesSent, again.Requests)
 				}
 				t.Logf("first %d bytes in %d requests, again %d bytes in %d requests", first.BytesSent, first.Requests, again.BytesSent, again.Requests)
-				c = newClient(t, g.Server, userAuth(name), &remote.Options{Cache: cache})
+				c = newClient(t, g.Server, userAuth(name), &remote.Options{CacheDir: cache})
 				servers.Need(t, c.Push(t.Context(), tag, opts))
 				if again.Digest != first.Digest || again.Requests != 1 {
 					t.Errorf("another process gave %s in %d requests, want %s in one", again.Digest, again.Requests, first.Digest)
@@ -375,13 +375,13 @@ func testPushThroughALimit(t *testing.T, g *servers.Gitea) {
 	t.Helper()
 	name := newUser(t, g)
 	n := behind(t, servers.NginxOptions{Upstream: g.URL, MaxBody: "4m"})
-	cache := remote.NewCache(t.TempDir())
+	cache := t.TempDir()
 	dir := layout(t, 8, 10<<20)
-	result := mustPush(t, newClient(t, n, userAuth(name), &remote.Options{Cache: cache}), name+"/chunked:1", dir, client.PushOptions{})
+	result := mustPush(t, newClient(t, n, userAuth(name), &remote.Options{CacheDir: cache}), name+"/chunked:1", dir, client.PushOptions{})
 	assertBlobs(t, pull(t, g.Server, name, servers.AdminPassword, g.Host+"/"+name+"/chunked:1"), layoutBlobs(t, dir))
 	t.Logf("%d requests, %d retries, %d bytes", result.Requests, result.Retries, result.BytesSent)
 	other := layout(t, 9, 10<<20)
-	second := mustPush(t, newClient(t, n, userAuth(name), &remote.Options{Cache: cache}), name+"/chunked:2", other, client.PushOptions{})
+	second := mustPush(t, newClient(t, n, userAuth(name), &remote.Options{CacheDir: cache}), name+"/chunked:2", other, client.PushOptions{})
 	if second.Requests >= result.Requests {
 		t.Errorf("the limit was not remembered: %d requests, then %d", result.Requests, second.Requests)
 	}

@@ -103,3 +103,11 @@ func Adopt(path string) error {
 	}
 	return adopt(path, parent)
 }
+
+// Remove removes a file that may be gone already.
+func Remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

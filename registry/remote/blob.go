@@ -18,6 +18,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
@@ -179,7 +180,7 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (regist
 		// Short content is better sent in one request, with its digest; so is
 		// what the registry may have already.
 		enough := int64(spoolMemory + 1)
-		if p.client.opts.Cache.named(p.client.Host(), p.ref.Repository, blob.Name) {
+		if p.client.cache.Named(p.client.Host(), p.ref.Repository, blob.Name) {
 			enough = 1 << 62
 		}
 		if err := p.await(ctx, blob, c, enough); err != nil {
@@ -201,10 +202,10 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (regist
 // upload sends c, whose digest and size may not be known yet.
 func (p *push) upload(ctx context.Context, blob *image.Blob, c content, known digest.Digest, size int64) (registry.Status, error) {
 	t := &transfer{push: p, blob: blob, content: c, session: p.session(blob, known, size)}
-	defer t.session.release()
+	defer t.session.Release()
 	u := begin(known, size, p.info.Retries, p.ways())
 	t.limit = u.chunk
-	if e, ok := t.session.known(p.conn.Endpoint()); ok {
+	if e, ok := t.session.Known(p.conn.Endpoint()); ok {
 		u = u.resume(e.Location, e.Offset)
 	}
 	u, err := drive(ctx, u, t.attempt, p.client.opts.Backoff, t.retrying)
@@ -216,7 +217,7 @@ func (p *push) upload(ctx context.Context, blob *image.Blob, c content, known di
 		u.location = "" // the session has become the blob
 	}
 	if u.location == "" || !t.leave(ctx, u, err) {
-		if forgetErr := t.session.forget(); forgetErr != nil {
+		if forgetErr := t.session.Forget(); forgetErr != nil {
 			p.debug(ctx, "forget upload session", forgetErr)
 		}
 	}
@@ -255,12 +256,12 @@ func (p *push) await(ctx context.Context, blob *image.Blob, c content, n int64) 
 
 // session is that of a blob whose digest is known, or else the diff ID of
 // which, with the kind of compression, decides the digest.
-func (p *push) session(blob *image.Blob, known digest.Digest, size int64) *session {
+func (p *push) session(blob *image.Blob, known digest.Digest, size int64) *cache.Session {
 	content := known.String()
 	if content == "" && blob.Digest != "" {
 		content = blob.Digest.String() + " " + p.opts.Compression.String()
 	}
-	return p.client.opts.Cache.session(p.client.Host(), p.ref.Repository, content, size)
+	return p.client.cache.Session(p.client.Host(), p.ref.Repository, content, size)
 }
 
 // ways are what is known of the registry by now.
@@ -277,8 +278,8 @@ func (t *transfer) ended(status int, after time.Duration) *registry.Error {
 // learn keeps what an upload found out, for the next ones.
 func (p *push) learn(ctx context.Context, u upload, t *transfer) {
 	limit := p.client.limits.learn(u, p.gate.size())
-	if w, fresh := p.client.limits.fresh(); fresh {
-		if err := p.client.opts.Cache.keepHost(p.client.Host(), w, time.Now()); err != nil {
+	if found, fresh := p.client.limits.fresh(); fresh {
+		if err := p.client.cache.KeepHost(p.client.Host(), found, time.Now()); err != nil {
 			p.debug(ctx, "remember how the registry takes blobs", err)
 		}
 	}
@@ -303,7 +304,7 @@ type transfer struct {
 	push    *push
 	blob    *image.Blob
 	content content
-	session *session
+	session *cache.Session
 	server  string // as the last answer that told has it
 	limit   int64  // on the bodies of the last try
 }
@@ -334,7 +335,7 @@ func (t *transfer) event(status registry.Status, e registry.Event) {
 // attempt is one step of the upload machine: one request.
 func (t *transfer) attempt(ctx context.Context, u upload) outcome {
 	if u.location != "" && u.step != stepAbandon {
-		if err := t.session.keep(t.push.conn.Endpoint(), u); err != nil {
+		if err := t.session.Keep(t.push.conn.Endpoint(), cache.Entry{Location: u.location, Offset: u.offset}); err != nil {
 			t.push.debug(ctx, "remember upload session", err)
 		}
 	}
@@ -522,7 +523,7 @@ func (t *transfer) perform(u upload, req *http.Request) outcome {
 // out not to be needed, and reports whether it is still there for another
 // process. One that holds nothing, or that nobody would find, is removed.
 func (t *transfer) leave(ctx context.Context, u upload, err error) bool {
-	_, remembered := t.session.known(t.push.conn.Endpoint())
+	_, remembered := t.session.Known(t.push.conn.Endpoint())
 	if remembered && err != nil && u.offset > 0 && outlasts(ctx, err) {
 		return true
 	}
@@ -531,4 +532,14 @@ func (t *transfer) leave(ctx context.Context, u upload, err error) bool {
 		t.push.debug(ctx, "remove upload session", err)
 	}
 	return !answered && remembered
+}
+
+// outlasts reports whether an upload that ended with err should go on in
+// another process: the network failed, or the server did, or a time limit was
+// reached. A user's interrupt is none of these, nor is a failure for good.
+func outlasts(ctx context.Context, err error) bool {
+	if ctx.Err() != nil {
+		err = context.Cause(ctx) // that of another blob, perhaps
+	}
+	return errors.Is(err, context.DeadlineExceeded) || registry.Temporary(err)
 }

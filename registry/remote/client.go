@@ -11,16 +11,14 @@
 //   - push.go: one push from its start to its end; blob.go: one blob, driven by
 //     the state machine in upload.go, which does no I/O; content.go and
 //     spool.go: what can be sent again; manifest.go: manifests and tags;
-//     known.go and cache.go: what need not be sent at all; remember.go: what
-//     may be kept for that; verify.go: whether all is there; session.go: where
-//     another process goes on; missing.go: where the blobs come from that the
-//     source lacks
+//     known.go: what need not be sent at all; remember.go: what may be kept
+//     for that (package cache); verify.go: whether all is there; missing.go: where
+//     the blobs come from that the source lacks
 //   - relay.go: a daemon's own push, passed on from a registry on a loopback
 //     port; standin.go: layers that the daemon need not compress for it
 //   - browse.go: what the registry holds, read and deleted; ask.go: the way to the
 //     other APIs of its server; tag.go and join.go: what it has, under other names
-//   - check.go: everything on the way to a registry, looked at in order, with
-//     trace.go
+//   - check.go: the way to the examination (package check)
 package remote
 
 import (
@@ -31,7 +29,10 @@ import (
 	"sync"
 	"time"
 
+	digest "github.com/opencontainers/go-digest"
+
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
@@ -49,6 +50,7 @@ type Client struct {
 	credential registry.AuthConfig
 	conns      map[bool]*wire.Conn // by whether any certificate is accepted
 
+	cache  *cache.Cache
 	traits *wire.Traits
 	limits *limits
 }
@@ -83,12 +85,17 @@ func New(config registry.RegistryConfig, opts *Options) (*Client, error) {
 	if c.opts.Backoff == nil {
 		c.opts.Backoff = wire.FullJitter
 	}
-	c.limits = newLimits(c.traits, c.opts.Cache.host(e.Host, time.Now()))
+	c.cache = cache.New(c.opts.CacheDir)
+	c.limits = newLimits(c.traits, c.cache.Host(e.Host, time.Now()))
 	return c, nil
 }
 
 // Host is the registry's host in its normal form.
 func (c *Client) Host() string { return c.endpoint.Host }
+
+// Pushed returns how many of an image's layers, from the bottom on, were pushed
+// to the registry before, in whichever way. They need not be compressed again.
+func (c *Client) Pushed(diffIDs []digest.Digest) int { return c.cache.Pushed(c.Host(), diffIDs) }
 
 // retries is how often to try again where a push says own, which is zero where
 // it says nothing.

@@ -60,7 +60,7 @@ func TestOCIOnly(t *testing.T) {
 	list := encode(t, ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: dockerTypes + "distribution.manifest.list.v2+json", Manifests: []ocispec.Descriptor{child}})
 	for name, root := range map[string]ocispec.Descriptor{"manifest": child, "list": described("distribution.manifest.list.v2+json", list)} {
 		dir := blobsOf(t, root, layer, config, manifest, list)
-		cache := remote.NewCache(t.TempDir())
+		cache := t.TempDir()
 		push := func(srv *registrytest.Server, tag string, verify bool) (registry.Result, string) {
 			source, err := image.Open(dir, nil)
 			if err != nil {
@@ -69,7 +69,7 @@ func TestOCIOnly(t *testing.T) {
 			defer source.Close()
 			var result registry.Result
 			var notes []string
-			if err := clientOf(t, srv, remote.Options{Cache: cache}).Push(t.Context(), "alice/app:"+tag, registry.PushOptions{Source: source, Result: &result, Verify: verify, Progress: func(e registry.Event) {
+			if err := clientOf(t, srv, remote.Options{CacheDir: cache}).Push(t.Context(), "alice/app:"+tag, registry.PushOptions{Source: source, Result: &result, Verify: verify, Progress: func(e registry.Event) {
 				if e.Note != "" {
 					notes = append(notes, e.Note)
 				}

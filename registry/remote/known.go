@@ -142,7 +142,7 @@ func (p *push) moved(ctx context.Context, root image.Manifest) ([]string, error)
 
 // leftAt reports whether the last push of a tag left it at root.
 func (p *push) leftAt(tag string, root image.Manifest) bool {
-	return p.client.opts.Cache.tagged(p.tagged(tag)) == root.Descriptor.Digest
+	return p.client.cache.Tagged(p.tagged(tag)) == root.Descriptor.Digest
 }
 
 // tagged is what the cache knows a tag by.
@@ -192,7 +192,7 @@ func (p *push) knownLayer(ctx context.Context, blob *image.Blob) (bool, error) {
 	if blob.Digest == "" {
 		return false, nil
 	}
-	entry, found := p.client.opts.Cache.layer(blob.Digest, p.opts.Compression)
+	entry, found := p.client.cache.Layer(blob.Digest, p.opts.Compression)
 	if !found {
 		return false, nil
 	}
@@ -236,7 +236,7 @@ func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
 // nothing, or else in another, and only once. It may have gone since; that, and
 // any failure, leaves it to other ways.
 func (p *push) held(ctx context.Context, d digest.Digest) bool {
-	from := cmp.Or(p.client.opts.Cache.holder(p.client.Host(), p.ref.Repository, d), p.opts.MountFrom)
+	from := cmp.Or(p.client.cache.Holder(p.client.Host(), p.ref.Repository, d), p.opts.MountFrom)
 	if from == p.ref.Repository {
 		found, err := p.repo().Exists(ctx, repo.Blobs, d)
 		if err != nil {

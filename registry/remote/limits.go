@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"sync"
 
+	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
@@ -19,7 +20,10 @@ type limits struct {
 }
 
 // newLimits begins with what the cache has.
-func newLimits(t *wire.Traits, w ways) *limits { return &limits{traits: t, ways: w, kept: w} }
+func newLimits(t *wire.Traits, known cache.Host) *limits {
+	w := ways{chunk: known.Chunk, jobs: known.Jobs, noSingle: known.NoSingle, noExpect: known.NoExpect}
+	return &limits{traits: t, ways: w, kept: w}
+}
 
 // blobs are the ways in which the registry takes blobs. A chunk size that was
 // asked for is one.
@@ -52,12 +56,12 @@ func (l *limits) learn(u upload, jobs int) (limit bool) {
 
 // fresh gives the ways that are known, once for each time that more is known of
 // them than the cache has.
-func (l *limits) fresh() (w ways, fresh bool) {
+func (l *limits) fresh() (found cache.Host, fresh bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	fresh = l.ways != l.kept
 	l.kept = l.ways
-	return l.ways, fresh
+	return cache.Host{Chunk: l.ways.chunk, Jobs: l.ways.jobs, NoSingle: l.ways.noSingle, NoExpect: l.ways.noExpect}, fresh
 }
 
 // expects reports whether the registry is to be asked before a body is sent.

@@ -5,13 +5,13 @@ import (
 	"net"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
 )
 
 // listen opens the port of the last time, under the name of the last time,
 // since a daemon remembers by them what it has sent; or any port.
 func (p *push) listen(ctx context.Context) (net.Listener, string, error) {
-	cache := p.client.opts.Cache
-	entry, found := cache.loopback()
+	entry, found := p.client.cache.Loopback()
 	var config net.ListenConfig
 	if found {
 		if l, err := config.Listen(ctx, "tcp4", entry.Address); err == nil {
@@ -24,7 +24,7 @@ func (p *push) listen(ctx context.Context) (net.Listener, string, error) {
 	}
 	repository := registry.NewLoopbackRepository()
 	if !found {
-		if err := cache.keepLoopback(loopbackEntry{Address: l.Addr().String(), Repository: repository}); err != nil {
+		if err := p.client.cache.KeepLoopback(cache.Place{Address: l.Addr().String(), Repository: repository}); err != nil {
 			p.debug(ctx, "remember the loopback port", err)
 		}
 	}

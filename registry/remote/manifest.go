@@ -40,7 +40,7 @@ func (p *push) setTags(ctx context.Context, root image.Manifest, tags []string, 
 		if err := put(ctx, root, tag); err != nil {
 			return err
 		}
-		if err := p.client.opts.Cache.keepTagged(p.tagged(tag), root.Descriptor.Digest); err != nil {
+		if err := p.client.cache.KeepTagged(p.tagged(tag), root.Descriptor.Digest); err != nil {
 			p.debug(ctx, "remember tag", err)
 		}
 	}

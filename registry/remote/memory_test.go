@@ -36,13 +36,13 @@ type remembered struct {
 	meant string
 }
 
-func (r remembered) push(t *testing.T, srv *registrytest.Server, cache *remote.Cache, name string) {
+func (r remembered) push(t *testing.T, srv *registrytest.Server, cache string, name string) {
 	t.Helper()
 	opts := r.opts
 	if r.via != nil {
 		opts.Via = func(ctx context.Context, to registry.Loopback) error { return r.via(ctx, &holder{to, to.Password}) }
 	}
-	if err := clientOf(t, srv, remote.Options{Save: save(r.save), Cache: cache}).Push(t.Context(), name, opts); err != nil {
+	if err := clientOf(t, srv, remote.Options{Save: save(r.save), CacheDir: cache}).Push(t.Context(), name, opts); err != nil {
 		t.Errorf("%s: %v", name, err)
 	}
 }
@@ -294,7 +294,7 @@ func TestMemoryChangesNothing(t *testing.T) {
 	digests := map[string]digest.Digest{}
 	for name, second := range all {
 		srv := registrytest.Start(t, registrytest.Config{})
-		second.push(t, srv, nil, "alice/app:2")
+		second.push(t, srv, "", "alice/app:2")
 		alone[name] = amounts(t, srv, "alice/app", "2")
 		data, _, _ := srv.Registry.Manifest("alice/app", "2")
 		digests[name] = digest.FromBytes(data)
@@ -307,7 +307,7 @@ func TestMemoryChangesNothing(t *testing.T) {
 			repository := fmt.Sprintf("alice/app%d", n)
 			t.Run(before+", then "+name, func(t *testing.T) {
 				t.Parallel()
-				cache := remote.NewCache(t.TempDir())
+				cache := t.TempDir()
 				first.push(t, srv, cache, repository+":1")
 				for _, destination := range []string{repository + ":1", repository + ":2", repository + "other:2"} {
 					second.push(t, srv, cache, destination)

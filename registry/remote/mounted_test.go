@@ -41,7 +41,7 @@ func TestMountedFrom(t *testing.T) {
 			t.Parallel()
 			srv := registrytest.Start(t, row.config)
 			archive, id := saved(t, true, layerOf(t, 200_000))
-			options := remote.Options{Save: save(archive), Cache: remote.NewCache(t.TempDir())}
+			options := remote.Options{Save: save(archive), CacheDir: t.TempDir()}
 			var result registry.Result
 			var seen registry.Event // the last of the layer
 			opts := registry.PushOptions{Result: &result, Progress: func(e registry.Event) {
@@ -75,7 +75,7 @@ func TestMountedFrom(t *testing.T) {
 			opts.ImageID = ""
 			push("alice/other:2")
 			for _, req := range srv.Registry.Requests(http.MethodPost, "") {
-				if options.Cache != nil || req.Query.Has("from") {
+				if options.CacheDir != "" || req.Query.Has("from") {
 					t.Errorf("got %+v", req)
 				}
 			}
@@ -83,7 +83,7 @@ func TestMountedFrom(t *testing.T) {
 	}
 }
 
-func forget(_ *registrytest.Server, options *remote.Options) { options.Cache = nil }
+func forget(_ *registrytest.Server, options *remote.Options) { options.CacheDir = "" }
 
 func empty(srv *registrytest.Server, _ *remote.Options) {
 	// A registry that finds nothing to mount begins an upload.

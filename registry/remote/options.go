@@ -29,9 +29,9 @@ type Options struct {
 	// Backoff gives the wait before the n-th retry, counted from 1. Nil
 	// means [wire.FullJitter]. A Retry-After of the server takes precedence.
 	Backoff func(n int) time.Duration
-	// Cache remembers from one push to the next what a layer or an image
-	// became. Nil means to remember nothing.
-	Cache *Cache
+	// CacheDir is a directory, which need not exist, for what one push leaves to
+	// the next: what a layer or an image became. Empty means to remember nothing.
+	CacheDir string
 	// Transport replaces the transport that the client would build from its
 	// TLS settings, for tests and for programs with a proxy of their own.
 	Transport http.RoundTripper

@@ -14,8 +14,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	digest "github.com/opencontainers/go-digest"
-
-	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
 func TestSpool(t *testing.T) {
@@ -127,31 +125,5 @@ func TestSpoolTellsOfAFullDisk(t *testing.T) {
 	s.dir = filepath.Join(t.TempDir(), "absent")
 	if _, err := s.Write([]byte("abc")); err == nil || !strings.Contains(err.Error(), "temporary file") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestCache(t *testing.T) {
-	t.Parallel()
-	c := NewCache(filepath.Join(t.TempDir(), "cache"))
-	gzip, zstd := image.Compression{}, image.Compression{Algorithm: image.Zstd}
-	if _, ok := c.layer(testDigest, gzip); ok {
-		t.Error("found in an empty cache")
-	}
-	want := layerEntry{Digest: testDigest, Size: 7}
-	if err := c.keepLayer(testDigest, gzip, want); err != nil {
-		t.Fatal(err)
-	}
-	if got, ok := c.layer(testDigest, gzip); !ok || got != want {
-		t.Errorf("got %v %v", got, ok)
-	}
-	if _, ok := c.layer(testDigest, zstd); ok {
-		t.Error("found for another compression")
-	}
-	var none *Cache
-	if err := none.keepLayer(testDigest, gzip, want); err != nil {
-		t.Error(err)
-	}
-	if _, ok := none.layer(testDigest, gzip); ok {
-		t.Error("found without a cache")
 	}
 }

@@ -161,7 +161,7 @@ func TestPushOfADaemonsImage(t *testing.T) {
 					t.Parallel()
 					srv := registrytest.Start(t, registrytest.Config{})
 					archive, id := saved(t, modern, layerOf(t, size))
-					c := clientOf(t, srv, remote.Options{Save: save(archive), Cache: remote.NewCache(t.TempDir())})
+					c := clientOf(t, srv, remote.Options{Save: save(archive), CacheDir: t.TempDir()})
 					var first, again registry.Result
 					opts := registry.PushOptions{ImageID: id, Compression: image.Compression{Algorithm: algorithm}, Result: &first}
 					if err := c.Push(t.Context(), "alice/app:1", opts); err != nil {
@@ -201,7 +201,7 @@ func TestUnchangedFileIsNotReadAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			srv := registrytest.Start(t, registrytest.Config{})
-			c := clientOf(t, srv, remote.Options{Cache: remote.NewCache(t.TempDir())})
+			c := clientOf(t, srv, remote.Options{CacheDir: t.TempDir()})
 			path := filepath.Join(t.TempDir(), "image.tar")
 			push := func(data []byte) (result registry.Result) {
 				t.Helper()
@@ -231,7 +231,7 @@ func TestLayerThatIsCachedIsNotCompressedAgain(t *testing.T) {
 	t.Parallel()
 	srv := registrytest.Start(t, registrytest.Config{})
 	archive, _ := saved(t, true, layerOf(t, 1<<20))
-	c := clientOf(t, srv, remote.Options{Save: save(archive), Cache: remote.NewCache(t.TempDir())})
+	c := clientOf(t, srv, remote.Options{Save: save(archive), CacheDir: t.TempDir()})
 	var results [2]registry.Result
 	for i := range results {
 		if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{Result: &results[i]}); err != nil {
@@ -413,7 +413,7 @@ func TestLimitsOfTheRegistry(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer source.Close()
-			c := clientOf(t, srv, remote.Options{Cache: remote.NewCache(t.TempDir())})
+			c := clientOf(t, srv, remote.Options{CacheDir: t.TempDir()})
 			err = c.Push(t.Context(), tc.ref, registry.PushOptions{Source: source, Tags: []string{"V2"}})
 
 			if !errors.Is(err, tc.want) {
@@ -702,7 +702,7 @@ func TestLimitOnBodiesIsFoundAndNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv, cache := registrytest.Start(t, registrytest.Config{Proxy: tc.proxy}), remote.NewCache(t.TempDir())
+			srv, cache := registrytest.Start(t, registrytest.Config{Proxy: tc.proxy}), t.TempDir()
 			push := func(seed byte) (notes string, sent int64) {
 				t.Helper()
 				transport, err := transport.New(srv.Config(), nil)
@@ -712,7 +712,7 @@ func TestLimitOnBodiesIsFoundAndNamed(t *testing.T) {
 				defer transport.CloseIdleConnections()
 				tc.way.RoundTripper = transport
 				c, err := remote.New(srv.Config(), &remote.Options{
-					Transport: tc.way, Cache: cache, Backoff: func(int) time.Duration { return 0 },
+					Transport: tc.way, CacheDir: cache, Backoff: func(int) time.Duration { return 0 },
 				})
 				if err != nil {
 					t.Fatal(err)

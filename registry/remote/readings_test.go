@@ -99,7 +99,7 @@ func TestReadings(t *testing.T) {
 				srv := registrytest.Start(t, registrytest.Config{Flavor: flavor})
 				srv.Registry.Fault(tc.rule)
 				archive, _ := saved(t, false, layerOf(t, 6<<20))
-				c := clientOf(t, srv, remote.Options{Save: seldom(archive), Cache: remote.NewCache(t.TempDir())})
+				c := clientOf(t, srv, remote.Options{Save: seldom(archive), CacheDir: t.TempDir()})
 				var first, second registry.Result
 				opts := tc.opts
 				for tag, result := range map[string]*registry.Result{"1": &first, "2": &second} { // the second knows

@@ -235,7 +235,7 @@ func (r *relay) remember(ctx context.Context, root image.Manifest) {
 			continue
 		}
 		p.keepLayer(ctx, image.Sent{DiffID: layer.DiffID, Digest: layer.Digest, Size: layer.Size}, image.Compression{Algorithm: layer.Algorithm})
-		if err := p.client.opts.Cache.keepTaught(r.repository, layer.DiffID); err != nil {
+		if err := p.client.cache.KeepTaught(r.repository, layer.DiffID); err != nil {
 			p.debug(ctx, "remember that the daemon knows a layer", err)
 		}
 		if whole, sent := r.standIns.sent(layer.Digest); sent && whole.begins != "" {

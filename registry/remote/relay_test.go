@@ -94,7 +94,7 @@ func relayClient(t *testing.T) *remote.Client {
 	t.Helper()
 	server := registrytest.Start(t, registrytest.Config{})
 	c, err := remote.New(registry.RegistryConfig{URL: server.URL, Auth: registry.AuthConfig{Token: registrytest.Token}, CAFiles: []string{server.CAFile}},
-		&remote.Options{Cache: remote.NewCache(t.TempDir())})
+		&remote.Options{CacheDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -393,7 +393,7 @@ func TestRelayIsAnticipated(t *testing.T) {
 func TestRelayThatIsNotNeeded(t *testing.T) {
 	srv := registrytest.Start(t, registrytest.Config{})
 	archive, id := layout(t, noise(t, 1, 100))
-	process(t, srv, nil, archive, "alice/app:1")
+	process(t, srv, "", archive, "alice/app:1")
 	for _, tc := range []struct {
 		name  string
 		token string
@@ -430,7 +430,7 @@ func TestRelayThatIsNotNeeded(t *testing.T) {
 // Where an earlier push left the image, nobody begins anything.
 func TestRelayOfAKnownImage(t *testing.T) {
 	srv := registrytest.Start(t, registrytest.Config{})
-	cache := remote.NewCache(t.TempDir())
+	cache := t.TempDir()
 	archive, id := saved(t, true, pack(t, entry{"file", noise(t, 1, 100)}))
 	for _, tc := range []struct {
 		name, reference string
@@ -440,7 +440,7 @@ func TestRelayOfAKnownImage(t *testing.T) {
 		{"nothing changed", "alice/app:1", 0},
 		{"another tag", "alice/app:2", 0},
 	} {
-		c := clientOf(t, srv, remote.Options{Cache: cache, Save: save(archive)})
+		c := clientOf(t, srv, remote.Options{CacheDir: cache, Save: save(archive)})
 		begun := 0
 		via := func(context.Context, registry.Loopback) error { begun++; return errors.New("not now") }
 		if err := c.Push(t.Context(), tc.reference, registry.PushOptions{ImageID: id, Via: via}); err != nil {

@@ -8,6 +8,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
 )
 
 // What one push has learned spares the next one steps. This file is the one
@@ -16,7 +17,7 @@ import (
 
 // becomes reports whether root is what the image of a push becomes, so that it
 // may be pushed in its place: by this push, and by any other with the same ID,
-// platform and form of the layers, which are the key in the cache ([imageKey]).
+// platform and form of the layers, which are the key in the cache ([cache.imageKey]).
 // It is asked before root is remembered and again before it is relied on.
 //
 // It cannot be wrong since [registry.PushOptions.ImageID] is a digest, and root is
@@ -48,8 +49,8 @@ func (p *push) remember(ctx context.Context, root image.Manifest, form image.Com
 	if !p.identified() || !p.becomes(root, form) {
 		return
 	}
-	entry := imageEntry{MediaType: root.Descriptor.MediaType, Manifest: root.Data}
-	if err := p.client.opts.Cache.keepImage(p.opts.ImageID, form, p.opts.Platform, entry); err != nil {
+	entry := cache.Image{MediaType: root.Descriptor.MediaType, Manifest: root.Data}
+	if err := p.client.cache.KeepImage(p.opts.ImageID, form, p.opts.Platform, entry); err != nil {
 		p.debug(ctx, "remember image", err)
 	}
 }
@@ -61,7 +62,7 @@ func (p *push) knownRoot() (root image.Manifest, found bool) {
 		return root, false
 	}
 	form := p.opts.Compression
-	entry, found := p.client.opts.Cache.image(p.opts.ImageID, form, p.opts.Platform)
+	entry, found := p.client.cache.Image(p.opts.ImageID, form, p.opts.Platform)
 	if !found {
 		return root, false
 	}
@@ -80,15 +81,15 @@ func (p *push) identified() bool { return p.opts.ImageID != "" && !p.opts.DryRun
 // diff ID in its config (see [image.Manifest.Layers]), with the form as its
 // media type.
 func (p *push) keepLayer(ctx context.Context, sent image.Sent, form image.Compression) {
-	entry := layerEntry{Digest: sent.Digest, Size: sent.Size}
-	cache := p.client.opts.Cache
-	if err := errors.Join(cache.keepLayer(sent.DiffID, form, entry), cache.keepPushed(p.client.Host(), sent.DiffID)); err != nil {
+	entry := cache.Layer{Digest: sent.Digest, Size: sent.Size}
+	cache := p.client.cache
+	if err := errors.Join(cache.KeepLayer(sent.DiffID, form, entry), cache.KeepPushed(p.client.Host(), sent.DiffID)); err != nil {
 		p.debug(ctx, "remember layer", err)
 	}
 }
 
 func (p *push) keepBeginning(ctx context.Context, diffID, d digest.Digest) {
-	if err := p.client.opts.Cache.keepBeginning(diffID, d); err != nil {
+	if err := p.client.cache.KeepBeginning(diffID, d); err != nil {
 		p.debug(ctx, "remember the beginning of a layer", err)
 	}
 }
@@ -102,7 +103,7 @@ func (p *push) keepHeld(ctx context.Context) {
 	blobs := slices.Clone(p.blobs)
 	p.mu.Unlock()
 	for _, blob := range blobs {
-		if err := p.client.opts.Cache.keepHolder(p.client.Host(), p.ref.Repository, blob.Digest); err != nil {
+		if err := p.client.cache.KeepHolder(p.client.Host(), p.ref.Repository, blob.Digest); err != nil {
 			p.debug(ctx, "remember where a blob is", err)
 			return
 		}
@@ -115,7 +116,7 @@ func (p *push) keepName(ctx context.Context, blob *image.Blob) {
 	if blob.Digest != "" {
 		return
 	}
-	if err := p.client.opts.Cache.keepNamed(p.client.Host(), p.ref.Repository, blob.Name); err != nil {
+	if err := p.client.cache.KeepNamed(p.client.Host(), p.ref.Repository, blob.Name); err != nil {
 		p.debug(ctx, "remember layer", err)
 	}
 }

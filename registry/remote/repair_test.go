@@ -44,8 +44,8 @@ func TestRepairOfALayerInAnotherForm(t *testing.T) {
 	t.Parallel()
 	for _, layers := range []int{1, 3} {
 		srv := registrytest.Start(t, registrytest.Config{})
-		cache := remote.NewCache(t.TempDir())
-		c := clientOf(t, srv, remote.Options{Cache: cache})
+		cache := t.TempDir()
+		c := clientOf(t, srv, remote.Options{CacheDir: cache})
 		s := newStore(t)
 		var raws [][]byte
 		for i := range layers {
@@ -110,7 +110,7 @@ func TestBlobLostUnderADaemonsPush(t *testing.T) {
 	srv := registrytest.Start(t, registrytest.Config{})
 	s := newStore(t)
 	root := s.manifest(s.config, s.gzipped(s.raw))
-	c := clientOf(t, srv, remote.Options{Save: save(s.export(root)), Cache: remote.NewCache(t.TempDir())})
+	c := clientOf(t, srv, remote.Options{Save: save(s.export(root)), CacheDir: t.TempDir()})
 	loseAtManifest(t, srv, c, "alice/app", digest.FromBytes(gzipped(t, s.raw)))
 	var result registry.Result
 	opts := registry.PushOptions{ImageID: root.Digest, Result: &result}
@@ -130,7 +130,7 @@ func TestKnownImageWithoutItsBlobs(t *testing.T) {
 	t.Parallel()
 	srv := registrytest.Start(t, registrytest.Config{})
 	archive, id := saved(t, true, layerOf(t, 1000))
-	c := clientOf(t, srv, remote.Options{Save: save(archive), Cache: remote.NewCache(t.TempDir())})
+	c := clientOf(t, srv, remote.Options{Save: save(archive), CacheDir: t.TempDir()})
 	opts := registry.PushOptions{ImageID: id}
 	if err := c.Push(t.Context(), "alice/app:1", opts); err != nil {
 		t.Fatal(err)
@@ -200,11 +200,11 @@ func TestUnchangedPushesAtOnce(t *testing.T) {
 	t.Parallel()
 	srv := registrytest.Start(t, registrytest.Config{})
 	archive, id := saved(t, true, layerOf(t, 1000))
-	cache := remote.NewCache(t.TempDir())
-	if err := clientOf(t, srv, remote.Options{Save: save(archive), Cache: cache}).Push(t.Context(), "alice/app:1", registry.PushOptions{ImageID: id}); err != nil {
+	cache := t.TempDir()
+	if err := clientOf(t, srv, remote.Options{Save: save(archive), CacheDir: cache}).Push(t.Context(), "alice/app:1", registry.PushOptions{ImageID: id}); err != nil {
 		t.Fatal(err)
 	}
-	c := clientOf(t, srv, remote.Options{Cache: cache})
+	c := clientOf(t, srv, remote.Options{CacheDir: cache})
 	push := func() {
 		var result registry.Result
 		via := func(context.Context, registry.Loopback) error { return errors.New("not needed") }

@@ -21,7 +21,7 @@ import (
 // process pushes an archive as a new process would, and counts the round trips
 // that it takes: two for a connection with TLS, and one for each request, since
 // on one connection there is one after the other.
-func process(t *testing.T, srv *registrytest.Server, cache *remote.Cache, archive []byte, name string) (result registry.Result, rounds int) {
+func process(t *testing.T, srv *registrytest.Server, cache string, archive []byte, name string) (result registry.Result, rounds int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "image.tar")
 	if err := os.WriteFile(path, archive, 0o600); err != nil {
@@ -47,7 +47,7 @@ func process(t *testing.T, srv *registrytest.Server, cache *remote.Cache, archiv
 		connections.Add(1)
 		return dial(ctx, network, address)
 	}
-	c, err := remote.New(srv.Config(), &remote.Options{Transport: transport, Cache: cache})
+	c, err := remote.New(srv.Config(), &remote.Options{Transport: transport, CacheDir: cache})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,14 +66,14 @@ func TestRoundTrips(t *testing.T) {
 		content = append(content, noise(t, byte(i), 100))
 	}
 	archive, _ := layout(t, content...)
-	cache := remote.NewCache(t.TempDir())
+	cache := t.TempDir()
 	if first, _ := process(t, srv, cache, archive, "alice/app:1"); first.Requests > layers+4 {
 		t.Errorf("the first push took %d requests, want at most %d", first.Requests, layers+4)
 	}
 	if again, rounds := process(t, srv, cache, archive, "alice/app:1"); rounds > 3 || again.BytesSent > 0 {
 		t.Errorf("nothing changed: %d round trips, want at most 3; %d bytes sent", rounds, again.BytesSent)
 	}
-	for name, c := range map[string]*remote.Cache{"another tag": cache, "nothing cached": nil} {
+	for name, c := range map[string]string{"another tag": cache, "nothing cached": ""} {
 		if again, _ := process(t, srv, c, archive, "alice/app:2"); again.Requests > 3 || again.BytesSent > 0 {
 			t.Errorf("%s: %d requests, want at most 3; %d bytes sent", name, again.Requests, again.BytesSent)
 		}
@@ -85,7 +85,7 @@ func TestNobodyAsksForAConfigAsAManifest(t *testing.T) {
 	t.Parallel()
 	srv := registrytest.Start(t, registrytest.Config{})
 	archive, _ := saved(t, true, pack(t, entry{"file", noise(t, 1, 100)}))
-	process(t, srv, remote.NewCache(t.TempDir()), archive, "alice/app:1")
+	process(t, srv, t.TempDir(), archive, "alice/app:1")
 	if asked := srv.Registry.Requests(http.MethodGet, "/manifests/"); len(asked) > 0 {
 		t.Errorf("asked for %v", asked)
 	}
@@ -95,7 +95,7 @@ func TestNobodyAsksForAConfigAsAManifest(t *testing.T) {
 func TestNothingChangedWithoutBasic(t *testing.T) {
 	t.Parallel()
 	srv := registrytest.Start(t, registrytest.Config{Flavor: registrytest.Distribution})
-	cache := remote.NewCache(t.TempDir())
+	cache := t.TempDir()
 	archive, want := layout(t, noise(t, 1, 100))
 	process(t, srv, cache, archive, "alice/app:1")
 	if again, _ := process(t, srv, cache, archive, "alice/app:1"); again.Digest != want || again.BytesSent > 0 || again.Requests > 4 {
@@ -107,11 +107,11 @@ func TestNothingChangedWithoutBasic(t *testing.T) {
 func TestTagThatWasMoved(t *testing.T) {
 	t.Parallel()
 	srv := registrytest.Start(t, registrytest.Config{})
-	cache := remote.NewCache(t.TempDir())
+	cache := t.TempDir()
 	ours, want := layout(t, noise(t, 1, 100))
 	theirs, _ := layout(t, noise(t, 2, 100))
 	process(t, srv, cache, ours, "alice/app:1")
-	process(t, srv, nil, theirs, "alice/app:1")
+	process(t, srv, "", theirs, "alice/app:1")
 	process(t, srv, cache, ours, "alice/app:1")
 	if data, _, _ := srv.Registry.Manifest("alice/app", "1"); digest.FromBytes(data) != want {
 		t.Errorf("the tag is %s, want %s", digest.FromBytes(data), want)

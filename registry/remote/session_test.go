@@ -73,7 +73,7 @@ func TestUploadGoesOnInAnotherProcess(t *testing.T) {
 						t.Fatal(err)
 					}
 					defer src.Close()
-					c := clientOf(t, srv, remote.Options{Cache: remote.NewCache(cache)})
+					c := clientOf(t, srv, remote.Options{CacheDir: cache})
 					err = c.Push(t.Context(), "alice/app:1", registry.PushOptions{Source: src, Result: &result, Retries: retries, ChunkSize: 2 << 20, Jobs: 1})
 					return result, err
 				}
@@ -126,7 +126,7 @@ func packDir(t *testing.T, dir string) []byte {
 }
 
 // pushAs pushes a directory with a client of its own.
-func pushAs(t *testing.T, srv *registrytest.Server, cache *remote.Cache, dir string, opts registry.PushOptions) error {
+func pushAs(t *testing.T, srv *registrytest.Server, cache string, dir string, opts registry.PushOptions) error {
 	t.Helper()
 	source, err := image.Open(dir, nil)
 	if err != nil {
@@ -134,7 +134,7 @@ func pushAs(t *testing.T, srv *registrytest.Server, cache *remote.Cache, dir str
 	}
 	defer source.Close()
 	opts.Source = source
-	return clientOf(t, srv, remote.Options{Cache: cache}).Push(t.Context(), "alice/app:1", opts)
+	return clientOf(t, srv, remote.Options{CacheDir: cache}).Push(t.Context(), "alice/app:1", opts)
 }
 
 // What another process left behind may be gone, poisoned or another's.
@@ -156,7 +156,7 @@ func TestUploadThatCannotGoOnBeginsAnew(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv, cache := behind(t, registrytest.Gitea), remote.NewCache(t.TempDir())
+			srv, cache := behind(t, registrytest.Gitea), t.TempDir()
 			dir := writeLayout(t, noise(t, 4, 7<<20))
 			opts := registry.PushOptions{ChunkSize: 2 << 20, Retries: -1, Jobs: 1}
 			srv.Registry.Fault(outage)
@@ -206,7 +206,7 @@ func TestInterruptedUploadIsRemoved(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer source.Close()
-			c := clientOf(t, srv, remote.Options{Cache: remote.NewCache(cache)})
+			c := clientOf(t, srv, remote.Options{CacheDir: cache})
 			err = c.Push(ctx, "alice/app:1", registry.PushOptions{Source: source, ChunkSize: 2 << 20})
 			if !errors.Is(err, tc.want) {
 				t.Fatalf("got %v, want %v", err, tc.want)
@@ -227,7 +227,7 @@ func TestInterruptedQuestionLeavesNoSession(t *testing.T) {
 	t.Parallel()
 	archive, id := saved(t, true, layerOf(t, 1000))
 	srv := registrytest.Start(t, registrytest.Config{Flavor: registrytest.Distribution})
-	c := clientOf(t, srv, remote.Options{Save: save(archive), Cache: remote.NewCache(t.TempDir())})
+	c := clientOf(t, srv, remote.Options{Save: save(archive), CacheDir: t.TempDir()})
 	if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{ImageID: id}); err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func TestInterruptedQuestionLeavesNoSession(t *testing.T) {
 // Two processes never go on with the same upload.
 func TestUploadGoesOnInOneProcessAlone(t *testing.T) {
 	t.Parallel()
-	srv, cache := behind(t, registrytest.Gitea), remote.NewCache(t.TempDir())
+	srv, cache := behind(t, registrytest.Gitea), t.TempDir()
 	dir := writeLayout(t, noise(t, 6, 7<<20))
 	opts := registry.PushOptions{ChunkSize: 2 << 20, Retries: -1, Jobs: 1}
 	srv.Registry.Fault(outage)
@@ -314,14 +314,14 @@ func TestLayersOfAKilledPushAreKnown(t *testing.T) {
 			t.Run(fmt.Sprint(name, flavor), func(t *testing.T) {
 				t.Parallel()
 				srv := registrytest.Start(t, registrytest.Config{Flavor: flavor})
-				cache := remote.NewCache(t.TempDir())
+				cache := t.TempDir()
 				push := func() (result registry.Result, err error) {
 					source, err := open()
 					if err != nil {
 						t.Fatal(err)
 					}
 					defer source.Close()
-					c := clientOf(t, srv, remote.Options{Cache: cache})
+					c := clientOf(t, srv, remote.Options{CacheDir: cache})
 					err = c.Push(t.Context(), "alice/app:1", registry.PushOptions{Source: source, Result: &result, Retries: -1})
 					return result, err
 				}

@@ -87,7 +87,7 @@ func TestLimitInTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cache := remote.NewCache(t.TempDir())
+			cache := t.TempDir()
 			var dirs [2]string
 			for seed := range dirs {
 				var layers [][]byte
@@ -104,7 +104,7 @@ func TestLimitInTime(t *testing.T) {
 				pushed := func(seed int) (notes string) {
 					t.Helper()
 					c, err := remote.New(registry.RegistryConfig{URL: "https://git.example.com", Auth: registry.AuthConfig{Token: registrytest.Token}}, &remote.Options{
-						Transport: line, Cache: cache,
+						Transport: line, CacheDir: cache,
 					})
 					if err != nil {
 						t.Fatal(err)

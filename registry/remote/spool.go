@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 )
 
 // spool keeps what can be read only once, until the registry has it: first in
@@ -175,7 +177,7 @@ func (s *spool) spill() error {
 	}
 	_ = os.Remove(file.Name()) // Windows refuses; Close removes it there
 	if _, err := file.Write(s.mem); err != nil {
-		return fmt.Errorf("keep layer in temporary file: %w", errors.Join(err, file.Close(), removeFile(file.Name())))
+		return fmt.Errorf("keep layer in temporary file: %w", errors.Join(err, file.Close(), ownfile.Remove(file.Name())))
 	}
 	s.file, s.mem = file, nil
 	return nil
@@ -303,13 +305,5 @@ func (s *spool) Close() error {
 	}
 	file := s.file
 	s.file = nil
-	return errors.Join(file.Close(), removeFile(file.Name()))
-}
-
-// removeFile removes a file that may be gone already.
-func removeFile(name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
+	return errors.Join(file.Close(), ownfile.Remove(file.Name()))
 }

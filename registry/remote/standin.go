@@ -17,6 +17,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
 )
 
 // A classic store does not know what its layers are when compressed. A layer
@@ -37,7 +38,7 @@ import (
 type standIns struct {
 	relay *relay
 	// cached is what the cache knows of the image's layers, by diff ID.
-	cached map[digest.Digest]layerEntry
+	cached map[digest.Digest]cache.Layer
 	// known gives the layers that the registry has, by diff ID; it asks once.
 	known func() (map[digest.Digest]ocispec.Descriptor, error)
 
@@ -64,9 +65,9 @@ const standInHead = 64 << 10
 const beginningSize = 32 << 10
 
 func newStandIns(ctx context.Context, r *relay) *standIns {
-	s := &standIns{relay: r, cached: map[digest.Digest]layerEntry{}, made: map[digest.Digest]bool{}, whole: map[digest.Digest]wholeLayer{}}
+	s := &standIns{relay: r, cached: map[digest.Digest]cache.Layer{}, made: map[digest.Digest]bool{}, whole: map[digest.Digest]wholeLayer{}}
 	for _, diffID := range r.push.opts.DiffIDs {
-		if entry, found := r.push.client.opts.Cache.layer(diffID, r.push.opts.Compression); found {
+		if entry, found := r.push.client.cache.Layer(diffID, r.push.opts.Compression); found {
 			s.cached[diffID] = entry
 		}
 	}
@@ -78,7 +79,7 @@ func newStandIns(ctx context.Context, r *relay) *standIns {
 // registry has: it would compress some MiB of each layer in the meantime.
 func (s *standIns) prepare() {
 	for diffID := range s.cached {
-		if !s.relay.push.client.opts.Cache.taught(s.relay.repository, diffID) {
+		if !s.relay.push.client.cache.Taught(s.relay.repository, diffID) {
 			_, _ = s.known() // who needs the answer gets it, or the error
 			return
 		}
@@ -113,7 +114,7 @@ func (s *standIns) find(d digest.Digest) (ocispec.Descriptor, error) {
 	if s.fresh(d) {
 		return ocispec.Descriptor{Digest: d, Size: standInHead}, nil
 	}
-	diffIDs := s.relay.push.client.opts.Cache.standsFor(s.relay.repository, d)
+	diffIDs := s.relay.push.client.cache.StandsFor(s.relay.repository, d)
 	if len(diffIDs) == 0 {
 		return ocispec.Descriptor{}, nil
 	}
@@ -147,10 +148,10 @@ func (s *standIns) mayBe(begins digest.Digest) bool {
 	}
 	p := s.relay.push
 	candidates := slices.DeleteFunc(slices.Collect(maps.Keys(s.cached)), func(diffID digest.Digest) bool {
-		if known := p.client.opts.Cache.beginning(diffID); known != "" && begins != "" {
+		if known := p.client.cache.Beginning(diffID); known != "" && begins != "" {
 			return known != begins
 		}
-		return p.client.opts.Cache.taught(s.relay.repository, diffID) // it would not be sent
+		return p.client.cache.Taught(s.relay.repository, diffID) // it would not be sent
 	})
 	if len(candidates) == 0 {
 		return false
@@ -255,7 +256,7 @@ func (s *standIns) resolve(ctx context.Context, m image.Manifest) (resolved imag
 		if whole, sent := s.sent(layer.Digest); sent && !found {
 			real, found = ocispec.Descriptor{Digest: layer.Digest, Size: whole.size}, true
 		}
-		if err := p.client.opts.Cache.keepStandsFor(s.relay.repository, layer.Digest, layer.DiffID); err != nil {
+		if err := p.client.cache.KeepStandsFor(s.relay.repository, layer.Digest, layer.DiffID); err != nil {
 			p.debug(ctx, "remember stand-in", err)
 		}
 		if !found {
@@ -283,7 +284,7 @@ func (s *standIns) uses(layers []ocispec.Descriptor) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, layer := range layers {
-		if s.made[layer.Digest] || len(s.relay.push.client.opts.Cache.standsFor(s.relay.repository, layer.Digest)) > 0 {
+		if s.made[layer.Digest] || len(s.relay.push.client.cache.StandsFor(s.relay.repository, layer.Digest)) > 0 {
 			return true
 		}
 	}

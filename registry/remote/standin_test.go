@@ -84,7 +84,7 @@ func TestStandIns(t *testing.T) {
 			srv := registrytest.Start(t, registrytest.Config{})
 			base := pack(t, entry{"base", noise(t, 1, 9<<20)})
 			archive, _ := saved(t, false, base)
-			c := clientOf(t, srv, remote.Options{Save: save(archive), Cache: remote.NewCache(t.TempDir())})
+			c := clientOf(t, srv, remote.Options{Save: save(archive), CacheDir: t.TempDir()})
 			if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{Image: "app:1"}); err != nil {
 				t.Fatal(err)
 			}

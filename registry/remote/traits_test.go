@@ -47,10 +47,10 @@ func TestTagsByTheRegistry(t *testing.T) {
 	} {
 		srv := registrytest.Start(t, registrytest.Config{Flavor: flavor})
 		archive, id := saved(t, true, layerOf(t, 1000))
-		cache := remote.NewCache(t.TempDir())
+		cache := t.TempDir()
 		for range 2 {
 			var result registry.Result
-			c := clientOf(t, srv, remote.Options{Save: save(archive), Cache: cache})
+			c := clientOf(t, srv, remote.Options{Save: save(archive), CacheDir: cache})
 			if err := c.Push(t.Context(), "alice/app:RC1", registry.PushOptions{Tags: []string{"rc1", "v2", "RC1"}, ImageID: id, Result: &result}); err != nil {
 				t.Fatal(err)
 			}

@@ -93,7 +93,7 @@ func TestVerifyRepairsWhatIsLost(t *testing.T) {
 				t.Parallel()
 				srv := registrytest.Start(t, registrytest.Config{})
 				archive, _ := multi(t)
-				c := clientOf(t, srv, remote.Options{Save: save(archive), Cache: remote.NewCache(t.TempDir())})
+				c := clientOf(t, srv, remote.Options{Save: save(archive), CacheDir: t.TempDir()})
 				var result registry.Result
 				opts := registry.PushOptions{ImageID: content[0].Digest, Result: &result}
 				if err := c.Push(t.Context(), "alice/app:1", opts); err != nil || result.Unverified {
@@ -132,7 +132,7 @@ func TestNewTagOfAnIndexIsWhole(t *testing.T) {
 		t.Run(fmt.Sprint(content[lost].MediaType, lost), func(t *testing.T) {
 			t.Parallel()
 			srv := registrytest.Start(t, registrytest.Config{})
-			c := clientOf(t, srv, remote.Options{Save: save(archive), Cache: remote.NewCache(t.TempDir())})
+			c := clientOf(t, srv, remote.Options{Save: save(archive), CacheDir: t.TempDir()})
 			var result registry.Result
 			opts := registry.PushOptions{ImageID: content[0].Digest, Result: &result}
 			if err := c.Push(t.Context(), "alice/app:1", opts); err != nil {
@@ -154,7 +154,7 @@ func TestVerifyOfOneImage(t *testing.T) {
 	t.Parallel()
 	srv := registrytest.Start(t, registrytest.Config{})
 	archive, id := saved(t, true, layerOf(t, 1000))
-	c := clientOf(t, srv, remote.Options{Save: save(archive), Cache: remote.NewCache(t.TempDir())})
+	c := clientOf(t, srv, remote.Options{Save: save(archive), CacheDir: t.TempDir()})
 	var result registry.Result
 	opts := registry.PushOptions{ImageID: id, Result: &result, Verify: true}
 	for range 2 {

@@ -39,8 +39,8 @@ func TestWaysAreTriedOnce(t *testing.T) {
 			if row.action != nil {
 				srv.Registry.Fault(registrytest.Rule{Match: func(req *http.Request) bool { return req.Header.Get("Expect") != "" }, Action: row.action})
 			}
-			cache := remote.NewCache(t.TempDir())
-			for i, c := range []*remote.Cache{cache, cache, nil} {
+			cache := t.TempDir()
+			for i, c := range []string{cache, cache, ""} {
 				srv.Registry.ResetLog()
 				layers := [][]byte{noise(t, byte(2*i), 100_000), noise(t, byte(2*i+1), 100_000)}
 				if err := push(t, patientClient(t, srv, row.timeout, c), writeLayout(t, layers...), registry.PushOptions{Jobs: 1}); err != nil {
@@ -64,7 +64,7 @@ func TestWaysAreTriedOnce(t *testing.T) {
 }
 
 // patientClient is a client that waits so long for "100 Continue".
-func patientClient(t *testing.T, srv *registrytest.Server, timeout time.Duration, cache *remote.Cache) *remote.Client {
+func patientClient(t *testing.T, srv *registrytest.Server, timeout time.Duration, cache string) *remote.Client {
 	t.Helper()
 	transport, err := transport.New(srv.Config(), nil)
 	if err != nil {
@@ -76,7 +76,7 @@ func patientClient(t *testing.T, srv *registrytest.Server, timeout time.Duration
 		t.Fatal(err)
 	}
 	own.ExpectContinueTimeout = timeout
-	c, err := remote.New(srv.Config(), &remote.Options{Transport: transport, Cache: cache, Backoff: func(int) time.Duration { return 0 }})
+	c, err := remote.New(srv.Config(), &remote.Options{Transport: transport, CacheDir: cache, Backoff: func(int) time.Duration { return 0 }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,6 @@
-package remote
+package cache
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,52 +9,51 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
-	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 )
 
-// session is what the cache remembers of an upload, so that the next process
+// Session is what the cache remembers of an upload, so that the next process
 // goes on where this one was killed. While a process has hold of it, no other
 // one gets it. A nil session remembers nothing.
-type session struct {
+type Session struct {
 	cache *Cache
 	key   string
 	// lock is held from the first use on; the kernel gives it back for a
 	// process that dies.
 	lock *flock.Flock
-	kept sessionEntry
+	kept Entry
 }
 
-// sessionEntry says where an upload goes on. Its location may hold a secret of
+// Entry says where an upload goes on. Its location may hold a secret of
 // the registry's that lets anybody go on with the upload: only the user reads
 // the file. It never holds a credential.
-type sessionEntry struct {
+type Entry struct {
 	Location string `json:"location"`
 	Offset   int64  `json:"offset"`
 }
 
 // minSession is the content from which remembering its session pays: what is
 // shorter is sent again as quickly as it is asked about.
-const minSession = spoolMemory
+const minSession = 4 << 20
 
-// session returns the session of an upload of content to a repository of host,
+// Session returns the session of an upload of content to a repository of host,
 // or nil where another process has hold of it. content and size say what is
 // being sent; of what will only be known at the end, they say of what it is
 // made.
-func (c *Cache) session(host, repository, content string, size int64) *session {
+func (c *Cache) Session(host, repository, content string, size int64) *Session {
 	if c == nil || c.dir == "" || content == "" || size >= 0 && size < minSession {
 		return nil
 	}
-	s := &session{cache: c, key: digest.FromString(fmt.Sprintf("%s %s %s %d", host, repository, content, size)).Encoded()}
+	s := &Session{cache: c, key: digest.FromString(fmt.Sprintf("%s %s %s %d", host, repository, content, size)).Encoded()}
 	if c.read(&s.kept, "sessions", s.key) && (!s.take() || !c.read(&s.kept, "sessions", s.key)) {
-		s.release()
+		s.Release()
 		return nil
 	}
 	return s
 }
 
 // take gets hold of the session and reports whether no other process has.
-func (s *session) take() bool {
+func (s *Session) take() bool {
 	if s.lock != nil {
 		return true
 	}
@@ -73,52 +70,41 @@ func (s *session) take() bool {
 	return true
 }
 
-// known is where the upload can go on: at an address below /v2/ of the registry
+// Known is where the upload can go on: at an address below /v2/ of the registry
 // at e.
-func (s *session) known(e endpoint.Endpoint) (sessionEntry, bool) {
+func (s *Session) Known(e endpoint.Endpoint) (Entry, bool) {
 	if s == nil || s.kept.Offset < 0 || !e.OwnsUpload(s.kept.Location) {
-		return sessionEntry{}, false
+		return Entry{}, false
 	}
 	return s.kept, true
 }
 
-// keep remembers where the upload u is, before more is sent.
-func (s *session) keep(e endpoint.Endpoint, u upload) error {
-	entry := sessionEntry{Location: u.location, Offset: u.offset}
-	if s == nil || entry == s.kept || !e.OwnsUpload(u.location) || !s.take() {
+// Keep remembers where the upload is, before more is sent.
+func (s *Session) Keep(e endpoint.Endpoint, entry Entry) error {
+	if s == nil || entry == s.kept || !e.OwnsUpload(entry.Location) || !s.take() {
 		return nil
 	}
 	s.kept = entry
 	return s.cache.write(entry, "sessions", s.key)
 }
 
-// forget removes what is remembered.
-func (s *session) forget() error {
-	if s == nil || s.kept == (sessionEntry{}) {
+// Forget removes what is remembered.
+func (s *Session) Forget() error {
+	if s == nil || s.kept == (Entry{}) {
 		return nil
 	}
-	s.kept = sessionEntry{}
-	return removeFile(filepath.Join(s.cache.dir, "sessions", s.key))
+	s.kept = Entry{}
+	return ownfile.Remove(filepath.Join(s.cache.dir, "sessions", s.key))
 }
 
-// release lets other processes have the session. Two of them may then meet
+// Release lets other processes have the session. Two of them may then meet
 // over the lock's removal and both go on with the upload; the registry refuses
 // one of them, and compares the digest.
-func (s *session) release() {
+func (s *Session) Release() {
 	if s == nil || s.lock == nil {
 		return
 	}
 	_ = os.Remove(s.lock.Path()) // Windows refuses while another process looks
 	_ = s.lock.Unlock()
 	s.lock = nil
-}
-
-// outlasts reports whether an upload that ended with err should go on in
-// another process: the network failed, or the server did, or a time limit was
-// reached. A user's interrupt is none of these, nor is a failure for good.
-func outlasts(ctx context.Context, err error) bool {
-	if ctx.Err() != nil {
-		err = context.Cause(ctx) // that of another blob, perhaps
-	}
-	return errors.Is(err, context.DeadlineExceeded) || registry.Temporary(err)
 }

@@ -1,4 +1,12 @@
-package remote
+// Package cache is what one push leaves to the next, in files of the user: what
+// layers and images became, what a tag was pointed at, how a host takes blobs, and
+// where an upload was broken off. It is a hint: the registry is asked before it is
+// relied on. What may be kept, and under which key, those decide who keep it
+// (remember.go of package remote).
+//
+//   - cache.go: the entries
+//   - session.go: uploads that another process goes on with
+package cache
 
 import (
 	"bytes"
@@ -29,29 +37,29 @@ type Cache struct{ dir string }
 // maxEntries bounds the files of each kind; the oldest go first.
 const maxEntries = 4096
 
-// NewCache returns a cache in dir, which need not exist.
-func NewCache(dir string) *Cache { return &Cache{dir: dir} }
+// New returns a cache in dir, which need not exist.
+func New(dir string) *Cache { return &Cache{dir: dir} }
 
-// layerEntry is what a raw layer became.
-type layerEntry struct {
+// Layer is what a raw layer became.
+type Layer struct {
 	Digest digest.Digest `json:"digest"`
 	Size   int64         `json:"size"`
 }
 
-// imageEntry is the manifest that an image became.
-type imageEntry struct {
+// Image is the manifest that an image became.
+type Image struct {
 	MediaType string `json:"mediaType"`
 	Manifest  []byte `json:"manifest"`
 }
 
-// hostEntry is what was learned about a host: the ways in which it takes blobs,
+// Host is what was learned about a host: the ways in which it takes blobs,
 // and when the first of that was found out. It cannot be wrong, since it is
 // about speed alone. Smaller requests than a host would take, more of them, and
 // bodies sent without asking first are what every registry has to take; and
 // what becomes of an upload is told by its answers, whatever was tried first. A
 // limit in time was met on a line that may be quicker or slower today: then parts
 // are smaller than they need be, or are found too large once more.
-type hostEntry struct {
+type Host struct {
 	Chunk    int64     `json:"chunk,omitempty"`
 	Jobs     int       `json:"jobs,omitempty"`
 	NoSingle bool      `json:"noSingle,omitempty"`
@@ -66,62 +74,57 @@ const hostMemory = 7 * 24 * time.Hour
 // clockSteps is how far back a clock may be set now and then that is right.
 const clockSteps = time.Minute
 
-func (c *Cache) layer(diffID digest.Digest, compression image.Compression) (layerEntry, bool) {
-	var e layerEntry
+func (c *Cache) Layer(diffID digest.Digest, compression image.Compression) (Layer, bool) {
+	var e Layer
 	ok := c.read(&e, "layers", cacheKey(diffID, compression))
 	return e, ok && e.Digest.Validate() == nil && e.Size > 0
 }
 
-func (c *Cache) keepLayer(diffID digest.Digest, compression image.Compression, e layerEntry) error {
+func (c *Cache) KeepLayer(diffID digest.Digest, compression image.Compression, e Layer) error {
 	return c.write(e, "layers", cacheKey(diffID, compression))
 }
 
-// beginning is the digest of the first bytes of a raw layer, see
-// [beginningSize]; empty where that is not known.
-func (c *Cache) beginning(diffID digest.Digest) digest.Digest {
+// Beginning is the digest of the first bytes of a raw layer, see
+// [remote.beginningSize]; empty where that is not known.
+func (c *Cache) Beginning(diffID digest.Digest) digest.Digest {
 	var d digest.Digest
 	_ = c.read(&d, "beginnings", diffID.Encoded()) // absent is as good as empty
 	return d
 }
 
-func (c *Cache) keepBeginning(diffID, d digest.Digest) error {
+func (c *Cache) KeepBeginning(diffID, d digest.Digest) error {
 	return c.write(d, "beginnings", diffID.Encoded())
 }
 
-func (c *Cache) image(id digest.Digest, compression image.Compression, platform string) (imageEntry, bool) {
-	var e imageEntry
+func (c *Cache) Image(id digest.Digest, compression image.Compression, platform string) (Image, bool) {
+	var e Image
 	ok := c.read(&e, "images", imageKey(id, compression, platform))
 	return e, ok && len(e.Manifest) > 0
 }
 
-func (c *Cache) keepImage(id digest.Digest, compression image.Compression, platform string, e imageEntry) error {
+func (c *Cache) KeepImage(id digest.Digest, compression image.Compression, platform string, e Image) error {
 	return c.write(e, "images", imageKey(id, compression, platform))
 }
 
-// host is what is known of host.
-func (c *Cache) host(host string, now time.Time) ways {
-	e := c.hostEntry(host, now)
-	return ways{chunk: max(e.Chunk, 0), jobs: max(e.Jobs, 0), noSingle: e.NoSingle, noExpect: e.NoExpect}
-}
-
-// hostEntry is the entry of host, or a new one. What a clock noted that was
+// Host is what is known of host, which may be nothing. What a clock noted that was
 // ahead is not believed: nobody knows how old it is.
-func (c *Cache) hostEntry(host string, now time.Time) hostEntry {
-	var e hostEntry
-	found := c.read(&e, "hosts", digest.FromString(host).Encoded())
-	if age := now.Sub(e.Found); !found || age < -clockSteps || age > hostMemory {
-		return hostEntry{Found: now}
+func (c *Cache) Host(host string, now time.Time) Host {
+	var e Host
+	known := c.read(&e, "hosts", digest.FromString(host).Encoded())
+	if age := now.Sub(e.Found); !known || age < -clockSteps || age > hostMemory {
+		return Host{Found: now}
 	}
+	e.Chunk, e.Jobs = max(e.Chunk, 0), max(e.Jobs, 0)
 	return e
 }
 
-// keepHost adds w to what is known of host. What was found first says when all
+// KeepHost adds found to what is known of host. What was found first says when all
 // of it is forgotten: nothing is believed longer because more was found.
-func (c *Cache) keepHost(host string, w ways, now time.Time) error {
-	e := c.hostEntry(host, now)
-	e.Chunk, e.Jobs = cmp.Or(w.chunk, e.Chunk), cmp.Or(w.jobs, e.Jobs)
-	e.NoSingle = e.NoSingle || w.noSingle
-	e.NoExpect = e.NoExpect || w.noExpect
+func (c *Cache) KeepHost(host string, found Host, now time.Time) error {
+	e := c.Host(host, now)
+	e.Chunk, e.Jobs = cmp.Or(found.Chunk, e.Chunk), cmp.Or(found.Jobs, e.Jobs)
+	e.NoSingle = e.NoSingle || found.NoSingle
+	e.NoExpect = e.NoExpect || found.NoExpect
 	return c.write(e, "hosts", digest.FromString(host).Encoded())
 }
 
@@ -130,31 +133,31 @@ type tagEntry struct {
 	Digest digest.Digest `json:"digest"`
 }
 
-// tagged is the manifest that the last push of a full reference gave it.
-func (c *Cache) tagged(reference string) digest.Digest {
+// Tagged is the manifest that the last push of a full reference gave it.
+func (c *Cache) Tagged(reference string) digest.Digest {
 	var e tagEntry
 	_ = c.read(&e, "tags", digest.FromString(reference).Encoded()) // absent is as good as empty
 	return e.Digest
 }
 
-func (c *Cache) keepTagged(reference string, d digest.Digest) error {
+func (c *Cache) KeepTagged(reference string, d digest.Digest) error {
 	return c.write(tagEntry{d}, "tags", digest.FromString(reference).Encoded())
 }
 
-// loopbackEntry is where a daemon was let push to.
-type loopbackEntry struct {
+// Place is where a daemon was let push to.
+type Place struct {
 	Address    string `json:"address"`
 	Repository string `json:"repository"`
 }
 
-func (c *Cache) loopback() (loopbackEntry, bool) {
-	var e loopbackEntry
+func (c *Cache) Loopback() (Place, bool) {
+	var e Place
 	found := c.read(&e, "hosts", "loopback")
 	left, valid := registry.ParseLeftover(e.Address + "/" + e.Repository + ":" + registry.LoopbackTag)
 	return e, found && valid && left.Here
 }
 
-func (c *Cache) keepLoopback(e loopbackEntry) error { return c.write(e, "hosts", "loopback") }
+func (c *Cache) KeepLoopback(e Place) error { return c.write(e, "hosts", "loopback") }
 
 // Pushed returns how many of an image's layers, from the bottom on, were pushed
 // to host before, in whichever way. They need not be compressed again.
@@ -167,7 +170,7 @@ func (c *Cache) Pushed(host string, diffIDs []digest.Digest) int {
 	return len(diffIDs)
 }
 
-func (c *Cache) keepPushed(host string, diffID digest.Digest) error {
+func (c *Cache) KeepPushed(host string, diffID digest.Digest) error {
 	return c.write(struct{}{}, "pushed", pairKey(host, diffID))
 }
 
@@ -180,10 +183,10 @@ type holdersEntry struct {
 // maxHolders is how many of them are kept.
 const maxHolders = 16
 
-// holder is the repository of host that may have a blob: the destination
+// Holder is the repository of host that may have a blob: the destination
 // itself, or one that the blob can be mounted from. It is empty where none is
 // known.
-func (c *Cache) holder(host, destination string, d digest.Digest) string {
+func (c *Cache) Holder(host, destination string, d digest.Digest) string {
 	var e holdersEntry
 	_ = c.read(&e, "holders", pairKey(host, d)) // absent is as good as empty
 	switch {
@@ -195,7 +198,7 @@ func (c *Cache) holder(host, destination string, d digest.Digest) string {
 	return e.Repositories[len(e.Repositories)-1]
 }
 
-func (c *Cache) keepHolder(host, repository string, d digest.Digest) error {
+func (c *Cache) KeepHolder(host, repository string, d digest.Digest) error {
 	var e holdersEntry
 	_ = c.read(&e, "holders", pairKey(host, d)) // absent is as good as empty
 	if slices.Contains(e.Repositories, repository) {
@@ -207,19 +210,19 @@ func (c *Cache) keepHolder(host, repository string, d digest.Digest) error {
 }
 
 // standInEntry is what a digest that a daemon uses at a loopback registry
-// stands for; see standin.go.
+// stands for; see package relay.
 type standInEntry struct {
 	DiffIDs []digest.Digest `json:"diffIDs"`
 }
 
-func (c *Cache) standsFor(repository string, d digest.Digest) []digest.Digest {
+func (c *Cache) StandsFor(repository string, d digest.Digest) []digest.Digest {
 	var e standInEntry
 	_ = c.read(&e, "standins", pairKey(repository, d)) // absent is as good as empty
 	return e.DiffIDs
 }
 
-func (c *Cache) keepStandsFor(repository string, d, diffID digest.Digest) error {
-	e := standInEntry{c.standsFor(repository, d)}
+func (c *Cache) KeepStandsFor(repository string, d, diffID digest.Digest) error {
+	e := standInEntry{c.StandsFor(repository, d)}
 	if slices.Contains(e.DiffIDs, diffID) {
 		return nil
 	}
@@ -227,24 +230,24 @@ func (c *Cache) keepStandsFor(repository string, d, diffID digest.Digest) error 
 	return c.write(e, "standins", pairKey(repository, d))
 }
 
-// taught reports whether the daemon has a digest for a layer at the loopback
+// Taught reports whether the daemon has a digest for a layer at the loopback
 // registry.
-func (c *Cache) taught(repository string, diffID digest.Digest) bool {
+func (c *Cache) Taught(repository string, diffID digest.Digest) bool {
 	return c.read(&struct{}{}, "taught", pairKey(repository, diffID))
 }
 
-func (c *Cache) keepTaught(repository string, diffID digest.Digest) error {
+func (c *Cache) KeepTaught(repository string, diffID digest.Digest) error {
 	return c.write(struct{}{}, "taught", pairKey(repository, diffID))
 }
 
-// named reports whether a layer of that name in its archive was sent to a
+// Named reports whether a layer of that name in its archive was sent to a
 // repository of host before. Another layer may have the name by now: it is
 // worth waiting for the digest, and no more.
-func (c *Cache) named(host, repository, name string) bool {
+func (c *Cache) Named(host, repository, name string) bool {
 	return c.read(&struct{}{}, "names", namedKey(host, repository, name))
 }
 
-func (c *Cache) keepNamed(host, repository, name string) error {
+func (c *Cache) KeepNamed(host, repository, name string) error {
 	return c.write(struct{}{}, "names", namedKey(host, repository, name))
 }
 
@@ -304,7 +307,7 @@ func (c *Cache) write(entry any, kind, key string) error {
 		err = os.Rename(file.Name(), filepath.Join(dir, key))
 	}
 	if err != nil {
-		return fmt.Errorf("write cache: %w", errors.Join(err, removeFile(file.Name())))
+		return fmt.Errorf("write cache: %w", errors.Join(err, ownfile.Remove(file.Name())))
 	}
 	return prune(dir)
 }
@@ -325,7 +328,7 @@ func prune(dir string) error {
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return age(a).Compare(age(b)) })
 	var errs []error
 	for _, e := range entries[:len(entries)-maxEntries/2] {
-		errs = append(errs, removeFile(filepath.Join(dir, e.Name())))
+		errs = append(errs, ownfile.Remove(filepath.Join(dir, e.Name())))
 	}
 	return errors.Join(errs...)
 }
