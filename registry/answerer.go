@@ -1,9 +1,7 @@
 package registry
 
-import ()
-
-// Answerer is who gave an answer. It is decided once, by [response.whoAnswered], from what
-// proves it; what an answer means, whether it is worth asking again, and what is
+// Answerer is who gave an answer. It is decided once, from what proves it (package
+// internal/response); what an answer means, whether it is worth asking again, and what is
 // said of it all go by that. The zero value is of an error that is no answer.
 type Answerer int
 

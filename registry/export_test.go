@@ -1,7 +1,5 @@
 package registry
 
-import ()
-
 // Row is a row of the table of diagnoses.
 type Row struct {
 	Seen, Hint string

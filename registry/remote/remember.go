@@ -17,7 +17,7 @@ import (
 
 // becomes reports whether root is what the image of a push becomes, so that it
 // may be pushed in its place: by this push, and by any other with the same ID,
-// platform and form of the layers, which are the key in the cache ([cache.imageKey]).
+// platform and form of the layers, which are the key in the cache ([cache.Cache.Image]).
 // It is asked before root is remembered and again before it is relied on.
 //
 // It cannot be wrong since [registry.PushOptions.ImageID] is a digest, and root is

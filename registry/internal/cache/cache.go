@@ -74,34 +74,39 @@ const hostMemory = 7 * 24 * time.Hour
 // clockSteps is how far back a clock may be set now and then that is right.
 const clockSteps = time.Minute
 
+// Layer is what a raw layer became in one form, if that is known.
 func (c *Cache) Layer(diffID digest.Digest, compression image.Compression) (Layer, bool) {
 	var e Layer
 	ok := c.read(&e, "layers", cacheKey(diffID, compression))
 	return e, ok && e.Digest.Validate() == nil && e.Size > 0
 }
 
+// KeepLayer notes what a raw layer became in one form.
 func (c *Cache) KeepLayer(diffID digest.Digest, compression image.Compression, e Layer) error {
 	return c.write(e, "layers", cacheKey(diffID, compression))
 }
 
 // Beginning is the digest of the first bytes of a raw layer, see
-// [remote.beginningSize]; empty where that is not known.
+// standin.go of package remote; empty where that is not known.
 func (c *Cache) Beginning(diffID digest.Digest) digest.Digest {
 	var d digest.Digest
 	_ = c.read(&d, "beginnings", diffID.Encoded()) // absent is as good as empty
 	return d
 }
 
+// KeepBeginning notes what a raw layer begins with.
 func (c *Cache) KeepBeginning(diffID, d digest.Digest) error {
 	return c.write(d, "beginnings", diffID.Encoded())
 }
 
+// Image is the manifest that an image became in one form, if that is known.
 func (c *Cache) Image(id digest.Digest, compression image.Compression, platform string) (Image, bool) {
 	var e Image
 	ok := c.read(&e, "images", imageKey(id, compression, platform))
 	return e, ok && len(e.Manifest) > 0
 }
 
+// KeepImage notes it.
 func (c *Cache) KeepImage(id digest.Digest, compression image.Compression, platform string, e Image) error {
 	return c.write(e, "images", imageKey(id, compression, platform))
 }
@@ -140,6 +145,7 @@ func (c *Cache) Tagged(reference string) digest.Digest {
 	return e.Digest
 }
 
+// KeepTagged notes what a tag was made to point at.
 func (c *Cache) KeepTagged(reference string, d digest.Digest) error {
 	return c.write(tagEntry{d}, "tags", digest.FromString(reference).Encoded())
 }
@@ -150,6 +156,7 @@ type Place struct {
 	Repository string `json:"repository"`
 }
 
+// Loopback is where a daemon was let push to the last time, in this network.
 func (c *Cache) Loopback() (Place, bool) {
 	var e Place
 	found := c.read(&e, "hosts", "loopback")
@@ -157,6 +164,7 @@ func (c *Cache) Loopback() (Place, bool) {
 	return e, found && valid && left.Here
 }
 
+// KeepLoopback notes it.
 func (c *Cache) KeepLoopback(e Place) error { return c.write(e, "hosts", "loopback") }
 
 // Pushed returns how many of an image's layers, from the bottom on, were pushed
@@ -170,6 +178,7 @@ func (c *Cache) Pushed(host string, diffIDs []digest.Digest) int {
 	return len(diffIDs)
 }
 
+// KeepPushed notes that a host got a layer.
 func (c *Cache) KeepPushed(host string, diffID digest.Digest) error {
 	return c.write(struct{}{}, "pushed", pairKey(host, diffID))
 }
@@ -198,6 +207,7 @@ func (c *Cache) Holder(host, destination string, d digest.Digest) string {
 	return e.Repositories[len(e.Repositories)-1]
 }
 
+// KeepHolder notes that a repository of host has a blob.
 func (c *Cache) KeepHolder(host, repository string, d digest.Digest) error {
 	var e holdersEntry
 	_ = c.read(&e, "holders", pairKey(host, d)) // absent is as good as empty
@@ -215,12 +225,14 @@ type standInEntry struct {
 	DiffIDs []digest.Digest `json:"diffIDs"`
 }
 
+// StandsFor are the layers that a digest stands for at a loopback registry; several may begin alike.
 func (c *Cache) StandsFor(repository string, d digest.Digest) []digest.Digest {
 	var e standInEntry
 	_ = c.read(&e, "standins", pairKey(repository, d)) // absent is as good as empty
 	return e.DiffIDs
 }
 
+// KeepStandsFor notes one.
 func (c *Cache) KeepStandsFor(repository string, d, diffID digest.Digest) error {
 	e := standInEntry{c.StandsFor(repository, d)}
 	if slices.Contains(e.DiffIDs, diffID) {
@@ -236,6 +248,7 @@ func (c *Cache) Taught(repository string, diffID digest.Digest) bool {
 	return c.read(&struct{}{}, "taught", pairKey(repository, diffID))
 }
 
+// KeepTaught notes that the daemon has a digest for a layer.
 func (c *Cache) KeepTaught(repository string, diffID digest.Digest) error {
 	return c.write(struct{}{}, "taught", pairKey(repository, diffID))
 }
@@ -247,6 +260,7 @@ func (c *Cache) Named(host, repository, name string) bool {
 	return c.read(&struct{}{}, "names", namedKey(host, repository, name))
 }
 
+// KeepNamed notes that a layer of that name was sent.
 func (c *Cache) KeepNamed(host, repository, name string) error {
 	return c.write(struct{}{}, "names", namedKey(host, repository, name))
 }
@@ -273,7 +287,7 @@ func (c *Cache) read(entry any, kind, key string) bool {
 	if c == nil || c.dir == "" {
 		return false
 	}
-	file, err := os.ReadFile(filepath.Join(c.dir, kind, key)) //nolint:gosec // a word of ours and a hash
+	file, err := os.ReadFile(filepath.Join(c.dir, kind, key))
 	seal, data, sealed := bytes.Cut(file, []byte("\n"))
 	return err == nil && sealed && string(seal) == sealOf(kind, key, data) && json.Unmarshal(data, entry) == nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 )
 
+// Denied reports that the user is known and lacks the permission.
 func Denied(offered []Challenge) bool {
 	return len(offered) == 1 && offered[0].Params["realm"] == realmDenied
 }

@@ -42,6 +42,7 @@ const (
 // texts.
 const HeaderVersion = "Docker-Distribution-Api-Version"
 
+// MaxErrorBody is how much is read of an error, in bytes.
 const MaxErrorBody = 8 << 10
 
 // Error makes an [*registry.Error] of an answer that is no success. It reads a

@@ -142,9 +142,10 @@ func (s *Conn) CloseIdle() { (&http.Client{Transport: s.auth.base}).CloseIdleCon
 // Owns reports whether u is of the registry's own origin.
 func (s *Conn) Owns(u *url.URL) bool { return s.auth.own(u) }
 
-// Credential is the one in use, and use replaces it.
+// Credential is the one in use.
 func (s *Conn) Credential() registry.AuthConfig { return s.auth.current() }
 
+// Use replaces it, and forgets every token.
 func (s *Conn) Use(credential registry.AuthConfig) { s.auth.use(credential) }
 
 // Anonymous reports whether there is no credential.

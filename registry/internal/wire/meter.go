@@ -87,7 +87,7 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	info.Silence.begin()
 	resp, err := m.base.RoundTrip(req)
 	info.Silence.end()
-	result := ""
+	var result string
 	if err = transport.Unreached(req, resp, err); err != nil {
 		resp, result = nil, err.Error()
 	} else {

@@ -52,7 +52,7 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 // nowhere is what a failure is of a request that was led to another place than
 // the registry, and not by the registry: the redirection is at fault.
 func nowhere(req *http.Request, err error) error {
-	by := response.StrayedTo(req) //nolint:bodyclose // an answer that led elsewhere, whose body was closed then
+	by := response.StrayedTo(req)
 	if by == nil || req.Context().Err() != nil {
 		return err
 	}

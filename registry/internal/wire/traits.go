@@ -83,6 +83,7 @@ func (t *Traits) WantsOCI() bool {
 	return t.ociOnly
 }
 
+// RefusedDocker notes that.
 func (t *Traits) RefusedDocker() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
