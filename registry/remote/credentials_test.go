@@ -113,6 +113,7 @@ var calls = map[string]func(t *testing.T, c *remote.Client, dir string) []any{
 	},
 	"Origin": func(t *testing.T, c *remote.Client, _ string) []any { t.Helper(); return list(c.Origin(t.Context())) },
 	"Host":   func(t *testing.T, c *remote.Client, _ string) []any { t.Helper(); return []any{c.Host()} },
+	"Pushed": func(t *testing.T, c *remote.Client, _ string) []any { t.Helper(); return []any{c.Pushed(nil)} },
 	"Certificates": func(t *testing.T, c *remote.Client, _ string) []any {
 		t.Helper()
 		_, err := c.Certificates(t.Context())
