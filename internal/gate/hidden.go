@@ -23,9 +23,9 @@ import (
 type Hidden struct {
 	// mu guards the fields below.
 	mu    sync.Mutex
-	words []string // longest first
-	// found finds the words in a text; it is nil until it is needed.
-	found *regexp.Regexp
+	words map[string]bool
+	// starting are the words by what they begin with, see [start].
+	starting map[string][]string
 }
 
 // NotShown is what stands for a word that is hidden.
@@ -42,15 +42,55 @@ func (h *Hidden) Add(words ...string) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.words == nil {
+		h.words, h.starting = map[string]bool{}, map[string][]string{}
+	}
 	for _, word := range words {
 		for _, form := range forms(strings.TrimSpace(word)) {
-			if len(form) >= shortest && !slices.Contains(h.words, form) {
-				h.words = append(h.words, form)
-				h.found = nil
+			if len(form) >= shortest && !h.words[form] {
+				h.words[form] = true
+				h.starting[start(form)] = append(h.starting[start(form)], form)
 			}
 		}
 	}
-	slices.SortFunc(h.words, func(a, b string) int { return len(b) - len(a) })
+}
+
+// start is what a word begins with, at most as much as is left of one that is cut
+// short, in characters that nothing quotes: a text without it has the word in no
+// form. A file may hold very many words, and a text has few of them.
+func start(word string) string {
+	n := 0
+	for i, r := range word {
+		if n == shortest || !verbatim(r) {
+			return word[:i]
+		}
+		n++
+	}
+	return word
+}
+
+// verbatim reports a character that stands for itself however a text is quoted.
+func verbatim(r rune) bool {
+	return r < utf8.RuneSelf && unicode.IsPrint(r) && !strings.ContainsRune("\\\"<>&", r)
+}
+
+// within are the words that a text may have, longest first.
+func (h *Hidden) within(text string) []string {
+	if len(h.words) == 0 {
+		return nil
+	}
+	words := slices.Clone(h.starting[""])
+	seen := map[string]bool{}
+	for i := range len(text) {
+		for end := i + 1; end <= min(i+shortest, len(text)); end++ {
+			if begin := text[i:end]; len(h.starting[begin]) > 0 && !seen[begin] {
+				seen[begin] = true
+				words = append(words, h.starting[begin]...)
+			}
+		}
+	}
+	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) })
+	return words
 }
 
 // forms are a word, what it is folded to as a name or a host, and what a name is
@@ -63,16 +103,22 @@ func forms(word string) []string {
 var noName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
 // pattern finds words however often a message, a log or JSON has quoted them, and
-// what is left of them where a message had no room for more.
-func pattern(words []string) *regexp.Regexp {
-	var all []string
+// what is left of them where a message had no room for more. Of the words that
+// nothing quotes, those that are not in the text are left out.
+func pattern(words []string, text string) *regexp.Regexp {
+	var all, begins []string
+	seen := map[string]bool{}
 	for _, word := range words {
-		all = append(all, quoted(word))
+		if strings.Contains(text, word) || strings.ContainsFunc(word, func(r rune) bool { return !verbatim(r) }) {
+			all = append(all, quoted(word))
+		}
+		runes := []rune(word)
+		if begin := string(runes[:min(shortest, len(runes))]); !seen[begin] {
+			seen[begin] = true
+			begins = append(begins, quoted(begin)+`(?:\\.|[^\n"…])*…`)
+		}
 	}
-	for _, word := range words {
-		begin := []rune(word)
-		all = append(all, quoted(string(begin[:min(shortest, len(begin))]))+`(?:\\.|[^\n"…])*…`)
-	}
+	all = append(all, begins...)
 	return regexp.MustCompile(strings.Join(all, "|"))
 }
 
@@ -86,7 +132,7 @@ func quoted(text string) string {
 			out.WriteString(`\\+`)
 		case r == utf8.RuneError: // no character, or half of one
 			fmt.Fprintf(&out, `(?:\\+x%02x|\x{fffd}|\\+ufffd)`, text[i])
-		case r < utf8.RuneSelf && unicode.IsPrint(r) && !strings.ContainsRune(`"<>&`, r):
+		case verbatim(r):
 			out.WriteString(regexp.QuoteMeta(string(r)))
 		default:
 			out.WriteString(`(?:\\*` + regexp.QuoteMeta(string(r)) + `|(?:\\+x[0-9a-f]{2})+|\\+[uU][0-9a-f]{4,8}|\\+[a-z])`)
@@ -102,18 +148,37 @@ func (h *Hidden) AddShaped(texts ...string) {
 	}
 }
 
-// literal is a string in JSON.
-var literal = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
-
 // AddJSON is [Hidden.AddShaped] of each name and each text in JSON, also where it
-// is none: that is what its error is about.
+// is none: that is what its error is about. So what stands between any two quotes
+// counts, since one too many makes texts of all that is between the others.
 func (h *Hidden) AddJSON(content []byte) {
-	for _, quoted := range literal.FindAll(content, -1) {
+	if h == nil {
+		return
+	}
+	for len(content) > 0 {
 		var text string
-		if json.Unmarshal(quoted, &text) == nil {
-			h.AddShaped(text)
+		text, content = upToQuote(content)
+		if strings.Contains(text, `\`) {
+			var plain string
+			if json.Unmarshal([]byte(`"`+text+`"`), &plain) == nil {
+				text = plain
+			}
+		}
+		h.AddShaped(text)
+	}
+}
+
+// upToQuote is what stands before the next quote that none escapes, and after it.
+func upToQuote(content []byte) (text string, rest []byte) {
+	for i := 0; i < len(content); i++ {
+		switch content[i] {
+		case '\\':
+			i++
+		case '"':
+			return string(content[:i]), content[i+1:]
 		}
 	}
+	return string(content), nil
 }
 
 // Lookup is a look into the environment that hides what looks like a secret there:
@@ -137,11 +202,8 @@ func (h *Hidden) Clean(text string) string {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.words) > 0 && h.found == nil {
-		h.found = pattern(h.words)
-	}
-	if h.found != nil {
-		text = h.found.ReplaceAllString(text, NotShown)
+	if words := h.within(text); len(words) > 0 {
+		text = pattern(words, text).ReplaceAllString(text, NotShown)
 	}
 	text = secretshape.Replace(text, NotShown)
 	return Standing(userinfo.ReplaceAllStringFunc(text, func(address string) string {

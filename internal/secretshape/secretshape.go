@@ -7,12 +7,16 @@ import (
 	"bytes"
 	"encoding/base64"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // marked are tokens that say what they are: JSON web tokens such as Gitea's for
 // OAuth, and what other forges and clouds give out.
 const marked = `eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)+|(?:gta|gto|gtu|ghp|gho|ghs|glpat|github_pat|dckr_pat)[_-][A-Za-z0-9_-]{16,}`
+
+// marks are what those begin with.
+var marks = []string{"eyJ", "gta", "gto", "gtu", "ghp", "gho", "ghs", "glpat", "github_pat", "dckr_pat"}
 
 var (
 	// tokens are those, and Gitea's access tokens.
@@ -25,7 +29,15 @@ var (
 
 // IsToken reports a word that is nothing but a token. The hash of a commit has the
 // form of Gitea's.
-func IsToken(word string) bool { return tokens.MatchString(word) }
+func IsToken(word string) bool {
+	return (len(word) == 40 || mayBeMarked(word)) && tokens.MatchString(word)
+}
+
+// mayBeMarked reports a text that is worth a look for what is marked, at a small
+// part of its cost: of a file, each text is asked about.
+func mayBeMarked(text string) bool {
+	return slices.ContainsFunc(marks, func(mark string) bool { return strings.Contains(text, mark) })
+}
 
 // Replace puts something else in the place of what can be nothing but a secret,
 // wherever it stands: tokens that say what they are, and names with passwords in
@@ -60,10 +72,20 @@ func Parts(text string) []string {
 		return []string{text}
 	}
 	parts := passwordIn(text)
-	for _, pattern := range []*regexp.Regexp{inQuery, inside} {
-		for _, found := range pattern.FindAllStringSubmatch(text, -1) {
-			parts = append(parts, found[1])
-		}
+	if strings.ContainsAny(text, "?&") {
+		parts = append(parts, all(inQuery, text)...)
+	}
+	if mayBeMarked(text) {
+		parts = append(parts, all(inside, text)...)
+	}
+	return parts
+}
+
+// all is what the pattern finds in a text.
+func all(pattern *regexp.Regexp, text string) []string {
+	var parts []string
+	for _, found := range pattern.FindAllStringSubmatch(text, -1) {
+		parts = append(parts, found[1])
 	}
 	return parts
 }
