@@ -4,7 +4,7 @@ package test
 
 import (
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -38,6 +38,7 @@ func TestLimitsInTime(t *testing.T) {
 		want  []string
 	}{
 		"Caddy": {80, func(t *testing.T) address {
+			t.Helper()
 			caddy, err := servers.StartCaddy(t.Context(), servers.CaddyOptions{Upstream: startPlainGitea(t).URL, Servers: "timeouts {\n read_body " + requestLimit.String() + "\n }"})
 			servers.Need(t, err)
 			t.Cleanup(func() {
@@ -50,9 +51,11 @@ func TestLimitsInTime(t *testing.T) {
 		}, []string{"Caddy", "raise read_body"}},
 		// Traefik is a server of Go's with this limit, and answers in these words.
 		"Traefik's server": {82, func(t *testing.T) address {
+			t.Helper()
 			return limitedByGo(t, 499, "Client Closed Request")
 		}, []string{"Traefik or another proxy written in Go", "respondingTimeouts.readTimeout"}},
 		"a proxy that answers 504": {84, func(t *testing.T) address {
+			t.Helper()
 			return limitedByGo(t, http.StatusGatewayTimeout, "<html>")
 		}, []string{"something in front of", "raise its limits on the time"}},
 	} {
@@ -92,7 +95,7 @@ func TestLimitsInTime(t *testing.T) {
 func limitedByGo(t *testing.T, status int, text string) address {
 	t.Helper()
 	pass := inFrontOf(t, gitea(t), func(*http.Request) {}).(*httputil.ReverseProxy)
-	pass.ErrorLog = log.New(io.Discard, "", 0)
+	pass.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	pass.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) {
 		w.Header().Set("Connection", "close")
 		http.Error(w, text, status)

@@ -163,7 +163,7 @@ type windows struct {
 	env       []string
 }
 
-func newWindows(t *testing.T, s *servers.Server) *windows {
+func newWindows(t *testing.T) *windows {
 	t.Helper()
 	wine := program(t, "wine64")
 	// Not t.TempDir, which is removed while wine's server still writes there.
@@ -235,7 +235,7 @@ func TestWideWindows(t *testing.T) {
 	user := newUser(t, g)
 	token, err := g.CreateToken(t.Context(), user, "write:package", "read:user")
 	servers.Need(t, err)
-	w := newWindows(t, g.Server)
+	w := newWindows(t)
 	app := g.Host + "/" + user + "/app"
 
 	w.run(t, "", "1.2.3", plugin, "version")

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -31,7 +32,7 @@ func TestWriter(t *testing.T) {
 		}
 	}
 	if err := os.ErrClosed; err != nil {
-		if _, got := gate.New(failing{err}, nil).Write([]byte("x")); got != err {
+		if _, got := gate.New(failing{err}, nil).Write([]byte("x")); !errors.Is(got, err) {
 			t.Errorf("got %v, want %v", got, err)
 		}
 	}
@@ -50,9 +51,9 @@ func TestHiddenInEveryForm(t *testing.T) {
 		h.Add(word)
 		var log bytes.Buffer
 		logger := slog.New(slog.NewTextHandler(gate.New(&log, &h), nil))
-		logger.Error("failed", "error", "host \""+word+"\" is none", "again", word)
+		logger.Error("failed", slog.String("error", "host \""+word+"\" is none"), slog.String("again", word))
 		jsonLogger := slog.New(slog.NewJSONHandler(gate.New(&log, &h), nil))
-		jsonLogger.Error("failed", "error", word)
+		jsonLogger.Error("failed", slog.String("error", word))
 		for _, text := range []string{
 			word, strings.ToLower(word), "an address " + quoted(word) + " of", "error=" + quoted("host "+quoted(word)), log.String(),
 			duration(word), word[:len(word)-3] + "…", quoted(word[:len(word)-3] + "…"), word[:6] + "… " + word[:6] + "… " + word, log.String() + " " + quoted(quoted(quoted(duration(word)))),
@@ -76,7 +77,7 @@ func duration(text string) string {
 
 func quoted(text string) string {
 	var out bytes.Buffer
-	slog.New(slog.NewTextHandler(&out, nil)).Info("", "", text+" ")
+	slog.New(slog.NewTextHandler(&out, nil)).Info("", slog.String("", text+" "))
 	_, value, _ := strings.Cut(strings.TrimSpace(out.String()), `""=`)
 	return strings.TrimSuffix(strings.TrimSuffix(value, `"`), " ") + `"`
 }

@@ -19,9 +19,7 @@ type Answerer struct {
 
 // Serve answers a request with a status. A redirection leads to location.
 func (a Answerer) Serve(w http.ResponseWriter, req *http.Request, status int, location string) {
-	for key, values := range a.Header {
-		w.Header()[key] = values
-	}
+	maps.Copy(w.Header(), a.Header)
 	if location != "" {
 		w.Header().Set("Location", location)
 	}

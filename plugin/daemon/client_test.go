@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -268,7 +268,7 @@ func TestConnectFailures(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
 	secured := httptest.NewUnstartedServer(http.NotFoundHandler())
-	secured.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secured.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	secured.StartTLS()
 	t.Cleanup(secured.Close)
 	known := httptest.NewServer(&engine{api: "1.48"})
@@ -287,7 +287,7 @@ func TestConnectFailures(t *testing.T) {
 		},
 		{"no daemon", daemon.Endpoint{Host: "tcp://" + other.Listener.Addr().String()}, "is no docker daemon", nil},
 		{"TLS, and asked without", daemon.Endpoint{Host: "tcp://" + secured.Listener.Addr().String(), Origin: "DOCKER_HOST"}, "is no docker daemon: 400 Bad Request: Client sent an HTTP request to an HTTPS server", nil},
-		{"no TLS, and asked with it", daemon.Endpoint{Host: "tcp://" + other.Listener.Addr().String(), TLS: &tls.Config{}}, "server gave HTTP response to HTTPS client", nil}, //nolint:gosec // it is not reached
+		{"no TLS, and asked with it", daemon.Endpoint{Host: "tcp://" + other.Listener.Addr().String(), TLS: &tls.Config{}}, "server gave HTTP response to HTTPS client", nil},
 		{"a malformed version", daemon.Endpoint{Host: "tcp://" + engine, APIVersion: "new"}, `DOCKER_API_VERSION: API version "new", which is none such as 1.41`, nil},
 		{"unknown protocol", daemon.Endpoint{Host: "gopher://x", Origin: "DOCKER_HOST"}, `docker host "gopher://x" (from DOCKER_HOST) has the unknown protocol "gopher"`, nil},
 		{"malformed ssh", daemon.Endpoint{Host: "ssh://a:b@host"}, "ssh", nil},

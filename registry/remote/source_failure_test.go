@@ -34,12 +34,14 @@ func TestSourceRegistryFails(t *testing.T) {
 		"it hides the blob":  {registrytest.EmptyError(http.StatusForbidden), false, "%s does not let you read alice/app"},
 		"it has other bytes": {flipped, false, ""},
 	} {
-		for way, push := range map[string]func(*testing.T, *remote.Client, *remote.Client, []byte) error{
-			"as the source": func(t *testing.T, from, to *remote.Client, _ []byte) error {
+		for way, push := range map[string]func(*testing.T, *remote.Client, *remote.Client) error{
+			"as the source": func(t *testing.T, from, to *remote.Client) error {
+				t.Helper()
 				_, err := copied(t, from, to, "alice/copy:2", registry.PushOptions{})
 				return err
 			},
-			"for a layer that the source lacks": func(t *testing.T, from, to *remote.Client, layer []byte) error {
+			"for a layer that the source lacks": func(t *testing.T, from, to *remote.Client) error {
+				t.Helper()
 				return to.Push(t.Context(), "alice/copy:2", registry.PushOptions{Fetch: func(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
 					return from.Blob(ctx, "alice/app", d)
 				}})
@@ -57,7 +59,7 @@ func TestSourceRegistryFails(t *testing.T) {
 				origin.Registry.Fault(registrytest.Rule{Method: http.MethodGet, Path: "/blobs/" + digest.FromBytes(layer).String(), Action: tc.action})
 				srv := registrytest.Start(t, registrytest.Config{})
 				to := clientOf(t, srv, remote.Options{Save: save(without(t, whole, layer)), Retries: 2})
-				err := push(t, from, to, layer)
+				err := push(t, from, to)
 				if err == nil {
 					t.Fatal("it was pushed")
 				}
