@@ -93,7 +93,7 @@ func newFakeGitea(t *testing.T, path string) *fakeGitea {
 	mux.HandleFunc("POST "+path+"/api/v1/user/applications/oauth2", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{"client_id": "own-client"})
 	})
-	g.Server, g.host, g.caFile = serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server, host, caFile := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		g.seen = append(g.seen, r.Header.Get("Authorization"))
 		if r.Header.Get("Authorization") != "" {
@@ -102,6 +102,9 @@ func newFakeGitea(t *testing.T, path string) *fakeGitea {
 		g.mu.Unlock()
 		mux.ServeHTTP(w, r)
 	})
+	g.mu.Lock() // as its handlers do, which read these
+	defer g.mu.Unlock()
+	g.Server, g.host, g.caFile = server, host, caFile
 	return g
 }
 
@@ -150,7 +153,10 @@ func (g *fakeGitea) discovery(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (g *fakeGitea) challenge(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("WWW-Authenticate", `Bearer realm="`+cmp.Or(g.realm, g.URL+g.path+"/v2/token")+`",service="container_registry",scope="*"`)
+	g.mu.Lock()
+	realm := cmp.Or(g.realm, g.URL+g.path+"/v2/token")
+	g.mu.Unlock()
+	w.Header().Set("WWW-Authenticate", `Bearer realm="`+realm+`",service="container_registry",scope="*"`)
 	w.WriteHeader(http.StatusUnauthorized)
 }
 
