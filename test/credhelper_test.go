@@ -1,6 +1,8 @@
 package test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +26,17 @@ func credhelperDir(tb testing.TB) string {
 
 func TestCredentialHelperScripts(t *testing.T) {
 	dir := credhelperDir(t)
+	// A registry, of which the rest is down.
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+		status := http.StatusServiceUnavailable
+		if req.URL.Path == "/v2/" {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+req.Host+`/v2/token",service="container_registry",scope="*"`)
+			status = http.StatusUnauthorized
+		}
+		w.WriteHeader(status)
+	}))
+	t.Cleanup(server.Close)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/credhelper",
 		Setup: func(env *testscript.Env) error {
@@ -31,6 +44,7 @@ func TestCredentialHelperScripts(t *testing.T) {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "home", ".config"))
 			env.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
+			env.Setenv("REGISTRY", server.Listener.Addr().String())
 			return os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700)
 		},
 	})

@@ -91,7 +91,11 @@ func New(config registry.RegistryConfig, opts *Options) (*Client, error) {
 }
 
 // Host is the registry's host in its normal form.
-func (c *Client) Host() string { return c.endpoint.Host }
+func (c *Client) Host() string {
+	c.mu.Lock() // a holder of an image may ask while the scheme is found out
+	defer c.mu.Unlock()
+	return c.endpoint.Host
+}
 
 // Pushed returns how many of an image's layers, from the bottom on, were pushed
 // to the registry before, in whichever way. They need not be compressed again.
