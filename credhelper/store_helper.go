@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"strings"
-	"time"
 
 	"github.com/docker/docker-credential-helpers/client"
 	"github.com/docker/docker-credential-helpers/credentials"
 
+	"github.com/docker-gitea/docker-gitea/internal/helperprogram"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -67,14 +66,10 @@ func (s helperStore) remove(ctx context.Context, k key) error {
 func (s helperStore) ask(ctx context.Context, input string, call func(client.ProgramFunc) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, errTimeout)
 	defer cancel()
-	var run helperCommand
+	run := new(helperprogram.Call)
 	err := call(func(args ...string) client.Program {
-		cmd := exec.CommandContext(ctx, s.program(), args...) //nolint:gosec // G204: the name is checked by checkStorage
-		cmd.Stderr = s.stderr
-		// Its own children may hold the pipe open after it is killed.
-		cmd.WaitDelay = time.Second
-		run.Cmd = cmd
-		return &run
+		run = helperprogram.New(ctx, s.program(), s.stderr, args...) // whose name checkStorage has checked
+		return run
 	})
 	switch {
 	case err == nil:
@@ -83,28 +78,14 @@ func (s helperStore) ask(ctx context.Context, input string, call func(client.Pro
 		return errNoSecret
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", s.program(), context.Cause(ctx))
-	case errors.Is(run.err, exec.ErrNotFound):
-		return fmt.Errorf("%s: %w", s.program(), run.err)
-	case run.err == nil:
-		run.err = errors.New("its answer is malformed")
+	case errors.Is(run.Err, exec.ErrNotFound):
+		return fmt.Errorf("%s: %w", s.program(), run.Err)
+	case run.Err == nil:
+		run.Err = errors.New("its answer is malformed")
 	}
 	verb := run.Args[len(run.Args)-1]
 	if verb == credentials.ActionStore {
 		input, verb = "unused", credentials.ActionList
 	}
-	return advise(fmt.Errorf("%s: %w", s.program(), run.err), fmt.Sprintf("to see what it says: echo %s | %s %s", input, s.program(), verb))
-}
-
-// helperCommand implements [client.Program], and remembers how it ended.
-type helperCommand struct {
-	*exec.Cmd
-	err error
-}
-
-func (c *helperCommand) Input(in io.Reader) { c.Stdin = in }
-
-func (c *helperCommand) Output() ([]byte, error) {
-	out, err := c.Cmd.Output()
-	c.err = err
-	return []byte(strings.TrimSpace(string(out))), err
+	return advise(fmt.Errorf("%s: %w", s.program(), run.Err), fmt.Sprintf("to see what it says: echo %s | %s %s", input, s.program(), verb))
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/docker/docker-credential-helpers/client"
 	"github.com/docker/docker-credential-helpers/credentials"
 
+	"github.com/docker-gitea/docker-gitea/internal/helperprogram"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -179,8 +180,11 @@ func (c *Config) askHelper(ctx context.Context, name, host string, stderr io.Wri
 	}
 	limited, cancel := context.WithTimeout(ctx, helperLimit)
 	defer cancel()
-	var failed error
-	found, err := client.Get(helperProgram(limited, program, stderr, &failed), host)
+	call := new(helperprogram.Call)
+	found, err := client.Get(func(args ...string) client.Program {
+		call = helperprogram.New(limited, program, stderr, args...)
+		return call
+	}, host)
 	switch {
 	case credentials.IsErrCredentialsNotFound(err):
 		return registry.AuthConfig{}, nil
@@ -188,8 +192,8 @@ func (c *Config) askHelper(ctx context.Context, name, host string, stderr io.Wri
 		return registry.AuthConfig{}, ctx.Err()
 	case limited.Err() != nil:
 		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: fmt.Errorf("no answer within %v", helperLimit)}
-	case failed != nil:
-		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: failed}
+	case call.Err != nil:
+		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: call.Err}
 	case err != nil: // which may quote the answer
 		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: errors.New("its answer is malformed")}
 	}
@@ -200,30 +204,3 @@ func (c *Config) askHelper(ctx context.Context, name, host string, stderr io.Wri
 	}
 	return credential, nil
 }
-
-// helperProgram runs the helper until ctx ends; the library's own runner
-// cannot be interrupted. failed gets how it failed.
-func helperProgram(ctx context.Context, program string, stderr io.Writer, failed *error) client.ProgramFunc {
-	return func(args ...string) client.Program {
-		cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // G204: running the configured helper is the protocol; its name is checked
-		cmd.Stderr = stderr
-		// A helper may leave a child behind that holds the pipes.
-		cmd.WaitDelay = time.Second
-		return helperCommand{cmd, failed}
-	}
-}
-
-// helperCommand keeps its own error: the library's has all that the helper
-// printed, which may be the secret.
-type helperCommand struct {
-	*exec.Cmd
-	failed *error
-}
-
-func (h helperCommand) Output() (out []byte, err error) {
-	out, err = h.Cmd.Output()
-	*h.failed = err
-	return out, err
-}
-
-func (h helperCommand) Input(in io.Reader) { h.Stdin = in }

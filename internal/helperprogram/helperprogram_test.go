@@ -1,0 +1,46 @@
+//go:build !windows
+
+package helperprogram
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestCall(t *testing.T) {
+	for name, test := range map[string]struct {
+		script, out string
+		err         func(error) bool
+	}{
+		"answers":        {`cat; echo " and more "; echo told >&2`, "asked and more", func(err error) bool { return err == nil }},
+		"fails":          {`echo secret; echo told >&2; exit 3`, "secret", func(err error) bool { return err != nil && err.Error() == "exit status 3" }},
+		"does not stop":  {`echo told >&2; exec yes secret`, "", func(err error) bool { return errors.Is(err, errTooLong) }},
+		"is heedless":    {`echo told >&2; trap "" PIPE; yes secret 2>/dev/null | head -c 9000000 2>/dev/null; exit 0`, "", func(err error) bool { return errors.Is(err, errTooLong) }},
+		"does not read":  {`exec <&-; echo told >&2; echo done`, "done", func(error) bool { return true }},
+		"has no secrets": {`echo told >&2; exit 0`, "", func(err error) bool { return err == nil }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			program := filepath.Join(t.TempDir(), "helper")
+			if err := os.WriteFile(program, []byte("#!/bin/sh\n"+test.script+"\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			var stderr bytes.Buffer
+			call := New(t.Context(), program, &stderr, "get")
+			call.Input(strings.NewReader("asked"))
+			out, err := call.Output()
+			if !test.err(err) || err != call.Err {
+				t.Errorf("got the error %v, kept is %v", err, call.Err)
+			}
+			if len(out) > maxAnswer || test.out != "" && string(out) != test.out {
+				t.Errorf("got %d bytes, %.40q", len(out), out)
+			}
+			if !strings.Contains(stderr.String(), "told") {
+				t.Errorf("its standard error is %q", &stderr)
+			}
+		})
+	}
+}
