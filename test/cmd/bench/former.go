@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,36 +15,23 @@ import (
 // compare has this build and a former one push by turns, and prints for each
 // scenario how long this one takes in relation to that.
 func compare(ctx context.Context, rounds int, only, former string) (err error) {
-	filter, err := regexp.Compile(only)
-	if err != nil {
-		return err
-	}
 	if former, err = filepath.Abs(former); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "bench-")
+	b, err := newBench(ctx, only)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	t, err := findTools(ctx, dir)
-	if err != nil {
-		return err
-	}
-	images, err := makeImages(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, images.stop()) }()
+	defer func() { err = errors.Join(err, b.close()) }()
 	fmt.Printf("| | rounds | median ratio | 95 %% of medians lie between | requests | former |\n|---|---|---|---|---|---|\n")
-	for _, s := range scenarios(t) {
-		if !filter.MatchString(s.name) {
+	for _, s := range scenarios(b.tools) {
+		if !b.filter.MatchString(s.name) {
 			continue
 		}
 		now := s.tools[0]
-		s.tools = []tool{now, now.by(t.ours, former)}
+		s.tools = []tool{now, now.by(b.tools.ours, former)}
 		s.tools[1].name = "docker-gitea, former"
-		r, err := s.run(ctx, images, rounds)
+		r, err := s.run(ctx, b.images, rounds)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}

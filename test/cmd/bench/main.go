@@ -60,25 +60,41 @@ func main() {
 	}
 }
 
+// bench is what the scenarios need.
+type bench struct {
+	filter *regexp.Regexp // for the names of scenarios
+	dir    string
+	tools  tools
+	images *images
+}
+
+// newBench builds the plugin and starts the engines. The caller closes it.
+func newBench(ctx context.Context, only string) (_ *bench, err error) {
+	b := new(bench)
+	if b.filter, err = regexp.Compile(only); err != nil {
+		return nil, err
+	}
+	if b.dir, err = os.MkdirTemp("", "bench-"); err != nil {
+		return nil, err
+	}
+	if b.tools, err = findTools(ctx, b.dir); err == nil {
+		b.images, err = makeImages(ctx, b.dir)
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(b.dir))
+	}
+	return b, nil
+}
+
+func (b *bench) close() error { return errors.Join(b.images.stop(), os.RemoveAll(b.dir)) }
+
 func run(ctx context.Context, rounds int, only, output string) (err error) {
-	filter, err := regexp.Compile(only)
+	b, err := newBench(ctx, only)
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	tools, err := findTools(ctx, dir)
-	if err != nil {
-		return err
-	}
-	images, err := makeImages(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, images.stop()) }()
+	defer func() { err = errors.Join(err, b.close()) }()
+	filter, tools, images := b.filter, b.tools, b.images
 	var failed error
 	names := []string{startName}
 	for _, s := range scenarios(tools) {
@@ -93,7 +109,7 @@ func run(ctx context.Context, rounds int, only, output string) (err error) {
 		return save(output, map[string]string{name: section}, names, rounds)
 	}
 	if filter.MatchString(startName) {
-		section, err := starts(ctx, tools.ours, dir)
+		section, err := starts(ctx, tools.ours, b.dir)
 		if err == nil {
 			err = finish(startName, section)
 		}
