@@ -32,7 +32,7 @@ func TestCall(t *testing.T) {
 			call := New(t.Context(), program, &stderr, "get")
 			call.Input(strings.NewReader("asked"))
 			out, err := call.Output()
-			if !test.err(err) || err != call.Err {
+			if !test.err(err) || !errors.Is(err, call.Err) {
 				t.Errorf("got the error %v, kept is %v", err, call.Err)
 			}
 			if len(out) > maxAnswer || test.out != "" && string(out) != test.out {
