@@ -41,7 +41,7 @@ func TestReconcile(t *testing.T) {
 			key := types.NamespacedName{Namespace: "default", Name: name}
 			object := &v1alpha1.Push{
 				ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name},
-				Spec:       v1alpha1.PushSpec{Source: "../../../registry/testdata/hello", Destination: test.destination, Tags: []string{"1"}},
+				Spec:       v1alpha1.PushSpec{Source: "../../../registry/remote/testdata/hello", Destination: test.destination, Tags: []string{"1"}},
 			}
 			kubernetes := fake.NewClientBuilder().WithScheme(scheme).WithObjects(object).WithStatusSubresource(object).Build()
 			r := &controller.Reconciler{Client: kubernetes, Registry: pusher}
