@@ -52,7 +52,7 @@ if "$PLUGIN" gitea push --via daemon "$PULLED" "$OTHER/app:1" 2>&1; then exit 1;
 "$DOCKER" image save "$PULLED" | tar t | grep -c blobs/sha256/.
 `)
 	for _, want := range []string{
-		"neither the source nor the registry has sha256:", "hint: docker login", `"bytesSent":0,`,
+		"neither the source nor the registry has sha256:", "hint: docker gitea trust " + g.Host + " ", `"bytesSent":0,`,
 		"the daemon could not push: it does not hold all layers of the image", "hint: --via export", "\n1: digest: sha256:", "\n4\n",
 	} {
 		if !strings.Contains(out, want) {
