@@ -229,7 +229,7 @@ func drive(path string) string { return "Z:" + strings.ReplaceAll(path, "/", `\`
 // TestWideWindows does with the programs for Windows what people do with them.
 func TestWideWindows(t *testing.T) {
 	wide(t)
-	attest(t, "system", "Windows (wine)", "trust, login into the Credential Manager, configure-docker, pushes, check, logout, Ctrl-C", "wine64")
+	attest(t, "system", "Windows (wine)", "trust, login into the Credential Manager, configure-docker, pushes, check, erase, Ctrl-C", "wine64")
 	const plugin = "docker-gitea"
 	g := gitea(t)
 	user := newUser(t, g)
