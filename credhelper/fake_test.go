@@ -222,9 +222,15 @@ func (g *fakeGitea) userInfo(w http.ResponseWriter, r *http.Request) {
 func (g *fakeGitea) registryToken(w http.ResponseWriter, r *http.Request) {
 	_, secret, _ := r.BasicAuth()
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	own, minted := g.tokens[secret]
+	known := minted || g.access[secret]
+	g.mu.Unlock()
+	if !known {
+		g.challenge(w, r)
+		return
+	}
 	user, scope := 7, "all"
-	if own, ok := g.tokens[secret]; ok {
+	if minted {
 		scope = own
 		switch own {
 		case "ghost":
@@ -232,9 +238,6 @@ func (g *fakeGitea) registryToken(w http.ResponseWriter, r *http.Request) {
 		case "actions":
 			user = -2
 		}
-	} else if !g.access[secret] {
-		g.challenge(w, r)
-		return
 	}
 	claims, _ := json.Marshal(map[string]any{"UserID": user, "Scope": scope})
 	answer(w, map[string]string{"token": "e30." + base64.RawURLEncoding.EncodeToString(claims) + ".c2ln"})
