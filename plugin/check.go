@@ -14,6 +14,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
@@ -42,7 +43,7 @@ template is filled in for each check.`,
 		ValidArgsFunction:     a.completeRemote(depthImage),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{errors.New("one HOST[/OWNER[/NAME]] is needed")}
+				return fault.Usage(errors.New("one HOST[/OWNER[/NAME]] is needed"))
 			}
 			return nil
 		},
@@ -95,7 +96,7 @@ func (a *app) check(ctx context.Context, flags *pflag.FlagSet, target string, fo
 		return err
 	}
 	if i := slices.IndexFunc(checks, func(c registry.Check) bool { return c.Outcome == registry.OutcomeFailed }); i >= 0 {
-		return reportedError{pushError{checks[i].Err}}
+		return fault.Reported(fault.Push(checks[i].Err))
 	}
 	return nil
 }
@@ -112,7 +113,7 @@ func checkTarget(target string) (host, repository string, plainHTTP bool, err er
 	plainHTTP = scheme == "http://"
 	host, repository, _ = strings.Cut(rest, "/")
 	if host, err = registry.NormalizeHost(scheme + host); err != nil {
-		return "", "", false, usageError{err}
+		return "", "", false, fault.Usage(err)
 	}
 	repository = strings.TrimSuffix(repository, "/")
 	if hasTag(repository) {

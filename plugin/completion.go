@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 )
 
 // shells are those that the small commands write code for.
@@ -43,7 +45,7 @@ func (a *app) writeCompletion(w io.Writer, shell string) error {
 
 func oneShell(command *cobra.Command, args []string) error {
 	if err := cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)(command, args); err != nil {
-		return usageError{fmt.Errorf("one of bash, zsh, fish and powershell is needed: %w", err)}
+		return fault.Usage(fmt.Errorf("one of bash, zsh, fish and powershell is needed: %w", err))
 	}
 	return nil
 }

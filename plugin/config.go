@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
@@ -51,7 +52,7 @@ func (a *app) configuration(flags *pflag.FlagSet, name string) ([]setting, error
 	if name != "" {
 		var err error
 		if host, err = registry.NormalizeHost(name); err != nil {
-			return nil, usageError{err}
+			return nil, fault.Usage(err)
 		}
 	}
 	_, l, err := a.configured(flags, host)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
@@ -103,13 +104,13 @@ func TestReadConfigFile(t *testing.T) {
 	if file, err := new(app).readConfigFile("", dir); file != nil || err != nil {
 		t.Errorf("got %v, %v; a file that nobody named may be absent", file, err)
 	}
-	if _, err := new(app).readConfigFile(filepath.Join(dir, "absent.yaml"), dir); exitCode(t.Context(), err) != ExitUsage {
+	if _, err := new(app).readConfigFile(filepath.Join(dir, "absent.yaml"), dir); fault.ExitCode(t.Context(), err) != fault.ExitUsage {
 		t.Errorf("got %v, want a mistake in usage", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, configFileName), []byte(configHeader+"- spec: {jobs: 0}\n- spec: {}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := new(app).readConfigFile("", dir); err == nil || !strings.Contains(diagnose(err).Hint, "docs/configuration.md") {
+	if _, err := new(app).readConfigFile("", dir); err == nil || !strings.Contains(fault.Diagnose(err).Hint, "docs/configuration.md") {
 		t.Errorf("got %v, want the document", err)
 	}
 }
@@ -154,7 +155,7 @@ func TestConfiguration(t *testing.T) {
 		t.Helper()
 		out.Reset()
 		code := Main(t.Context(), System{Program: "docker-gitea", Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errOut, LookupEnv: func(key string) (string, bool) { value, set := env[key]; return value, set }})
-		if code != ExitOK {
+		if code != fault.ExitOK {
 			t.Fatalf("exit code %d: %s", code, errOut.String())
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	strictjson "sigs.k8s.io/json"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
@@ -46,12 +47,12 @@ func (a *app) readConfigFile(path, dir string) (*configFile, error) {
 		return nil, nil //nolint:nilnil // nil is the empty file
 	}
 	if err != nil {
-		return nil, usageError{fmt.Errorf("read configuration file: %w", err)}
+		return nil, fault.Usage(fmt.Errorf("read configuration file: %w", err))
 	}
 	a.hidden.hideFile(content)
 	file, err := parseConfigFile(path, content)
 	if err != nil {
-		return nil, usageError{withHint(fmt.Errorf("read configuration file: %w", err), "docs/configuration.md has the fields of the file")}
+		return nil, fault.Usage(fault.WithHint(fmt.Errorf("read configuration file: %w", err), "docs/configuration.md has the fields of the file"))
 	}
 	for _, item := range file.list.Items {
 		a.hidden.hideSpec(item.Spec, a.Getenv)

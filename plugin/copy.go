@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 )
 
 // notOfCopy are options of a push that say how an image leaves a daemon or a
@@ -41,7 +43,7 @@ from is that of "docker login", its certificates those of gitea.yaml, of
 		},
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return usageError{errors.New("an image and a DESTINATION are needed")}
+				return fault.Usage(errors.New("an image and a DESTINATION are needed"))
 			}
 			return nil
 		},

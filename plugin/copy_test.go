@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/docker-gitea/docker-gitea/plugin"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 )
 
@@ -15,7 +15,7 @@ import (
 // it was.
 func TestCopy(t *testing.T) {
 	d := newDesk(t)
-	if code := d.run(t.Context(), "push", "app:1", "alice/app:1"); code != plugin.ExitOK {
+	if code := d.run(t.Context(), "push", "app:1", "alice/app:1"); code != fault.ExitOK {
 		t.Fatalf("exit code %d\n%s", code, &d.stderr)
 	}
 	want, _, _ := d.server.Manifest("alice/app", "1")
@@ -33,7 +33,7 @@ func TestCopy(t *testing.T) {
 		{"copy", from.Host + "/alice/app:1", "alice/copy:1"},
 		{"push", "docker://" + from.Host + "/alice/app:1", "alice/copy:2"},
 	} {
-		if code := d.run(t.Context(), args...); code != plugin.ExitOK {
+		if code := d.run(t.Context(), args...); code != fault.ExitOK {
 			t.Fatalf("%q: exit code %d\n%s", args, code, &d.stderr)
 		}
 		_, tag, _ := strings.Cut(args[2], ":")
@@ -41,10 +41,10 @@ func TestCopy(t *testing.T) {
 			t.Errorf("%q: got %s, want %s", args, got, want)
 		}
 	}
-	if code := d.run(t.Context(), "copy", from.Host+"/alice/none:1", "alice/copy:3"); code != plugin.ExitFailed || !strings.Contains(d.stderr.String(), "no image "+from.Host+"/alice/none:1") {
+	if code := d.run(t.Context(), "copy", from.Host+"/alice/none:1", "alice/copy:3"); code != fault.ExitFailed || !strings.Contains(d.stderr.String(), "no image "+from.Host+"/alice/none:1") {
 		t.Errorf("exit code %d\n%s", code, &d.stderr)
 	}
-	if code := d.run(t.Context(), "copy", "alice/app"); code != plugin.ExitUsage {
+	if code := d.run(t.Context(), "copy", "alice/app"); code != fault.ExitUsage {
 		t.Errorf("exit code %d\n%s", code, &d.stderr)
 	}
 }
@@ -52,11 +52,11 @@ func TestCopy(t *testing.T) {
 // Within one registry a copy reads and sends no layer.
 func TestCopyWithinARegistry(t *testing.T) {
 	d := newDesk(t)
-	if code := d.run(t.Context(), "push", "app:1", "alice/app:1"); code != plugin.ExitOK {
+	if code := d.run(t.Context(), "push", "app:1", "alice/app:1"); code != fault.ExitOK {
 		t.Fatalf("exit code %d\n%s", code, &d.stderr)
 	}
 	d.server.Registry.ResetLog()
-	if code := d.run(t.Context(), "copy", d.server.Host+"/alice/app:1", "alice/copy:1"); code != plugin.ExitOK {
+	if code := d.run(t.Context(), "copy", d.server.Host+"/alice/app:1", "alice/copy:1"); code != fault.ExitOK {
 		t.Fatalf("exit code %d\n%s", code, &d.stderr)
 	}
 	want, _, _ := d.server.Manifest("alice/app", "1")
@@ -72,10 +72,10 @@ func TestCopyWithinARegistry(t *testing.T) {
 
 func TestTag(t *testing.T) {
 	d := newDesk(t)
-	if code := d.run(t.Context(), "push", "app:1", "alice/app:1"); code != plugin.ExitOK {
+	if code := d.run(t.Context(), "push", "app:1", "alice/app:1"); code != fault.ExitOK {
 		t.Fatalf("exit code %d\n%s", code, &d.stderr)
 	}
-	if code := d.run(t.Context(), "tag", "alice/app:1", "1.0", "Stable"); code != plugin.ExitOK || !strings.Contains(d.stdout.String(), "1.0: digest: sha256:") {
+	if code := d.run(t.Context(), "tag", "alice/app:1", "1.0", "Stable"); code != fault.ExitOK || !strings.Contains(d.stdout.String(), "1.0: digest: sha256:") {
 		t.Fatalf("exit code %d\n%s%s", code, &d.stdout, &d.stderr)
 	}
 	want, _, _ := d.server.Manifest("alice/app", "1")
@@ -90,7 +90,7 @@ func TestTag(t *testing.T) {
 		`invalid name "a+b"`:                    {"tag", "alice/app:1", "a+b"},
 		"a TAG are needed":                      {"tag", "alice/app:1"},
 	} {
-		if code := d.run(t.Context(), args...); code == plugin.ExitOK || !strings.Contains(d.stderr.String(), message) {
+		if code := d.run(t.Context(), args...); code == fault.ExitOK || !strings.Contains(d.stderr.String(), message) {
 			t.Errorf("%q: exit code %d\n%s", args, code, &d.stderr)
 		}
 	}
@@ -100,10 +100,10 @@ func TestTag(t *testing.T) {
 func TestJoin(t *testing.T) {
 	d := newDesk(t)
 	from := d.server.Host + "/alice/app:"
-	if code := d.run(t.Context(), "push", "app:1", "alice/app:1"); code != plugin.ExitOK {
+	if code := d.run(t.Context(), "push", "app:1", "alice/app:1"); code != fault.ExitOK {
 		t.Fatalf("exit code %d\n%s", code, &d.stderr)
 	}
-	if code := d.run(t.Context(), "join", "-t", "alice/app:all", "-t", "alice/other:all", "--annotation", "a=b", from+"1"); code != plugin.ExitOK || strings.Count(d.stdout.String(), "all: digest: sha256:") != 2 {
+	if code := d.run(t.Context(), "join", "-t", "alice/app:all", "-t", "alice/other:all", "--annotation", "a=b", from+"1"); code != fault.ExitOK || strings.Count(d.stdout.String(), "all: digest: sha256:") != 2 {
 		t.Fatalf("exit code %d\n%s%s", code, &d.stdout, &d.stderr)
 	}
 	one, _, _ := d.server.Manifest("alice/app", "all")
@@ -116,7 +116,7 @@ func TestJoin(t *testing.T) {
 		"KEY=VALUE":      {"join", "-t", "alice/app:all", "--annotation", "a", from + "1"},
 		"shows the tags": {"join", "-t", "alice/app:all", from + "none"},
 	} {
-		if code := d.run(t.Context(), args...); code == plugin.ExitOK || !strings.Contains(d.stderr.String(), message) {
+		if code := d.run(t.Context(), args...); code == fault.ExitOK || !strings.Contains(d.stderr.String(), message) {
 			t.Errorf("%q: exit code %d\n%s", args, code, &d.stderr)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/internal/gate"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -40,10 +41,10 @@ func (a *app) findCredential(ctx context.Context, p dockerconfig.Place, c connec
 	}
 	if c.username != "" {
 		if missing != (registry.Origin{}) {
-			return found, usageError{errors.New(missing.String() + " is set, but empty, and --username needs a password or token")}
+			return found, fault.Usage(errors.New(missing.String() + " is set, but empty, and --username needs a password or token"))
 		}
-		return found, usageError{withHint(errors.New("--username needs a password or token"),
-			"give it with --password-stdin, or set DOCKER_GITEA_TOKEN and DOCKER_GITEA_HOST")}
+		return found, fault.Usage(fault.WithHint(errors.New("--username needs a password or token"),
+			"give it with --password-stdin, or set DOCKER_GITEA_TOKEN and DOCKER_GITEA_HOST"))
 	}
 	found, err = config.Credential(ctx, p, gate.Behind(a.Stderr))
 	if err != nil || !found.IsZero() {
@@ -67,8 +68,8 @@ const maxPassword = 64 << 10
 
 func (a *app) givenCredential(ctx context.Context, username string) (registry.AuthConfig, error) {
 	if isTerminal(a.Stdin) {
-		return registry.AuthConfig{}, usageError{withHint(errors.New("--password-stdin: standard input is a terminal, which would show the password"),
-			"pipe the password in, or log in without showing it: docker-credential-gitea login HOST")}
+		return registry.AuthConfig{}, fault.Usage(fault.WithHint(errors.New("--password-stdin: standard input is a terminal, which would show the password"),
+			"pipe the password in, or log in without showing it: docker-credential-gitea login HOST"))
 	}
 	stdin := interruptible(ctx, a.Stdin)
 	done := a.waiting("standard input, which is to hold the password,")
@@ -79,7 +80,7 @@ func (a *app) givenCredential(ctx context.Context, username string) (registry.Au
 	}
 	secret := registry.Trimmed(string(content))
 	if secret == "" {
-		return registry.AuthConfig{}, usageError{errors.New("--password-stdin: standard input is empty")}
+		return registry.AuthConfig{}, fault.Usage(errors.New("--password-stdin: standard input is empty"))
 	}
 	return withUsername(username, secret, registry.Origin{Kind: registry.OriginOption, Name: "--password-stdin"}), nil
 }
@@ -170,7 +171,7 @@ func (a *app) environmentCredential(host, username string) (found registry.AuthC
 		}
 		bound, err := registry.NormalizeHost(a.Getenv(token.origin))
 		if err != nil {
-			return found, "", usageError{fmt.Errorf("%s: %w", token.origin, err)}
+			return found, "", fault.Usage(fmt.Errorf("%s: %w", token.origin, err))
 		}
 		switch {
 		case bound == host && value != "":
@@ -202,7 +203,7 @@ func (a *app) defaultHost() (string, error) {
 	}
 	host, err := registry.NormalizeHost(a.Getenv(variable))
 	if err != nil {
-		return "", usageError{fmt.Errorf("%s: %w", variable, err)}
+		return "", fault.Usage(fmt.Errorf("%s: %w", variable, err))
 	}
 	return host, nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -55,13 +56,13 @@ func parseDestination(arg string, tags []string, allTags bool) (target, error) {
 		return target{}, err
 	}
 	if ref.Host == "" {
-		return target{}, usageError{withHint(fmt.Errorf("destination %q names no registry", arg),
-			fmt.Sprintf("write HOST/%s, or set DOCKER_GITEA_HOST", arg))}
+		return target{}, fault.Usage(fault.WithHint(fmt.Errorf("destination %q names no registry", arg),
+			fmt.Sprintf("write HOST/%s, or set DOCKER_GITEA_HOST", arg)))
 	}
 	t := target{host: ref.Host, repository: ref.Repository}
 	switch {
 	case allTags && hasTag(arg):
-		return target{}, usageError{fmt.Errorf("destination %q has a tag, but --all-tags pushes every tag under its own name", arg)}
+		return target{}, fault.Usage(fmt.Errorf("destination %q has a tag, but --all-tags pushes every tag under its own name", arg))
 	case allTags:
 	case hasTag(arg):
 		t.tags = append([]string{ref.Tag}, tags...)
@@ -95,9 +96,9 @@ func checkTags(tags []string) error {
 	if err := (registry.PushOptions{Tags: tags}).Validate(); err != nil {
 		i := slices.IndexFunc(tags, isReference)
 		if i >= 0 {
-			return usageError{withHint(fmt.Errorf("--tag %q is no tag", tags[i]), "a whole reference is given as a DESTINATION; there may be several")}
+			return fault.Usage(fault.WithHint(fmt.Errorf("--tag %q is no tag", tags[i]), "a whole reference is given as a DESTINATION; there may be several"))
 		}
-		return usageError{err}
+		return fault.Usage(err)
 	}
 	return nil
 }
@@ -111,14 +112,14 @@ func isReference(tag string) bool {
 // defaultDestination is the SOURCE itself where it names a registry.
 func defaultDestination(src source) (string, error) {
 	if src.kind != sourceDaemon {
-		return "", usageError{errors.New("a DESTINATION is needed: HOST/OWNER/NAME[:TAG]")}
+		return "", fault.Usage(errors.New("a DESTINATION is needed: HOST/OWNER/NAME[:TAG]"))
 	}
 	ref, err := registry.ParseReference(src.name)
 	if err == nil && ref.Host != "" {
 		return src.name, nil
 	}
-	return "", usageError{withHint(fmt.Errorf("%q names no registry, so a DESTINATION is needed", src.name),
-		fmt.Sprintf("docker gitea push %s HOST/OWNER/%s", src.name, baseName(src.name)))}
+	return "", fault.Usage(fault.WithHint(fmt.Errorf("%q names no registry, so a DESTINATION is needed", src.name),
+		fmt.Sprintf("docker gitea push %s HOST/OWNER/%s", src.name, baseName(src.name))))
 }
 
 func baseName(name string) string { return name[strings.LastIndex(name, "/")+1:] }

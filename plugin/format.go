@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/pflag"
 
 	template "github.com/DataDog/datadog-agent/pkg/template/text"
+
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 )
 
 // outputFormat is how a result is printed: as text, which is up to the
@@ -87,7 +89,7 @@ func (f *outputFormat) write(w io.Writer, result any) error {
 	switch {
 	case f.template != nil:
 		if err := f.template.Execute(&out, printableValue(result)); err != nil {
-			return usageError{fmt.Errorf("--format: %w", err)}
+			return fault.Usage(fmt.Errorf("--format: %w", err))
 		}
 		out.WriteByte('\n')
 	case f.name == formatYAML:

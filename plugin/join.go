@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
@@ -37,7 +38,7 @@ The options are for the destination; see docker gitea copy.`,
     git.example.com/me/app:1-amd64 git.example.com/me/app:1-arm64`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 || len(options.destinations) == 0 {
-				return usageError{errors.New("a DESTINATION (-t) and at least one image are needed")}
+				return fault.Usage(errors.New("a DESTINATION (-t) and at least one image are needed"))
 			}
 			return nil
 		},
@@ -108,9 +109,9 @@ func (p *pusher) joinTo(ctx context.Context, t target, images []remoteImage, ann
 	result, err := client.Join(ctx, t.familiar()+":"+t.tags[0], members, remote.JoinOptions{Tags: t.tags[1:], Annotations: annotations})
 	switch {
 	case errors.Is(err, registry.ErrManifestUnknown):
-		return withHint(pushError{err}, "docker gitea ls HOST/OWNER/NAME shows the tags that there are")
+		return fault.WithHint(fault.Push(err), "docker gitea ls HOST/OWNER/NAME shows the tags that there are")
 	case err != nil:
-		return pushError{err}
+		return fault.Push(err)
 	}
 	return printResult(p.Stdout, result, false)
 }
@@ -121,7 +122,7 @@ func parseAnnotations(given []string) (map[string]string, error) {
 	for _, arg := range given {
 		key, value, found := strings.Cut(arg, "=")
 		if _, twice := annotations[key]; !found || key == "" || twice {
-			return nil, usageError{fmt.Errorf("--annotation %q: KEY=VALUE is needed, once for each KEY", arg)}
+			return nil, fault.Usage(fmt.Errorf("--annotation %q: KEY=VALUE is needed, once for each KEY", arg))
 		}
 		annotations[key] = value
 	}

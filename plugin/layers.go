@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 )
 
 // layers are the places where options are set, the most important first: the
@@ -55,7 +56,7 @@ func (l layers) resolve(o options, host string) ([]setting, error) {
 		}
 		for _, value := range values {
 			if bad := f.Value.Set(value); bad != nil && err == nil {
-				err = usageError{fmt.Errorf("%s: %q: %w", from, value, bad)}
+				err = fault.Usage(fmt.Errorf("%s: %q: %w", from, value, bad))
 			}
 		}
 		found = append(found, setting{Option: f.Name, Value: display(f.Value), From: from})

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -37,7 +38,7 @@ directory.`,
 		Example: `  docker gitea link git.example.com/me/app me/shop`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return usageError{errors.New("an image HOST/OWNER/NAME and a repository are needed")}
+				return fault.Usage(errors.New("an image HOST/OWNER/NAME and a repository are needed"))
 			}
 			return nil
 		},
@@ -63,7 +64,7 @@ func (a *app) newUnlinkCommand() *cobra.Command {
 		Example: `  docker gitea unlink git.example.com/me/app`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{errors.New("one HOST/OWNER/NAME is needed")}
+				return fault.Usage(errors.New("one HOST/OWNER/NAME is needed"))
 			}
 			return nil
 		},
@@ -141,10 +142,10 @@ func checkLink(r imageRef, repository string) error {
 	case repository == "", repository == linkAuto:
 		return nil
 	case !repositoryName.MatchString(name):
-		return usageError{fmt.Errorf("%q is no OWNER/REPOSITORY", repository)}
+		return fault.Usage(fmt.Errorf("%q is no OWNER/REPOSITORY", repository))
 	case !strings.EqualFold(owner, r.owner):
-		return usageError{withHint(fmt.Errorf("%s cannot be linked to %s: they have different owners", r.familiar(), repository),
-			"Gitea links an image only to a repository of its own owner")}
+		return fault.Usage(fault.WithHint(fmt.Errorf("%s cannot be linked to %s: they have different owners", r.familiar(), repository),
+			"Gitea links an image only to a repository of its own owner"))
 	}
 	return nil
 }
@@ -206,10 +207,10 @@ func (p *pusher) linkPushed(ctx context.Context, client *remote.Client, t target
 	linked := link(ctx, client, t.remote(), s.link)
 	switch {
 	case linked.err != nil && s.mode() == progress.ModeJSON:
-		display.Event(registry.Event{Note: "warning: pushed, but not linked: " + explain(linked.err).String()})
+		display.Event(registry.Event{Note: "warning: pushed, but not linked: " + fault.Explain(linked.err).String()})
 	case linked.err != nil:
 		p.complain("warning", "pushed, but not linked: "+linked.err.Error())
-		p.complain("hint", diagnose(linked.err).Hint)
+		p.complain("hint", fault.Diagnose(linked.err).Hint)
 	default:
 		display.Event(registry.Event{Note: t.familiar() + ": " + linked.String()})
 	}
@@ -240,7 +241,7 @@ func linkedAlready(ctx context.Context, api *giteaapi.Client, r imageRef, reposi
 	}
 	if !strings.EqualFold(linked.repository, repository) {
 		other := cmp.Or(linked.repository, "a repository that you may not see")
-		linked.err = withHint(fmt.Errorf("%s is linked already, to %s", r.familiar(), other), "docker gitea unlink "+r.familiar())
+		linked.err = fault.WithHint(fmt.Errorf("%s is linked already, to %s", r.familiar(), other), "docker gitea unlink "+r.familiar())
 	}
 	return linked
 }
@@ -251,17 +252,17 @@ func linkedAlready(ctx context.Context, api *giteaapi.Client, r imageRef, reposi
 func linkFailure(ctx context.Context, api *giteaapi.Client, r imageRef, repository string, err error) error {
 	switch {
 	case giteaapi.Unknown(err):
-		return withHint(fmt.Errorf("%s links packages on their pages alone: %w", r.host, err), "docker gitea open "+r.familiar()+", and link it in the settings there")
+		return fault.WithHint(fmt.Errorf("%s links packages on their pages alone: %w", r.host, err), "docker gitea open "+r.familiar()+", and link it in the settings there")
 	case giteaapi.NotFound(err):
 		versions, listErr := api.Versions(ctx, r.owner, r.name)
 		if listErr == nil && len(versions) > 0 && repository != "" {
-			return withHint(fmt.Errorf("there is no repository %s: %w", repository, err), "is it spelled right, and may you see it?")
+			return fault.WithHint(fmt.Errorf("there is no repository %s: %w", repository, err), "is it spelled right, and may you see it?")
 		}
-		return withHint(fmt.Errorf("there is no image %s: %w", r.familiar(), err), "docker gitea ls "+r.host+"/"+r.owner)
+		return fault.WithHint(fmt.Errorf("there is no image %s: %w", r.familiar(), err), "docker gitea ls "+r.host+"/"+r.owner)
 	case errors.Is(err, registry.ErrUnauthorized):
-		return withHint(err, "docker login "+r.host)
+		return fault.WithHint(err, "docker login "+r.host)
 	case errors.Is(err, registry.ErrDenied):
-		return withHint(err, "a token needs the scope write:package, and you the right to write the packages of the repository")
+		return fault.WithHint(err, "a token needs the scope write:package, and you the right to write the packages of the repository")
 	}
 	return err
 }
@@ -289,7 +290,7 @@ func findRepository(ctx context.Context, client *remote.Client, r imageRef) (str
 			return repository, nil
 		}
 	}
-	return "", withHint(fmt.Errorf("neither the label %s nor a git remote of this directory names a repository of %s on %s", sourceLabel, r.owner, r.host),
+	return "", fault.WithHint(fmt.Errorf("neither the label %s nor a git remote of this directory names a repository of %s on %s", sourceLabel, r.owner, r.host),
 		"name it: OWNER/REPOSITORY")
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
@@ -94,16 +95,16 @@ func (a *app) list(ctx context.Context, flags *pflag.FlagSet, arg string, format
 		return err
 	}
 	if arg == "" && names.host == "" {
-		return usageError{errors.New("a HOST is needed, or DOCKER_GITEA_HOST")}
+		return fault.Usage(errors.New("a HOST is needed, or DOCKER_GITEA_HOST"))
 	}
 	r, err := parseRemote(arg, names)
 	switch {
 	case err != nil:
 		return err
 	case r.reference != "":
-		return usageError{withHint(fmt.Errorf("%s is one version of an image", r), "docker gitea ls "+r.familiar()+" lists them all")}
+		return fault.Usage(fault.WithHint(fmt.Errorf("%s is one version of an image", r), "docker gitea ls "+r.familiar()+" lists them all"))
 	case quiet && !format.isText():
-		return usageError{errors.New("--quiet and --format exclude each other")}
+		return fault.Usage(errors.New("--quiet and --format exclude each other"))
 	}
 	client, err := a.connect(ctx, flags, r)
 	if err != nil {
@@ -252,9 +253,9 @@ func (a *app) listTags(ctx context.Context, client *remote.Client, r imageRef, f
 func imageFailure(r imageRef, err error) error {
 	switch {
 	case errors.Is(err, registry.ErrRepositoryUnknown):
-		return withHint(fmt.Errorf("no image %s in %s: %w", r.repository(), r.host, err), "docker gitea ls "+r.host+"/"+r.owner)
+		return fault.WithHint(fmt.Errorf("no image %s in %s: %w", r.repository(), r.host, err), "docker gitea ls "+r.host+"/"+r.owner)
 	case errors.Is(err, registry.ErrManifestUnknown):
-		return withHint(fmt.Errorf("no %s: %w", r, err), "docker gitea ls "+r.familiar())
+		return fault.WithHint(fmt.Errorf("no %s: %w", r, err), "docker gitea ls "+r.familiar())
 	}
 	return fmt.Errorf("%s: %w", r, err)
 }

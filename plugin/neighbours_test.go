@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/docker-gitea/docker-gitea/plugin"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 )
 
 // What is broken and not needed stops no command: the credential is in the
@@ -57,12 +57,12 @@ func TestBrokenNeighboursStopNothing(t *testing.T) {
 			for _, args := range [][]string{{"push", "app", d.server.Host + "/alice/app"}, {"check", d.server.Host + "/alice"}, {"ls", d.server.Host + "/alice"}} {
 				code := d.run(t.Context(), args...)
 				if tc.fails != "" {
-					if code != plugin.ExitUsage || !strings.Contains(d.stderr.String(), tc.fails) {
+					if code != fault.ExitUsage || !strings.Contains(d.stderr.String(), tc.fails) {
 						t.Errorf("%v: got exit code %d\n%s", args, code, &d.stderr)
 					}
 					continue
 				}
-				if code != plugin.ExitOK {
+				if code != fault.ExitOK {
 					t.Errorf("%v: got exit code %d\n%s%s", args, code, &d.stdout, &d.stderr)
 				}
 			}

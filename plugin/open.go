@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
 )
 
@@ -37,7 +38,7 @@ none to be seen, over SSH or without a display, the address is printed instead.`
 
 func oneRemote(_ *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usageError{errors.New("one HOST[/OWNER[/NAME[:TAG]]] is needed")}
+		return fault.Usage(errors.New("one HOST[/OWNER[/NAME[:TAG]]] is needed"))
 	}
 	return nil
 }
@@ -71,7 +72,7 @@ func (a *app) open(ctx context.Context, flags *pflag.FlagSet, arg string, printO
 	}
 	_, _ = fmt.Fprintf(a.Stderr, "Opening %s in the browser\n", page)
 	if err := show(page); err != nil {
-		return withHint(fmt.Errorf("open the browser: %w", err), "--print prints the address")
+		return fault.WithHint(fmt.Errorf("open the browser: %w", err), "--print prints the address")
 	}
 	return nil
 }
@@ -96,7 +97,7 @@ func pagePath(r imageRef) string {
 // noAPI says of a server without Gitea's API what can be done about it.
 func noAPI(err error) error {
 	if errors.Is(err, giteaapi.ErrNone) {
-		return withHint(err, "is it a Gitea or Forgejo? its API was looked for at the root of the host and at the usual paths; docker gitea check shows more")
+		return fault.WithHint(err, "is it a Gitea or Forgejo? its API was looked for at the root of the host and at the usual paths; docker gitea check shows more")
 	}
 	return err
 }

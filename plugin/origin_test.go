@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/docker-gitea/docker-gitea/plugin"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 )
 
@@ -139,7 +139,7 @@ func TestOriginIsNamed(t *testing.T) {
 			fill := place.sit(t, d, dir)
 			for _, command := range [][]string{{"push", "app", d.server.Host + "/alice/app"}, {"check", d.server.Host + "/alice"}} {
 				d.stdin = strings.NewReader(place.stdin)
-				if code := d.run(t.Context(), append(command, place.args...)...); code != plugin.ExitDenied {
+				if code := d.run(t.Context(), append(command, place.args...)...); code != fault.ExitDenied {
 					t.Errorf("%s: got exit code %d", command[0], code)
 				}
 				out := d.stdout.String() + d.stderr.String()
@@ -181,7 +181,7 @@ func TestOddValues(t *testing.T) {
 				}
 				place.sit(t, d, t.TempDir())
 				code := d.run(t.Context(), append([]string{"push", "app", d.server.Host + "/alice/app"}, place.args...)...)
-				if (code == plugin.ExitOK) != (remark == "") || !strings.Contains(d.stderr.String(), remark) {
+				if (code == fault.ExitOK) != (remark == "") || !strings.Contains(d.stderr.String(), remark) {
 					t.Errorf("got exit code %d\n%s", code, &d.stderr)
 				}
 				if strings.Contains(d.stderr.String(), registrytest.Token) {
@@ -218,7 +218,7 @@ func TestEmptyVariable(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(good), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if code := d.run(t.Context(), "push", "app", d.server.Host+"/alice/app"); code != plugin.ExitOK {
+			if code := d.run(t.Context(), "push", "app", d.server.Host+"/alice/app"); code != fault.ExitOK {
 				t.Errorf("got exit code %d\n%s", code, &d.stderr)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 )
 
 // outputFile is the path of a file that a push writes.
@@ -24,16 +25,16 @@ func (f outputFile) prepare() error {
 		return nil
 	}
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
-		return usageError{fmt.Errorf("write %s: %w", path, err)}
+		return fault.Usage(fmt.Errorf("write %s: %w", path, err))
 	}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil // a link to nothing is kept, too
 	case err != nil:
-		return usageError{err}
+		return fault.Usage(err)
 	case info.IsDir():
-		return usageError{fmt.Errorf("write %s: it is a directory", path)}
+		return fault.Usage(fmt.Errorf("write %s: it is a directory", path))
 	case f.isStream(info):
 		return nil
 	case f.isLink():
@@ -42,7 +43,7 @@ func (f outputFile) prepare() error {
 		err = os.Remove(path)
 	}
 	if err != nil {
-		return usageError{err}
+		return fault.Usage(err)
 	}
 	return nil
 }

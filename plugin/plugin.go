@@ -24,7 +24,7 @@
 //   - ls.go, rm.go, open.go and link.go: what a registry holds, named by
 //     remote.go; table.go prints it.
 //   - trust.go: the certificates that are pinned for registries.
-//   - failure.go: errors for people: message, hint, exit code.
+//   - failure.go: prints a failure, which package fault explains.
 //   - hidden.go: the secrets that are given in wrong places, which package gate
 //     keeps back from all that is printed; gate.go: the gates of templates and
 //     of the shell.
@@ -45,6 +45,7 @@ import (
 	"io"
 
 	"github.com/docker-gitea/docker-gitea/internal/gate"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -87,7 +88,7 @@ func (s System) isEmpty(key string) bool {
 // call (docker/cli, cli-plugins/metadata).
 const metadataCommand = "docker-cli-plugin-metadata"
 
-// Main runs the program and returns its exit code, one of the Exit constants.
+// Main runs the program and returns its exit code, one of those of package fault.
 // Cancelling ctx stops it as soon as what was begun on a server is undone.
 func Main(ctx context.Context, sys System) int {
 	if len(sys.Args) == 1 && sys.Args[0] == metadataCommand {
@@ -99,7 +100,7 @@ func Main(ctx context.Context, sys System) int {
 	command := app.newCommand(parseInvocation(sys.Program, sys.Args)) //nolint:contextcheck // the commands get it from ExecuteContextC
 	executed, err := command.ExecuteContextC(ctx)
 	if err == nil {
-		return ExitOK
+		return fault.ExitOK
 	}
 	return app.fail(ctx, executed.CommandPath(), err)
 }
@@ -135,7 +136,7 @@ func writeMetadata(sys System) int {
 	}
 	if err := json.NewEncoder(sys.Stdout).Encode(metadata); err != nil {
 		_, _ = fmt.Fprintf(sys.Stderr, "docker-gitea: %v\n", err)
-		return ExitFailed
+		return fault.ExitFailed
 	}
-	return ExitOK
+	return fault.ExitOK
 }

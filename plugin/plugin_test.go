@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/docker-gitea/docker-gitea/plugin"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
@@ -95,7 +96,7 @@ func (d *desk) serveDaemon(w http.ResponseWriter, req *http.Request) {
 
 func TestPushFromDaemon(t *testing.T) {
 	d := newDesk(t)
-	if code := d.run(t.Context(), "push", "app", "alice/app"); code != plugin.ExitOK {
+	if code := d.run(t.Context(), "push", "app", "alice/app"); code != fault.ExitOK {
 		t.Fatalf("exit code %d\n%s", code, &d.stderr)
 	}
 	if _, _, found := d.server.Manifest("alice/app", "latest"); !found {
@@ -105,14 +106,14 @@ func TestPushFromDaemon(t *testing.T) {
 		t.Errorf("got\n%s%s", &d.stdout, &d.stderr)
 	}
 	// An image that the registry has is not exported again.
-	if code := d.run(t.Context(), "push", "app:1", "alice/app:again"); code != plugin.ExitOK || len(d.exported) != 1 {
+	if code := d.run(t.Context(), "push", "app:1", "alice/app:again"); code != fault.ExitOK || len(d.exported) != 1 {
 		t.Errorf("exit code %d, exported %v\n%s", code, d.exported, &d.stderr)
 	}
 }
 
 func TestPushAllTags(t *testing.T) {
 	d := newDesk(t)
-	if code := d.run(t.Context(), "push", "--all-tags", "app", "alice/app", "alice/copy"); code != plugin.ExitOK {
+	if code := d.run(t.Context(), "push", "--all-tags", "app", "alice/app", "alice/copy"); code != fault.ExitOK {
 		t.Fatalf("exit code %d\n%s", code, &d.stderr)
 	}
 	for _, repository := range []string{"alice/app", "alice/copy"} {
@@ -126,7 +127,7 @@ func TestPushAllTags(t *testing.T) {
 func TestCommandsTryAgain(t *testing.T) {
 	d := newDesk(t)
 	for _, tag := range []string{"1", "2"} {
-		if code := d.run(t.Context(), "push", "app", "alice/app:"+tag); code != plugin.ExitOK {
+		if code := d.run(t.Context(), "push", "app", "alice/app:"+tag); code != fault.ExitOK {
 			t.Fatalf("exit code %d\n%s", code, &d.stderr)
 		}
 	}
@@ -139,12 +140,12 @@ func TestCommandsTryAgain(t *testing.T) {
 		hits int
 		want string
 	}{
-		{"never", registrytest.Rule{Path: "/tags/list", Action: busy}, []string{"ls", "--retries", "0", "alice/app"}, plugin.ExitFailed, 1, "hint: "},
-		{"once", registrytest.Rule{Path: "/tags/list", Times: 1, Action: busy}, []string{"ls", "--retries", "1", "alice/app"}, plugin.ExitOK, 1, ""},
-		{"once too seldom", registrytest.Rule{Path: "/tags/list", Times: 2, Action: busy}, []string{"ls", "--retries", "1", "alice/app"}, plugin.ExitFailed, 2, "hint: "},
-		{"delete", registrytest.Rule{Method: http.MethodDelete, Times: 1, Action: busy}, []string{"rm", "-y", "--retries", "1", "alice/app:1"}, plugin.ExitOK, 1, ""},
-		{"delete, and the answer is lost", registrytest.Rule{Method: http.MethodDelete, Times: 1, Action: registrytest.Late{}}, []string{"rm", "-y", "--retries", "1", "alice/app:2"}, plugin.ExitOK, 1, ""},
-		{"ask Gitea's own API", registrytest.Rule{Path: "/api/v1/version", Action: busy}, []string{"link", "--retries", "0", "alice/app", "shop"}, plugin.ExitFailed, 1, "cause: the registry failed"},
+		{"never", registrytest.Rule{Path: "/tags/list", Action: busy}, []string{"ls", "--retries", "0", "alice/app"}, fault.ExitFailed, 1, "hint: "},
+		{"once", registrytest.Rule{Path: "/tags/list", Times: 1, Action: busy}, []string{"ls", "--retries", "1", "alice/app"}, fault.ExitOK, 1, ""},
+		{"once too seldom", registrytest.Rule{Path: "/tags/list", Times: 2, Action: busy}, []string{"ls", "--retries", "1", "alice/app"}, fault.ExitFailed, 2, "hint: "},
+		{"delete", registrytest.Rule{Method: http.MethodDelete, Times: 1, Action: busy}, []string{"rm", "-y", "--retries", "1", "alice/app:1"}, fault.ExitOK, 1, ""},
+		{"delete, and the answer is lost", registrytest.Rule{Method: http.MethodDelete, Times: 1, Action: registrytest.Late{}}, []string{"rm", "-y", "--retries", "1", "alice/app:2"}, fault.ExitOK, 1, ""},
+		{"ask Gitea's own API", registrytest.Rule{Path: "/api/v1/version", Action: busy}, []string{"link", "--retries", "0", "alice/app", "shop"}, fault.ExitFailed, 1, "cause: the registry failed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			defer d.server.ClearFaults()
@@ -175,7 +176,7 @@ func TestPushOfNoImage(t *testing.T) {
 		{"a directory", []string{"push", "..", "alice/app"}, "has neither the oci-layout"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if code := d.run(t.Context(), test.args...); code != plugin.ExitFailed {
+			if code := d.run(t.Context(), test.args...); code != fault.ExitFailed {
 				t.Errorf("got exit code %d", code)
 			}
 			if !strings.Contains(d.stderr.String(), test.want) {
@@ -195,11 +196,11 @@ func TestPasswordFromStdin(t *testing.T) {
 		code  int
 		want  string
 	}{
-		{"password", registrytest.Password + "\r\n", []string{"--password-stdin", "-u", registrytest.Username}, plugin.ExitOK, ""},
-		{"token", registrytest.Token + "\n", []string{"--password-stdin"}, plugin.ExitOK, ""},
-		{"empty", "\n", []string{"--password-stdin"}, plugin.ExitUsage, "standard input is empty"},
-		{"user alone", "", []string{"-u", "alice"}, plugin.ExitUsage, "--username needs a password or token"},
-		{"wrong", "wrong", []string{"--password-stdin", "-u", "alice"}, plugin.ExitDenied, "401"},
+		{"password", registrytest.Password + "\r\n", []string{"--password-stdin", "-u", registrytest.Username}, fault.ExitOK, ""},
+		{"token", registrytest.Token + "\n", []string{"--password-stdin"}, fault.ExitOK, ""},
+		{"empty", "\n", []string{"--password-stdin"}, fault.ExitUsage, "standard input is empty"},
+		{"user alone", "", []string{"-u", "alice"}, fault.ExitUsage, "--username needs a password or token"},
+		{"wrong", "wrong", []string{"--password-stdin", "-u", "alice"}, fault.ExitDenied, "401"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d.stdin = strings.NewReader(test.stdin)
@@ -222,7 +223,7 @@ func TestInterrupt(t *testing.T) {
 		_, _ = writer.Write(archive("one").tar[:600])
 		cancel()
 	}()
-	if code := d.run(ctx, "push", "-", "alice/app"); code != plugin.ExitInterrupted {
+	if code := d.run(ctx, "push", "-", "alice/app"); code != fault.ExitInterrupted {
 		t.Errorf("got exit code %d", code)
 	}
 	if !strings.HasSuffix(d.stderr.String(), "docker gitea push: interrupted\n") || d.stdout.Len() > 0 {
@@ -233,7 +234,7 @@ func TestInterrupt(t *testing.T) {
 func TestVariablesAreChecked(t *testing.T) {
 	d := newDesk(t)
 	d.env["DOCKER_GITEA_HOST"] = "user:canary@host"
-	if code := d.run(t.Context(), "push", "app", "alice/app"); code != plugin.ExitUsage ||
+	if code := d.run(t.Context(), "push", "app", "alice/app"); code != fault.ExitUsage ||
 		!strings.Contains(d.stderr.String(), "DOCKER_GITEA_HOST: ") || strings.Contains(d.stderr.String(), "canary") {
 		t.Errorf("got exit code %d\n%s", code, &d.stderr)
 	}
@@ -246,22 +247,22 @@ func TestSmallCommands(t *testing.T) {
 		code int
 		want string
 	}{
-		{"", plugin.ExitOK, "Usage:  docker gitea COMMAND"},
-		{"--help", plugin.ExitOK, "Examples:"},
-		{"help", plugin.ExitOK, "Registries:"},
-		{"help push", plugin.ExitOK, "Usage:  docker gitea push [OPTIONS]"},
-		{"help pusj", plugin.ExitUsage, `unknown command "pusj"`},
-		{"version", plugin.ExitOK, "docker-gitea 1.2.3 "},
-		{"version now", plugin.ExitUsage, `unexpected argument "now"`},
-		{"completion bash", plugin.ExitOK, "__start_docker-gitea"},
-		{"completion zsh", plugin.ExitOK, "#compdef docker-gitea"},
-		{"completion fish", plugin.ExitOK, "complete -c docker-gitea"},
-		{"completion powershell", plugin.ExitOK, "Register-ArgumentCompleter"},
-		{"completion", plugin.ExitUsage, "one of bash, zsh, fish and powershell is needed"},
-		{"shell-init powershell", plugin.ExitOK, "function docker {"},
-		{"shell-init fish", plugin.ExitOK, "function docker"},
-		{"docker-cli-plugin-hooks {}", plugin.ExitOK, `{"Type":0}`},
-		{"docker-cli-plugin-hooks", plugin.ExitOK, `{"Type":0}`},
+		{"", fault.ExitOK, "Usage:  docker gitea COMMAND"},
+		{"--help", fault.ExitOK, "Examples:"},
+		{"help", fault.ExitOK, "Registries:"},
+		{"help push", fault.ExitOK, "Usage:  docker gitea push [OPTIONS]"},
+		{"help pusj", fault.ExitUsage, `unknown command "pusj"`},
+		{"version", fault.ExitOK, "docker-gitea 1.2.3 "},
+		{"version now", fault.ExitUsage, `unexpected argument "now"`},
+		{"completion bash", fault.ExitOK, "__start_docker-gitea"},
+		{"completion zsh", fault.ExitOK, "#compdef docker-gitea"},
+		{"completion fish", fault.ExitOK, "complete -c docker-gitea"},
+		{"completion powershell", fault.ExitOK, "Register-ArgumentCompleter"},
+		{"completion", fault.ExitUsage, "one of bash, zsh, fish and powershell is needed"},
+		{"shell-init powershell", fault.ExitOK, "function docker {"},
+		{"shell-init fish", fault.ExitOK, "function docker"},
+		{"docker-cli-plugin-hooks {}", fault.ExitOK, `{"Type":0}`},
+		{"docker-cli-plugin-hooks", fault.ExitOK, `{"Type":0}`},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			if code := d.run(t.Context(), strings.Fields(test.args)...); code != test.code {
@@ -302,7 +303,7 @@ func TestMetadata(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &metadata); err != nil {
 		t.Fatal(err)
 	}
-	if code != plugin.ExitOK || metadata["SchemaVersion"] != "0.1.0" || metadata["Vendor"] == "" || metadata["Version"] != "1.2.3" {
+	if code != fault.ExitOK || metadata["SchemaVersion"] != "0.1.0" || metadata["Vendor"] == "" || metadata["Version"] != "1.2.3" {
 		t.Errorf("got exit code %d and %v", code, metadata)
 	}
 }
@@ -346,7 +347,7 @@ func TestVerify(t *testing.T) {
 	report := func(args ...string) (r v1alpha1.Push) {
 		t.Helper()
 		args = append([]string{"push", "--format", "json"}, args...)
-		if code := d.run(t.Context(), append(args, "app", "alice/app")...); code != plugin.ExitOK {
+		if code := d.run(t.Context(), append(args, "app", "alice/app")...); code != fault.ExitOK {
 			t.Fatalf("exit code %d\n%s", code, &d.stderr)
 		}
 		if err := json.Unmarshal(d.stdout.Bytes(), &r); err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/internal/gate"
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
@@ -66,7 +67,7 @@ DOCKER_GITEA_TOKEN, or -u with --password-stdin, takes its place.`,
 		ValidArgsFunction:     a.completePush,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageError{errors.New("a SOURCE is needed")}
+				return fault.Usage(errors.New("a SOURCE is needed"))
 			}
 			return nil
 		},
@@ -126,7 +127,7 @@ func planPush(l layers, args []string, n naming, isLayout func(string) bool) (pu
 	}
 	if plan.source.kind == sourceDaemon {
 		if err := daemon.CheckName(plan.source.name); err != nil {
-			return plan, usageError{err}
+			return plan, fault.Usage(err)
 		}
 	}
 	names := args[1:]
@@ -144,8 +145,8 @@ func planPush(l layers, args []string, n naming, isLayout func(string) bool) (pu
 	}
 	plan.notices = append(notices, plan.notices...)
 	if plan.source.kind == sourceStdin && len(plan.targets) > 1 {
-		return plan, usageError{withHint(errors.New("standard input can be read only once, and the destinations are several repositories"),
-			"write it to a file first, and push that")}
+		return plan, fault.Usage(fault.WithHint(errors.New("standard input can be read only once, and the destinations are several repositories"),
+			"write it to a file first, and push that"))
 	}
 	if err := plan.resolve(l); err != nil {
 		return plan, err
@@ -189,7 +190,7 @@ func (p pushPlan) checkPorts(names []string) error {
 func (p pushPlan) checkHosts() error {
 	for _, t := range p.targets {
 		if (p.general.passwordStdin || p.general.username != "") && t.host != p.targets[0].host {
-			return usageError{errors.New("--username and --password-stdin are for one registry, and the destinations are on several")}
+			return fault.Usage(errors.New("--username and --password-stdin are for one registry, and the destinations are on several"))
 		}
 	}
 	return nil
@@ -220,7 +221,7 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 		return err
 	}
 	if plan.source.kind == sourceStdin && isTerminal(a.Stdin) {
-		return usageError{errors.New("standard input is a terminal, not an image")}
+		return fault.Usage(errors.New("standard input is a terminal, not an image"))
 	}
 	if err := reports.prepare(); err != nil {
 		return err
@@ -240,12 +241,12 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 		err = p.fromArchive(ctx)
 	}
 	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
-		err = pushError{context.Cause(ctx)}
+		err = fault.Push(context.Cause(ctx))
 	}
 	several := len(plan.targets) > 1 || plan.general.allTags
 	err = errors.Join(err, reports.write(a.Stdout, plan.reports(p.begun, err, time.Now()), several))
 	if err != nil && plan.general.mode() == progress.ModeJSON {
-		return jsonError{err}
+		return fault.InJSON(err)
 	}
 	return err
 }
@@ -397,7 +398,7 @@ func (p *pusher) meantPath(err error) error {
 	name := p.plan.source.name
 	if _, missing := errors.AsType[*daemon.NotFoundError](err); missing {
 		if _, statErr := os.Stat(name); statErr == nil {
-			return withHint(err, fmt.Sprintf("there is a file of this name; to push it, write ./%s", filepath.ToSlash(name)))
+			return fault.WithHint(err, fmt.Sprintf("there is a file of this name; to push it, write ./%s", filepath.ToSlash(name)))
 		}
 	}
 	return err
@@ -437,7 +438,7 @@ func (p *pusher) perform(ctx context.Context, t target, options registry.PushOpt
 	options.Tags = t.tags[1:]
 	options.Progress = display.Event
 	if err := client.Push(ctx, t.familiar()+":"+t.tags[0], options); err != nil {
-		return linked, pushError{err}
+		return linked, fault.Push(err)
 	}
 	display.Done()
 	if options.Result.DryRun {
@@ -476,7 +477,7 @@ func (p *pusher) client(ctx context.Context, host, repository string) (*remote.C
 	s := p.plan.settings[host]
 	save := func(ctx context.Context, name string) (io.ReadCloser, error) {
 		if s.via == viaDaemon && p.viaErr != nil {
-			return nil, withHint(fmt.Errorf("the daemon could not push: %w", p.viaErr), "--via export reads the image instead")
+			return nil, fault.WithHint(fmt.Errorf("the daemon could not push: %w", p.viaErr), "--via export reads the image instead")
 		}
 		return p.daemon.Save(ctx, name, s.platform)
 	}

@@ -5,17 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
-	"net/url"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -172,11 +170,11 @@ func TestPlanPushRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("got %v, want %q", err, test.want)
 			}
-			if code := exitCode(t.Context(), err); code != ExitUsage {
-				t.Errorf("got exit code %d, want %d", code, ExitUsage)
+			if code := fault.ExitCode(t.Context(), err); code != fault.ExitUsage {
+				t.Errorf("got exit code %d, want %d", code, fault.ExitUsage)
 			}
-			if test.hint != "" && !strings.Contains(diagnose(err).Hint, test.hint) {
-				t.Errorf("got the hint %q, want %q", diagnose(err).Hint, test.hint)
+			if test.hint != "" && !strings.Contains(fault.Diagnose(err).Hint, test.hint) {
+				t.Errorf("got the hint %q, want %q", fault.Diagnose(err).Hint, test.hint)
 			}
 		})
 	}
@@ -247,43 +245,11 @@ func inEnvironment(env map[string]string) *app {
 	return &app{System: System{LookupEnv: func(key string) (string, bool) { value, set := env[key]; return value, set }, Stderr: io.Discard}}
 }
 
-func TestExitCode(t *testing.T) {
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
-	for _, test := range []struct {
-		name string
-		ctx  context.Context
-		err  error
-		want int
-	}{
-		{"plain", t.Context(), errors.New("no such file"), ExitFailed},
-		{"usage", t.Context(), usageError{errors.New("unknown flag")}, ExitUsage},
-		{"name", t.Context(), &registry.NameError{}, ExitUsage},
-		{"interrupted", cancelled, pushError{context.Canceled}, ExitInterrupted},
-		{"credential", t.Context(), pushError{registry.ErrUnauthorized}, ExitDenied},
-		{"permission", t.Context(), pushError{fmt.Errorf("push x: %w", registry.ErrDenied)}, ExitDenied},
-		{"server", t.Context(), pushError{&registry.Error{Status: 503}}, ExitTemporary},
-		{"time limit", t.Context(), pushError{context.DeadlineExceeded}, ExitTemporary},
-		{"network", t.Context(), pushError{&net.OpError{Op: "dial", Err: errors.New("refused")}}, ExitTemporary},
-		{"no such name", t.Context(), pushError{&net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}}, ExitFailed},
-		{"disk", t.Context(), pushError{&fs.PathError{Op: "write", Err: syscall.ENOSPC}}, ExitFailed},
-		{"certificate", t.Context(), pushError{&url.Error{Op: "Get", Err: &registry.TLSError{Err: errors.New("expired")}}}, ExitFailed},
-		{"network to the daemon", t.Context(), &net.OpError{Op: "dial", Err: errors.New("refused")}, ExitFailed},
-		{"too large", t.Context(), pushError{registry.ErrTooLarge}, ExitFailed},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			if got := exitCode(test.ctx, test.err); got != test.want {
-				t.Errorf("got %d, want %d", got, test.want)
-			}
-		})
-	}
-}
-
 // What a server says cannot steer the terminal.
 func TestFailPrintsSafely(t *testing.T) {
 	var stderr strings.Builder
 	a := &app{System: System{Stderr: &stderr}}
-	a.fail(t.Context(), "docker gitea push", withHint(errors.New("denied: \x1b]0;x\x07\x1b[2J\u202eevil"), "first\nsecond"))
+	a.fail(t.Context(), "docker gitea push", fault.WithHint(errors.New("denied: \x1b]0;x\x07\x1b[2J\u202eevil"), "first\nsecond"))
 	want := "docker gitea push: denied: ]0;x[2Jevil\nhint: first\nhint: second\n"
 	if diff := cmp.Diff(want, stderr.String()); diff != "" {
 		t.Error(diff)

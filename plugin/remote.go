@@ -8,6 +8,7 @@ import (
 
 	digest "github.com/opencontainers/go-digest"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -40,12 +41,12 @@ func parseRemote(arg string, n naming) (imageRef, error) {
 	if looksLikeHost(first) && !owner {
 		rest = after
 	} else if first = n.host; first == "" {
-		return r, usageError{withHint(fmt.Errorf("%q names no registry", arg), fmt.Sprintf("write HOST/%s, or set DOCKER_GITEA_HOST", arg))}
+		return r, fault.Usage(fault.WithHint(fmt.Errorf("%q names no registry", arg), fmt.Sprintf("write HOST/%s, or set DOCKER_GITEA_HOST", arg)))
 	}
 	var err error
 	// Which port is left out depends on the scheme.
 	if r.host, err = registry.NormalizeHost(scheme + first); err != nil {
-		return r, usageError{err}
+		return r, fault.Usage(err)
 	}
 	r.port443 = strings.HasSuffix(first, ":443") && !r.plainHTTP
 	rest = strings.TrimSuffix(rest, "/")
@@ -68,8 +69,8 @@ func cutScheme(address string) (scheme, rest string) {
 // refusePort443 keeps a credential for port 443 from port 80: that is where plain
 // HTTP goes once the port has been left out.
 func refusePort443(host string) error {
-	return usageError{withHint(fmt.Errorf("%s:443 is asked for, which is the port of HTTPS, and so is plain HTTP", host),
-		"leave out one of the two; ls, rm, open, link and check take http://"+host+":443")}
+	return fault.Usage(fault.WithHint(fmt.Errorf("%s:443 is asked for, which is the port of HTTPS, and so is plain HTTP", host),
+		"leave out one of the two; ls, rm, open, link and check take http://"+host+":443"))
 }
 
 // checkOwner refuses what no owner can be called.
@@ -96,7 +97,7 @@ func (r *imageRef) parseImage(s string) error {
 	switch {
 	case digested:
 		if _, err := digest.Parse(after); err != nil {
-			return usageError{fmt.Errorf("%q: %w", s, err)}
+			return fault.Usage(fmt.Errorf("%q: %w", s, err))
 		}
 		r.reference = after
 	case hasTag(name):
@@ -115,7 +116,7 @@ func (a *app) parseImages(ctx context.Context, args []string) ([]imageRef, error
 	for _, arg := range args {
 		r, err := parseRemote(arg, names)
 		if err == nil && r.name == "" {
-			err = usageError{fmt.Errorf("%q names no image: HOST/OWNER/NAME is needed", arg)}
+			err = fault.Usage(fmt.Errorf("%q names no image: HOST/OWNER/NAME is needed", arg))
 		}
 		if err != nil {
 			return nil, err

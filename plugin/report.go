@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
@@ -102,7 +103,7 @@ func conditions(s settings, o outcome) []metav1.Condition {
 	add := func(kind string, status metav1.ConditionStatus, reason, message string) {
 		all = append(all, metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message, LastTransitionTime: metav1.NewTime(o.end)})
 	}
-	failure, message := reason(o.err), explain(o.err).String()
+	failure, message := reason(o.err), fault.Explain(o.err).String()
 	switch {
 	case isUnreachable(o.err):
 		add(v1alpha1.ConditionReachable, metav1.ConditionFalse, failure, message)
@@ -128,7 +129,7 @@ func conditions(s settings, o outcome) []metav1.Condition {
 	add(v1alpha1.ConditionPushed, status, failure, message)
 	switch {
 	case o.linked.err != nil:
-		add(v1alpha1.ConditionLinked, metav1.ConditionFalse, reason(o.linked.err), explain(o.linked.err).String())
+		add(v1alpha1.ConditionLinked, metav1.ConditionFalse, reason(o.linked.err), fault.Explain(o.linked.err).String())
 	case o.linked.repository != "":
 		add(v1alpha1.ConditionLinked, metav1.ConditionTrue, "Linked", "")
 	}

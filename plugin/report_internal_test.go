@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
@@ -119,7 +120,7 @@ func TestReportCountsBytes(t *testing.T) {
 // The message of a condition is what the terminal shows: what happened, why,
 // and what to do.
 func TestConditionMessage(t *testing.T) {
-	got := newReport("app", settings{}, outcome{err: withHint(errors.New("it broke\x1b[2J"), "mend it")})
+	got := newReport("app", settings{}, outcome{err: fault.WithHint(errors.New("it broke\x1b[2J"), "mend it")})
 	if want := "it broke[2J\nhint: mend it"; got.Status.Conditions[0].Message != want {
 		t.Errorf("got %q, want %q", got.Status.Conditions[0].Message, want)
 	}

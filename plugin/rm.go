@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
@@ -31,7 +32,7 @@ by Gitea itself when it cleans up.`,
   docker gitea rm --force git.example.com/me/app:pr-17`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageError{errors.New("a HOST/OWNER/NAME:TAG is needed")}
+				return fault.Usage(errors.New("a HOST/OWNER/NAME:TAG is needed"))
 			}
 			return nil
 		},
@@ -73,7 +74,7 @@ func (a *app) remove(ctx context.Context, flags *pflag.FlagSet, args []string, f
 		return err
 	}
 	if i := slices.IndexFunc(remotes, func(r imageRef) bool { return r.reference == "" }); i >= 0 {
-		return usageError{withHint(fmt.Errorf("%s has neither tag nor digest", remotes[i]), "docker gitea ls "+remotes[i].familiar())}
+		return fault.Usage(fault.WithHint(fmt.Errorf("%s has neither tag nor digest", remotes[i]), "docker gitea ls "+remotes[i].familiar()))
 	}
 	clients := map[string]*remote.Client{}
 	var all []doomed
@@ -177,5 +178,5 @@ func removalFailure(d doomed, err error) error {
 	if !d.byDigest() {
 		hint = fmt.Sprintf("many registries delete by digest alone, with all tags that it has: docker gitea rm %s@%s", d.familiar(), d.digest)
 	}
-	return withHint(fmt.Errorf("%s: %w", d.imageRef, err), hint)
+	return fault.WithHint(fmt.Errorf("%s: %w", d.imageRef, err), hint)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -88,7 +89,7 @@ func (a *app) newCommand(form form, args []string) *cobra.Command {
 	root.SilenceErrors = true
 	root.SilenceUsage = true
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fault.Usage(err) })
 	root.SetUsageFunc(showUsage)
 	root.SetHelpFunc(showHelp)
 	a.globals.register(root.PersistentFlags())
@@ -134,7 +135,7 @@ func newHelpCommand() *cobra.Command {
 		RunE: func(command *cobra.Command, args []string) error {
 			found, _, err := command.Parent().Find(args)
 			if err != nil {
-				return usageError{err}
+				return fault.Usage(err)
 			}
 			if found == command.Parent() && len(args) > 0 {
 				return noSuchCommand(found, args)
@@ -159,7 +160,7 @@ func noSuchCommand(command *cobra.Command, args []string) error {
 	}
 	err := fmt.Errorf("unknown command %q", args[0])
 	if near := command.SuggestionsFor(args[0]); len(near) > 0 {
-		return usageError{withHint(err, fmt.Sprintf("did you mean %q?", command.CommandPath()+" "+near[0]))}
+		return fault.Usage(fault.WithHint(err, fmt.Sprintf("did you mean %q?", command.CommandPath()+" "+near[0])))
 	}
-	return usageError{err}
+	return fault.Usage(err)
 }

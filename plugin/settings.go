@@ -9,6 +9,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
@@ -176,31 +177,31 @@ func (s settings) mode() progress.Mode {
 
 // check refuses options that do not go with the source or with each other.
 func (s settings) check(src source) error {
-	var fault string
+	var wrong string
 	switch {
 	case s.allTags && src.kind != sourceDaemon:
-		fault = "--all-tags is for images of the docker daemon"
+		wrong = "--all-tags is for images of the docker daemon"
 	case s.allTags && hasTag(src.name):
-		fault = "--all-tags wants a SOURCE without a tag"
+		wrong = "--all-tags wants a SOURCE without a tag"
 	case s.allTags && len(s.tags) > 0:
-		fault = "--all-tags and --tag exclude each other"
+		wrong = "--all-tags and --tag exclude each other"
 	case s.image != "" && (src.kind == sourceDaemon || src.kind == sourceRegistry):
-		fault = "--image chooses from a file; an image of the docker daemon or of a registry is named by SOURCE"
+		wrong = "--image chooses from a file; an image of the docker daemon or of a registry is named by SOURCE"
 	case s.image != "" && src.image != "":
-		fault = "--image and a SOURCE that names an image exclude each other"
+		wrong = "--image and a SOURCE that names an image exclude each other"
 	case s.passwordStdin && src.kind == sourceStdin:
-		fault = "--password-stdin and an image on standard input exclude each other"
+		wrong = "--password-stdin and an image on standard input exclude each other"
 	case (s.cert == "") != (s.key == ""):
-		fault = "--cert and --key go together"
+		wrong = "--cert and --key go together"
 	case s.insecure && s.plainHTTP:
-		fault = "--insecure and --plain-http exclude each other: without TLS there is no certificate"
+		wrong = "--insecure and --plain-http exclude each other: without TLS there is no certificate"
 	default:
 		if err := s.pushOptions().Validate(); err != nil {
-			return usageError{err}
+			return fault.Usage(err)
 		}
 		return nil
 	}
-	return usageError{errors.New(fault)}
+	return fault.Usage(errors.New(wrong))
 }
 
 // byteSize is a number of bytes, written as "90MB", "64MiB" or "1048576".

@@ -20,6 +20,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/internal/home"
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	pluginconfig "github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -230,8 +231,8 @@ func (s *setup) installCompletion(shell string) error {
 	}
 	path, known := paths[shell]
 	if !known {
-		return usageError{withHint(fmt.Errorf("--completion %q is none of bash, zsh and fish", shell),
-			"docker gitea completion powershell prints that of PowerShell")}
+		return fault.Usage(fault.WithHint(fmt.Errorf("--completion %q is none of bash, zsh and fish", shell),
+			"docker gitea completion powershell prints that of PowerShell"))
 	}
 	var script bytes.Buffer
 	if err := s.writeCompletion(&script, shell); err != nil {
@@ -242,7 +243,7 @@ func (s *setup) installCompletion(shell string) error {
 		return nil
 	}
 	if err == nil && !slices.ContainsFunc(s.record.Files, func(f fileRecord) bool { return f.Path == path && f.Content == string(before) }) {
-		return withHint(fmt.Errorf("%s is there already, and is left alone", path), "move it away first")
+		return fault.WithHint(fmt.Errorf("%s is there already, and is left alone", path), "move it away first")
 	}
 	s.say("write %s", path)
 	if s.dryRun {
@@ -315,7 +316,7 @@ const credentialHelper = "docker-credential-gitea" //nolint:gosec // G101: a pro
 func (s *setup) configureHelper(ctx context.Context, host string, config *pluginconfig.Config) error {
 	host, err := registry.NormalizeHost(host)
 	if err != nil {
-		return usageError{err}
+		return fault.Usage(err)
 	}
 	if config.Store(host) == credentialHelper {
 		return nil
@@ -334,7 +335,7 @@ func (s *setup) configureHelper(ctx context.Context, host string, config *plugin
 func (s *setup) runHelper(ctx context.Context, command, host string) error {
 	program, err := exec.LookPath(credentialHelper)
 	if err != nil {
-		return withHint(fmt.Errorf("%s: %w", credentialHelper, err), "install it on PATH: docs/install.md")
+		return fault.WithHint(fmt.Errorf("%s: %w", credentialHelper, err), "install it on PATH: docs/install.md")
 	}
 	run := exec.CommandContext(ctx, program, command, host) //nolint:gosec // G204: a program of this project, and a host
 	run.Env = append(os.Environ(), "DOCKER_CONFIG="+s.dir)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 )
 
 // link makes path a link to program, unless it is the program or leads there.
@@ -16,7 +17,7 @@ func (s *setup) link(program, path string) error {
 		return nil
 	}
 	if _, err := os.Lstat(path); err == nil {
-		return withHint(fmt.Errorf("%s is another program, which is left alone", path), "move it away first")
+		return fault.WithHint(fmt.Errorf("%s is another program, which is left alone", path), "move it away first")
 	}
 	if !filepath.IsAbs(path) {
 		return fmt.Errorf("%s is relative: whoever makes the directory that a command runs in would choose the program", path)
@@ -50,8 +51,8 @@ func checkLinkTarget(program, path string) error {
 	if owner, known := ownfile.Owner(around); !known || owner != 0 {
 		return nil
 	}
-	if fault := replaceable(program); fault != "" {
-		return withHint(fmt.Errorf("%s is not linked from %s: %s, and others would run what is put there", program, filepath.Dir(path), fault),
+	if why := replaceable(program); why != "" {
+		return fault.WithHint(fmt.Errorf("%s is not linked from %s: %s, and others would run what is put there", program, filepath.Dir(path), why),
 			"install it where root alone can write, and set it up from there: sudo install -D -t /usr/local/libexec/docker/cli-plugins "+program)
 	}
 	return nil

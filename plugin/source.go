@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
@@ -147,7 +148,7 @@ func (s source) meantImage(err error) error {
 	if s.transport == "" || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return withHint(err, fmt.Sprintf("%q begins a path; for an image of the docker daemon write %s%s", s.transport, daemonPrefix, s))
+	return fault.WithHint(err, fmt.Sprintf("%q begins a path; for an image of the docker daemon write %s%s", s.transport, daemonPrefix, s))
 }
 
 // interruptible returns a reader of r that ends with ctx. A terminal or pipe

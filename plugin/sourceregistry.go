@@ -8,6 +8,7 @@ import (
 
 	"github.com/distribution/reference"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
@@ -41,11 +42,11 @@ func (r remoteImage) String() string {
 func parseRemoteImage(name string) (remoteImage, error) {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
-		return remoteImage{}, usageError{fmt.Errorf("%s%s: %w", registryPrefix, name, err)}
+		return remoteImage{}, fault.Usage(fmt.Errorf("%s%s: %w", registryPrefix, name, err))
 	}
 	host, err := registry.NormalizeHost(reference.Domain(named))
 	if err != nil {
-		return remoteImage{}, usageError{err}
+		return remoteImage{}, fault.Usage(err)
 	}
 	r := remoteImage{host: host, repository: reference.Path(named), version: "latest"}
 	if tagged, ok := named.(reference.Tagged); ok {
@@ -70,7 +71,7 @@ func (p *pusher) fromRegistry(ctx context.Context) error {
 		s := p.plan.settings[t.host]
 		push := s.pushOptions()
 		if push.Source, err = client.Source(ctx, from.repository, from.version, &image.Options{Platform: s.platform}); err != nil {
-			return pushError{sourceFailure(from, err)}
+			return fault.Push(sourceFailure(from, err))
 		}
 		if t.host == from.host {
 			push.MountFrom = from.repository

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -23,7 +24,7 @@ To give it another name, use docker gitea copy.`,
 		Example: `  docker gitea tag git.example.com/me/app:1.2.3 1.2 1 latest`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return usageError{errors.New("a HOST/OWNER/NAME:TAG and a TAG are needed")}
+				return fault.Usage(errors.New("a HOST/OWNER/NAME:TAG and a TAG are needed"))
 			}
 			return checkNewTags(args[0], args[1:])
 		},
@@ -41,7 +42,7 @@ To give it another name, use docker gitea copy.`,
 func checkNewTags(image string, tags []string) error {
 	for _, tag := range tags {
 		if strings.Contains(tag, "/") {
-			return withHint(checkTags([]string{tag}), fmt.Sprintf("to give the image another name: docker gitea copy %s %s", image, tag))
+			return fault.WithHint(checkTags([]string{tag}), fmt.Sprintf("to give the image another name: docker gitea copy %s %s", image, tag))
 		}
 	}
 	return checkTags(tags)
@@ -65,7 +66,7 @@ func (a *app) tag(ctx context.Context, flags *pflag.FlagSet, name string, tags [
 	case errors.Is(err, registry.ErrManifestUnknown):
 		return imageFailure(image, err)
 	case err != nil:
-		return pushError{err}
+		return fault.Push(err)
 	}
 	return printResult(a.Stdout, result, false)
 }

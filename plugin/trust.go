@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
@@ -67,15 +68,15 @@ the machine where the script runs: docker (the daemon), containerd, k3s, podman
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case s.print != "" && (s.list || s.fingerprint != "" || len(args) != 1):
-				return usageError{errors.New("--print goes with one HOST and nothing else")}
+				return fault.Usage(errors.New("--print goes with one HOST and nothing else"))
 			case s.list && (len(args) != 0 || s.fingerprint != ""):
-				return usageError{errors.New("--list stands alone")}
+				return fault.Usage(errors.New("--list stands alone"))
 			case !s.format.isText() && !s.list:
-				return usageError{errors.New("--format goes with --list")}
+				return fault.Usage(errors.New("--format goes with --list"))
 			case !s.list && len(args) != 1 && len(args) != 2:
-				return usageError{errors.New("one HOST is needed, or --list")}
+				return fault.Usage(errors.New("one HOST is needed, or --list"))
 			case len(args) == 2 && s.fingerprint != "":
-				return usageError{errors.New("--fingerprint and a FILE exclude each other")}
+				return fault.Usage(errors.New("--fingerprint and a FILE exclude each other"))
 			}
 			return nil
 		},
@@ -105,17 +106,17 @@ func (a *app) newUntrustCommand() *cobra.Command {
 		ValidArgsFunction:     a.completeHosts,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{errors.New("one HOST is needed")}
+				return fault.Usage(errors.New("one HOST is needed"))
 			}
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			host, err := registry.NormalizeHost(args[0])
 			if err != nil {
-				return usageError{err}
+				return fault.Usage(err)
 			}
 			if err := certs.RemovePin(host); errors.Is(err, fs.ErrNotExist) {
-				return withHint(fmt.Errorf("nothing is pinned for %s", host), "docker gitea trust --list")
+				return fault.WithHint(fmt.Errorf("nothing is pinned for %s", host), "docker gitea trust --list")
 			} else if err != nil {
 				return err
 			}
@@ -130,7 +131,7 @@ func (a *app) newUntrustCommand() *cobra.Command {
 func (a *app) trust(ctx context.Context, fingerprint string, args []string) error {
 	host, err := registry.NormalizeHost(args[0])
 	if err != nil {
-		return usageError{err}
+		return fault.Usage(err)
 	}
 	wanted, err := parseFingerprint(fingerprint)
 	if err != nil {
@@ -169,7 +170,7 @@ func parseFingerprint(s string) (string, error) {
 	plain = strings.TrimPrefix(strings.TrimPrefix(plain, "sha-256"), "sha256")
 	plain = strings.TrimLeft(plain, "= ")
 	if decoded, err := hex.DecodeString(plain); s != "" && (err != nil || len(decoded) != 32) {
-		return "", usageError{fmt.Errorf("--fingerprint %q is no SHA-256: 64 hexadecimal digits", s)}
+		return "", fault.Usage(fmt.Errorf("--fingerprint %q is no SHA-256: 64 hexadecimal digits", s))
 	}
 	return plain, nil
 }
@@ -258,7 +259,7 @@ var errNo = errors.New("the answer was no")
 // without a terminal, hint says how to do without.
 func (a *app) confirm(ctx context.Context, question, hint string) error {
 	if !isTerminal(a.Stdin) {
-		return withHint(errors.New("there is no terminal to ask on"), hint)
+		return fault.WithHint(errors.New("there is no terminal to ask on"), hint)
 	}
 	_, _ = fmt.Fprint(a.Stderr, question)
 	stdin := interruptible(ctx, a.Stdin)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -103,8 +104,8 @@ func (l layers) variable(option, host string) (name, value string, err error) {
 	}
 	bound, err := l.variablesFor()
 	if err != nil {
-		return name, "", usageError{withHint(fmt.Errorf("%s: %w", name, err),
-			fmt.Sprintf("set DOCKER_GITEA_HOST to that one, or give --%s, which is for all of them, or write it into gitea.yaml for one: docs/configuration.md", option))}
+		return name, "", fault.Usage(fault.WithHint(fmt.Errorf("%s: %w", name, err),
+			fmt.Sprintf("set DOCKER_GITEA_HOST to that one, or give --%s, which is for all of them, or write it into gitea.yaml for one: docs/configuration.md", option)))
 	}
 	if bound != host || !slices.Contains(l.named, host) {
 		return name, "", nil

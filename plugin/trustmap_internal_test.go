@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
@@ -134,9 +135,9 @@ func variableIsBound(t *testing.T, name string, set setTrust, alone map[string]s
 	t.Helper()
 	option := "--" + strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, "DOCKER_GITEA_"), "_", "-"))
 	_, err := plannedTrust(t, set, trusted, other)
-	if exitCode(t.Context(), err) != ExitUsage || !strings.Contains(err.Error(), trusted+", "+other) {
+	if fault.ExitCode(t.Context(), err) != fault.ExitUsage || !strings.Contains(err.Error(), trusted+", "+other) {
 		t.Errorf("two registries: got %v", err)
-	} else if hint := diagnose(err).Hint; !strings.Contains(hint, "DOCKER_GITEA_HOST") || !strings.Contains(hint, "gitea.yaml") ||
+	} else if hint := fault.Diagnose(err).Hint; !strings.Contains(hint, "DOCKER_GITEA_HOST") || !strings.Contains(hint, "gitea.yaml") ||
 		!strings.Contains(hint, option) && name != "DOCKER_GITEA_KEY" {
 		t.Errorf("two registries: got the hint %q", hint)
 	}

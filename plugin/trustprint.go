@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 )
@@ -77,11 +78,11 @@ func pullerNames() (names []string) {
 func (a *app) printPin(name, host string) error {
 	i := slices.IndexFunc(pullers, func(r puller) bool { return r.name == name })
 	if i < 0 {
-		return usageError{fmt.Errorf("--print %q: it is none of %s", name, strings.Join(pullerNames(), ", "))}
+		return fault.Usage(fmt.Errorf("--print %q: it is none of %s", name, strings.Join(pullerNames(), ", ")))
 	}
 	host, err := registry.NormalizeHost(host)
 	if err != nil {
-		return usageError{err}
+		return fault.Usage(err)
 	}
 	pins, err := certs.Pins()
 	if err != nil {
@@ -89,7 +90,7 @@ func (a *app) printPin(name, host string) error {
 	}
 	at := slices.IndexFunc(pins, func(p certs.Pin) bool { return p.Host == host })
 	if at < 0 {
-		return withHint(fmt.Errorf("nothing is pinned for %s", host), "docker gitea trust "+host)
+		return fault.WithHint(fmt.Errorf("nothing is pinned for %s", host), "docker gitea trust "+host)
 	}
 	var certificates strings.Builder
 	for _, c := range pins[at].Certificates {

@@ -5,6 +5,8 @@ import (
 	"runtime"
 
 	"github.com/spf13/cobra"
+
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 )
 
 func (a *app) newVersionCommand() *cobra.Command {
@@ -23,7 +25,7 @@ func (a *app) newVersionCommand() *cobra.Command {
 
 func noArguments(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("unexpected argument %q", args[0])}
+		return fault.Usage(fmt.Errorf("unexpected argument %q", args[0]))
 	}
 	return nil
 }

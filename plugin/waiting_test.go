@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/docker-gitea/docker-gitea/plugin"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 )
 
 // --timeout bounds what comes before the push, too: a helper and a daemon that
@@ -29,7 +29,7 @@ func TestTimeoutOfTheCommand(t *testing.T) {
 			d := newDesk(t)
 			set(d, t.TempDir())
 			code := d.run(t.Context(), "push", "--timeout", "300ms", "app", d.server.Host+"/alice/app")
-			if code != plugin.ExitTemporary || !strings.Contains(d.stderr.String(), "after 300ms") || !strings.Contains(d.stderr.String(), "cause: the time limit was reached") {
+			if code != fault.ExitTemporary || !strings.Contains(d.stderr.String(), "after 300ms") || !strings.Contains(d.stderr.String(), "cause: the time limit was reached") {
 				t.Errorf("got exit code %d\n%s", code, &d.stderr)
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/docker-gitea/docker-gitea/plugin"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
@@ -249,9 +250,9 @@ func (p *push) check(w *world, expected expectation, changed map[string]change, 
 	h := w.hosts[p.host]
 	maps.DeleteFunc(changed, func(name string, _ change) bool { return !slices.Contains(p.targets(w), name) })
 	switch {
-	case end.code == plugin.ExitOK && p.dryRun:
+	case end.code == fault.ExitOK && p.dryRun:
 		return p.checkDry(expected, changed, end)
-	case end.code == plugin.ExitOK:
+	case end.code == fault.ExitOK:
 		return p.checkSuccess(h, expected, end)
 	}
 	return p.checkFailure(h, expected, changed, end)

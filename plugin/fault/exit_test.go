@@ -1,0 +1,47 @@
+package fault_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"syscall"
+	"testing"
+
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/registry"
+)
+
+func TestExitCode(t *testing.T) {
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, test := range []struct {
+		name string
+		ctx  context.Context
+		err  error
+		want int
+	}{
+		{"plain", t.Context(), errors.New("no such file"), fault.ExitFailed},
+		{"usage", t.Context(), fault.Usage(errors.New("unknown flag")), fault.ExitUsage},
+		{"name", t.Context(), &registry.NameError{}, fault.ExitUsage},
+		{"interrupted", cancelled, fault.Push(context.Canceled), fault.ExitInterrupted},
+		{"credential", t.Context(), fault.Push(registry.ErrUnauthorized), fault.ExitDenied},
+		{"permission", t.Context(), fault.Push(fmt.Errorf("push x: %w", registry.ErrDenied)), fault.ExitDenied},
+		{"server", t.Context(), fault.Push(&registry.Error{Status: 503}), fault.ExitTemporary},
+		{"time limit", t.Context(), fault.Push(context.DeadlineExceeded), fault.ExitTemporary},
+		{"network", t.Context(), fault.Push(&net.OpError{Op: "dial", Err: errors.New("refused")}), fault.ExitTemporary},
+		{"no such name", t.Context(), fault.Push(&net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}), fault.ExitFailed},
+		{"disk", t.Context(), fault.Push(&fs.PathError{Op: "write", Err: syscall.ENOSPC}), fault.ExitFailed},
+		{"certificate", t.Context(), fault.Push(&url.Error{Op: "Get", Err: &registry.TLSError{Err: errors.New("expired")}}), fault.ExitFailed},
+		{"network to the daemon", t.Context(), &net.OpError{Op: "dial", Err: errors.New("refused")}, fault.ExitFailed},
+		{"too large", t.Context(), fault.Push(registry.ErrTooLarge), fault.ExitFailed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := fault.ExitCode(test.ctx, test.err); got != test.want {
+				t.Errorf("got %d, want %d", got, test.want)
+			}
+		})
+	}
+}
