@@ -15,6 +15,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
@@ -56,8 +57,8 @@ template is filled in for each check.`,
 	return command
 }
 
-func (a *app) check(ctx context.Context, flags *pflag.FlagSet, target string, format *outputFormat) error {
-	host, repository, plainHTTP, err := checkTarget(target)
+func (a *app) check(ctx context.Context, flags *pflag.FlagSet, address string, format *outputFormat) error {
+	host, repository, plainHTTP, err := checkTarget(address)
 	if err != nil {
 		return err
 	}
@@ -69,8 +70,8 @@ func (a *app) check(ctx context.Context, flags *pflag.FlagSet, target string, fo
 	if _, err := l.resolve(&c, host); err != nil {
 		return err
 	}
-	if first, _, _ := strings.Cut(target, "/"); c.plainHTTP && strings.HasSuffix(first, ":443") {
-		return refusePort443(host)
+	if first, _, _ := strings.Cut(address, "/"); c.plainHTTP && strings.HasSuffix(first, ":443") {
+		return target.RefusePort443(host)
 	}
 	c.plainHTTP = c.plainHTTP || plainHTTP
 	client, err := a.newClient(ctx, host, repository, inquiry{connection: c}, config, nil)
@@ -108,15 +109,15 @@ type checkList struct {
 }
 
 // checkTarget reads HOST[/OWNER[/NAME[:TAG]]], with or without a scheme.
-func checkTarget(target string) (host, repository string, plainHTTP bool, err error) {
-	scheme, rest := cutScheme(target)
+func checkTarget(address string) (host, repository string, plainHTTP bool, err error) {
+	scheme, rest := target.CutScheme(address)
 	plainHTTP = scheme == "http://"
 	host, repository, _ = strings.Cut(rest, "/")
 	if host, err = registry.NormalizeHost(scheme + host); err != nil {
 		return "", "", false, fault.Usage(err)
 	}
 	repository = strings.TrimSuffix(repository, "/")
-	if hasTag(repository) {
+	if target.HasTag(repository) {
 		repository = repository[:strings.LastIndex(repository, ":")]
 	}
 	return host, repository, plainHTTP, nil

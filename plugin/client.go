@@ -9,11 +9,22 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/internal/home"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
+
+// Docker Hub is called by one name, and is found at another.
+const (
+	dockerHub     = "docker.io"
+	dockerHubHost = "registry-1.docker.io"
+)
+
+func isDockerHub(host string) bool {
+	return host == dockerHub || strings.HasSuffix(host, "."+dockerHub)
+}
 
 // newClient makes the client for the host of a repository ("owner/name", "owner"
 // or empty), with the credential for that. save may be nil.
@@ -42,27 +53,27 @@ func (a *app) newClient(ctx context.Context, host, repository string, i inquiry,
 
 // connect makes the client for r from the options of a command, which are those
 // of [inquiry]. others are what the command names beside it.
-func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r imageRef, others ...imageRef) (*remote.Client, error) {
-	if r.misread != "" {
-		a.tell(r.misread)
+func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r target.Remote, others ...target.Remote) (*remote.Client, error) {
+	if r.Misread != "" {
+		a.tell(r.Misread)
 	}
-	named := []string{r.host}
+	named := []string{r.Host}
 	for _, other := range others {
-		named = append(named, other.host)
+		named = append(named, other.Host)
 	}
 	config, l, err := a.configured(flags, named...)
 	if err != nil {
 		return nil, err
 	}
 	var i inquiry
-	if _, err := l.resolve(&i, r.host); err != nil {
+	if _, err := l.resolve(&i, r.Host); err != nil {
 		return nil, err
 	}
-	if i.plainHTTP && r.port443 {
-		return nil, refusePort443(r.host)
+	if i.plainHTTP && r.Port443 {
+		return nil, target.RefusePort443(r.Host)
 	}
-	i.plainHTTP = i.plainHTTP || r.plainHTTP
-	return a.newClient(ctx, r.host, strings.Trim(r.repository(), "/"), i, config, nil)
+	i.plainHTTP = i.plainHTTP || r.PlainHTTP
+	return a.newClient(ctx, r.Host, strings.Trim(r.Repository(), "/"), i, config, nil)
 }
 
 // registryConfig says where host is and how to be trusted by it. dir is

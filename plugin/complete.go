@@ -13,6 +13,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
@@ -130,10 +131,6 @@ func (a *app) knownHosts() []string {
 	return slices.Sorted(maps.Keys(hosts))
 }
 
-func isDockerHub(host string) bool {
-	return host == dockerHub || strings.HasSuffix(host, "."+dockerHub)
-}
-
 // completeHosts offers the known registries.
 func (a *app) completeHosts(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
@@ -185,7 +182,7 @@ func (a *app) remoteParts(command *cobra.Command, typed string, depth int) (befo
 	}
 	ctx, cancel := context.WithTimeout(command.Context(), registryPatience)
 	defer cancel()
-	r, err := parseRemote(host, naming{})
+	r, err := target.ParseRemote(host, target.Naming{})
 	if err != nil || depth < depthOwner {
 		return "", nil
 	}

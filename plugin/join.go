@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
@@ -78,14 +79,14 @@ func (a *app) join(ctx context.Context, flags *pflag.FlagSet, options joinOption
 		return err
 	}
 	p := &pusher{app: a, config: config, plan: pushPlan{layers: l, settings: map[string]settings{}}}
-	destinations, _ := names.all(options.destinations)
-	if p.plan.destinations, err = parseDestinations(destinations, nil, false); err != nil {
+	destinations, _ := names.All(options.destinations)
+	if p.plan.Destinations, err = target.ParseDestinations(destinations, nil, false); err != nil {
 		return err
 	}
 	if err := p.plan.resolve(l); err != nil {
 		return err
 	}
-	for _, t := range p.plan.targets {
+	for _, t := range p.plan.Targets {
 		if err := p.joinTo(ctx, t, images, annotations); err != nil {
 			return err
 		}
@@ -93,8 +94,8 @@ func (a *app) join(ctx context.Context, flags *pflag.FlagSet, options joinOption
 	return nil
 }
 
-func (p *pusher) joinTo(ctx context.Context, t target, images []remoteImage, annotations map[string]string) error {
-	client, err := p.client(ctx, t.host, t.repository)
+func (p *pusher) joinTo(ctx context.Context, t target.Target, images []remoteImage, annotations map[string]string) error {
+	client, err := p.client(ctx, t.Host, t.Repository)
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (p *pusher) joinTo(ctx context.Context, t target, images []remoteImage, ann
 		}
 		members = append(members, m)
 	}
-	result, err := client.Join(ctx, t.familiar()+":"+t.tags[0], members, remote.JoinOptions{Tags: t.tags[1:], Annotations: annotations})
+	result, err := client.Join(ctx, t.Familiar()+":"+t.Tags[0], members, remote.JoinOptions{Tags: t.Tags[1:], Annotations: annotations})
 	switch {
 	case errors.Is(err, registry.ErrManifestUnknown):
 		return fault.WithHint(fault.Push(err), "docker gitea ls HOST/OWNER/NAME shows the tags that there are")

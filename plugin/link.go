@@ -20,6 +20,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
@@ -95,7 +96,7 @@ func (a *app) linkCommand(ctx context.Context, flags *pflag.FlagSet, arg, reposi
 	if linked.err != nil {
 		return linked.err
 	}
-	_, err = fmt.Fprintf(a.Stdout, "%s: %s\n", r.familiar(), linked)
+	_, err = fmt.Fprintf(a.Stdout, "%s: %s\n", r.Familiar(), linked)
 	return err
 }
 
@@ -114,14 +115,14 @@ func (a *app) unlinkCommand(ctx context.Context, flags *pflag.FlagSet, arg strin
 		return noAPI(err)
 	}
 	done := "no longer linked"
-	err = api.Unlink(ctx, r.owner, r.name)
+	err = api.Unlink(ctx, r.Owner, r.Name)
 	if hasStatus(err, http.StatusBadRequest) {
 		done, err = "not linked", nil
 	}
 	if err != nil {
 		return linkFailure(ctx, api, r, "", err)
 	}
-	_, err = fmt.Fprintf(a.Stdout, "%s: %s\n", r.familiar(), done)
+	_, err = fmt.Fprintf(a.Stdout, "%s: %s\n", r.Familiar(), done)
 	return err
 }
 
@@ -136,24 +137,24 @@ const linkAuto = "auto"
 
 // checkLink refuses what Gitea would. A repository without an owner is of the
 // image's; none at all is no link.
-func checkLink(r imageRef, repository string) error {
+func checkLink(r target.Remote, repository string) error {
 	owner, name := splitRepository(r, repository)
 	switch {
 	case repository == "", repository == linkAuto:
 		return nil
 	case !repositoryName.MatchString(name):
 		return fault.Usage(fmt.Errorf("%q is no OWNER/REPOSITORY", repository))
-	case !strings.EqualFold(owner, r.owner):
-		return fault.Usage(fault.WithHint(fmt.Errorf("%s cannot be linked to %s: they have different owners", r.familiar(), repository),
+	case !strings.EqualFold(owner, r.Owner):
+		return fault.Usage(fault.WithHint(fmt.Errorf("%s cannot be linked to %s: they have different owners", r.Familiar(), repository),
 			"Gitea links an image only to a repository of its own owner"))
 	}
 	return nil
 }
 
-func splitRepository(r imageRef, repository string) (owner, name string) {
+func splitRepository(r target.Remote, repository string) (owner, name string) {
 	owner, name, found := strings.Cut(repository, "/")
 	if !found {
-		return r.owner, repository
+		return r.Owner, repository
 	}
 	return owner, name
 }
@@ -175,7 +176,7 @@ func (l linkOutcome) String() string {
 
 // link links an image to a repository, or to the one that is found by
 // [linkAuto].
-func link(ctx context.Context, client *remote.Client, r imageRef, repository string) linkOutcome {
+func link(ctx context.Context, client *remote.Client, r target.Remote, repository string) linkOutcome {
 	api, err := giteaapi.Find(ctx, client)
 	if err != nil {
 		return linkOutcome{err: noAPI(err)}
@@ -187,7 +188,7 @@ func link(ctx context.Context, client *remote.Client, r imageRef, repository str
 	}
 	owner, name := splitRepository(r, repository)
 	repository = owner + "/" + name
-	err = api.Link(ctx, r.owner, r.name, name)
+	err = api.Link(ctx, r.Owner, r.Name, name)
 	switch {
 	case err == nil:
 		return linkOutcome{repository: repository}
@@ -199,12 +200,12 @@ func link(ctx context.Context, client *remote.Client, r imageRef, repository str
 
 // linkPushed does what --link asks for. That it fails is a warning: the image
 // is where it should be.
-func (p *pusher) linkPushed(ctx context.Context, client *remote.Client, t target, display progress.Display) linkOutcome {
-	s := p.plan.settings[t.host]
+func (p *pusher) linkPushed(ctx context.Context, client *remote.Client, t target.Target, display progress.Display) linkOutcome {
+	s := p.plan.settings[t.Host]
 	if s.link == "" {
 		return linkOutcome{}
 	}
-	linked := link(ctx, client, t.remote(), s.link)
+	linked := link(ctx, client, t.Remote(), s.link)
 	switch {
 	case linked.err != nil && s.mode() == progress.ModeJSON:
 		display.Event(registry.Event{Note: "warning: pushed, but not linked: " + fault.Explain(linked.err).String()})
@@ -212,24 +213,14 @@ func (p *pusher) linkPushed(ctx context.Context, client *remote.Client, t target
 		p.complain("warning", "pushed, but not linked: "+linked.err.Error())
 		p.complain("hint", fault.Diagnose(linked.err).Hint)
 	default:
-		display.Event(registry.Event{Note: t.familiar() + ": " + linked.String()})
+		display.Event(registry.Event{Note: t.Familiar() + ": " + linked.String()})
 	}
 	return linked
 }
 
-// remote is the target with the first of its tags.
-func (t target) remote() imageRef {
-	owner, name, _ := strings.Cut(t.repository, "/")
-	r := imageRef{host: t.host, owner: owner, name: name}
-	if len(t.tags) > 0 {
-		r.reference = t.tags[0]
-	}
-	return r
-}
-
 // linkedAlready is all well if the image is linked to that repository.
-func linkedAlready(ctx context.Context, api *giteaapi.Client, r imageRef, repository string, err error) linkOutcome {
-	versions, listErr := api.Versions(ctx, r.owner, r.name)
+func linkedAlready(ctx context.Context, api *giteaapi.Client, r target.Remote, repository string, err error) linkOutcome {
+	versions, listErr := api.Versions(ctx, r.Owner, r.Name)
 	if listErr != nil {
 		return linkOutcome{err: errors.Join(err, listErr)}
 	}
@@ -241,7 +232,7 @@ func linkedAlready(ctx context.Context, api *giteaapi.Client, r imageRef, reposi
 	}
 	if !strings.EqualFold(linked.repository, repository) {
 		other := cmp.Or(linked.repository, "a repository that you may not see")
-		linked.err = fault.WithHint(fmt.Errorf("%s is linked already, to %s", r.familiar(), other), "docker gitea unlink "+r.familiar())
+		linked.err = fault.WithHint(fmt.Errorf("%s is linked already, to %s", r.Familiar(), other), "docker gitea unlink "+r.Familiar())
 	}
 	return linked
 }
@@ -249,18 +240,18 @@ func linkedAlready(ctx context.Context, api *giteaapi.Client, r imageRef, reposi
 // linkFailure says what the API's answer means.
 //
 // Source: Gitea 1.26 routers/api/v1/packages/package.go, LinkPackage.
-func linkFailure(ctx context.Context, api *giteaapi.Client, r imageRef, repository string, err error) error {
+func linkFailure(ctx context.Context, api *giteaapi.Client, r target.Remote, repository string, err error) error {
 	switch {
 	case giteaapi.Unknown(err):
-		return fault.WithHint(fmt.Errorf("%s links packages on their pages alone: %w", r.host, err), "docker gitea open "+r.familiar()+", and link it in the settings there")
+		return fault.WithHint(fmt.Errorf("%s links packages on their pages alone: %w", r.Host, err), "docker gitea open "+r.Familiar()+", and link it in the settings there")
 	case giteaapi.NotFound(err):
-		versions, listErr := api.Versions(ctx, r.owner, r.name)
+		versions, listErr := api.Versions(ctx, r.Owner, r.Name)
 		if listErr == nil && len(versions) > 0 && repository != "" {
 			return fault.WithHint(fmt.Errorf("there is no repository %s: %w", repository, err), "is it spelled right, and may you see it?")
 		}
-		return fault.WithHint(fmt.Errorf("there is no image %s: %w", r.familiar(), err), "docker gitea ls "+r.host+"/"+r.owner)
+		return fault.WithHint(fmt.Errorf("there is no image %s: %w", r.Familiar(), err), "docker gitea ls "+r.Host+"/"+r.Owner)
 	case errors.Is(err, registry.ErrUnauthorized):
-		return fault.WithHint(err, "docker login "+r.host)
+		return fault.WithHint(err, "docker login "+r.Host)
 	case errors.Is(err, registry.ErrDenied):
 		return fault.WithHint(err, "a token needs the scope write:package, and you the right to write the packages of the repository")
 	}
@@ -280,7 +271,7 @@ const sourceLabel = "org.opencontainers.image.source"
 // image itself names, or one that the current directory is a clone of. What
 // is on another host or has another owner is passed by: images inherit the
 // labels of what they are built on.
-func findRepository(ctx context.Context, client *remote.Client, r imageRef) (string, error) {
+func findRepository(ctx context.Context, client *remote.Client, r target.Remote) (string, error) {
 	label, err := sourceOf(ctx, client, r)
 	if err != nil {
 		return "", err
@@ -290,23 +281,23 @@ func findRepository(ctx context.Context, client *remote.Client, r imageRef) (str
 			return repository, nil
 		}
 	}
-	return "", fault.WithHint(fmt.Errorf("neither the label %s nor a git remote of this directory names a repository of %s on %s", sourceLabel, r.owner, r.host),
+	return "", fault.WithHint(fmt.Errorf("neither the label %s nor a git remote of this directory names a repository of %s on %s", sourceLabel, r.Owner, r.Host),
 		"name it: OWNER/REPOSITORY")
 }
 
 // sourceOf is the address of its source that an image names, or nothing. Of an
 // index it is that of the first image.
-func sourceOf(ctx context.Context, client *remote.Client, r imageRef) (string, error) {
-	reference := r.reference
+func sourceOf(ctx context.Context, client *remote.Client, r target.Remote) (string, error) {
+	reference := r.Reference
 	if reference == "" {
-		tags, err := client.Tags(ctx, r.repository())
+		tags, err := client.Tags(ctx, r.Repository())
 		if err != nil || len(tags) == 0 {
 			return "", err
 		}
 		reference = tags[len(tags)-1]
 	}
 	for range 2 { // an index, and one of its images
-		m, err := client.Manifest(ctx, r.repository(), reference)
+		m, err := client.Manifest(ctx, r.Repository(), reference)
 		if err != nil {
 			return "", imageFailure(r, err)
 		}
@@ -339,11 +330,11 @@ func firstReference(m image.Manifest) ocispec.Descriptor {
 }
 
 // labelOf is the label in an image's config.
-func labelOf(ctx context.Context, client *remote.Client, r imageRef, config ocispec.Descriptor) (string, error) {
+func labelOf(ctx context.Context, client *remote.Client, r target.Remote, config ocispec.Descriptor) (string, error) {
 	if config.Digest == "" {
 		return "", nil
 	}
-	data, err := client.Config(ctx, r.repository(), config.Digest)
+	data, err := client.Config(ctx, r.Repository(), config.Digest)
 	if err != nil {
 		return "", err
 	}
@@ -382,13 +373,13 @@ func gitRemotes(ctx context.Context) []string {
 // the registry's host and of the image's owner: https://HOST[:PORT]/…/O/R[.git],
 // ssh://git@HOST/O/R.git or git@HOST:O/R.git. Ports differ between git and the
 // registry.
-func repositoryOf(address string, r imageRef) string {
+func repositoryOf(address string, r target.Remote) string {
 	if !strings.Contains(address, "://") {
 		userHost, path, _ := strings.Cut(address, ":")
 		address = "ssh://" + userHost + "/" + strings.TrimPrefix(path, "/")
 	}
 	u, err := url.Parse(address)
-	if err != nil || !strings.EqualFold(u.Hostname(), (&url.URL{Host: r.host}).Hostname()) {
+	if err != nil || !strings.EqualFold(u.Hostname(), (&url.URL{Host: r.Host}).Hostname()) {
 		return ""
 	}
 	parts := strings.Split(strings.Trim(strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), ".git"), "/"), "/")

@@ -17,6 +17,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
@@ -94,15 +95,15 @@ func (a *app) list(ctx context.Context, flags *pflag.FlagSet, arg string, format
 	if err != nil {
 		return err
 	}
-	if arg == "" && names.host == "" {
+	if arg == "" && names.Host == "" {
 		return fault.Usage(errors.New("a HOST is needed, or DOCKER_GITEA_HOST"))
 	}
-	r, err := parseRemote(arg, names)
+	r, err := target.ParseRemote(arg, names)
 	switch {
 	case err != nil:
 		return err
-	case r.reference != "":
-		return fault.Usage(fault.WithHint(fmt.Errorf("%s is one version of an image", r), "docker gitea ls "+r.familiar()+" lists them all"))
+	case r.Reference != "":
+		return fault.Usage(fault.WithHint(fmt.Errorf("%s is one version of an image", r), "docker gitea ls "+r.Familiar()+" lists them all"))
 	case quiet && !format.isText():
 		return fault.Usage(errors.New("--quiet and --format exclude each other"))
 	}
@@ -110,20 +111,20 @@ func (a *app) list(ctx context.Context, flags *pflag.FlagSet, arg string, format
 	if err != nil {
 		return err
 	}
-	if r.name != "" {
+	if r.Name != "" {
 		return a.listTags(ctx, client, r, format, quiet)
 	}
 	return a.listImages(ctx, client, r, format, quiet)
 }
 
-func (a *app) listImages(ctx context.Context, client *remote.Client, r imageRef, format *outputFormat, quiet bool) error {
-	items, err := findImages(ctx, client, r.owner)
+func (a *app) listImages(ctx context.Context, client *remote.Client, r target.Remote, format *outputFormat, quiet bool) error {
+	items, err := findImages(ctx, client, r.Owner)
 	switch {
 	case err != nil:
 		return err
 	case quiet:
 		for _, item := range items {
-			if _, err := fmt.Fprintf(a.Stdout, "%s/%s\n", r.host, item.Image); err != nil {
+			if _, err := fmt.Fprintf(a.Stdout, "%s/%s\n", r.Host, item.Image); err != nil {
 				return err
 			}
 		}
@@ -131,7 +132,7 @@ func (a *app) listImages(ctx context.Context, client *remote.Client, r imageRef,
 	case format.template != nil:
 		return writeEach(a, format, items)
 	case !format.isText():
-		return format.write(a.Stdout, imageList{Host: r.host, Owner: r.owner, Images: items})
+		return format.write(a.Stdout, imageList{Host: r.Host, Owner: r.Owner, Images: items})
 	}
 	if len(items) == 0 {
 		_, err := fmt.Fprintln(a.Stderr, "no images that you may see")
@@ -218,24 +219,24 @@ func gather(owner string, versions []giteaapi.Version) []imageItem {
 // isTag tells a tag from the digest that Gitea calls a manifest without a tag.
 func isTag(version string) bool { return !strings.Contains(version, ":") }
 
-func (a *app) listTags(ctx context.Context, client *remote.Client, r imageRef, format *outputFormat, quiet bool) error {
-	tags, err := client.Tags(ctx, r.repository())
+func (a *app) listTags(ctx context.Context, client *remote.Client, r target.Remote, format *outputFormat, quiet bool) error {
+	tags, err := client.Tags(ctx, r.Repository())
 	if err != nil {
 		return imageFailure(r, err)
 	}
 	if quiet {
 		for _, tag := range tags {
-			if _, err := fmt.Fprintf(a.Stdout, "%s:%s\n", r.familiar(), tag); err != nil {
+			if _, err := fmt.Fprintf(a.Stdout, "%s:%s\n", r.Familiar(), tag); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	list := tagList{Host: r.host, Image: r.repository()}
-	if list.Tags, err = describeTags(ctx, client, r.repository(), tags); err != nil {
+	list := tagList{Host: r.Host, Image: r.Repository()}
+	if list.Tags, err = describeTags(ctx, client, r.Repository(), tags); err != nil {
 		return err
 	}
-	versions, err := askVersions(ctx, client, r.owner, r.name)
+	versions, err := askVersions(ctx, client, r.Owner, r.Name)
 	if err != nil && !isUnhelpful(err) {
 		return err
 	}
@@ -250,12 +251,12 @@ func (a *app) listTags(ctx context.Context, client *remote.Client, r imageRef, f
 }
 
 // imageFailure names the image that the registry has not.
-func imageFailure(r imageRef, err error) error {
+func imageFailure(r target.Remote, err error) error {
 	switch {
 	case errors.Is(err, registry.ErrRepositoryUnknown):
-		return fault.WithHint(fmt.Errorf("no image %s in %s: %w", r.repository(), r.host, err), "docker gitea ls "+r.host+"/"+r.owner)
+		return fault.WithHint(fmt.Errorf("no image %s in %s: %w", r.Repository(), r.Host, err), "docker gitea ls "+r.Host+"/"+r.Owner)
 	case errors.Is(err, registry.ErrManifestUnknown):
-		return fault.WithHint(fmt.Errorf("no %s: %w", r, err), "docker gitea ls "+r.familiar())
+		return fault.WithHint(fmt.Errorf("no %s: %w", r, err), "docker gitea ls "+r.Familiar())
 	}
 	return fmt.Errorf("%s: %w", r, err)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 )
 
 func (a *app) newOpenCommand() *cobra.Command {
@@ -48,7 +49,7 @@ func (a *app) open(ctx context.Context, flags *pflag.FlagSet, arg string, printO
 	if err != nil {
 		return err
 	}
-	r, err := parseRemote(arg, names)
+	r, err := target.ParseRemote(arg, names)
 	if err != nil {
 		return err
 	}
@@ -80,16 +81,16 @@ func (a *app) open(ctx context.Context, flags *pflag.FlagSet, arg string, printO
 // pagePath is the path of a page below Gitea's root.
 //
 // Source: Gitea 1.26 models/packages/descriptor.go, VersionWebLink.
-func pagePath(r imageRef) string {
+func pagePath(r target.Remote) string {
 	switch {
-	case r.owner == "":
+	case r.Owner == "":
 		return "/"
-	case r.name == "":
-		return "/" + url.PathEscape(r.owner) + "/-/packages?type=container"
+	case r.Name == "":
+		return "/" + url.PathEscape(r.Owner) + "/-/packages?type=container"
 	}
-	path := "/" + url.PathEscape(r.owner) + "/-/packages/container/" + url.PathEscape(r.name)
-	if r.reference != "" {
-		path += "/" + url.PathEscape(r.reference)
+	path := "/" + url.PathEscape(r.Owner) + "/-/packages/container/" + url.PathEscape(r.Name)
+	if r.Reference != "" {
+		path += "/" + url.PathEscape(r.Reference)
 	}
 	return path
 }

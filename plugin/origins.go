@@ -10,14 +10,15 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 )
 
 // fetch opens a layer that the daemon does not hold, at one of the registries
 // that the image came from. The target has been asked already.
-func (p *pusher) fetch(ctx context.Context, found daemon.Image, to target, d digest.Digest) (io.ReadCloser, error) {
+func (p *pusher) fetch(ctx context.Context, found daemon.Image, to target.Target, d digest.Digest) (io.ReadCloser, error) {
 	var errs []error
 	for _, origin := range found.Origins() {
-		if origin.Host == to.host && origin.Repository == to.repository {
+		if origin.Host == to.Host && origin.Repository == to.Repository {
 			continue
 		}
 		blob, err := p.openBlob(ctx, origin, d)

@@ -16,13 +16,14 @@
 //     registry each counts; config.go shows what came out, in the formats of
 //     format.go.
 //   - client.go: the registry's client, made of these settings.
-//   - push.go: the push command. It parses source.go and destination.go, asks
-//     credential.go, and hands the image to the registry's client; report.go
+//   - push.go: the push command. It parses source.go and the destinations of
+//     package target, asks credential.go, and hands the image to the registry's client; report.go
 //     makes a report of what became of it, which result.go prints; via.go decides how an image leaves a daemon.
 //   - check.go: the check command: what is right and wrong on the way to a
 //     registry.
 //   - ls.go, rm.go, open.go and link.go: what a registry holds, named by
-//     remote.go; table.go prints it.
+//     package target; table.go prints it. names.go: which registries this
+//     machine knows.
 //   - trust.go: the certificates that are pinned for registries.
 //   - failure.go: prints a failure, which package fault explains.
 //   - hidden.go: the secrets that are given in wrong places, which package gate

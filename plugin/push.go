@@ -25,6 +25,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/image"
@@ -88,7 +89,7 @@ type pushPlan struct {
 	// for each one, by host.
 	general  settings
 	settings map[string]settings
-	destinations
+	target.Destinations
 }
 
 // readCertificates has the system's certificates read, which takes long, while
@@ -108,7 +109,7 @@ func (p pushPlan) readCertificates(dockerConfig string) {
 
 // planPush checks everything that can be checked from the command line and
 // the configuration.
-func planPush(l layers, args []string, n naming, isLayout func(string) bool) (pushPlan, error) {
+func planPush(l layers, args []string, n target.Naming, isLayout func(string) bool) (pushPlan, error) {
 	plan := pushPlan{source: parseSource(args[0], isLayout), layers: l, settings: map[string]settings{}}
 	if plan.source.kind == sourceRegistry {
 		var err error
@@ -122,7 +123,7 @@ func planPush(l layers, args []string, n naming, isLayout func(string) bool) (pu
 	if _, err := general.resolve(s, ""); err != nil {
 		return plan, err
 	}
-	if err := errors.Join(checkTags(s.tags), s.check(plan.source)); err != nil {
+	if err := errors.Join(target.CheckTags(s.tags), s.check(plan.source)); err != nil {
 		return plan, err
 	}
 	if plan.source.kind == sourceDaemon {
@@ -138,13 +139,13 @@ func planPush(l layers, args []string, n naming, isLayout func(string) bool) (pu
 		}
 		names = []string{name}
 	}
-	names, notices := n.all(names)
+	names, notices := n.All(names)
 	var err error
-	if plan.destinations, err = parseDestinations(names, s.tags, s.allTags); err != nil {
+	if plan.Destinations, err = target.ParseDestinations(names, s.tags, s.allTags); err != nil {
 		return plan, err
 	}
-	plan.notices = append(notices, plan.notices...)
-	if plan.source.kind == sourceStdin && len(plan.targets) > 1 {
+	plan.Notices = append(notices, plan.Notices...)
+	if plan.source.kind == sourceStdin && len(plan.Targets) > 1 {
 		return plan, fault.Usage(fault.WithHint(errors.New("standard input can be read only once, and the destinations are several repositories"),
 			"write it to a file first, and push that"))
 	}
@@ -159,18 +160,18 @@ func planPush(l layers, args []string, n naming, isLayout func(string) bool) (pu
 
 // resolve gives each registry its settings.
 func (p *pushPlan) resolve(l layers) error {
-	for _, t := range p.targets {
-		l.named = append(l.named, t.host)
+	for _, t := range p.Targets {
+		l.named = append(l.named, t.Host)
 	}
-	for _, t := range p.targets {
+	for _, t := range p.Targets {
 		var s settings
-		if _, err := l.resolve(&s, t.host); err != nil {
+		if _, err := l.resolve(&s, t.Host); err != nil {
 			return err
 		}
-		if err := errors.Join(s.check(p.source), checkLink(t.remote(), s.link)); err != nil {
+		if err := errors.Join(s.check(p.source), checkLink(t.Remote(), s.link)); err != nil {
 			return err
 		}
-		p.settings[t.host] = s
+		p.settings[t.Host] = s
 	}
 	return nil
 }
@@ -180,7 +181,7 @@ func (p pushPlan) checkPorts(names []string) error {
 	for _, name := range names {
 		host, _, _ := strings.Cut(name, "/")
 		if bare, given := strings.CutSuffix(host, ":443"); given && p.settings[strings.ToLower(bare)].plainHTTP {
-			return refusePort443(bare)
+			return target.RefusePort443(bare)
 		}
 	}
 	return nil
@@ -188,8 +189,8 @@ func (p pushPlan) checkPorts(names []string) error {
 
 // checkHosts keeps one credential from going to several registries.
 func (p pushPlan) checkHosts() error {
-	for _, t := range p.targets {
-		if (p.general.passwordStdin || p.general.username != "") && t.host != p.targets[0].host {
+	for _, t := range p.Targets {
+		if (p.general.passwordStdin || p.general.username != "") && t.Host != p.Targets[0].Host {
 			return fault.Usage(errors.New("--username and --password-stdin are for one registry, and the destinations are on several"))
 		}
 	}
@@ -243,7 +244,7 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 		err = fault.Push(context.Cause(ctx))
 	}
-	several := len(plan.targets) > 1 || plan.general.allTags
+	several := len(plan.Targets) > 1 || plan.general.allTags
 	err = errors.Join(err, reports.write(a.Stdout, plan.reports(p.begun, err, time.Now()), several))
 	if err != nil && plan.general.mode() == progress.ModeJSON {
 		return fault.InJSON(err)
@@ -272,8 +273,8 @@ type pusher struct {
 }
 
 func (p *pusher) fromArchive(ctx context.Context) error {
-	for _, t := range p.plan.targets {
-		s := p.plan.settings[t.host]
+	for _, t := range p.plan.Targets {
+		s := p.plan.settings[t.Host]
 		push := s.pushOptions()
 		options := &image.Options{Name: cmp.Or(s.image, p.plan.source.image), Platform: s.platform, Compression: push.Compression}
 		opened, closeSource, err := p.plan.source.open(ctx, p.Stdin, options)
@@ -301,7 +302,7 @@ func (p *pusher) fromDaemon(ctx context.Context) error {
 	}
 	defer p.daemon.Close()
 	if err := p.removeLeftovers(ctx); err != nil {
-		p.plan.notices = append(p.plan.notices, fmt.Sprintf("a temporary name is left in the daemon: %v", err))
+		p.plan.Notices = append(p.plan.Notices, fmt.Sprintf("a temporary name is left in the daemon: %v", err))
 	}
 	if p.plan.general.allTags {
 		return p.allTags(ctx)
@@ -312,7 +313,7 @@ func (p *pusher) fromDaemon(ctx context.Context) error {
 	if err != nil {
 		return p.meantPath(err)
 	}
-	return p.daemonImage(ctx, found, p.plan.targets)
+	return p.daemonImage(ctx, found, p.plan.Targets)
 }
 
 // allTags pushes every image of a repository once, with all of its tags.
@@ -322,9 +323,9 @@ func (p *pusher) allTags(ctx context.Context) error {
 		return err
 	}
 	for _, group := range groupTags(found) {
-		var targets []target
-		for _, t := range p.plan.targets {
-			targets = append(targets, target{host: t.host, repository: t.repository, tags: group})
+		var targets []target.Target
+		for _, t := range p.plan.Targets {
+			targets = append(targets, target.Target{Host: t.Host, Repository: t.Repository, Tags: group})
 		}
 		image, err := p.daemon.Listed(ctx, found[group[0]])
 		if err != nil {
@@ -356,7 +357,7 @@ func groupTags(found map[string]daemon.Image) [][]string {
 
 // daemonImage lets the registry's client ask for the image's bytes, which it
 // does only when the registry lacks some.
-func (p *pusher) daemonImage(ctx context.Context, found daemon.Image, targets []target) error {
+func (p *pusher) daemonImage(ctx context.Context, found daemon.Image, targets []target.Target) error {
 	for _, t := range targets {
 		if err := p.daemonImageTo(ctx, found, t); err != nil {
 			return err
@@ -365,8 +366,8 @@ func (p *pusher) daemonImage(ctx context.Context, found daemon.Image, targets []
 	return nil
 }
 
-func (p *pusher) daemonImageTo(ctx context.Context, found daemon.Image, t target) error {
-	s := p.plan.settings[t.host]
+func (p *pusher) daemonImageTo(ctx context.Context, found daemon.Image, t target.Target) error {
+	s := p.plan.settings[t.Host]
 	if among := found.Choices(); s.platform == "" && len(among) > 0 {
 		return fmt.Errorf("%s is an index of which the daemon holds only a part; choose a platform (--platform) among: %s", found.Export, strings.Join(among, ", "))
 	}
@@ -383,7 +384,7 @@ func (p *pusher) daemonImageTo(ctx context.Context, found daemon.Image, t target
 		return p.one(ctx, t, push)
 	}
 	push.Via = func(ctx context.Context, to registry.Loopback) error {
-		client, err := p.client(ctx, t.host, t.repository) // the one that pushes
+		client, err := p.client(ctx, t.Host, t.Repository) // the one that pushes
 		if err == nil {
 			err = p.throughDaemon(ctx, s, found, client, to)
 		}
@@ -405,8 +406,8 @@ func (p *pusher) meantPath(err error) error {
 }
 
 // one pushes to one repository and prints the result.
-func (p *pusher) one(ctx context.Context, t target, options registry.PushOptions) error {
-	o := outcome{target: t, began: time.Now()}
+func (p *pusher) one(ctx context.Context, t target.Target, options registry.PushOptions) error {
+	o := outcome{Target: t, began: time.Now()}
 	options.Result = &o.result
 	o.linked, o.err = p.perform(ctx, t, options)
 	o.end = time.Now()
@@ -419,25 +420,25 @@ func (p *pusher) one(ctx context.Context, t target, options registry.PushOptions
 
 // perform pushes to one repository and shows how that goes. linked is what came
 // of linking the image.
-func (p *pusher) perform(ctx context.Context, t target, options registry.PushOptions) (linked linkOutcome, err error) {
+func (p *pusher) perform(ctx context.Context, t target.Target, options registry.PushOptions) (linked linkOutcome, err error) {
 	var told []string
 	p.notice = func(notice string) { told = append(told, notice) } // as the progress is shown
-	client, err := p.client(ctx, t.host, t.repository)
+	client, err := p.client(ctx, t.Host, t.Repository)
 	p.notice = nil
 	if err != nil {
 		return linked, err
 	}
 	display := p.display(t)
 	defer display.Done()
-	display.Event(registry.Event{Note: fmt.Sprintf("The push refers to repository [%s]", t.familiar())})
-	for _, notice := range append(slices.Concat(p.plan.notices, told), p.ofIndex) {
+	display.Event(registry.Event{Note: fmt.Sprintf("The push refers to repository [%s]", t.Familiar())})
+	for _, notice := range append(slices.Concat(p.plan.Notices, told), p.ofIndex) {
 		if notice != "" {
 			display.Event(registry.Event{Note: notice})
 		}
 	}
-	options.Tags = t.tags[1:]
+	options.Tags = t.Tags[1:]
 	options.Progress = display.Event
-	if err := client.Push(ctx, t.familiar()+":"+t.tags[0], options); err != nil {
+	if err := client.Push(ctx, t.Familiar()+":"+t.Tags[0], options); err != nil {
 		return linked, fault.Push(err)
 	}
 	display.Done()
@@ -451,13 +452,13 @@ func (p *pusher) perform(ctx context.Context, t target, options registry.PushOpt
 	return p.linkPushed(ctx, client, t, display), nil
 }
 
-func (p *pusher) display(t target) progress.Display {
-	return progress.New(p.plan.settings[t.host].mode(), progress.Screen{
+func (p *pusher) display(t target.Target) progress.Display {
+	return progress.New(p.plan.settings[t.Host].mode(), progress.Screen{
 		Writer:     p.Stderr,
 		Console:    gate.Behind(p.Stderr),
 		Terminal:   isTerminal(p.Stderr) && p.Getenv("TERM") != "dumb",
 		Color:      p.Getenv("NO_COLOR") == "",
-		Repository: t.familiar(),
+		Repository: t.Familiar(),
 	})
 }
 

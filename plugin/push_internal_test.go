@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -92,43 +92,6 @@ func TestParseSource(t *testing.T) {
 	}
 }
 
-func TestParseDestinations(t *testing.T) {
-	for _, test := range []struct {
-		name        string
-		args        string
-		tags        string
-		allTags     bool
-		defaultHost string
-		want        string
-		notice      string
-	}{
-		{name: "tag", args: "h.example/me/app:1", want: "h.example/me/app:1"},
-		{name: "no tag", args: "h.example/me/app", want: "h.example/me/app:latest", notice: "Using default tag: latest"},
-		{name: "--tag in place of none", args: "h.example/me/app", tags: "1 2", want: "h.example/me/app:1,2"},
-		{name: "--tag beside another", args: "h.example/me/app:1", tags: "2 1", want: "h.example/me/app:1,2"},
-		{name: "same repository", args: "h.example/me/app:1 H.example:443/me/app:2", want: "h.example/me/app:1,2"},
-		{name: "several repositories", args: "h.example/me/app:1 i.example:3000/me/app:1 h.example/me/app2:1", want: "h.example/me/app:1 i.example:3000/me/app:1 h.example/me/app2:1"},
-		{name: "port without tag", args: "h.example:3000/me/app", want: "h.example:3000/me/app:latest", notice: "Using default tag: latest"},
-		{name: "no owner, which only Gitea wants", args: "h.example/app:1 h.example/me/a__b:1", want: "h.example/app:1 h.example/me/a__b:1"},
-		{name: "default host", args: "me/app:1", defaultHost: "h.example", want: "h.example/me/app:1"},
-		{name: "all tags", args: "h.example/me/app", allTags: true, want: "h.example/me/app:"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			names, _ := naming{host: test.defaultHost}.all(strings.Fields(test.args))
-			got, err := parseDestinations(names, strings.Fields(test.tags), test.allTags)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if targets := strings.Trim(fmt.Sprint(got.targets), "[]"); targets != test.want {
-				t.Errorf("got %s, want %s", targets, test.want)
-			}
-			if notices := strings.Join(got.notices, "; "); notices != test.notice {
-				t.Errorf("got the notice %q, want %q", notices, test.notice)
-			}
-		})
-	}
-}
-
 func TestPlanPushRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -166,7 +129,7 @@ func TestPlanPushRefuses(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			flags := pushFlags(t, strings.Fields(test.args)...)
-			_, err := planPush(layers{flags: flags, getenv: noEnvironment}, flags.Args(), naming{}, func(string) bool { return false })
+			_, err := planPush(layers{flags: flags, getenv: noEnvironment}, flags.Args(), target.Naming{}, func(string) bool { return false })
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("got %v, want %q", err, test.want)
 			}
@@ -360,30 +323,6 @@ func FuzzParseInvocation(f *testing.F) {
 	f.Add(`C:\docker-gitea.exe`, "__complete help gitea -- --log-level")
 	f.Fuzz(func(_ *testing.T, program, args string) {
 		parseInvocation(program, strings.Fields(args))
-	})
-}
-
-// Whatever is accepted as destinations is a valid reference again.
-func FuzzParseDestinations(f *testing.F) {
-	f.Add("git.example.com/me/app:1", "2", "")
-	f.Add("me/app", "", "h.example:3000")
-	f.Add("[::1]:443/me/a/b", "", "")
-	f.Fuzz(func(t *testing.T, arg, tags, defaultHost string) {
-		whole, _ := naming{host: defaultHost}.whole(arg)
-		d, err := parseDestinations([]string{whole}, strings.Fields(tags), false)
-		if err != nil || checkTags(strings.Fields(tags)) != nil {
-			return
-		}
-		if host, err := registry.NormalizeHost(defaultHost); defaultHost != "" && (err != nil || host != defaultHost) {
-			return
-		}
-		for _, target := range d.targets {
-			for _, tag := range target.tags {
-				if _, err := registry.ParseReference(target.familiar() + ":" + tag); err != nil {
-					t.Errorf("%q became %v: %v", arg, target, err)
-				}
-			}
-		}
 	})
 }
 

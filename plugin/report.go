@@ -12,6 +12,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
@@ -19,7 +20,7 @@ import (
 
 // outcome is what came of one push. began is zero for one that was not begun.
 type outcome struct {
-	target
+	target.Target
 	result     registry.Result
 	linked     linkOutcome
 	began, end time.Time
@@ -33,11 +34,11 @@ var errNotAttempted = errors.New("not attempted: what came before it failed")
 // those that err, which ended the command, kept from it.
 func (p pushPlan) reports(begun []outcome, err error, now time.Time) []v1alpha1.Push {
 	told := slices.ContainsFunc(begun, func(o outcome) bool { return o.err != nil })
-	for _, t := range p.targets {
-		if slices.ContainsFunc(begun, func(o outcome) bool { return o.familiar() == t.familiar() }) {
+	for _, t := range p.Targets {
+		if slices.ContainsFunc(begun, func(o outcome) bool { return o.Familiar() == t.Familiar() }) {
 			continue
 		}
-		o := outcome{target: t, end: now, err: errNotAttempted}
+		o := outcome{Target: t, end: now, err: errNotAttempted}
 		if !told {
 			o.err, told = err, true
 		}
@@ -45,7 +46,7 @@ func (p pushPlan) reports(begun []outcome, err error, now time.Time) []v1alpha1.
 	}
 	var reports []v1alpha1.Push
 	for _, o := range begun {
-		reports = append(reports, newReport(p.source.String(), p.settings[o.host], o))
+		reports = append(reports, newReport(p.source.String(), p.settings[o.Host], o))
 	}
 	return reports
 }
@@ -59,7 +60,7 @@ func newReport(source string, s settings, o outcome) v1alpha1.Push {
 	return v1alpha1.Push{
 		TypeMeta: typeMeta(v1alpha1.KindPush),
 		Spec: v1alpha1.PushSpec{
-			Source: source, Destination: o.familiar(), Tags: o.tags,
+			Source: source, Destination: o.Familiar(), Tags: o.Tags,
 			Platform: s.platform, Compression: v1alpha1.Compression{Algorithm: s.compression, Level: s.level},
 			Jobs: s.jobs, Retries: s.retries, ChunkSize: int64(s.chunkSize),
 			Timeout: metav1.Duration{Duration: s.timeout}, Insecure: s.insecure, Link: s.link, DryRun: s.dryRun, Verify: s.verify,

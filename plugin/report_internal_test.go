@@ -16,6 +16,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
@@ -90,7 +91,7 @@ func TestConditions(t *testing.T) {
 func TestReportCountsBytes(t *testing.T) {
 	begin := time.Unix(1000, 0)
 	got := newReport("app", settings{jobs: 4}, outcome{
-		target: target{host: "git.example.com", repository: "me/app", tags: []string{"V1"}},
+		Target: target.Target{Host: "git.example.com", Repository: "me/app", Tags: []string{"V1"}},
 		began:  begin, end: begin.Add(1500 * time.Millisecond),
 		result: registry.Result{
 			Reference: "git.example.com/me/app", Tags: []string{"v1"}, Digest: "sha256:ab", Size: 7, BytesSent: 12, Retries: 2, Requests: 9,
@@ -128,19 +129,19 @@ func TestConditionMessage(t *testing.T) {
 
 // There is a report for every destination, whatever came before it.
 func TestReportsOfSeveral(t *testing.T) {
-	one, two, three := target{host: "h", repository: "me/one"}, target{host: "h", repository: "me/two"}, target{host: "h", repository: "me/three"}
-	plan := pushPlan{destinations: destinations{targets: []target{one, two, three}}}
+	one, two, three := target.Target{Host: "h", Repository: "me/one"}, target.Target{Host: "h", Repository: "me/two"}, target.Target{Host: "h", Repository: "me/three"}
+	plan := pushPlan{Destinations: target.Destinations{Targets: []target.Target{one, two, three}}}
 	for _, test := range []struct {
 		name  string
 		begun []outcome
 		err   error
 		want  string
 	}{
-		{"success", []outcome{{target: one}, {target: two}, {target: three}}, nil, strings.TrimSuffix(strings.Repeat("Pushed, ", 3), ", ")},
-		{"second fails", []outcome{{target: one}, {target: two, err: registry.ErrServer}}, registry.ErrServer, "Pushed, ServerError, NotAttempted"},
-		{"before the second", []outcome{{target: one}}, os.ErrNotExist, "Pushed, Failed, NotAttempted"},
+		{"success", []outcome{{Target: one}, {Target: two}, {Target: three}}, nil, strings.TrimSuffix(strings.Repeat("Pushed, ", 3), ", ")},
+		{"second fails", []outcome{{Target: one}, {Target: two, err: registry.ErrServer}}, registry.ErrServer, "Pushed, ServerError, NotAttempted"},
+		{"before the second", []outcome{{Target: one}}, os.ErrNotExist, "Pushed, Failed, NotAttempted"},
 		{"before all", nil, os.ErrNotExist, "Failed, NotAttempted, NotAttempted"},
-		{"several of one destination", []outcome{{target: one}, {target: one, err: registry.ErrServer}}, registry.ErrServer, "Pushed, ServerError, NotAttempted, NotAttempted"},
+		{"several of one destination", []outcome{{Target: one}, {Target: one, err: registry.ErrServer}}, registry.ErrServer, "Pushed, ServerError, NotAttempted, NotAttempted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got []string

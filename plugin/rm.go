@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
@@ -49,7 +50,7 @@ by Gitea itself when it cleans up.`,
 
 // doomed is one thing to delete.
 type doomed struct {
-	imageRef
+	target.Remote
 	client *remote.Client
 	digest digest.Digest
 	// tags are those that a digest takes with it.
@@ -58,12 +59,12 @@ type doomed struct {
 
 func (d doomed) String() string {
 	switch {
-	case !d.byDigest():
-		return fmt.Sprintf("%s (%s)", d.imageRef, d.digest)
+	case !d.ByDigest():
+		return fmt.Sprintf("%s (%s)", d.Remote, d.digest)
 	case len(d.tags) == 0:
-		return d.imageRef.String() + ", which has no tag"
+		return d.Remote.String() + ", which has no tag"
 	}
-	return fmt.Sprintf("%s with all of its tags: %s", d.imageRef, strings.Join(d.tags, ", "))
+	return fmt.Sprintf("%s with all of its tags: %s", d.Remote, strings.Join(d.tags, ", "))
 }
 
 // remove finds everything before it deletes anything, so that a mistyped name
@@ -73,18 +74,18 @@ func (a *app) remove(ctx context.Context, flags *pflag.FlagSet, args []string, f
 	if err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(remotes, func(r imageRef) bool { return r.reference == "" }); i >= 0 {
-		return fault.Usage(fault.WithHint(fmt.Errorf("%s has neither tag nor digest", remotes[i]), "docker gitea ls "+remotes[i].familiar()))
+	if i := slices.IndexFunc(remotes, func(r target.Remote) bool { return r.Reference == "" }); i >= 0 {
+		return fault.Usage(fault.WithHint(fmt.Errorf("%s has neither tag nor digest", remotes[i]), "docker gitea ls "+remotes[i].Familiar()))
 	}
 	clients := map[string]*remote.Client{}
 	var all []doomed
 	for _, r := range remotes {
-		if clients[r.host] == nil {
-			if clients[r.host], err = a.connect(ctx, flags, r, remotes...); err != nil {
+		if clients[r.Host] == nil {
+			if clients[r.Host], err = a.connect(ctx, flags, r, remotes...); err != nil {
 				return err
 			}
 		}
-		found, err := lookUp(ctx, clients[r.host], r)
+		found, err := lookUp(ctx, clients[r.Host], r)
 		if err != nil {
 			return imageFailure(r, err)
 		}
@@ -99,13 +100,13 @@ func (a *app) remove(ctx context.Context, flags *pflag.FlagSet, args []string, f
 }
 
 // lookUp finds what is to be deleted.
-func lookUp(ctx context.Context, client *remote.Client, r imageRef) (doomed, error) {
-	d := doomed{imageRef: r, client: client}
+func lookUp(ctx context.Context, client *remote.Client, r target.Remote) (doomed, error) {
+	d := doomed{Remote: r, client: client}
 	var err error
-	if d.digest, err = client.ManifestDigest(ctx, r.repository(), r.reference); err != nil || !r.byDigest() {
+	if d.digest, err = client.ManifestDigest(ctx, r.Repository(), r.Reference); err != nil || !r.ByDigest() {
 		return d, err
 	}
-	d.tags, err = tagsOf(ctx, client, r.repository(), d.digest)
+	d.tags, err = tagsOf(ctx, client, r.Repository(), d.digest)
 	return d, err
 }
 
@@ -155,7 +156,7 @@ func (a *app) confirmRemoval(ctx context.Context, all []doomed) error {
 func (a *app) removeAll(ctx context.Context, all []doomed) error {
 	var errs []error
 	for _, d := range all {
-		err := d.client.DeleteManifest(ctx, d.repository(), d.reference)
+		err := d.client.DeleteManifest(ctx, d.Repository(), d.Reference)
 		if errors.Is(err, registry.ErrManifestUnknown) {
 			err = nil // it was there: an answer was lost, or something else deleted it
 		}
@@ -163,7 +164,7 @@ func (a *app) removeAll(ctx context.Context, all []doomed) error {
 			errs = append(errs, removalFailure(d, err))
 			continue
 		}
-		if _, err := fmt.Fprintf(a.Stdout, "Deleted: %s\n", d.imageRef); err != nil {
+		if _, err := fmt.Fprintf(a.Stdout, "Deleted: %s\n", d.Remote); err != nil {
 			return err
 		}
 	}
@@ -172,11 +173,11 @@ func (a *app) removeAll(ctx context.Context, all []doomed) error {
 
 func removalFailure(d doomed, err error) error {
 	if !errors.Is(err, registry.ErrUnsupported) {
-		return imageFailure(d.imageRef, err)
+		return imageFailure(d.Remote, err)
 	}
 	hint := "the registry does not delete at all; the distribution registry does with REGISTRY_STORAGE_DELETE_ENABLED=true"
-	if !d.byDigest() {
-		hint = fmt.Sprintf("many registries delete by digest alone, with all tags that it has: docker gitea rm %s@%s", d.familiar(), d.digest)
+	if !d.ByDigest() {
+		hint = fmt.Sprintf("many registries delete by digest alone, with all tags that it has: docker gitea rm %s@%s", d.Familiar(), d.digest)
 	}
-	return fault.WithHint(fmt.Errorf("%s: %w", d.imageRef, err), hint)
+	return fault.WithHint(fmt.Errorf("%s: %w", d.Remote, err), hint)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
@@ -181,7 +182,7 @@ func (s settings) check(src source) error {
 	switch {
 	case s.allTags && src.kind != sourceDaemon:
 		wrong = "--all-tags is for images of the docker daemon"
-	case s.allTags && hasTag(src.name):
+	case s.allTags && target.HasTag(src.name):
 		wrong = "--all-tags wants a SOURCE without a tag"
 	case s.allTags && len(s.tags) > 0:
 		wrong = "--all-tags and --tag exclude each other"

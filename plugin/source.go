@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
@@ -164,3 +165,18 @@ func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
 	}()
 	return reader
 }
+
+// defaultDestination is the SOURCE itself where it names a registry.
+func defaultDestination(src source) (string, error) {
+	if src.kind != sourceDaemon {
+		return "", fault.Usage(errors.New("a DESTINATION is needed: HOST/OWNER/NAME[:TAG]"))
+	}
+	ref, err := registry.ParseReference(src.name)
+	if err == nil && ref.Host != "" {
+		return src.name, nil
+	}
+	return "", fault.Usage(fault.WithHint(fmt.Errorf("%q names no registry, so a DESTINATION is needed", src.name),
+		fmt.Sprintf("docker gitea push %s HOST/OWNER/%s", src.name, baseName(src.name))))
+}
+
+func baseName(name string) string { return name[strings.LastIndex(name, "/")+1:] }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -42,10 +43,10 @@ To give it another name, use docker gitea copy.`,
 func checkNewTags(image string, tags []string) error {
 	for _, tag := range tags {
 		if strings.Contains(tag, "/") {
-			return fault.WithHint(checkTags([]string{tag}), fmt.Sprintf("to give the image another name: docker gitea copy %s %s", image, tag))
+			return fault.WithHint(target.CheckTags([]string{tag}), fmt.Sprintf("to give the image another name: docker gitea copy %s %s", image, tag))
 		}
 	}
-	return checkTags(tags)
+	return target.CheckTags(tags)
 }
 
 func (a *app) tag(ctx context.Context, flags *pflag.FlagSet, name string, tags []string) error {
@@ -54,14 +55,14 @@ func (a *app) tag(ctx context.Context, flags *pflag.FlagSet, name string, tags [
 		return err
 	}
 	image := images[0]
-	if image.reference == "" {
-		image.reference = "latest"
+	if image.Reference == "" {
+		image.Reference = "latest"
 	}
 	client, err := a.connect(ctx, flags, image)
 	if err != nil {
 		return err
 	}
-	result, err := client.Tag(ctx, image.repository(), image.reference, tags...)
+	result, err := client.Tag(ctx, image.Repository(), image.Reference, tags...)
 	switch {
 	case errors.Is(err, registry.ErrManifestUnknown):
 		return imageFailure(image, err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
@@ -96,8 +97,8 @@ func TestTrustMap(t *testing.T) {
 	for _, row := range trustMap {
 		t.Run(row.setting, func(t *testing.T) {
 			if row.setting == "http:// in an argument" {
-				r, err := parseRemote("http://"+trusted+"/me/app", naming{})
-				if bare, bareErr := parseRemote(trusted+"/me/app", naming{}); err != nil || bareErr != nil || !r.plainHTTP || bare.plainHTTP {
+				r, err := target.ParseRemote("http://"+trusted+"/me/app", target.Naming{})
+				if bare, bareErr := target.ParseRemote(trusted+"/me/app", target.Naming{}); err != nil || bareErr != nil || !r.PlainHTTP || bare.PlainHTTP {
 					t.Errorf("got %v, %v", r, bare)
 				}
 				return
@@ -244,7 +245,7 @@ func plannedTrust(t *testing.T, set setTrust, named ...string) (*pusher, error) 
 	for _, host := range named {
 		args = append(args, host+"/me/app:1")
 	}
-	plan, err := planPush(l, args, naming{}, func(string) bool { return false })
+	plan, err := planPush(l, args, target.Naming{}, func(string) bool { return false })
 	return &pusher{app: a, plan: plan, config: config}, err
 }
 
