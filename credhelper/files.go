@@ -3,8 +3,8 @@ package credhelper
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -45,22 +45,24 @@ func writeJSON(path string, v any) error {
 // who can plant a file there could redirect a login. A file that others may
 // read is closed to them.
 func readOwn(path string) ([]byte, error) {
-	info, err := os.Lstat(path)
+	file, err := ownfile.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
 	}
 	if err := checkOwner(path, info); err != nil {
 		return nil, err
 	}
 	if exposed(info) {
-		if err := os.Chmod(path, ownFile); err != nil {
+		if err := file.Chmod(ownFile); err != nil {
 			return nil, err
 		}
 	}
-	return os.ReadFile(path)
+	return io.ReadAll(file)
 }
 
 // checkOwner refuses a file that is another user's. Root may use those of whom
@@ -114,7 +116,10 @@ func (h *helper) lock(ctx context.Context, name string, timeout time.Duration) (
 	}
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	file := flock.New(filepath.Join(dir, fileName(name)), flock.SetPermissions(ownFile))
+	file := flock.New(filepath.Join(dir, fileName(name)), flock.SetFlag(os.O_RDONLY))
+	if err := ownfile.Make(file.Path(), ownFile); err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
 	done := h.waiting("another " + program + ", which holds " + file.Path() + ",")
 	_, err = file.TryLockContext(limited, lockPoll)
 	done()
@@ -123,9 +128,6 @@ func (h *helper) lock(ctx context.Context, name string, timeout time.Duration) (
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
-	}
-	if err := ownfile.Adopt(file.Path()); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), file.Unlock())
 	}
 	return func() { _ = file.Unlock() }, nil
 }

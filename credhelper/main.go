@@ -26,10 +26,8 @@ package credhelper
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -163,13 +161,9 @@ func (h *helper) openLog() (closeLog func()) {
 		fmt.Fprintf(h.Stderr, "%s: nothing is logged: %s is relative: give the whole path\n", program, envLog)
 		return func() {}
 	}
-	_, err := os.Lstat(path)
-	file, openErr := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if openErr == nil && errors.Is(err, fs.ErrNotExist) {
-		openErr = ownfile.Adopt(path)
-	}
-	if openErr != nil {
-		fmt.Fprintf(h.Stderr, "%s: nothing is logged: %v\n", program, openErr)
+	file, err := ownfile.Open(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		fmt.Fprintf(h.Stderr, "%s: nothing is logged: %v\n", program, err)
 		return func() {}
 	}
 	h.log = debugLog(gate.New(file, h.hidden)).With(slog.Int("pid", os.Getpid()))

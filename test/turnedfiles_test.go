@@ -114,8 +114,8 @@ func fileOfOwner(t *testing.T, o *owner) {
 			}
 		}
 	}
-	err := filepath.WalkDir(o.home, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
+	err := filepath.WalkDir(o.home, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Type()&fs.ModeSymlink != 0 { // whose a link is counts for nothing
 			return err
 		}
 		info, err := os.Lstat(path)
@@ -130,6 +130,7 @@ func fileOfOwner(t *testing.T, o *owner) {
 	if info, err := os.Stat(config); err != nil || info.Mode().Perm() != 0o640 {
 		t.Errorf("got %v, %v", info.Mode(), err)
 	}
+	plantedNames(t, o, user)
 	// A link for everybody leads to no file that a user can replace.
 	copied := filepath.Join(o.home, "docker-gitea")
 	content, err := os.ReadFile(o.plugin)
@@ -142,6 +143,65 @@ func fileOfOwner(t *testing.T, o *owner) {
 	}
 	if out, code := o.run(t, copied, "setup", "--system", "--dry-run"); code == 0 || !strings.Contains(out, "root") {
 		t.Errorf("setup --system: got %d and %s", code, out)
+	}
+}
+
+// plantedNames has the user put links and second names of a file of root's
+// wherever root writes and reads: the file stays root's, and what it was.
+func plantedNames(t *testing.T, o *owner, user int) {
+	t.Helper()
+	shadow := o.write(t, filepath.Join(t.TempDir(), "shadow"), "root's", 0o644)
+	own := filepath.Join(o.home, ".config", "docker-credential-gitea")
+	called := map[string]struct {
+		program string
+		args    []string
+		env     string
+	}{
+		filepath.Join(o.home, "log"):                           {o.helper, []string{"list"}, "DOCKER_CREDENTIAL_GITEA_LOG="},
+		filepath.Join(own, "locks", "git.example.com"):         {o.helper, []string{"store"}, ""},
+		filepath.Join(own, "secrets", "git.example.com.login"): {o.helper, []string{"get"}, ""},
+		filepath.Join(own, "hosts.json"):                       {o.helper, []string{"list"}, ""},
+		filepath.Join(o.home, "metadata.json"):                 {o.plugin, []string{"push", "--metadata-file", filepath.Join(o.home, "metadata.json"), filepath.Join(o.home, "none.tar"), "git.example.com/me/app"}, ""},
+	}
+	for path, call := range called {
+		for how, plant := range map[string]func(old, fresh string) error{"hard": os.Link, "symbolic": os.Symlink} {
+			before, _ := os.ReadFile(path)
+			for _, err := range []error{os.MkdirAll(filepath.Dir(path), 0o700), os.RemoveAll(path), plant(shadow, path)} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if how == "symbolic" {
+				if err := os.Lchown(path, user, user); err != nil {
+					t.Fatal(err)
+				}
+			}
+			o.env, o.stdin = nil, "git.example.com"
+			if call.env != "" {
+				o.env = []string{call.env + path}
+			}
+			if call.args[0] == "store" {
+				o.stdin = `{"ServerURL":"git.example.com","Username":"me","Secret":"mine"}`
+			}
+			out, _ := o.run(t, call.program, call.args...)
+			info, err := os.Stat(shadow)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 || info.Mode().Perm() != 0o644 || readFile(t, shadow) != "root's" {
+				t.Errorf("a %s link at %s: root's file is %v and has %q: %s", how, path, info, readFile(t, shadow), out)
+			}
+			if strings.Contains(out, "root's\"") || strings.Contains(out, ":\"root's") {
+				t.Errorf("a %s link at %s: shown: %s", how, path, out)
+			}
+			_ = os.Remove(path)
+			if before != nil {
+				o.write(t, path, string(before), 0o600)
+				if err := os.Chown(path, user, user); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
 	}
 }
 

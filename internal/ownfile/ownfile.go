@@ -1,8 +1,12 @@
 // Package ownfile writes files so that they stay their owner's. A program that
 // runs as root, as under sudo, in the directories of a user leaves nothing
-// there that the user cannot read or replace.
+// there that the user cannot read or replace, and is not led elsewhere by that
+// user: a directory is opened once, and all that is done in it is done to what
+// was opened, be it under that name any more or not. Who gets a file is read
+// from the opened directory, and what is given away is an open file.
 //
-// ownfile_unix.go and ownfile_windows.go are what the systems call an owner.
+// directory.go is the opened directory; ownfile_unix.go and ownfile_windows.go
+// are what the systems call an owner.
 package ownfile
 
 import (
@@ -18,90 +22,81 @@ import (
 // it. A file that was there keeps its owner; a new one that root makes gets
 // that of its directory. A link, or anything else that is no plain file, is an
 // error. The directory must exist.
-func Write(path string, data []byte, mode fs.FileMode) (err error) {
-	before, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if before, err = os.Stat(filepath.Dir(path)); err != nil {
-			return err
-		}
-		if !isRoot() {
-			before = nil
-		}
-	case err != nil:
-		return err
-	case !before.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file", path)
-	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".tmp-"+filepath.Base(path)+"-*")
+func Write(path string, data []byte, mode fs.FileMode) error {
+	return write(path, data, mode, (*os.File).Sync)
+}
+
+// WriteUnflushed is Write for what may be lost when the machine stops: whoever
+// reads it can tell whether it is whole.
+func WriteUnflushed(path string, data []byte, mode fs.FileMode) error {
+	return write(path, data, mode, func(*os.File) error { return nil })
+}
+
+func write(path string, data []byte, mode fs.FileMode, flush func(*os.File) error) error {
+	dir, err := openDirectory(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = file.Close() // closed already, or of no use
-			err = errors.Join(err, os.Remove(file.Name()))
-		}
-	}()
-	if err := fill(file, data, before, mode); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
-}
-
-// fill writes a temporary file and makes it its owner's, nil for nobody else.
-func fill(file *os.File, data []byte, owner fs.FileInfo, mode fs.FileMode) error {
-	if _, err := file.Write(data); err != nil {
-		return err
-	}
-	if owner != nil {
-		group, err := give(file, owner)
-		if err != nil {
-			return err
-		}
-		if !group {
-			mode &^= 0o070 // what its group may do, another shall not
-		}
-	}
-	// After the owner: to change that may take bits of the mode away.
-	if err := file.Chmod(mode.Perm()); err != nil {
-		return err
-	}
-	if err := file.Sync(); err != nil {
-		return err
-	}
-	return file.Close()
+	return errors.Join(dir.whole(dir.replace(filepath.Base(path), data, mode, flush)), dir.Close())
 }
 
 // MkdirAll makes a directory and the parents that it lacks. Those that root
 // makes belong to whom the directory around them belongs to.
 func MkdirAll(dir string, mode fs.FileMode) error {
-	if info, err := os.Stat(dir); err == nil && info.IsDir() || dir == filepath.Dir(dir) {
-		return os.MkdirAll(dir, mode)
-	}
-	if err := MkdirAll(filepath.Dir(dir), mode); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, mode); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return os.MkdirAll(dir, mode) // another process was quicker
-		}
-		return err
-	}
-	return Adopt(dir)
-}
-
-// Adopt gives what root has just made at path to the owner of the directory
-// that it is in. It follows no link, and does nothing for other users.
-func Adopt(path string) error {
-	if !isRoot() {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
 	}
-	parent, err := os.Stat(filepath.Dir(path))
+	made, err := openOrMake(filepath.Clean(dir), mode)
 	if err != nil {
 		return err
 	}
-	return adopt(path, parent)
+	return made.Close()
+}
+
+// Make makes an empty file where there is nothing, with this mode. What root
+// makes belongs to whom the directory belongs to.
+func Make(path string, mode fs.FileMode) error {
+	dir, err := openDirectory(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	file, err := dir.create(filepath.Base(path), os.O_WRONLY, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return dir.Close()
+	} else if err != nil {
+		return errors.Join(dir.whole(err), dir.Close())
+	}
+	return errors.Join(file.Close(), dir.Close())
+}
+
+// Open opens what is at path as [os.OpenFile] does. What root makes belongs to
+// whom the directory belongs to. Root follows a link only where nobody else
+// can have put it, and writes to no file that a user may have brought into the
+// directory by a second name; both are errors.
+func Open(path string, flag int, mode fs.FileMode) (*os.File, error) {
+	if !isRoot() {
+		return os.OpenFile(path, flag, mode)
+	}
+	dir, err := openDirectory(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	file, err := dir.open(filepath.Base(path), flag, mode)
+	if errors.Is(err, errTrustedLink) {
+		file, err = os.OpenFile(path, flag, mode)
+	}
+	return file, errors.Join(dir.whole(err), dir.Close())
+}
+
+// OpenRegular opens a plain file for reading. A link, or anything else, is an
+// error.
+func OpenRegular(path string) (*os.File, error) {
+	dir, err := openDirectory(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	file, err := dir.openRegular(filepath.Base(path))
+	return file, errors.Join(dir.whole(err), dir.Close())
 }
 
 // Remove removes a file that may be gone already.
@@ -111,3 +106,6 @@ func Remove(path string) error {
 	}
 	return nil
 }
+
+// errNotRegular is what stands where a plain file should.
+func errNotRegular(path string) error { return fmt.Errorf("%s is not a regular file", path) }

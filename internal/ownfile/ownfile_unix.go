@@ -9,6 +9,11 @@ import (
 	"syscall"
 )
 
+const (
+	onlyDirectory  = syscall.O_DIRECTORY
+	withoutWaiting = syscall.O_NONBLOCK
+)
+
 func isRoot() bool { return os.Geteuid() == 0 }
 
 // give makes the file that of who owns owner, and tells whether its group is
@@ -35,14 +40,6 @@ func give(file *os.File, owner fs.FileInfo) (group bool, err error) {
 	return false, nil
 }
 
-func adopt(path string, parent fs.FileInfo) error {
-	owner, ok := parent.Sys().(*syscall.Stat_t)
-	if !ok || owner.Uid == 0 {
-		return nil
-	}
-	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
-}
-
 // Owner is the number of the user whom a file belongs to; it is unknown where
 // the system has none.
 func Owner(info fs.FileInfo) (uid int, known bool) {
@@ -51,4 +48,13 @@ func Owner(info fs.FileInfo) (uid int, known bool) {
 		return 0, false
 	}
 	return int(stat.Uid), true
+}
+
+// links is how many names a file has.
+func links(info fs.FileInfo) uint64 {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 1
+	}
+	return uint64(stat.Nlink) //nolint:unconvert // narrower on some systems
 }

@@ -312,16 +312,9 @@ func (c *Cache) write(entry any, kind, key string) error {
 	if err != nil {
 		return fmt.Errorf("write cache: %w", err)
 	}
-	file, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
+	sealed := append([]byte(sealOf(kind, key, data)+"\n"), data...)
+	if err := ownfile.WriteUnflushed(filepath.Join(dir, key), sealed, 0o600); err != nil {
 		return fmt.Errorf("write cache: %w", err)
-	}
-	_, err = fmt.Fprintf(file, "%s\n%s", sealOf(kind, key, data), data)
-	if err = errors.Join(err, file.Close(), ownfile.Adopt(file.Name())); err == nil {
-		err = os.Rename(file.Name(), filepath.Join(dir, key))
-	}
-	if err != nil {
-		return fmt.Errorf("write cache: %w", errors.Join(err, ownfile.Remove(file.Name())))
 	}
 	return prune(dir)
 }

@@ -61,11 +61,13 @@ func (s *Session) take() bool {
 	if ownfile.MkdirAll(dir, 0o700) != nil {
 		return false
 	}
-	lock := flock.New(filepath.Join(dir, s.key+".lock"), flock.SetPermissions(0o600))
+	lock := flock.New(filepath.Join(dir, s.key+".lock"), flock.SetFlag(os.O_RDONLY))
+	if ownfile.Make(lock.Path(), 0o600) != nil {
+		return false
+	}
 	if locked, err := lock.TryLock(); err != nil || !locked {
 		return false
 	}
-	_ = ownfile.Adopt(lock.Path()) // else the user whose cache it is begins anew
 	s.lock = lock
 	return true
 }
