@@ -13,6 +13,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
+	"github.com/docker-gitea/docker-gitea/plugin/source"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
@@ -74,8 +75,8 @@ func (a *app) completePush(command *cobra.Command, args []string, typed string) 
 	found, directive := a.completeRemote(depthImage)(command, nil, typed)
 	// Under an owner, the name that the image has here is the likeliest.
 	if i := strings.LastIndex(typed, "/"); strings.Count(typed, "/") == 2 && i > 0 {
-		name := strings.ToLower(path.Base(strings.TrimPrefix(args[0], daemonPrefix)))
-		if !slices.Contains(found, typed[:i+1]+name) && parseSource(args[0], isLayoutDir).kind == sourceDaemon {
+		name := strings.ToLower(path.Base(strings.TrimPrefix(args[0], source.DaemonPrefix)))
+		if !slices.Contains(found, typed[:i+1]+name) && source.Parse(args[0], source.IsLayout).Kind == source.Daemon {
 			found = append(found, typed[:i+1]+name)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/source"
 )
 
 // notOfCopy are options of a push that say how an image leaves a daemon or a
@@ -49,7 +50,7 @@ from is that of "docker login", its certificates those of gitea.yaml, of
 		},
 		RunE: func(command *cobra.Command, args []string) error {
 			args = slices.Clone(args)
-			args[0] = registryPrefix + strings.TrimPrefix(args[0], registryPrefix)
+			args[0] = source.RegistryPrefix + strings.TrimPrefix(args[0], source.RegistryPrefix)
 			return a.push(command.Context(), command.Flags(), reports, args)
 		},
 	}

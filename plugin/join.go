@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/source"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
@@ -66,9 +67,9 @@ func (a *app) join(ctx context.Context, flags *pflag.FlagSet, options joinOption
 	if err != nil {
 		return err
 	}
-	var images []remoteImage
+	var images []source.RegistryImage
 	for _, name := range args {
-		found, err := parseRemoteImage(name)
+		found, err := source.ParseRegistryImage(name)
 		if err != nil {
 			return err
 		}
@@ -94,15 +95,15 @@ func (a *app) join(ctx context.Context, flags *pflag.FlagSet, options joinOption
 	return nil
 }
 
-func (p *pusher) joinTo(ctx context.Context, t target.Target, images []remoteImage, annotations map[string]string) error {
+func (p *pusher) joinTo(ctx context.Context, t target.Target, images []source.RegistryImage, annotations map[string]string) error {
 	client, err := p.client(ctx, t.Host, t.Repository)
 	if err != nil {
 		return err
 	}
 	var members []remote.Member
 	for _, i := range images {
-		m := remote.Member{Repository: i.repository, Reference: i.version}
-		if m.Client, err = p.client(ctx, i.host, i.repository); err != nil {
+		m := remote.Member{Repository: i.Repository, Reference: i.Version}
+		if m.Client, err = p.client(ctx, i.Host, i.Repository); err != nil {
 			return err
 		}
 		members = append(members, m)

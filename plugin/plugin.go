@@ -16,9 +16,11 @@
 //     registry each counts; config.go shows what came out, in the formats of
 //     format.go.
 //   - client.go: the registry's client, made of these settings.
-//   - push.go: the push command. It parses source.go and the destinations of
-//     package target, asks credential.go, and hands the image to the registry's client; report.go
-//     makes a report of what became of it, which result.go prints; via.go decides how an image leaves a daemon.
+//   - push.go: the push command. It reads the names as packages source and
+//     target do, asks credential.go, and hands the image to the registry's
+//     client; report.go makes a report of what became of it, which result.go
+//     prints; via.go decides how an image leaves a daemon, pushregistry.go takes
+//     one from a registry.
 //   - check.go: the check command: what is right and wrong on the way to a
 //     registry.
 //   - ls.go, rm.go, open.go and link.go: what a registry holds, named by

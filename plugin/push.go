@@ -25,6 +25,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
+	"github.com/docker-gitea/docker-gitea/plugin/source"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
@@ -83,7 +84,7 @@ DOCKER_GITEA_TOKEN, or -u with --password-stdin, takes its place.`,
 
 // pushPlan is what a push command amounts to, before any I/O on the network.
 type pushPlan struct {
-	source source
+	source source.Source
 	layers layers
 	// general are the settings for no registry in particular, settings those
 	// for each one, by host.
@@ -110,10 +111,10 @@ func (p pushPlan) readCertificates(dockerConfig string) {
 // planPush checks everything that can be checked from the command line and
 // the configuration.
 func planPush(l layers, args []string, n target.Naming, isLayout func(string) bool) (pushPlan, error) {
-	plan := pushPlan{source: parseSource(args[0], isLayout), layers: l, settings: map[string]settings{}}
-	if plan.source.kind == sourceRegistry {
+	plan := pushPlan{source: source.Parse(args[0], isLayout), layers: l, settings: map[string]settings{}}
+	if plan.source.Kind == source.Registry {
 		var err error
-		if plan.source.remote, err = parseRemoteImage(plan.source.name); err != nil {
+		if plan.source.Remote, err = source.ParseRegistryImage(plan.source.Name); err != nil {
 			return plan, err
 		}
 	}
@@ -126,14 +127,14 @@ func planPush(l layers, args []string, n target.Naming, isLayout func(string) bo
 	if err := errors.Join(target.CheckTags(s.tags), s.check(plan.source)); err != nil {
 		return plan, err
 	}
-	if plan.source.kind == sourceDaemon {
-		if err := daemon.CheckName(plan.source.name); err != nil {
+	if plan.source.Kind == source.Daemon {
+		if err := daemon.CheckName(plan.source.Name); err != nil {
 			return plan, fault.Usage(err)
 		}
 	}
 	names := args[1:]
 	if len(names) == 0 {
-		name, err := defaultDestination(plan.source)
+		name, err := plan.source.Destination()
 		if err != nil {
 			return plan, err
 		}
@@ -145,7 +146,7 @@ func planPush(l layers, args []string, n target.Naming, isLayout func(string) bo
 		return plan, err
 	}
 	plan.Notices = append(notices, plan.Notices...)
-	if plan.source.kind == sourceStdin && len(plan.Targets) > 1 {
+	if plan.source.Kind == source.Stdin && len(plan.Targets) > 1 {
 		return plan, fault.Usage(fault.WithHint(errors.New("standard input can be read only once, and the destinations are several repositories"),
 			"write it to a file first, and push that"))
 	}
@@ -217,11 +218,11 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	if err != nil {
 		return err
 	}
-	plan, err := planPush(l, args, names, isLayoutDir)
+	plan, err := planPush(l, args, names, source.IsLayout)
 	if err != nil {
 		return err
 	}
-	if plan.source.kind == sourceStdin && isTerminal(a.Stdin) {
+	if plan.source.Kind == source.Stdin && isTerminal(a.Stdin) {
 		return fault.Usage(errors.New("standard input is a terminal, not an image"))
 	}
 	if err := reports.prepare(); err != nil {
@@ -233,12 +234,12 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	mode := plan.general.mode()
 	a.unheard = mode == progress.ModeQuiet || mode == progress.ModeJSON
 	p := &pusher{app: a, plan: plan, config: config, words: reports.format.isText()}
-	switch plan.source.kind {
-	case sourceDaemon:
+	switch plan.source.Kind {
+	case source.Daemon:
 		err = p.fromDaemon(ctx)
-	case sourceRegistry:
+	case source.Registry:
 		err = p.fromRegistry(ctx)
-	case sourcePath, sourceStdin:
+	case source.Path, source.Stdin:
 		err = p.fromArchive(ctx)
 	}
 	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
@@ -276,8 +277,8 @@ func (p *pusher) fromArchive(ctx context.Context) error {
 	for _, t := range p.plan.Targets {
 		s := p.plan.settings[t.Host]
 		push := s.pushOptions()
-		options := &image.Options{Name: cmp.Or(s.image, p.plan.source.image), Platform: s.platform, Compression: push.Compression}
-		opened, closeSource, err := p.plan.source.open(ctx, p.Stdin, options)
+		options := &image.Options{Name: cmp.Or(s.image, p.plan.source.Image), Platform: s.platform, Compression: push.Compression}
+		opened, closeSource, err := p.plan.source.Open(func() io.ReadCloser { return interruptible(ctx, p.Stdin) }, options)
 		if err != nil {
 			return err
 		}
@@ -308,7 +309,7 @@ func (p *pusher) fromDaemon(ctx context.Context) error {
 		return p.allTags(ctx)
 	}
 	done = p.waiting("the docker daemon at " + endpoint.Host)
-	found, err := p.daemon.Image(ctx, p.plan.source.name)
+	found, err := p.daemon.Image(ctx, p.plan.source.Name)
 	done()
 	if err != nil {
 		return p.meantPath(err)
@@ -318,7 +319,7 @@ func (p *pusher) fromDaemon(ctx context.Context) error {
 
 // allTags pushes every image of a repository once, with all of its tags.
 func (p *pusher) allTags(ctx context.Context) error {
-	found, err := p.daemon.Tags(ctx, p.plan.source.name)
+	found, err := p.daemon.Tags(ctx, p.plan.source.Name)
 	if err != nil {
 		return err
 	}
@@ -396,7 +397,7 @@ func (p *pusher) daemonImageTo(ctx context.Context, found daemon.Image, t target
 
 // meantPath adds to an unknown image that there is a file of its name.
 func (p *pusher) meantPath(err error) error {
-	name := p.plan.source.name
+	name := p.plan.source.Name
 	if _, missing := errors.AsType[*daemon.NotFoundError](err); missing {
 		if _, statErr := os.Stat(name); statErr == nil {
 			return fault.WithHint(err, fmt.Sprintf("there is a file of this name; to push it, write ./%s", filepath.ToSlash(name)))

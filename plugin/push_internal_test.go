@@ -1,13 +1,11 @@
 package plugin
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
@@ -41,52 +39,6 @@ func TestParseInvocation(t *testing.T) {
 			got, args := parseInvocation(test.program, strings.Fields(test.args))
 			if got != test.want || strings.Join(args, " ") != strings.TrimSpace(test.args) {
 				t.Errorf("got form %d with %q, want %d", got, args, test.want)
-			}
-		})
-	}
-}
-
-func TestParseSource(t *testing.T) {
-	layouts := map[string]bool{"build/oci": true, "app": false, "layout": true}
-	for _, test := range []struct {
-		arg  string
-		want source
-	}{
-		{"-", source{kind: sourceStdin, name: "-"}},
-		{"app", source{kind: sourceDaemon, name: "app"}},
-		{"app:dev", source{kind: sourceDaemon, name: "app:dev"}},
-		{"git.example.com/me/app:1", source{kind: sourceDaemon, name: "git.example.com/me/app:1"}},
-		{"docker:27-dind", source{kind: sourceDaemon, name: "docker:27-dind"}},
-		{"docker-daemon:layout", source{kind: sourceDaemon, name: "layout"}},
-		{"docker-daemon:x.tar", source{kind: sourceDaemon, name: "x.tar"}},
-		{"./app", source{kind: sourcePath, name: "./app"}},
-		{"../app", source{kind: sourcePath, name: "../app"}},
-		{".", source{kind: sourcePath, name: "."}},
-		{"/tmp/app", source{kind: sourcePath, name: "/tmp/app"}},
-		{"app.tar", source{kind: sourcePath, name: "app.tar"}},
-		{"out/app.tar.gz", source{kind: sourcePath, name: "out/app.tar.gz"}},
-		{"layout", source{kind: sourcePath, name: "layout"}},
-		{"build/oci", source{kind: sourcePath, name: "build/oci"}},
-		{"oci:build", source{kind: sourcePath, transport: "oci:", name: "build"}},
-		{"oci:build:v1", source{kind: sourcePath, transport: "oci:", name: "build", image: "v1"}},
-		{"oci:build:docker.io/library/app:1", source{kind: sourcePath, transport: "oci:", name: "build", image: "docker.io/library/app:1"}},
-		{"oci-archive:x.tar:v1", source{kind: sourcePath, transport: "oci-archive:", name: "x.tar", image: "v1"}},
-		{"docker-archive:/tmp/x.tar", source{kind: sourcePath, transport: "docker-archive:", name: "/tmp/x.tar"}},
-		{"docker-archive:x.tar:app:1", source{kind: sourcePath, transport: "docker-archive:", name: "x.tar", image: "app:1"}},
-		{"docker-archive:x.tar:@1", source{kind: sourcePath, transport: "docker-archive:", name: "x.tar", image: "@1"}},
-		{"dir:a:b", source{kind: sourcePath, transport: "dir:", name: "a:b"}},
-		{"docker-daemon:oci:latest", source{kind: sourceDaemon, name: "oci:latest"}},
-	} {
-		t.Run(test.arg, func(t *testing.T) {
-			got := parseSource(test.arg, func(path string) bool { return layouts[path] })
-			if got != test.want {
-				t.Errorf("got %+v, want %+v", got, test.want)
-			}
-			if got.transport == "" && transportOf(got.name) == "" {
-				return
-			}
-			if again := parseSource(got.String(), isLayoutDir); again != got {
-				t.Errorf("%q is %+v, want %+v", got, again, got)
 			}
 		})
 	}
@@ -279,18 +231,6 @@ func TestWatchSocket(t *testing.T) {
 			t.Errorf("%q: cancelled without a socket", address)
 		}
 		release()
-	}
-}
-
-func TestInterruptible(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	never, stop := net.Pipe()
-	defer stop.Close()
-	defer never.Close()
-	stream := interruptible(ctx, never)
-	time.AfterFunc(0, cancel)
-	if _, err := stream.Read(make([]byte, 1)); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want a cancelled context", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/source"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
@@ -14,19 +15,19 @@ import (
 // that registry's own, and never those of the destination (see inquiry). To the
 // registry that it is in, blobs are mounted.
 func (p *pusher) fromRegistry(ctx context.Context) error {
-	from := p.plan.source.remote
-	client, err := p.client(ctx, from.host, from.repository)
+	from := p.plan.source.Remote
+	client, err := p.client(ctx, from.Host, from.Repository)
 	if err != nil {
 		return err
 	}
 	for _, t := range p.plan.Targets {
 		s := p.plan.settings[t.Host]
 		push := s.pushOptions()
-		if push.Source, err = client.Source(ctx, from.repository, from.version, &image.Options{Platform: s.platform}); err != nil {
+		if push.Source, err = client.Source(ctx, from.Repository, from.Version, &image.Options{Platform: s.platform}); err != nil {
 			return fault.Push(sourceFailure(from, err))
 		}
-		if t.Host == from.host {
-			push.MountFrom = from.repository
+		if t.Host == from.Host {
+			push.MountFrom = from.Repository
 		}
 		if err := errors.Join(p.one(ctx, t, push), push.Source.Close()); err != nil {
 			return err
@@ -36,7 +37,7 @@ func (p *pusher) fromRegistry(ctx context.Context) error {
 }
 
 // sourceFailure says that it is the source which cannot be read.
-func sourceFailure(from remoteImage, err error) error {
+func sourceFailure(from source.RegistryImage, err error) error {
 	if errors.Is(err, registry.ErrManifestUnknown) || errors.Is(err, registry.ErrRepositoryUnknown) {
 		return fmt.Errorf("no image %s: %w", from, err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
+	"github.com/docker-gitea/docker-gitea/plugin/source"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
@@ -177,20 +178,20 @@ func (s settings) mode() progress.Mode {
 }
 
 // check refuses options that do not go with the source or with each other.
-func (s settings) check(src source) error {
+func (s settings) check(src source.Source) error {
 	var wrong string
 	switch {
-	case s.allTags && src.kind != sourceDaemon:
+	case s.allTags && src.Kind != source.Daemon:
 		wrong = "--all-tags is for images of the docker daemon"
-	case s.allTags && target.HasTag(src.name):
+	case s.allTags && target.HasTag(src.Name):
 		wrong = "--all-tags wants a SOURCE without a tag"
 	case s.allTags && len(s.tags) > 0:
 		wrong = "--all-tags and --tag exclude each other"
-	case s.image != "" && (src.kind == sourceDaemon || src.kind == sourceRegistry):
+	case s.image != "" && (src.Kind == source.Daemon || src.Kind == source.Registry):
 		wrong = "--image chooses from a file; an image of the docker daemon or of a registry is named by SOURCE"
-	case s.image != "" && src.image != "":
+	case s.image != "" && src.Image != "":
 		wrong = "--image and a SOURCE that names an image exclude each other"
-	case s.passwordStdin && src.kind == sourceStdin:
+	case s.passwordStdin && src.Kind == source.Stdin:
 		wrong = "--password-stdin and an image on standard input exclude each other"
 	case (s.cert == "") != (s.key == ""):
 		wrong = "--cert and --key go together"

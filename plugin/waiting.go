@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -40,4 +41,18 @@ func (a *app) later(text string) (done func()) {
 			<-said // two do not write at once
 		}
 	}
+}
+
+// interruptible returns a reader of r that ends with ctx. A terminal or pipe
+// cannot be interrupted while it is read, so a goroutine does that and is
+// left behind if need be; the process is about to end then.
+func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
+	reader, writer := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { _ = writer.CloseWithError(ctx.Err()) })
+	go func() {
+		_, err := io.Copy(writer, r)
+		_ = writer.CloseWithError(err)
+		stop()
+	}()
+	return reader
 }

@@ -1,6 +1,9 @@
 package plugin
 
 import (
+	"context"
+	"errors"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,5 +33,17 @@ func TestWaiting(t *testing.T) {
 				t.Errorf("%+v: got %q", test, &stderr)
 			}
 		})
+	}
+}
+
+func TestInterruptible(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	never, stop := net.Pipe()
+	defer stop.Close()
+	defer never.Close()
+	stream := interruptible(ctx, never)
+	time.AfterFunc(0, cancel)
+	if _, err := stream.Read(make([]byte, 1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want a cancelled context", err)
 	}
 }

@@ -1,7 +1,11 @@
-package plugin
+// Package source says what the SOURCE of a push is, and opens what is on the disk
+// or on standard input. It asks neither a daemon nor a registry.
+//
+//   - source.go: the kinds, and how a word is understood;
+//   - registry.go: the name of an image in a registry.
+package source
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,43 +20,48 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
-// sourceKind is where an image is read from.
-type sourceKind int
+// Kind is where an image is read from.
+type Kind int
 
 const (
-	sourceDaemon sourceKind = iota
-	sourcePath
-	sourceStdin
-	sourceRegistry
+	// Daemon: an image of the docker daemon.
+	Daemon Kind = iota
+	// Path: a file or a directory.
+	Path
+	// Stdin: an archive on standard input.
+	Stdin
+	// Registry: an image of a registry.
+	Registry
 )
 
-// source is the SOURCE argument.
-type source struct {
-	kind sourceKind
-	// name is the image's name or ID, the path, or that of the image in a
+// Source is the SOURCE argument.
+type Source struct {
+	Kind Kind
+	// Name is the image's name or ID, the path, or that of the image in a
 	// registry as it was written.
-	name string
-	// transport is skopeo's word before a path, if there was one, and image
-	// which of the images in the file is meant.
-	transport, image string
-	// remote is the image of a registry.
-	remote remoteImage
+	Name string
+	// transport is skopeo's word before a path, if there was one.
+	transport string
+	// Image is which of the images in a file is meant, where SOURCE says so.
+	Image string
+	// Remote is the image of a registry.
+	Remote RegistryImage
 }
 
 // String is how the source can be written as an argument.
-func (s source) String() string {
+func (s Source) String() string {
 	switch {
-	case s.kind == sourceDaemon && (looksLikePath(s.name) || transportOf(s.name) != "" || strings.HasPrefix(s.name, registryPrefix)):
-		return daemonPrefix + s.name
-	case s.image != "":
-		return s.transport + s.name + ":" + s.image
+	case s.Kind == Daemon && (looksLikePath(s.Name) || transportOf(s.Name) != "" || strings.HasPrefix(s.Name, RegistryPrefix)):
+		return DaemonPrefix + s.Name
+	case s.Image != "":
+		return s.transport + s.Name + ":" + s.Image
 	}
-	return s.transport + s.name
+	return s.transport + s.Name
 }
 
-// daemonPrefix says that an image of the daemon is meant, whatever there is
+// DaemonPrefix says that an image of the daemon is meant, whatever there is
 // on the disk. It is skopeo's word; "docker:" would be the image docker.
-const daemonPrefix = "docker-daemon:"
+const DaemonPrefix = "docker-daemon:"
 
 // transports are skopeo's words for what is on the disk. Behind the path of all
 // but the last may stand which image is meant.
@@ -66,7 +75,7 @@ func transportOf(arg string) string {
 	return transports[i]
 }
 
-// parseSource tells what a SOURCE argument means:
+// Parse tells what a SOURCE argument means:
 //
 //   - "-" is standard input;
 //   - "docker://HOST/NAME[:TAG|@DIGEST]" is an image of a registry;
@@ -80,33 +89,33 @@ func transportOf(arg string) string {
 //     is no path, since programs and directories often have their image's name.
 //
 // isLayout looks whether a path is a directory with an OCI layout.
-func parseSource(arg string, isLayout func(path string) bool) source {
+func Parse(arg string, isLayout func(path string) bool) Source {
 	if arg == "-" {
-		return source{kind: sourceStdin, name: "-"}
+		return Source{Kind: Stdin, Name: "-"}
 	}
-	if name, found := strings.CutPrefix(arg, daemonPrefix); found {
-		return source{kind: sourceDaemon, name: name}
+	if name, found := strings.CutPrefix(arg, DaemonPrefix); found {
+		return Source{Kind: Daemon, Name: name}
 	}
-	if name, found := strings.CutPrefix(arg, registryPrefix); found {
-		return source{kind: sourceRegistry, transport: registryPrefix, name: name}
+	if name, found := strings.CutPrefix(arg, RegistryPrefix); found {
+		return Source{Kind: Registry, transport: RegistryPrefix, Name: name}
 	}
 	if transport := transportOf(arg); transport != "" {
 		return parseTransport(transport, strings.TrimPrefix(arg, transport))
 	}
 	if looksLikePath(arg) || isLayout(arg) {
-		return source{kind: sourcePath, name: arg}
+		return Source{Kind: Path, Name: arg}
 	}
-	return source{kind: sourceDaemon, name: arg}
+	return Source{Kind: Daemon, Name: arg}
 }
 
 // parseTransport divides PATH[:IMAGE], as skopeo does: at the first colon that
 // is not that of a drive.
-func parseTransport(transport, rest string) source {
-	s := source{kind: sourcePath, transport: transport, name: rest}
+func parseTransport(transport, rest string) Source {
+	s := Source{Kind: Path, transport: transport, Name: rest}
 	if transport != "dir:" {
 		drive := filepath.VolumeName(rest)
 		path, image, _ := strings.Cut(rest[len(drive):], ":")
-		s.name, s.image = drive+path, image
+		s.Name, s.Image = drive+path, image
 	}
 	return s
 }
@@ -120,23 +129,23 @@ func looksLikePath(arg string) bool {
 		slices.ContainsFunc(archiveSuffixes, func(suffix string) bool { return strings.HasSuffix(slashed, suffix) })
 }
 
-// isLayoutDir reports whether path is a directory with an OCI layout
+// IsLayout reports whether path is a directory with an OCI layout
 // (image-spec, image-layout.md).
-func isLayoutDir(path string) bool {
+func IsLayout(path string) bool {
 	info, err := os.Stat(filepath.Join(path, "oci-layout"))
 	return err == nil && info.Mode().IsRegular()
 }
 
-// open opens a source that is no image of the daemon. It works once for
-// standard input. The caller calls close.
-func (s source) open(ctx context.Context, stdin io.Reader, opts *image.Options) (opened *image.Source, closer func() error, err error) {
-	if s.kind == sourcePath {
-		if opened, err = image.Open(s.name, opts); err != nil {
+// Open opens a source on the disk or on standard input, of which stdin gives the
+// bytes, once. The caller calls closer.
+func (s Source) Open(stdin func() io.ReadCloser, opts *image.Options) (opened *image.Source, closer func() error, err error) {
+	if s.Kind == Path {
+		if opened, err = image.Open(s.Name, opts); err != nil {
 			return nil, nil, s.meantImage(err)
 		}
 		return opened, opened.Close, nil
 	}
-	stream := interruptible(ctx, stdin)
+	stream := stdin()
 	if opened, err = image.Read(stream, "standard input", opts); err != nil {
 		return nil, nil, errors.Join(err, stream.Close())
 	}
@@ -144,39 +153,26 @@ func (s source) open(ctx context.Context, stdin io.Reader, opts *image.Options) 
 }
 
 // meantImage adds to a path that there is not that its first word could be the
-// name of an image.
-func (s source) meantImage(err error) error {
+// Name of an image.
+func (s Source) meantImage(err error) error {
 	if s.transport == "" || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return fault.WithHint(err, fmt.Sprintf("%q begins a path; for an image of the docker daemon write %s%s", s.transport, daemonPrefix, s))
+	return fault.WithHint(err, fmt.Sprintf("%q begins a path; for an image of the docker daemon write %s%s", s.transport, DaemonPrefix, s))
 }
 
-// interruptible returns a reader of r that ends with ctx. A terminal or pipe
-// cannot be interrupted while it is read, so a goroutine does that and is
-// left behind if need be; the process is about to end then.
-func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
-	reader, writer := io.Pipe()
-	stop := context.AfterFunc(ctx, func() { _ = writer.CloseWithError(ctx.Err()) })
-	go func() {
-		_, err := io.Copy(writer, r)
-		_ = writer.CloseWithError(err)
-		stop()
-	}()
-	return reader
-}
-
-// defaultDestination is the SOURCE itself where it names a registry.
-func defaultDestination(src source) (string, error) {
-	if src.kind != sourceDaemon {
+// Destination is where a SOURCE goes that is given alone: to itself where it names
+// a registry.
+func (s Source) Destination() (string, error) {
+	if s.Kind != Daemon {
 		return "", fault.Usage(errors.New("a DESTINATION is needed: HOST/OWNER/NAME[:TAG]"))
 	}
-	ref, err := registry.ParseReference(src.name)
+	ref, err := registry.ParseReference(s.Name)
 	if err == nil && ref.Host != "" {
-		return src.name, nil
+		return s.Name, nil
 	}
-	return "", fault.Usage(fault.WithHint(fmt.Errorf("%q names no registry, so a DESTINATION is needed", src.name),
-		fmt.Sprintf("docker gitea push %s HOST/OWNER/%s", src.name, baseName(src.name))))
+	return "", fault.Usage(fault.WithHint(fmt.Errorf("%q names no registry, so a DESTINATION is needed", s.Name),
+		fmt.Sprintf("docker gitea push %s HOST/OWNER/%s", s.Name, baseName(s.Name))))
 }
 
 func baseName(name string) string { return name[strings.LastIndex(name, "/")+1:] }
