@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -19,20 +18,15 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
+	"github.com/docker-gitea/docker-gitea/registry/internal/content"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
 )
 
-const (
-	// spoolMemory is how much of a blob is kept in memory before a temporary
-	// file takes it. A blob that fits is sent in one request, with its digest
-	// known; a longer one streams while it is still being made.
-	spoolMemory = 4 << 20
-	// expectSize is the body from which asking first ("Expect: 100-continue")
-	// costs less than sending in vain.
-	expectSize = 64 << 10
-)
+// expectSize is the body from which asking first ("Expect: 100-continue") costs
+// less than sending in vain.
+const expectSize = 64 << 10
 
 // sendBlob brings one blob into the registry. It calls read as soon as the
 // source may go on to the next.
@@ -52,7 +46,7 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 	if blob.Compress || blob.Once || blob.Digest == "" {
 		return p.sendSpooled(ctx, blob, blob.Open, read)
 	}
-	c := &stored{open: blob.Open, digest: blob.Digest, size: blob.Size}
+	c := &content.Stored{Open: blob.Open, Digest: blob.Digest, Size: blob.Size}
 	sent := image.Sent{Digest: blob.Digest, Size: blob.Size}
 	status, err := p.deliver(ctx, blob, c)
 	if err = errors.Join(err, c.Close()); err != nil {
@@ -67,126 +61,91 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 // it overlap. What can be opened again is kept only once a copy was needed.
 func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
 	if !blob.Once && !p.opts.DryRun && p.ways().chunk == 0 {
-		if err := p.sendThrough(ctx, newPassing(-1), blob, open, read); !errors.Is(err, errPassed) {
+		if err := p.sendThrough(ctx, content.NewWindow(announced(blob)), blob, open, read); !errors.Is(err, content.ErrPassed) {
 			return err
 		}
 	}
-	return p.sendThrough(ctx, newSpool(spoolMemory), blob, open, read)
+	return p.sendThrough(ctx, content.NewSpool(announced(blob)), blob, open, read)
 }
 
-// sendThrough is sendSpooled with a spool of its own, which it closes.
-func (p *push) sendThrough(ctx context.Context, s *spool, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
-	s.expect(blob.Size)
-	var c content = s
-	if blob.Digest != "" && !blob.Compress {
-		s.hash = nil // its reader compares the digest
-		c = &expected{spool: s, digest: blob.Digest, size: blob.Size}
+// announced is what is known of what will be sent for a blob.
+func announced(blob *image.Blob) content.Announced {
+	if blob.Compress {
+		return content.Announced{Size: blob.Size}
 	}
+	return content.Announced{Digest: blob.Digest, Size: blob.Size}
+}
+
+// passage is what a blob goes through: a [content.Spool] or a [content.Window].
+type passage interface {
+	contents
+	content.Sink
+	Finish(err error)
+	GiveUp()
+	Close() error
+}
+
+// sendThrough is sendSpooled with a passage of its own, which it closes.
+func (p *push) sendThrough(ctx context.Context, c passage, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
 	fillCtx, stop := context.WithCancel(ctx)
 	filled := make(chan error, 1)
+	var layer content.Layer
 	go func() {
-		err := p.fill(fillCtx, blob, open, s)
-		s.finish(err)
+		var err error
+		layer, err = p.fill(fillCtx, blob, open, c)
+		c.Finish(err)
 		read()
 		filled <- err
 	}()
 	status, err := p.deliver(ctx, blob, c)
 	stop() // nobody wants the rest, if there is any
-	s.giveUp()
+	c.GiveUp()
 	fillErr := <-filled
-	sent := image.Sent{}
-	sent.Digest, sent.Size, _ = c.complete()
-	if blob.Compress {
-		sent.DiffID = s.diffID
-	}
+	sent := image.Sent{DiffID: layer.DiffID}
+	sent.Digest, sent.Size, _ = c.Complete()
 	if err == nil && sent.Digest == "" {
 		err = fillErr
 	}
-	if err = errors.Join(err, s.Close()); err != nil {
+	if err = errors.Join(err, c.Close()); err != nil {
 		return err
 	}
 	if blob.Compress {
 		p.keepLayer(ctx, sent, p.opts.Compression)
-		p.keepBeginning(ctx, sent.DiffID, s.begins)
+		p.keepBeginning(ctx, sent.DiffID, layer.Begins)
 		p.keepName(ctx, blob)
 	}
 	p.done(blob, sent, status)
 	return nil
 }
 
-// fill reads blob, as open gives it, into s, compressing it if that is asked for.
-func (p *push) fill(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), s *spool) (err error) {
-	if blob.Compress {
-		select {
-		case p.compressors <- struct{}{}:
-			defer func() { <-p.compressors }()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	r, err := open()
-	if err != nil {
-		return fmt.Errorf("%w: %w", registry.ErrSource, err)
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	source := &contextReader{ctx: ctx, r: r, read: &s.raw}
+// fill reads blob, as open gives it, into c, compressing it if that is asked for.
+func (p *push) fill(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), c content.Sink) (content.Layer, error) {
 	if !blob.Compress {
-		_, err = io.Copy(s, source)
-		return err
+		return content.Layer{}, content.Fill(ctx, c, open)
 	}
-	raw := digest.Canonical.Digester()
-	w, err := p.opts.Compression.NewWriter(s)
-	if err != nil {
-		return err
+	select {
+	case p.compressors <- struct{}{}:
+		defer func() { <-p.compressors }()
+	case <-ctx.Done():
+		return content.Layer{}, ctx.Err()
 	}
-	buffered := bufio.NewReaderSize(source, 256<<10)
-	beginning, err := buffered.Peek(beginningSize)
-	s.begins = digest.FromBytes(beginning)
-	if err == nil || errors.Is(err, io.EOF) {
-		_, err = io.Copy(io.MultiWriter(raw.Hash(), w), buffered)
-	}
-	if err != nil {
-		_ = w.Close() // it may only fail for the same reason once more
-		return err
-	}
-	s.diffID = raw.Digest()
-	return w.Close()
-}
-
-// contextReader ends with the error of its context, marks failures as those of
-// the source, and counts.
-type contextReader struct {
-	ctx  context.Context //nolint:containedctx // it lives for one copy
-	r    io.Reader
-	read *atomic.Int64
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := c.r.Read(p)
-	c.read.Add(int64(n))
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = fmt.Errorf("%w: %w", registry.ErrSource, err)
-	}
-	return n, err
+	return content.Compress(ctx, c, open, p.opts.Compression)
 }
 
 // deliver brings c into the registry by whatever way works.
-func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (registry.Status, error) {
-	known, size, ok := c.complete()
+func (p *push) deliver(ctx context.Context, blob *image.Blob, c contents) (registry.Status, error) {
+	known, size, ok := c.Complete()
 	if !ok {
 		// Short content is better sent in one request, with its digest; so is
 		// what the registry may have already.
-		enough := int64(spoolMemory + 1)
+		enough := int64(content.Memory + 1)
 		if p.client.cache.Named(p.client.Host(), p.ref.Repository, blob.Name) {
 			enough = 1 << 62
 		}
 		if err := p.await(ctx, blob, c, enough); err != nil {
 			return "", err
 		}
-		known, size, ok = c.complete()
+		known, size, ok = c.Complete()
 	}
 	switch {
 	case p.opts.DryRun:
@@ -200,7 +159,7 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c content) (regist
 }
 
 // upload sends c, whose digest and size may not be known yet.
-func (p *push) upload(ctx context.Context, blob *image.Blob, c content, known digest.Digest, size int64) (registry.Status, error) {
+func (p *push) upload(ctx context.Context, blob *image.Blob, c contents, known digest.Digest, size int64) (registry.Status, error) {
 	t := &transfer{push: p, blob: blob, content: c, session: p.session(blob, known, size)}
 	defer t.session.Release()
 	u := begin(known, size, p.info.Retries, p.ways())
@@ -225,7 +184,7 @@ func (p *push) upload(ctx context.Context, blob *image.Blob, c content, known di
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			return "", err
 		}
-		d, size, _ := c.complete()
+		d, size, _ := c.Complete()
 		return "", &registry.UploadError{Name: blob.Name, Digest: d, Size: size, Attempts: u.tries, Err: err}
 	}
 	if u.present {
@@ -239,14 +198,15 @@ const awaitStep = 256 << 10
 
 // await waits for n bytes of the content, or all that there are, and tells how
 // far a layer is compressed by then.
-func (p *push) await(ctx context.Context, blob *image.Blob, c content, n int64) error {
+func (p *push) await(ctx context.Context, blob *image.Blob, c contents, n int64) error {
 	for want := min(awaitStep, n); ; want = min(want+awaitStep, n) {
-		available, err := c.wait(ctx, want)
+		available, err := c.Wait(ctx, want)
 		if err != nil {
 			return err
 		}
-		if s, ok := c.(*spool); ok && blob.Compress {
-			p.emit(registry.Event{Name: blob.Name, ID: shortID(blob), Status: registry.StatusCompressing, Current: s.raw.Load(), Total: blob.Size})
+		if blob.Compress {
+			consumed, _ := c.Progress()
+			p.emit(registry.Event{Name: blob.Name, ID: shortID(blob), Status: registry.StatusCompressing, Current: consumed, Total: blob.Size})
 		}
 		if available < want || want == n {
 			return nil
@@ -257,11 +217,11 @@ func (p *push) await(ctx context.Context, blob *image.Blob, c content, n int64) 
 // session is that of a blob whose digest is known, or else the diff ID of
 // which, with the kind of compression, decides the digest.
 func (p *push) session(blob *image.Blob, known digest.Digest, size int64) *cache.Session {
-	content := known.String()
-	if content == "" && blob.Digest != "" {
-		content = blob.Digest.String() + " " + p.opts.Compression.String()
+	name := known.String()
+	if name == "" && blob.Digest != "" {
+		name = blob.Digest.String() + " " + p.opts.Compression.String()
 	}
-	return p.client.cache.Session(p.client.Host(), p.ref.Repository, content, size)
+	return p.client.cache.Session(p.client.Host(), p.ref.Repository, name, size)
 }
 
 // ways are what is known of the registry by now.
@@ -303,7 +263,7 @@ func (p *push) learn(ctx context.Context, u upload, t *transfer) {
 type transfer struct {
 	push    *push
 	blob    *image.Blob
-	content content
+	content contents
 	session *cache.Session
 	server  string // as the last answer that told has it
 	limit   int64  // on the bodies of the last try
@@ -324,10 +284,10 @@ func (t *transfer) retrying(u upload, wait time.Duration) {
 }
 
 func (t *transfer) event(status registry.Status, e registry.Event) {
-	_, size, known := t.content.complete()
+	_, size, known := t.content.Complete()
 	e.Name, e.ID, e.Status, e.Total = t.blob.Name, shortID(t.blob), status, size
-	if s, ok := t.content.(*spool); ok && !known && s.estimate() > 0 {
-		e.Total, e.Estimated = max(s.estimate(), e.Current), true
+	if _, estimate := t.content.Progress(); !known && estimate > 0 {
+		e.Total, e.Estimated = max(estimate, e.Current), true
 	}
 	t.push.emit(e)
 }
@@ -374,7 +334,7 @@ func (t *transfer) chunk(ctx context.Context, u upload) outcome {
 	if u.chunk > 0 {
 		most = u.offset + u.part()
 	}
-	available, err := t.content.wait(ctx, most)
+	available, err := t.content.Wait(ctx, most)
 	if err != nil {
 		return outcome{err: err, held: -1, size: -1}
 	}
@@ -417,7 +377,7 @@ func (t *transfer) send(ctx context.Context, u upload, method, address string, o
 		if u.size >= 0 && offset+length == u.size {
 			limit = -1 // to the end, where the source verifies itself
 		}
-		return newBody(reading, t.content.reader(reading, offset), length, limit, func(n int) {
+		return newBody(reading, t.content.Reader(reading, offset), length, limit, func(n int) {
 			if read.Add(int64(n)) == int64(n) && asked.Load() && !told.Load() {
 				t.push.client.limits.unexpecting()
 			}
@@ -475,7 +435,7 @@ func (t *transfer) request(ctx context.Context, u upload, method, address string
 // known adds what the content has become by now.
 func (t *transfer) known(o outcome) outcome {
 	var ok bool
-	if o.digest, o.size, ok = t.content.complete(); !ok {
+	if o.digest, o.size, ok = t.content.Complete(); !ok {
 		o.size = -1
 	}
 	return o
@@ -510,7 +470,7 @@ func (t *transfer) perform(u upload, req *http.Request) outcome {
 		}
 	}
 	o.doubt = response.Unproven(u.step.String(), req, resp, "the answer names no digest")
-	if d, _, ok := t.content.complete(); ok && u.step.ends() && resp.StatusCode != http.StatusAccepted {
+	if d, _, ok := t.content.Complete(); ok && u.step.ends() && resp.StatusCode != http.StatusAccepted {
 		o.named = response.Names(resp, d)
 		if got := resp.Header.Get("Docker-Content-Digest"); got != "" && !o.named {
 			o.status, o.err = 0, fmt.Errorf("%w: sent %s, the registry has %s", registry.ErrDigestMismatch, d, printable.Clean(got))

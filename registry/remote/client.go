@@ -9,8 +9,8 @@
 //
 //   - client.go: the client, and its connections (package wire)
 //   - push.go: one push from its start to its end; blob.go: one blob, driven by
-//     the state machine in upload.go, which does no I/O; content.go and
-//     spool.go: what can be sent again; manifest.go: manifests and tags;
+//     the state machine in upload.go, which does no I/O; what can be sent again is
+//     in package content; manifest.go: manifests and tags;
 //     known.go: what need not be sent at all; remember.go: what may be kept
 //     for that (package cache); verify.go: whether all is there; missing.go: where
 //     the blobs come from that the source lacks

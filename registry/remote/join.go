@@ -176,7 +176,7 @@ func (p *push) bring(ctx context.Context, e entry) error {
 	}
 	one := p.client.newPush(p.ref, opts)
 	one.conn, one.info, one.tags = p.conn, p.info, nil
-	_, err = one.content(ctx, source)
+	_, err = one.send(ctx, source)
 	if err == nil {
 		err = one.putManifest(ctx, e.manifest, name)
 	}

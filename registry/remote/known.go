@@ -268,11 +268,11 @@ func (p *push) held(ctx context.Context, d digest.Digest) bool {
 }
 
 // wouldSend is what a dry run does in place of sending.
-func (p *push) wouldSend(ctx context.Context, blob *image.Blob, c content) (registry.Status, error) {
+func (p *push) wouldSend(ctx context.Context, blob *image.Blob, c contents) (registry.Status, error) {
 	if err := p.await(ctx, blob, c, 1<<62); err != nil {
 		return "", err
 	}
-	d, _, _ := c.complete()
+	d, _, _ := c.Complete()
 	exists, err := p.repo().Exists(ctx, repo.Blobs, d)
 	switch {
 	case errors.Is(err, registry.ErrOwnerUnknown), err == nil && !exists:

@@ -15,6 +15,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/content"
 )
 
 // located is a blob that the source lacks and that was found elsewhere.
@@ -90,7 +91,7 @@ func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, e
 	if !ok {
 		return p.fetch(ctx, blob)
 	}
-	c := &stored{digest: missing.Digest, size: missing.Size, open: func() (io.ReadCloser, error) {
+	c := &content.Stored{Digest: missing.Digest, Size: missing.Size, Open: func() (io.ReadCloser, error) {
 		return p.getDecompressed(ctx, compressed)
 	}}
 	return located{close: c.Close, send: func(ctx context.Context) error {
@@ -121,7 +122,7 @@ func (p *push) fetch(ctx context.Context, blob *image.Blob) (located, error) {
 	return located{close: closeOnce, send: func(ctx context.Context) error {
 		p.note("the source lacks %s, fetching it from where the image came from", blob.Digest)
 		return p.sendSpooled(ctx, blob, func() (io.ReadCloser, error) {
-			return fetched{&verified{r: io.LimitReader(r, blob.Size+1), rest: blob.Size, verifier: blob.Digest.Verifier()}, closeOnce}, nil
+			return fetched{content.Verified(io.LimitReader(r, blob.Size+1), announced(blob)), closeOnce}, nil
 		}, func() {})
 	}}, nil
 }
@@ -146,14 +147,11 @@ func (p *push) compressedForm(diffID digest.Digest) (digest.Digest, bool) {
 	return "", false
 }
 
-// errReadBack marks a failure on the way to a layer that is read back.
-var errReadBack = errors.New("read the layer back")
-
 // getDecompressed reads back a layer that was compressed on its way.
 func (p *push) getDecompressed(ctx context.Context, d digest.Digest) (_ io.ReadCloser, err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("%w: %w", errReadBack, err)
+			err = fmt.Errorf("%w: %w", content.ErrReadBack, err)
 		}
 	}()
 	body, err := p.repo().BlobFrom(ctx, d, 0)
@@ -169,7 +167,7 @@ type readBack struct{ io.ReadCloser }
 func (r readBack) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = fmt.Errorf("%w: %w", errReadBack, err)
+		err = fmt.Errorf("%w: %w", content.ErrReadBack, err)
 	}
 	return n, err
 }

@@ -194,7 +194,7 @@ func (p *push) carry(ctx context.Context) (image.Manifest, error) {
 	if err != nil {
 		return image.Manifest{}, err
 	}
-	root, err = p.content(ctx, source)
+	root, err = p.send(ctx, source)
 	return root, errors.Join(err, closeSource())
 }
 
@@ -244,8 +244,8 @@ func (p *push) source(ctx context.Context) (*image.Source, func() error, error) 
 	return source, func() error { return errors.Join(source.Close(), stream.Close()) }, nil
 }
 
-// content sends what the source holds: blobs, then manifests.
-func (p *push) content(ctx context.Context, source *image.Source) (image.Manifest, error) {
+// send sends what the source holds: blobs, then manifests.
+func (p *push) send(ctx context.Context, source *image.Source) (image.Manifest, error) {
 	if err := p.sendBlobs(ctx, source); err != nil {
 		return image.Manifest{}, err
 	}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/content"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
@@ -469,7 +470,7 @@ func (r *relay) streamUpload(w http.ResponseWriter, req *http.Request) {
 	req.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), req.Body))
 	sent, err = r.passOn(req, r.nameless())
 	switch {
-	case errors.Is(err, errPassed):
+	case errors.Is(err, content.ErrPassed):
 		err = r.drop(req, id)
 	case err == nil:
 		r.standIns.addWhole(sent.Digest, wholeLayer{sent.Size, begins})
@@ -523,7 +524,7 @@ func (r *relay) commitUpload(w http.ResponseWriter, req *http.Request) {
 		return
 	case err == nil && sent.Digest == "" && req.ContentLength >= 0:
 		sent, err = r.passOn(req, &image.Blob{Name: d.String(), Digest: d, Size: req.ContentLength})
-		if dropped = errors.Is(err, errPassed); dropped {
+		if dropped = errors.Is(err, content.ErrPassed); dropped {
 			sent.Digest, err = d, r.drop(req, id)
 		} else if err == nil {
 			r.standIns.addWhole(d, wholeLayer{size: sent.Size})
@@ -570,18 +571,11 @@ func (r *relay) isLost(d digest.Digest) bool {
 	return r.lost[d]
 }
 
-// spool is what a blob passes through. A copy of it is kept only after one was
-// needed.
-func (r *relay) spool(blob *image.Blob) *spool {
+// keeps reports whether a copy of blobs is kept: only after one was needed.
+func (r *relay) keeps() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.keep {
-		return newSpool(spoolMemory)
-	}
-	if blob.Digest == "" {
-		return newPassing(-1)
-	}
-	return newPassing(blob.Size)
+	return r.keep
 }
 
 // passOn sends the body of a request to the real registry as a blob, reading
@@ -595,15 +589,16 @@ func (r *relay) passOn(req *http.Request, blob *image.Blob) (image.Sent, error) 
 	var passing document
 	body := io.TeeReader(req.Body, &passing)
 	open := func() (io.ReadCloser, error) { return io.NopCloser(body), nil }
-	s := r.spool(blob)
-	// Otherwise the registry alone compares, as with the daemon's own push:
-	// here it would cost a quarter of the processor time.
-	if blob.Digest != "" && !s.passing {
-		open = func() (io.ReadCloser, error) {
-			return io.NopCloser(&verified{r: body, rest: blob.Size, verifier: blob.Digest.Verifier()}), nil
+	var c passage = content.NewWindow(announced(blob))
+	if r.keeps() {
+		c = content.NewSpool(announced(blob))
+		// Otherwise the registry alone compares, as with the daemon's own push:
+		// here it would cost a quarter of the processor time.
+		if blob.Digest != "" {
+			open = func() (io.ReadCloser, error) { return io.NopCloser(content.Verified(body, announced(blob))), nil }
 		}
 	}
-	if err := r.push.sendThrough(ctx, s, blob, open, func() {}); err != nil {
+	if err := r.push.sendThrough(ctx, c, blob, open, func() {}); err != nil {
 		return image.Sent{}, err
 	}
 	if _, err := io.Copy(io.Discard, body); err != nil {
@@ -632,24 +627,6 @@ func (d *document) Write(p []byte) (int, error) {
 		*d = append(*d, p[:min(len(p), room)]...)
 	}
 	return len(p), nil
-}
-
-// verified gives an error in place of [io.EOF] where its content is not what
-// was announced.
-type verified struct {
-	r        io.Reader
-	rest     int64
-	verifier digest.Verifier
-}
-
-func (v *verified) Read(p []byte) (int, error) {
-	n, err := v.r.Read(p)
-	_, _ = v.verifier.Write(p[:n]) // a hash never fails
-	v.rest -= int64(n)
-	if errors.Is(err, io.EOF) && (v.rest != 0 || !v.verifier.Verified()) {
-		err = registry.ErrDigestMismatch
-	}
-	return n, err
 }
 
 // putManifest passes a manifest on: one of an index by its digest, the one of

@@ -18,6 +18,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
+	"github.com/docker-gitea/docker-gitea/registry/internal/content"
 )
 
 // A classic store does not know what its layers are when compressed. A layer
@@ -57,12 +58,9 @@ type wholeLayer struct {
 	begins digest.Digest // empty where that is not known
 }
 
-// standInHead is how much of a layer is taken. What is not longer is whole.
+// standInHead is how much of a layer is taken. What is not longer is whole; in
+// anything longer are [content.BeginningSize] bytes, uncompressed.
 const standInHead = 64 << 10
-
-// beginningSize is by how much of it, uncompressed, a layer is known. So much
-// is in any standInHead.
-const beginningSize = 32 << 10
 
 func newStandIns(ctx context.Context, r *relay) *standIns {
 	s := &standIns{relay: r, cached: map[digest.Digest]cache.Layer{}, made: map[digest.Digest]bool{}, whole: map[digest.Digest]wholeLayer{}}
@@ -166,7 +164,7 @@ func (s *standIns) mayBe(begins digest.Digest) bool {
 // beginning is the digest of the first bytes of a raw layer, of which data is
 // the beginning, compressed; empty where it is too short.
 func beginning(data []byte) digest.Digest {
-	raw := make([]byte, beginningSize)
+	raw := make([]byte, content.BeginningSize)
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err == nil {
 		_, err = io.ReadFull(z, raw)
