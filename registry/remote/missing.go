@@ -67,7 +67,7 @@ func both(one, other *registry.MissingError) *registry.MissingError {
 // mounted at once, in the compressed form that was just sent, and where
 // [registry.PushOptions.Fetch] has it.
 func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, error) {
-	blob := &image.Blob{Name: missing.Digest.String(), Digest: missing.Digest, Size: missing.Size}
+	blob := &image.Blob{Name: missing.Digest.String(), Digest: missing.Digest, Size: missing.Size, Once: true}
 	sent := image.Sent{Digest: missing.Digest, Size: missing.Size}
 	if p.opts.DryRun {
 		p.done(blob, sent, registry.StatusSkipped)
