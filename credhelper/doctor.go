@@ -13,6 +13,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/internal/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/internal/home"
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -154,7 +155,7 @@ func (h *helper) examinePlainText(_ context.Context, host string) []finding {
 		})
 	}
 	for _, path := range h.authFiles() {
-		data, err := os.ReadFile(path)
+		data, err := ownfile.Read(path)
 		if err != nil {
 			continue // most do not exist
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -62,7 +61,7 @@ func readOwn(path string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return io.ReadAll(file)
+	return ownfile.ReadOpened(file)
 }
 
 // checkOwner refuses a file that is another user's. Root may use those of whom

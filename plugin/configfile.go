@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	strictjson "sigs.k8s.io/json"
 
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
@@ -42,7 +42,7 @@ func (a *app) readConfigFile(path, dir string) (*configFile, error) {
 	default:
 		path = filepath.Join(dir, configFileName)
 	}
-	content, err := os.ReadFile(path)
+	content, err := ownfile.Read(path)
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return nil, nil //nolint:nilnil // nil is the empty file
 	}

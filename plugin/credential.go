@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/docker-gitea/docker-gitea/internal/gate"
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -120,7 +120,7 @@ func (a *app) fromSource(ctx context.Context, p dockerconfig.Place, c connection
 		}
 		return withUsername(c.username, secret, variable(source.Env)), nil
 	case source.File != "":
-		content, err := os.ReadFile(source.File)
+		content, err := ownfile.Read(source.File)
 		if err != nil {
 			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s, which %s names: %w", p.Host, c.credentialBy, err)
 		}

@@ -121,7 +121,7 @@ func (a *app) setup(ctx context.Context, s setupSettings) error {
 		return err
 	}
 	run := setup{app: a, dir: config.Dir, user: user, dryRun: s.dryRun}
-	content, err := os.ReadFile(run.recordPath())
+	content, err := ownfile.Read(run.recordPath())
 	if err == nil {
 		err = json.Unmarshal(content, &run.record)
 	}
@@ -238,7 +238,7 @@ func (s *setup) installCompletion(shell string) error {
 	if err := s.writeCompletion(&script, shell); err != nil {
 		return err
 	}
-	before, err := os.ReadFile(path)
+	before, err := ownfile.Read(path)
 	if err == nil && bytes.Equal(before, script.Bytes()) {
 		return nil
 	}
@@ -406,7 +406,7 @@ func (s *setup) undoConfig() error {
 
 func (s *setup) undoFiles() error {
 	for _, f := range slices.Backward(s.record.Files) {
-		if now, err := os.ReadFile(f.Path); err != nil || string(now) != f.Content {
+		if now, err := ownfile.Read(f.Path); err != nil || string(now) != f.Content {
 			s.complain("warning", f.Path+" has been changed since, and is left alone")
 			continue
 		}

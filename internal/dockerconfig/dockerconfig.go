@@ -58,7 +58,7 @@ func OpenEdit(dir string) (*Edit, error) {
 		return nil, fmt.Errorf("read docker config: %w", err)
 	}
 	e := &Edit{path: path, mode: 0o600}
-	data, err := os.ReadFile(path)
+	data, err := ownfile.Read(path)
 	e.Missing = errors.Is(err, fs.ErrNotExist)
 	if err != nil && !e.Missing {
 		return nil, fmt.Errorf("read docker config: %w", err)
@@ -124,7 +124,7 @@ func (e *Edit) Save() error {
 	if err := ownfile.MkdirAll(filepath.Dir(e.path), 0o700); err != nil {
 		return fmt.Errorf("write docker config: %w", err)
 	}
-	now, err := os.ReadFile(e.path)
+	now, err := ownfile.Read(e.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write docker config: %w", err)
 	}

@@ -1,11 +1,12 @@
-// Package ownfile writes files so that they stay their owner's. A program that
+// Package ownfile writes files of ours so that they stay their owner's, and
+// reads files of configuration, which have a limit. A program that
 // runs as root, as under sudo, in the directories of a user leaves nothing
 // there that the user cannot read or replace, and is not led elsewhere by that
 // user: a directory is opened once, and all that is done in it is done to what
 // was opened, be it under that name any more or not. Who gets a file is read
 // from the opened directory, and what is given away is an open file.
 //
-// directory.go is the opened directory; ownfile_unix.go and ownfile_windows.go
+// directory.go is the opened directory, read.go what is read; ownfile_unix.go and ownfile_windows.go
 // are what the systems call an owner.
 package ownfile
 

@@ -14,6 +14,8 @@ import (
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
 	"github.com/docker/cli/cli/config/types"
+
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 )
 
 // parsed is a file of docker's form, as far as it can be read. What one entry
@@ -57,7 +59,7 @@ func (f parsed) fault(p Place) error {
 
 // readFile reads a file of docker's form. A file that does not exist is empty.
 func (c *Config) readFile(path string) parsed {
-	content, err := os.ReadFile(path)
+	content, err := ownfile.Read(path)
 	c.Hide(content)
 	switch {
 	case os.IsNotExist(err):

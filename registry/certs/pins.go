@@ -172,7 +172,7 @@ func hostOfPin(name, system string) string {
 // readPin reads the pin in dir, if there is one.
 func readPin(dir string) ([]*x509.Certificate, error) {
 	file := filepath.Join(dir, pinnedFile)
-	content, err := os.ReadFile(file)
+	content, err := ownfile.Read(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(file); err == nil {
 			return nil, fmt.Errorf("read pin: %s is a link to nothing", file)

@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"github.com/docker-gitea/docker-gitea/internal/home"
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 )
@@ -190,7 +191,7 @@ func authorities(config *tls.Config) *x509.CertPool {
 }
 
 func addCA(config *tls.Config, file string) error {
-	pem, err := os.ReadFile(file)
+	pem, err := ownfile.Read(file)
 	if err != nil {
 		return fmt.Errorf("read certificate authority: %w", err)
 	}
@@ -201,7 +202,15 @@ func addCA(config *tls.Config, file string) error {
 }
 
 func addPair(config *tls.Config, certFile, keyFile string) error {
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	certificate, err := ownfile.Read(certFile)
+	if err != nil {
+		return fmt.Errorf("client certificate %s: %w", certFile, err)
+	}
+	key, err := ownfile.Read(keyFile)
+	if err != nil {
+		return fmt.Errorf("client certificate %s: %w", certFile, err)
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
 	if err != nil {
 		return fmt.Errorf("client certificate %s: %w", certFile, err)
 	}

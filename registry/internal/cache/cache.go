@@ -287,7 +287,7 @@ func (c *Cache) read(entry any, kind, key string) bool {
 	if c == nil || c.dir == "" {
 		return false
 	}
-	file, err := os.ReadFile(filepath.Join(c.dir, kind, key))
+	file, err := ownfile.Read(filepath.Join(c.dir, kind, key))
 	seal, data, sealed := bytes.Cut(file, []byte("\n"))
 	return err == nil && sealed && string(seal) == sealOf(kind, key, data) && json.Unmarshal(data, entry) == nil
 }

@@ -1,0 +1,31 @@
+package ownfile
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// Limit is more than any file of configuration has, in bytes. What is larger is
+// another file, or was made to fill the memory.
+const Limit = 16 << 20
+
+// Read reads a file of configuration as [os.ReadFile] does. One above [Limit]
+// is an error that names the file and the limit.
+func Read(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return ReadOpened(file)
+}
+
+// ReadOpened is [Read] of what is left of an open file, which it leaves open.
+func ReadOpened(file *os.File) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(file, Limit+1))
+	if err == nil && len(content) > Limit {
+		return nil, fmt.Errorf("%s has more than %d MiB, which no file of configuration has", file.Name(), Limit>>20)
+	}
+	return content, err
+}
