@@ -8,9 +8,9 @@
 // # How the files fit together
 //
 //   - client.go: the client, and its connections (package wire)
-//   - push.go: one push from its start to its end; blob.go: one blob, driven by
-//     the state machine in upload.go, which does no I/O; what can be sent again is
-//     in package content; manifest.go: manifests and tags;
+//   - push.go: one push from its start to its end; blob.go: one blob, which
+//     package content can read again and package upload brings there; manifest.go:
+//     manifests and tags;
 //     known.go: what need not be sent at all; remember.go: what may be kept
 //     for that (package cache); verify.go: whether all is there; missing.go: where
 //     the blobs come from that the source lacks
@@ -27,13 +27,13 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
-	"time"
 
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+	"github.com/docker-gitea/docker-gitea/registry/internal/upload"
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
@@ -52,7 +52,7 @@ type Client struct {
 
 	cache  *cache.Cache
 	traits *wire.Traits
-	limits *limits
+	limits *upload.Limits
 }
 
 var _ registry.RegistryClient = (*Client)(nil)
@@ -86,7 +86,7 @@ func New(config registry.RegistryConfig, opts *Options) (*Client, error) {
 		c.opts.Backoff = wire.FullJitter
 	}
 	c.cache = cache.New(c.opts.CacheDir)
-	c.limits = newLimits(c.traits, c.cache.Host(e.Host, time.Now()))
+	c.limits = upload.NewLimits(c.traits, c.cache, e.Host)
 	return c, nil
 }
 

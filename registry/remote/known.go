@@ -13,6 +13,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
+	"github.com/docker-gitea/docker-gitea/registry/internal/upload"
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
@@ -268,7 +269,7 @@ func (p *push) held(ctx context.Context, d digest.Digest) bool {
 }
 
 // wouldSend is what a dry run does in place of sending.
-func (p *push) wouldSend(ctx context.Context, blob *image.Blob, c contents) (registry.Status, error) {
+func (p *push) wouldSend(ctx context.Context, blob *image.Blob, c upload.Content) (registry.Status, error) {
 	if err := p.await(ctx, blob, c, 1<<62); err != nil {
 		return "", err
 	}

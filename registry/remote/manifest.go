@@ -63,7 +63,7 @@ const (
 )
 
 // delivery is the state of a manifest on its way into the registry: a value
-// like [upload]. What is wrong with the connection or the server is none of its
+// like that of an upload. What is wrong with the connection or the server is none of its
 // business, the retrier's is.
 type delivery struct {
 	step manifestStep

@@ -23,7 +23,7 @@ import (
 )
 
 // push is one call of [Client.Push]. Its files follow the image's way: blobs
-// (blob.go, by the upload machine in upload.go), then manifests and tags
+// (blob.go, by package upload), then manifests and tags
 // (manifest.go). What the cache knows saves steps (known.go), and what the
 // source lacks comes from elsewhere (missing.go); a daemon may do the reading
 // and compressing itself (relay.go).
@@ -112,7 +112,7 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts registry.PushOp
 func (c *Client) newPush(ref registry.Reference, opts registry.PushOptions) *push {
 	return &push{
 		client: c, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
-		gate: newGate(cmp.Or(opts.Jobs, c.limits.blobs(0).jobs, registry.DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
+		gate: newGate(cmp.Or(opts.Jobs, c.limits.Jobs(), registry.DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
 		info: wire.NewInfo("repository:"+ref.Repository+":pull,push", c.retries(opts.Retries)),
 		sent: map[string]image.Sent{}, lasting: map[string]*image.Blob{}, mounts: map[digest.Digest]string{}, converted: map[digest.Digest]image.Manifest{},
 	}

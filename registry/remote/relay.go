@@ -126,7 +126,7 @@ func (r *relay) via() error {
 
 // open lets requests be answered: there is a connection to the registry.
 func (r *relay) open() {
-	r.keep = r.push.ways().chunk > 0 // a part is sent once all of it is there
+	r.keep = r.push.parted() // a part is sent once all of it is there
 	r.standIns.prepare()
 	close(r.ready)
 }

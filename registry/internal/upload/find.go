@@ -1,4 +1,4 @@
-package remote
+package upload
 
 import (
 	"context"
@@ -23,11 +23,11 @@ func (t *transfer) verify(ctx context.Context, u upload) outcome {
 
 // find makes one request for the blob of an upload.
 func (t *transfer) find(ctx context.Context, method string, u upload) outcome {
-	req, err := http.NewRequestWithContext(ctx, method, t.push.repo().Address(repo.Blobs, u.digest.String()), nil)
+	req, err := http.NewRequestWithContext(ctx, method, t.Repo.Address(repo.Blobs, u.digest.String()), nil)
 	if err != nil {
 		return outcome{err: err, held: -1, size: -1}
 	}
-	resp, err := t.push.conn.Try(req)
+	resp, err := t.Repo.Conn.Try(req)
 	if err != nil {
 		return t.known(outcome{err: fmt.Errorf("%s: %w", u.step, err), held: -1})
 	}

@@ -1,27 +1,10 @@
-package remote
+package upload
 
 import (
 	"context"
 	"io"
 	"sync"
-
-	digest "github.com/opencontainers/go-digest"
 )
-
-// contents are what is sent for one blob. They can be read from any offset as
-// often as it takes.
-type contents interface {
-	// Complete gives digest and size, as soon as they are known.
-	Complete() (digest.Digest, int64, bool)
-	// Wait blocks until n bytes can be read, or all that there are, and
-	// returns how many that is.
-	Wait(ctx context.Context, n int64) (int64, error)
-	// Reader reads from offset to the end, as that comes into being.
-	Reader(ctx context.Context, offset int64) io.ReadCloser
-	// Progress gives how many bytes of the source have been read, and how many
-	// there will be of the content; 0 where nothing can be said.
-	Progress() (consumed, estimate int64)
-}
 
 // body is a request body that counts what is read from it and tells when the
 // transport has let go of it: only then may its content be used again or

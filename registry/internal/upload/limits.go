@@ -1,17 +1,20 @@
-package remote
+package upload
 
 import (
 	"cmp"
 	"sync"
+	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
-// limits are the ways in which one registry takes blobs, found out by uploads and
-// kept for the client. It is safe for concurrent use.
-type limits struct {
+// Limits are the ways in which one registry takes blobs, found out by uploads, kept
+// for the client, and remembered by its cache. They are safe for concurrent use.
+type Limits struct {
 	traits *wire.Traits
+	cache  *cache.Cache
+	host   string
 
 	// mu guards the fields below.
 	mu sync.Mutex
@@ -19,15 +22,23 @@ type limits struct {
 	ways, kept ways
 }
 
-// newLimits begins with what the cache has.
-func newLimits(t *wire.Traits, known cache.Host) *limits {
+// NewLimits begins with what a cache has of a host.
+func NewLimits(t *wire.Traits, c *cache.Cache, host string) *Limits {
+	known := c.Host(host, time.Now())
 	w := ways{chunk: known.Chunk, jobs: known.Jobs, noSingle: known.NoSingle, noExpect: known.NoExpect}
-	return &limits{traits: t, ways: w, kept: w}
+	return &Limits{traits: t, cache: c, host: host, ways: w, kept: w}
 }
+
+// Part is the largest body of a request, in bytes, where asked for or known; 0 means
+// no limit.
+func (l *Limits) Part(asked int64) int64 { return l.blobs(asked).chunk }
+
+// Jobs is how many blobs may travel side by side; 0 means any number.
+func (l *Limits) Jobs() int { return l.blobs(0).jobs }
 
 // blobs are the ways in which the registry takes blobs. A chunk size that was
 // asked for is one.
-func (l *limits) blobs(chunk int64) ways {
+func (l *Limits) blobs(chunk int64) ways {
 	gitea := l.traits.Gitea()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -39,7 +50,7 @@ func (l *limits) blobs(chunk int64) ways {
 
 // learn keeps what an upload found out, and reports whether that is a limit
 // which was not known. jobs is how many blobs travelled side by side at its end.
-func (l *limits) learn(u upload, jobs int) (limit bool) {
+func (l *Limits) learn(u upload, jobs int) (limit bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ways.noSingle = l.ways.noSingle || u.noSingle
@@ -54,18 +65,22 @@ func (l *limits) learn(u upload, jobs int) (limit bool) {
 	return limit
 }
 
-// fresh gives the ways that are known, once for each time that more is known of
-// them than the cache has.
-func (l *limits) fresh() (found cache.Host, fresh bool) {
+// remember has the cache keep the ways that are known, once for each time that more
+// is known of them than it has.
+func (l *Limits) remember() error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	fresh = l.ways != l.kept
-	l.kept = l.ways
-	return cache.Host{Chunk: l.ways.chunk, Jobs: l.ways.jobs, NoSingle: l.ways.noSingle, NoExpect: l.ways.noExpect}, fresh
+	now := l.ways
+	fresh := now != l.kept
+	l.kept = now
+	l.mu.Unlock()
+	if !fresh {
+		return nil
+	}
+	return l.cache.KeepHost(l.host, cache.Host{Chunk: now.chunk, Jobs: now.jobs, NoSingle: now.noSingle, NoExpect: now.noExpect}, time.Now())
 }
 
 // expects reports whether the registry is to be asked before a body is sent.
-func (l *limits) expects() bool {
+func (l *Limits) expects() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.ways.noExpect
@@ -73,7 +88,7 @@ func (l *limits) expects() bool {
 
 // unexpecting: the registry let the time for "100 Continue" pass. A Gitea is only
 // busy then, and answers the next one: it is worth asking.
-func (l *limits) unexpecting() {
+func (l *Limits) unexpecting() {
 	gitea := l.traits.Gitea()
 	l.mu.Lock()
 	defer l.mu.Unlock()
