@@ -47,11 +47,12 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 // it overlap. What can be opened again is kept only once a copy was needed.
 func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
 	if !blob.Once && !p.opts.DryRun && !p.parted() {
-		if err := p.sendThrough(ctx, content.NewWindow(announced(blob)), blob, open, read); !errors.Is(err, content.ErrPassed) {
+		if _, err := p.sendThrough(ctx, content.NewWindow(announced(blob)), blob, open, read); !errors.Is(err, content.ErrPassed) {
 			return err
 		}
 	}
-	return p.sendThrough(ctx, content.NewSpool(announced(blob)), blob, open, read)
+	_, err := p.sendThrough(ctx, content.NewSpool(announced(blob)), blob, open, read)
+	return err
 }
 
 // announced is what is known of what will be sent for a blob.
@@ -71,8 +72,9 @@ type passage interface {
 	Close() error
 }
 
-// sendThrough is sendSpooled with a passage of its own, which it closes.
-func (p *push) sendThrough(ctx context.Context, c passage, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
+// sendThrough is sendSpooled with a passage of its own, which it closes. It returns
+// what was sent.
+func (p *push) sendThrough(ctx context.Context, c passage, blob *image.Blob, open func() (io.ReadCloser, error), read func()) (image.Sent, error) {
 	fillCtx, stop := context.WithCancel(ctx)
 	filled := make(chan error, 1)
 	var layer content.Layer
@@ -93,7 +95,7 @@ func (p *push) sendThrough(ctx context.Context, c passage, blob *image.Blob, ope
 		err = fillErr
 	}
 	if err = errors.Join(err, c.Close()); err != nil {
-		return err
+		return image.Sent{}, err
 	}
 	if blob.Compress {
 		p.keepLayer(ctx, sent, p.opts.Compression)
@@ -101,7 +103,7 @@ func (p *push) sendThrough(ctx context.Context, c passage, blob *image.Blob, ope
 		p.keepName(ctx, blob)
 	}
 	p.done(blob, sent, status)
-	return nil
+	return sent, nil
 }
 
 // fill reads blob, as open gives it, into c, compressing it if that is asked for.

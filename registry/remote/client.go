@@ -14,8 +14,7 @@
 //     known.go: what need not be sent at all; remember.go: what may be kept
 //     for that (package cache); verify.go: whether all is there; missing.go: where
 //     the blobs come from that the source lacks
-//   - relay.go: a daemon's own push, passed on from a registry on a loopback
-//     port; standin.go: layers that the daemon need not compress for it
+//   - daemon.go: a daemon's own push, by way of package relay
 //   - browse.go: what the registry holds, read and deleted; ask.go: the way to the
 //     other APIs of its server; tag.go and join.go: what it has, under other names
 //   - check.go: the way to the examination (package check)

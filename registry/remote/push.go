@@ -18,6 +18,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
+	"github.com/docker-gitea/docker-gitea/registry/internal/relay"
 	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
@@ -26,7 +27,7 @@ import (
 // (blob.go, by package upload), then manifests and tags
 // (manifest.go). What the cache knows saves steps (known.go), and what the
 // source lacks comes from elsewhere (missing.go); a daemon may do the reading
-// and compressing itself (relay.go).
+// and compressing itself (daemon.go).
 type push struct {
 	client *Client
 	conn   *wire.Conn
@@ -43,7 +44,7 @@ type push struct {
 	refused            atomic.Bool // a request was too large, which was told
 
 	// relay is the one that greet began, until it is used.
-	relay *relay
+	relay *relay.Relay
 	// standing is the image that greet found under every tag, where an earlier
 	// push left it.
 	standing *image.Manifest

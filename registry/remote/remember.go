@@ -9,6 +9,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
+	"github.com/docker-gitea/docker-gitea/registry/internal/relay"
 )
 
 // What one push has learned spares the next one steps. This file is the one
@@ -75,6 +76,39 @@ func (p *push) knownRoot() (root image.Manifest, found bool) {
 
 // identified reports that what becomes of the image can be remembered.
 func (p *push) identified() bool { return p.opts.ImageID != "" && !p.opts.DryRun }
+
+// daemonForm is that of the layers which a daemon compresses: with gzip, at a
+// level of its own that takes the place of the default.
+var daemonForm = image.Compression{Algorithm: image.Gzip}
+
+// rememberRelayed keeps what the daemon made of the layers, for the next push by
+// whichever way, and that it knows them. It does so only of an image that is known
+// by its config: a classic store has compressed those layers itself, from what it
+// knows by the diff IDs. A store of manifests passes on what others made, of which
+// nobody has compared a layer with the diff ID that the config gives it.
+func (p *push) rememberRelayed(ctx context.Context, r *relay.Relay, root image.Manifest) {
+	p.remember(ctx, root, daemonForm)
+	if len(p.opts.DiffIDs) == 0 || !root.HasConfig(p.opts.ImageID, daemonForm) {
+		return
+	}
+	layers, err := r.Layers(ctx, root)
+	if err != nil {
+		p.debug(ctx, "find out what the layers are", err)
+		return
+	}
+	for _, layer := range layers {
+		if layer.Algorithm == "" {
+			continue
+		}
+		p.keepLayer(ctx, image.Sent{DiffID: layer.DiffID, Digest: layer.Digest, Size: layer.Size}, image.Compression{Algorithm: layer.Algorithm})
+		if err := r.Teach(layer); err != nil {
+			p.debug(ctx, "remember that the daemon knows a layer", err)
+		}
+		if begins := r.Begins(layer); begins != "" {
+			p.keepBeginning(ctx, layer.DiffID, begins)
+		}
+	}
+}
 
 // keepLayer keeps what a raw layer became in one form. It was compressed here
 // while its diff ID was computed, or a manifest names it in the place of that

@@ -155,7 +155,7 @@ func noise(seed uint64, size int) []byte {
 }
 
 // The sizes that matter: a relay takes 64 KiB of a compressed layer to tell
-// what it is (registry/standin.go), by 32 KiB of it uncompressed.
+// what it is (registry/internal/relay/standin.go), by 32 KiB of it uncompressed.
 const (
 	long    = 100 << 10
 	longer  = 2 << 10

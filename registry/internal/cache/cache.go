@@ -87,7 +87,7 @@ func (c *Cache) KeepLayer(diffID digest.Digest, compression image.Compression, e
 }
 
 // Beginning is the digest of the first bytes of a raw layer, see
-// standin.go of package remote; empty where that is not known.
+// standin.go of package relay; empty where that is not known.
 func (c *Cache) Beginning(diffID digest.Digest) digest.Digest {
 	var d digest.Digest
 	_ = c.read(&d, "beginnings", diffID.Encoded()) // absent is as good as empty

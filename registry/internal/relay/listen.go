@@ -1,4 +1,4 @@
-package remote
+package relay
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 
 // listen opens the port of the last time, under the name of the last time,
 // since a daemon remembers by them what it has sent; or any port.
-func (p *push) listen(ctx context.Context) (net.Listener, string, error) {
-	entry, found := p.client.cache.Loopback()
+func listen(ctx context.Context, j Job) (net.Listener, string, error) {
+	entry, found := j.Cache.Loopback()
 	var config net.ListenConfig
 	if found {
 		if l, err := config.Listen(ctx, "tcp4", entry.Address); err == nil {
@@ -24,8 +24,8 @@ func (p *push) listen(ctx context.Context) (net.Listener, string, error) {
 	}
 	repository := registry.NewLoopbackRepository()
 	if !found {
-		if err := p.client.cache.KeepLoopback(cache.Place{Address: l.Addr().String(), Repository: repository}); err != nil {
-			p.debug(ctx, "remember the loopback port", err)
+		if err := j.Cache.KeepLoopback(cache.Place{Address: l.Addr().String(), Repository: repository}); err != nil {
+			j.Debug(ctx, "remember the loopback port", err)
 		}
 	}
 	return l, repository, nil

@@ -1,4 +1,4 @@
-package remote
+package relay
 
 import (
 	"bytes"
@@ -37,36 +37,28 @@ import (
 // push, in which the others are found by their stand-ins; so they are in every
 // push to come.
 type standIns struct {
-	relay *relay
+	relay *Relay
 	// cached is what the cache knows of the image's layers, by diff ID.
 	cached map[digest.Digest]cache.Layer
 	// known gives the layers that the registry has, by diff ID; it asks once.
 	known func() (map[digest.Digest]ocispec.Descriptor, error)
 
-	// mu guards the fields below.
+	// mu guards the field below.
 	mu sync.Mutex
 	// off: layers are wanted whole.
 	off bool
-	// made are the digests of beginnings, whole those of layers that were sent.
-	made  map[digest.Digest]bool
-	whole map[digest.Digest]wholeLayer
-}
-
-// wholeLayer is a layer that the daemon sent.
-type wholeLayer struct {
-	size   int64
-	begins digest.Digest // empty where that is not known
 }
 
 // standInHead is how much of a layer is taken. What is not longer is whole; in
 // anything longer are [content.BeginningSize] bytes, uncompressed.
 const standInHead = 64 << 10
 
-func newStandIns(ctx context.Context, r *relay) *standIns {
-	s := &standIns{relay: r, cached: map[digest.Digest]cache.Layer{}, made: map[digest.Digest]bool{}, whole: map[digest.Digest]wholeLayer{}}
-	for _, diffID := range r.push.opts.DiffIDs {
-		if entry, found := r.push.client.cache.Layer(diffID, r.push.opts.Compression); found {
+func newStandIns(ctx context.Context, r *Relay) *standIns {
+	s := &standIns{relay: r, cached: map[digest.Digest]cache.Layer{}}
+	for _, diffID := range r.DiffIDs {
+		if entry, found := r.Cache.Layer(diffID, r.Form); found {
 			s.cached[diffID] = entry
+			r.digests.change(entry.Digest, func(b *blob) { b.before = true })
 		}
 	}
 	s.known = sync.OnceValues(func() (map[digest.Digest]ocispec.Descriptor, error) { return s.ask(ctx) })
@@ -77,7 +69,7 @@ func newStandIns(ctx context.Context, r *relay) *standIns {
 // registry has: it would compress some MiB of each layer in the meantime.
 func (s *standIns) prepare() {
 	for diffID := range s.cached {
-		if !s.relay.push.client.cache.Taught(s.relay.repository, diffID) {
+		if !s.relay.Cache.Taught(s.relay.repository, diffID) {
 			_, _ = s.known() // who needs the answer gets it, or the error
 			return
 		}
@@ -86,14 +78,13 @@ func (s *standIns) prepare() {
 
 // ask finds out which layers the registry has in the form that the cache knows.
 func (s *standIns) ask(ctx context.Context) (map[digest.Digest]ocispec.Descriptor, error) {
-	p := s.relay.push
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(registry.DefaultJobs)
 	var mu sync.Mutex // guards known
 	known := map[digest.Digest]ocispec.Descriptor{}
 	for diffID, entry := range s.cached {
 		group.Go(func() error {
-			exists, err := p.mount(ctx, entry.Digest)
+			exists, err := s.relay.to.Mount(ctx, entry.Digest)
 			if err != nil || !exists {
 				return err
 			}
@@ -112,7 +103,7 @@ func (s *standIns) find(d digest.Digest) (ocispec.Descriptor, error) {
 	if s.fresh(d) {
 		return ocispec.Descriptor{Digest: d, Size: standInHead}, nil
 	}
-	diffIDs := s.relay.push.client.cache.StandsFor(s.relay.repository, d)
+	diffIDs := s.relay.Cache.StandsFor(s.relay.repository, d)
 	if len(diffIDs) == 0 {
 		return ocispec.Descriptor{}, nil
 	}
@@ -129,27 +120,25 @@ func (s *standIns) find(d digest.Digest) (ocispec.Descriptor, error) {
 }
 
 // fresh reports a stand-in of which the manifest has not told yet what it is for.
-func (s *standIns) fresh(d digest.Digest) bool {
+func (s *standIns) fresh(d digest.Digest) bool { return s.relay.digests.get(d).standIn && !s.isOff() }
+
+func (s *standIns) isOff() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.made[d] && !s.off
+	return s.off
 }
 
 // mayBe reports whether a layer that begins so, or of which that is not known,
 // may be one that the registry has.
 func (s *standIns) mayBe(begins digest.Digest) bool {
-	s.mu.Lock()
-	off := s.off
-	s.mu.Unlock()
-	if off {
+	if s.isOff() {
 		return false
 	}
-	p := s.relay.push
 	candidates := slices.DeleteFunc(slices.Collect(maps.Keys(s.cached)), func(diffID digest.Digest) bool {
-		if known := p.client.cache.Beginning(diffID); known != "" && begins != "" {
+		if known := s.relay.Cache.Beginning(diffID); known != "" && begins != "" {
 			return known != begins
 		}
-		return p.client.cache.Taught(s.relay.repository, diffID) // it would not be sent
+		return s.relay.Cache.Taught(s.relay.repository, diffID) // it would not be sent
 	})
 	if len(candidates) == 0 {
 		return false
@@ -209,38 +198,17 @@ func breakOff(w http.ResponseWriter, req *http.Request, location, id string) err
 	return nil
 }
 
-func (s *standIns) add(d digest.Digest) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.made[d] = true
-}
-
-func (s *standIns) addWhole(d digest.Digest, layer wholeLayer) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.whole[d] = layer
-}
-
-// sent is a layer that the daemon sent, if it did.
-func (s *standIns) sent(d digest.Digest) (wholeLayer, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	layer, found := s.whole[d]
-	return layer, found
-}
-
 // resolve puts the real layers into a manifest of the daemon's. again asks for
 // one more push, with the layers that are lacking. Which layer is which, the
 // config tells, whose digest is the ID of the image.
 func (s *standIns) resolve(ctx context.Context, m image.Manifest) (resolved image.Manifest, again bool, err error) {
-	p := s.relay.push
 	if !s.uses(m.References) {
 		return m, false, nil
 	}
-	if m.References[0].Digest != p.opts.ImageID {
+	if m.References[0].Digest != s.relay.ImageID {
 		return m, false, errOtherImage
 	}
-	layers, err := s.relay.layers(ctx, m)
+	layers, err := s.relay.Layers(ctx, m)
 	if err != nil {
 		return m, false, err
 	}
@@ -251,17 +219,17 @@ func (s *standIns) resolve(ctx context.Context, m image.Manifest) (resolved imag
 	var sent []image.Sent
 	for _, layer := range layers {
 		real, found := known[layer.DiffID]
-		if whole, sent := s.sent(layer.Digest); sent && !found {
-			real, found = ocispec.Descriptor{Digest: layer.Digest, Size: whole.size}, true
+		if passed := s.relay.digests.get(layer.Digest); passed.whole && !found {
+			real, found = ocispec.Descriptor{Digest: layer.Digest, Size: passed.size}, true
 		}
-		if err := p.client.cache.KeepStandsFor(s.relay.repository, layer.Digest, layer.DiffID); err != nil {
-			p.debug(ctx, "remember stand-in", err)
+		if err := s.relay.Cache.KeepStandsFor(s.relay.repository, layer.Digest, layer.DiffID); err != nil {
+			s.relay.Debug(ctx, "remember stand-in", err)
 		}
 		if !found {
 			again = true
 			continue
 		}
-		s.relay.exists(real.Digest, real.Size)
+		s.relay.exists(real)
 		sent = append(sent, image.Sent{Digest: real.Digest, Size: real.Size, DiffID: layer.DiffID})
 	}
 	if again {
@@ -279,10 +247,8 @@ var errOtherImage = errors.New("the daemon pushed another image")
 
 // uses reports whether a layer is named by a stand-in.
 func (s *standIns) uses(layers []ocispec.Descriptor) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, layer := range layers {
-		if s.made[layer.Digest] || len(s.relay.push.client.cache.StandsFor(s.relay.repository, layer.Digest)) > 0 {
+		if s.relay.digests.get(layer.Digest).standIn || len(s.relay.Cache.StandsFor(s.relay.repository, layer.Digest)) > 0 {
 			return true
 		}
 	}

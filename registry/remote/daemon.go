@@ -1,0 +1,139 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/content"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
+	"github.com/docker-gitea/docker-gitea/registry/internal/relay"
+	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
+)
+
+// anticipate has the holder of the image begin to push it while the registry is
+// asked for a token: to find and name the image takes a daemon as long. An image
+// that was pushed before may be there, and a new tag all that it lacks.
+func (p *push) anticipate(ctx context.Context) {
+	if _, pushed := p.knownRoot(); !pushed {
+		p.relay = p.beginRelay(ctx)
+	}
+}
+
+// beginRelay opens a relay, and has the holder push to it, which gets no answers
+// yet. It is nil where that cannot be.
+func (p *push) beginRelay(ctx context.Context) *relay.Relay {
+	if p.opts.Via == nil || p.opts.DryRun {
+		return nil
+	}
+	r, err := relay.Begin(ctx, relay.Job{
+		Via: p.opts.Via, ImageID: p.opts.ImageID, DiffIDs: p.opts.DiffIDs, Form: p.opts.Compression,
+		Cache: p.client.cache, Debug: p.debug,
+	})
+	if err != nil {
+		p.debug(ctx, "listen on a loopback port", err)
+		return nil
+	}
+	return r
+}
+
+// abandonRelay ends a relay that was not needed.
+func (p *push) abandonRelay() {
+	if p.relay != nil {
+		p.relay.Abandon()
+	}
+}
+
+// relayed has the holder of the image push it through a relay. done is false
+// where that could not be; the source then decides.
+func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err error) {
+	r := p.relay
+	if r == nil {
+		r = p.beginRelay(ctx)
+	}
+	if r == nil {
+		return root, false, nil
+	}
+	p.relay = nil
+	r.Open(destination{p})
+	got := r.Finish()
+	err = got.Err
+	switch {
+	case got.Root != nil:
+		if err != nil {
+			p.note("the push is complete, but not its tidying up: %s", printable.Clean(err.Error()))
+		}
+		p.rememberRelayed(ctx, r, *got.Root)
+		return *got.Root, true, nil
+	case ctx.Err() != nil:
+		return root, false, ctx.Err()
+	case got.Refused != nil:
+		return root, false, got.Refused
+	case err == nil:
+		err = errors.New("it sent no manifest")
+	}
+	p.debug(ctx, "push by the daemon", err)
+	if got.Reached {
+		p.note("the daemon could not push the image (%s); reading it instead", printable.Clean(err.Error()))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.sent)
+	p.blobs = nil
+	return root, false, nil
+}
+
+// destination is the push as a relay needs it; it implements [relay.Destination].
+type destination struct{ push *push }
+
+func (d destination) Find(ctx context.Context, blob digest.Digest) (ocispec.Descriptor, error) {
+	return d.push.repo().Stat(ctx, repo.Blobs, blob.String())
+}
+
+func (d destination) Mount(ctx context.Context, blob digest.Digest) (bool, error) {
+	return d.push.mount(ctx, blob)
+}
+
+func (d destination) Config(ctx context.Context, blob digest.Digest) ([]byte, error) {
+	return d.push.repo().Config(ctx, blob)
+}
+
+func (d destination) Enter(ctx context.Context) (leave func(), err error) {
+	return d.push.gate.release, d.push.gate.acquire(ctx)
+}
+
+func (d destination) Parted() bool { return d.push.parted() }
+
+func (d destination) Send(ctx context.Context, blob *image.Blob, body io.Reader, keep bool) (image.Sent, error) {
+	var c passage = content.NewWindow(announced(blob))
+	if keep {
+		c = content.NewSpool(announced(blob))
+		// Otherwise the registry alone compares, as with the daemon's own push:
+		// here it would cost a quarter of the processor time.
+		if blob.Digest != "" {
+			body = content.Verified(body, announced(blob))
+		}
+	}
+	open := func() (io.ReadCloser, error) { return io.NopCloser(body), nil }
+	return d.push.sendThrough(ctx, c, blob, open, func() {})
+}
+
+func (d destination) Exists(desc ocispec.Descriptor) {
+	blob := &image.Blob{Name: desc.Digest.String(), Digest: desc.Digest, Size: desc.Size}
+	d.push.done(blob, image.Sent{Digest: desc.Digest, Size: desc.Size}, registry.StatusExists)
+}
+
+func (d destination) PutManifest(ctx context.Context, m image.Manifest) error {
+	return d.push.putManifest(ctx, m, m.Descriptor.Digest.String())
+}
+
+func (d destination) PutRoot(ctx context.Context, m image.Manifest) error {
+	return d.push.putTags(ctx, m, d.push.tags)
+}
+
+func (d destination) Debug(ctx context.Context, what string, err error) { d.push.debug(ctx, what, err) }
