@@ -348,6 +348,24 @@ func overtaken(c choice) []event {
 	return []event{p, rollBack(c), &again{}}
 }
 
+// borrowed is a push of the containerd store, and one of raw layers by the same
+// user to the same registry, of an image that has a layer in common with the
+// first: it is asked for by what the first has remembered of it.
+func borrowed(c choice) []event {
+	p := pick(c, pictures)
+	lent, taken := somePush(c), somePush(c)
+	for _, each := range []*push{lent, taken} {
+		each.user, each.host = lent.user, lent.host
+		each.platform, each.compression, each.dryRun, each.trouble = "", "", false, trouble{}
+	}
+	lent.source = source{way: pick(c, []way{{fromContainerd, "auto"}, {fromContainerd, "daemon"}, {fromContainerd, "export"}}), image: names[0]}
+	taken.source = source{way: pick(c, []way{{fromDockerArchive, ""}, {fromClassicExport, ""}}), picture: pick(c, p.alike())}
+	built := happening{"an image is built, pulled or tagged anew", fmt.Sprintf("in the containerd daemon %s becomes %q", names[0], p.name), func(w *world) {
+		w.store.load(p, names[0], every)
+	}}
+	return []event{built, lent, taken}
+}
+
 // again is an earlier push of the history once more, without its trouble: what
 // is remembered shows where the same is asked for after something has changed.
 type again struct {

@@ -45,13 +45,15 @@ var scenes = rapid.Custom(func(t *rapid.T) []event {
 	for range []int{0, 0, 0, 1, 1, 1, 1, 1, 1, 2}[c(10)] {
 		scene = append(scene, pick(c, happenings)(c))
 	}
-	switch n := c(18); {
+	switch n := c(20); {
 	case n < 9:
 		return append(scene, somePush(c))
 	case n < 11:
 		return append(scene, somePair(c))
 	case n < 12:
 		return append(scene, overtaken(c)...)
+	case n < 14:
+		return append(scene, borrowed(c)...)
 	}
 	return append(scene, &again{n: c(3) / 2, tag: []string{"", "", "dev"}[c(3)]})
 })

@@ -280,6 +280,19 @@ func named(name string) *picture {
 // one image, of which such a place keeps the raw layers and the config.
 var plain = pictures[:6]
 
+// alike are the plain pictures that have a raw layer in common with p.
+func (p *picture) alike() []*picture {
+	has := map[string]bool{}
+	for _, m := range p.members {
+		for _, l := range m.layers {
+			has[l.raw.digest] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(plain), func(other *picture) bool {
+		return !slices.ContainsFunc(other.members[0].layers, func(l *layer) bool { return has[l.raw.digest] })
+	})
+}
+
 // must ends a history that cannot go on for a reason of its own.
 func must(errs ...error) {
 	for _, err := range errs {
