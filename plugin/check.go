@@ -15,6 +15,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
@@ -52,7 +53,7 @@ template is filled in for each check.`,
 			return a.check(command.Context(), command.Flags(), args[0], &format)
 		},
 	}
-	new(connection).register(command.Flags())
+	new(options.Connection).Register(command.Flags())
 	format.register(command.Flags())
 	return command
 }
@@ -66,15 +67,15 @@ func (a *app) check(ctx context.Context, flags *pflag.FlagSet, address string, f
 	if err != nil {
 		return err
 	}
-	var c connection
-	if _, err := l.resolve(&c, host); err != nil {
+	var c options.Connection
+	if _, err := l.Resolve(&c, host); err != nil {
 		return err
 	}
-	if first, _, _ := strings.Cut(address, "/"); c.plainHTTP && strings.HasSuffix(first, ":443") {
+	if first, _, _ := strings.Cut(address, "/"); c.PlainHTTP && strings.HasSuffix(first, ":443") {
 		return target.RefusePort443(host)
 	}
-	c.plainHTTP = c.plainHTTP || plainHTTP
-	client, err := a.newClient(ctx, host, repository, inquiry{connection: c}, config, nil)
+	c.PlainHTTP = c.PlainHTTP || plainHTTP
+	client, err := a.newClient(ctx, host, repository, options.Inquiry{Connection: c}, config, nil)
 	if err != nil {
 		return err
 	}

@@ -9,9 +9,8 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/internal/home"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
-	"github.com/docker-gitea/docker-gitea/registry"
-	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
@@ -28,31 +27,31 @@ func isDockerHub(host string) bool {
 
 // newClient makes the client for the host of a repository ("owner/name", "owner"
 // or empty), with the credential for that. save may be nil.
-func (a *app) newClient(ctx context.Context, host, repository string, i inquiry, config *dockerconfig.Config, save image.SaveFunc) (*remote.Client, error) {
-	place := dockerconfig.Place{Host: host, PlainHTTP: i.plainHTTP, Repository: repository}
+func (a *app) newClient(ctx context.Context, host, repository string, i options.Inquiry, config *dockerconfig.Config, save image.SaveFunc) (*remote.Client, error) {
+	place := dockerconfig.Place{Host: host, PlainHTTP: i.PlainHTTP, Repository: repository}
 	if host == dockerHub {
 		host, place = dockerHubHost, dockerconfig.Place{Host: dockerconfig.DockerHub}
 	}
-	credential, err := a.credential(ctx, place, i.connection, config)
+	credential, err := a.credential(ctx, place, i.Connection, config)
 	if err != nil {
 		return nil, err
 	}
 	for _, line := range config.TakePassedOver() {
 		a.tell(line)
 	}
-	return remote.New(i.registryConfig(host, credential, config.Dir), &remote.Options{
+	return remote.New(i.RegistryConfig(host, credential, config.Dir), &remote.Options{
 		Save:           save,
 		Logger:         a.logger(),
 		UserAgent:      programName + "/" + a.Version,
-		ConnectTimeout: i.connectTimeout,
-		StallTimeout:   i.stallTimeout,
-		Retries:        i.tries(),
+		ConnectTimeout: i.ConnectTimeout,
+		StallTimeout:   i.StallTimeout,
+		Retries:        i.Tries(),
 		CacheDir:       a.cacheDir(),
 	})
 }
 
 // connect makes the client for r from the options of a command, which are those
-// of [inquiry]. others are what the command names beside it.
+// of [options.Inquiry]. others are what the command names beside it.
 func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r target.Remote, others ...target.Remote) (*remote.Client, error) {
 	if r.Misread != "" {
 		a.tell(r.Misread)
@@ -65,34 +64,15 @@ func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r target.Remote
 	if err != nil {
 		return nil, err
 	}
-	var i inquiry
-	if _, err := l.resolve(&i, r.Host); err != nil {
+	var i options.Inquiry
+	if _, err := l.Resolve(&i, r.Host); err != nil {
 		return nil, err
 	}
-	if i.plainHTTP && r.Port443 {
+	if i.PlainHTTP && r.Port443 {
 		return nil, target.RefusePort443(r.Host)
 	}
-	i.plainHTTP = i.plainHTTP || r.PlainHTTP
+	i.PlainHTTP = i.PlainHTTP || r.PlainHTTP
 	return a.newClient(ctx, r.Host, strings.Trim(r.Repository(), "/"), i, config, nil)
-}
-
-// registryConfig says where host is and how to be trusted by it. dir is
-// docker's configuration directory.
-func (c connection) registryConfig(host string, credential registry.AuthConfig, dir string) registry.RegistryConfig {
-	config := registry.RegistryConfig{
-		URL:      host,
-		Insecure: c.insecure,
-		Auth:     credential,
-		CAFiles:  c.caFiles,
-		CAData:   c.caData,
-		CertFile: c.cert,
-		KeyFile:  c.key,
-		CertDirs: certs.DefaultDirs(dir),
-	}
-	if c.plainHTTP {
-		config.URL = "http://" + host
-	}
-	return config
 }
 
 // cacheDir is empty, so that nothing is remembered, for a user without a directory.

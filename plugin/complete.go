@@ -124,7 +124,7 @@ func (a *app) knownHosts() []string {
 			add(host)
 		}
 		if file, err := a.readConfigFile(a.Getenv("DOCKER_GITEA_CONFIG_FILE"), config.Dir); err == nil && file != nil {
-			for _, item := range file.list.Items {
+			for _, item := range file.List.Items {
 				add(item.Spec.URL)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
@@ -40,14 +41,14 @@ effect.`,
 			return format.write(a.Stdout, found)
 		},
 	}
-	new(settings).register(command.Flags())
+	new(options.Settings).Register(command.Flags())
 	command.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = f.Name != "config-file" })
 	format.register(command.Flags())
 	return command
 }
 
 // configuration is what holds for a registry, or in general if that is empty.
-func (a *app) configuration(flags *pflag.FlagSet, name string) ([]setting, error) {
+func (a *app) configuration(flags *pflag.FlagSet, name string) ([]options.Setting, error) {
 	var host string
 	if name != "" {
 		var err error
@@ -59,14 +60,14 @@ func (a *app) configuration(flags *pflag.FlagSet, name string) ([]setting, error
 	if err != nil {
 		return nil, err
 	}
-	var s settings
-	resolved, err := l.resolve(&s, host)
+	var s options.Settings
+	resolved, err := l.Resolve(&s, host)
 	if err != nil {
 		return nil, err
 	}
-	var found []setting
+	var found []options.Setting
 	for _, each := range resolved {
-		if !perCall[each.Option] {
+		if !options.PerCall[each.Option] {
 			found = append(found, each)
 		}
 	}
@@ -78,29 +79,29 @@ func (a *app) configuration(flags *pflag.FlagSet, name string) ([]setting, error
 }
 
 // hostSetting is the registry of destinations that name none.
-func (a *app) hostSetting() setting {
-	s := setting{Option: "host", Value: a.Getenv("DOCKER_GITEA_HOST"), From: "DOCKER_GITEA_HOST"}
+func (a *app) hostSetting() options.Setting {
+	s := options.Setting{Option: "host", Value: a.Getenv("DOCKER_GITEA_HOST"), From: "DOCKER_GITEA_HOST"}
 	if s.Value == "" {
-		s.From = fromDefault
+		s.From = options.FromDefault
 	}
 	return s
 }
 
 // credentialSetting says where the credential is looked for first, and not
 // what it is.
-func (a *app) credentialSetting(s settings, host string) (setting, error) {
-	inEnvironment, _, err := a.environmentCredential(host, s.username)
+func (a *app) credentialSetting(s options.Settings, host string) (options.Setting, error) {
+	inEnvironment, _, err := a.environmentCredential(host, s.Username)
 	switch {
 	case err != nil:
-		return setting{}, err
-	case s.passwordStdin:
-		return setting{Option: "credential", Value: "standard input", From: "--password-stdin"}, nil
+		return options.Setting{}, err
+	case s.PasswordStdin:
+		return options.Setting{Option: "credential", Value: "standard input", From: "--password-stdin"}, nil
 	case !inEnvironment.IsZero():
-		return setting{Option: "credential", Value: "a token in the environment", From: inEnvironment.Origin.Name}, nil
-	case s.credentialSource != nil:
-		return setting{Option: "credential", Value: describeSource(*s.credentialSource), From: s.credentialBy}, nil
+		return options.Setting{Option: "credential", Value: "a token in the environment", From: inEnvironment.Origin.Name}, nil
+	case s.CredentialSource != nil:
+		return options.Setting{Option: "credential", Value: describeSource(*s.CredentialSource), From: s.CredentialBy}, nil
 	}
-	return setting{Option: "credential", Value: "docker's", From: fromDefault}, nil
+	return options.Setting{Option: "credential", Value: "docker's", From: options.FromDefault}, nil
 }
 
 func describeSource(source v1alpha1.CredentialSource) string {
@@ -115,7 +116,7 @@ func describeSource(source v1alpha1.CredentialSource) string {
 	return "docker's in " + source.DockerConfig
 }
 
-func printSettings(w io.Writer, all []setting) error {
+func printSettings(w io.Writer, all []options.Setting) error {
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	_, _ = fmt.Fprintln(table, "OPTION\tVALUE\tFROM")
 	for _, s := range all {

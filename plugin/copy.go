@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/source"
 )
 
@@ -55,7 +56,7 @@ from is that of "docker login", its certificates those of gitea.yaml, of
 		},
 	}
 	all := pflag.NewFlagSet("", pflag.ContinueOnError)
-	new(settings).register(all)
+	new(options.Settings).Register(all)
 	all.VisitAll(func(f *pflag.Flag) {
 		if !slices.Contains(notOfCopy, f.Name) {
 			command.Flags().AddFlag(f)

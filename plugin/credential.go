@@ -11,11 +11,12 @@ import (
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 // credential is the credential for a place, which is not shown from now on.
-func (a *app) credential(ctx context.Context, p dockerconfig.Place, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
+func (a *app) credential(ctx context.Context, p dockerconfig.Place, c options.Connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
 	found, err := a.findCredential(ctx, p, c, config)
 	a.hidden.hideCredential(found)
 	return found, err
@@ -23,23 +24,23 @@ func (a *app) credential(ctx context.Context, p dockerconfig.Place, c connection
 
 // findCredential finds it: the one given on standard input, the environment's,
 // the one that the configuration file leads to, or docker's.
-func (a *app) findCredential(ctx context.Context, p dockerconfig.Place, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
+func (a *app) findCredential(ctx context.Context, p dockerconfig.Place, c options.Connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
 	host := p.Host
-	if c.passwordStdin {
-		return a.givenCredential(ctx, c.username)
+	if c.PasswordStdin {
+		return a.givenCredential(ctx, c.Username)
 	}
-	found, notice, err := a.environmentCredential(host, c.username)
+	found, notice, err := a.environmentCredential(host, c.Username)
 	if err != nil || !found.IsZero() {
 		return found, err
 	}
 	missing := found.Origin
-	if c.credentialSource != nil {
+	if c.CredentialSource != nil {
 		if found, err = a.sourcedCredential(ctx, p, c, config); err != nil || !found.IsZero() {
 			return found, err
 		}
 		missing = cmp.Or(missing, found.Origin)
 	}
-	if c.username != "" {
+	if c.Username != "" {
 		if missing != (registry.Origin{}) {
 			return found, fault.Usage(errors.New(missing.String() + " is set, but empty, and --username needs a password or token"))
 		}
@@ -95,14 +96,14 @@ func withUsername(username, secret string, from registry.Origin) registry.AuthCo
 
 // sourcedCredential follows the configuration file. A source that has nothing
 // for host leaves the search to docker's.
-func (a *app) sourcedCredential(ctx context.Context, p dockerconfig.Place, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
+func (a *app) sourcedCredential(ctx context.Context, p dockerconfig.Place, c options.Connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
 	found, err := a.fromSource(ctx, p, c, config)
-	found.Origin.By = c.credentialBy
+	found.Origin.By = c.CredentialBy
 	return found, err
 }
 
-func (a *app) fromSource(ctx context.Context, p dockerconfig.Place, c connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
-	source := c.credentialSource
+func (a *app) fromSource(ctx context.Context, p dockerconfig.Place, c options.Connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
+	source := c.CredentialSource
 	switch {
 	case source.Helper != "":
 		return config.HelperCredential(ctx, source.Helper, p.Host, gate.Behind(a.Stderr))
@@ -118,17 +119,17 @@ func (a *app) fromSource(ctx context.Context, p dockerconfig.Place, c connection
 		if secret == "" {
 			return a.emptyVariable(source.Env), nil
 		}
-		return withUsername(c.username, secret, variable(source.Env)), nil
+		return withUsername(c.Username, secret, variable(source.Env)), nil
 	case source.File != "":
 		content, err := ownfile.Read(source.File)
 		if err != nil {
-			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s, which %s names: %w", p.Host, c.credentialBy, err)
+			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s, which %s names: %w", p.Host, c.CredentialBy, err)
 		}
 		secret := registry.Trimmed(string(content))
 		if secret == "" {
-			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s: %s, which %s names, is empty", p.Host, source.File, c.credentialBy)
+			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s: %s, which %s names, is empty", p.Host, source.File, c.CredentialBy)
 		}
-		return withUsername(c.username, secret, registry.Origin{Kind: registry.OriginFile, File: source.File}), nil
+		return withUsername(c.Username, secret, registry.Origin{Kind: registry.OriginFile, File: source.File}), nil
 	}
 	return registry.AuthConfig{}, nil
 }

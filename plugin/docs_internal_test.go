@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/test/doctest"
 )
 
@@ -19,9 +20,9 @@ func TestOptionsAreDocumented(t *testing.T) {
 }
 
 func optionsTable() string {
-	var s settings
+	var s options.Settings
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	s.register(flags)
+	s.Register(flags)
 	new(reportOptions).register(flags)
 	var b strings.Builder
 	b.WriteString("| option | variable | field | default | |\n|---|---|---|---|---|\n")
@@ -30,11 +31,11 @@ func optionsTable() string {
 		if f.Shorthand != "" {
 			name = "`-" + f.Shorthand + "`, " + name
 		}
-		variable := environmentVariable(f.Name)
+		variable := options.EnvironmentVariable(f.Name)
 		if variable != "" {
 			variable = "`" + variable + "`"
 		}
-		field := fields[f.Name]
+		field := options.Fields[f.Name]
 		if field != "" {
 			field = "`" + field + "`"
 		}

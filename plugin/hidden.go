@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/docker-gitea/docker-gitea/internal/gate"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
@@ -43,7 +44,7 @@ func (h hidden) hideArguments(args []string) {
 // isOption reports the name of an option of push, which has them all.
 func isOption(name string) bool {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	new(settings).register(flags)
+	new(options.Settings).Register(flags)
 	return flags.Lookup(name) != nil
 }
 
@@ -83,7 +84,7 @@ var secretVariables = []string{"DOCKER_GITEA_TOKEN", "GITEA_TOKEN"}
 const longEnough = 8
 
 func (h hidden) hideEnvironment(getenv func(string) string) {
-	h.hidePath(getenv(environmentVariable("key")))
+	h.hidePath(getenv(options.EnvironmentVariable("key")))
 	for _, variable := range readElsewhere {
 		h.AddShaped(getenv(variable))
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/source"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -23,7 +24,7 @@ type joinOptions struct {
 }
 
 func (a *app) newJoinCommand() *cobra.Command {
-	var options joinOptions
+	var wanted joinOptions
 	command := &cobra.Command{
 		Use:   "join [OPTIONS] -t DESTINATION HOST/NAME[:TAG|@DIGEST]...",
 		Short: "Make one image for several platforms of images in registries",
@@ -39,7 +40,7 @@ The options are for the destination; see docker gitea copy.`,
 		Example: `  docker gitea join -t git.example.com/me/app:1 \
     git.example.com/me/app:1-amd64 git.example.com/me/app:1-arm64`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 || len(options.destinations) == 0 {
+			if len(args) == 0 || len(wanted.destinations) == 0 {
 				return fault.Usage(errors.New("a DESTINATION (-t) and at least one image are needed"))
 			}
 			return nil
@@ -47,19 +48,19 @@ The options are for the destination; see docker gitea copy.`,
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     a.completeRemotes(depthTag),
 		RunE: func(command *cobra.Command, args []string) error {
-			return a.join(command.Context(), command.Flags(), options, args)
+			return a.join(command.Context(), command.Flags(), wanted, args)
 		},
 	}
-	new(inquiry).register(command.Flags())
-	command.Flags().StringArrayVarP(&options.destinations, "tag", "t", nil, "Put the image here (HOST/OWNER/NAME[:TAG]); may be repeated")
-	command.Flags().StringArrayVar(&options.annotations, "annotation", nil, "Give the index this annotation (KEY=VALUE); may be repeated")
+	new(options.Inquiry).Register(command.Flags())
+	command.Flags().StringArrayVarP(&wanted.destinations, "tag", "t", nil, "Put the image here (HOST/OWNER/NAME[:TAG]); may be repeated")
+	command.Flags().StringArrayVar(&wanted.annotations, "annotation", nil, "Give the index this annotation (KEY=VALUE); may be repeated")
 	return command
 }
 
 // join makes the index in each repository. The registries of the images have
 // their own settings, as those that are copied from have.
-func (a *app) join(ctx context.Context, flags *pflag.FlagSet, options joinOptions, args []string) error {
-	annotations, err := parseAnnotations(options.annotations)
+func (a *app) join(ctx context.Context, flags *pflag.FlagSet, wanted joinOptions, args []string) error {
+	annotations, err := parseAnnotations(wanted.annotations)
 	if err != nil {
 		return err
 	}
@@ -79,8 +80,8 @@ func (a *app) join(ctx context.Context, flags *pflag.FlagSet, options joinOption
 	if err != nil {
 		return err
 	}
-	p := &pusher{app: a, config: config, plan: pushPlan{layers: l, settings: map[string]settings{}}}
-	destinations, _ := names.All(options.destinations)
+	p := &pusher{app: a, config: config, plan: pushPlan{layers: l, settings: map[string]options.Settings{}}}
+	destinations, _ := names.All(wanted.destinations)
 	if p.plan.Destinations, err = target.ParseDestinations(destinations, nil, false); err != nil {
 		return err
 	}

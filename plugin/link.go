@@ -19,6 +19,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -54,7 +55,7 @@ directory.`,
 			return a.linkCommand(command.Context(), command.Flags(), args[0], args[1])
 		},
 	}
-	new(inquiry).register(command.Flags())
+	new(options.Inquiry).Register(command.Flags())
 	return command
 }
 
@@ -75,7 +76,7 @@ func (a *app) newUnlinkCommand() *cobra.Command {
 			return a.unlinkCommand(command.Context(), command.Flags(), args[0])
 		},
 	}
-	new(inquiry).register(command.Flags())
+	new(options.Inquiry).Register(command.Flags())
 	return command
 }
 
@@ -202,12 +203,12 @@ func link(ctx context.Context, client *remote.Client, r target.Remote, repositor
 // is where it should be.
 func (p *pusher) linkPushed(ctx context.Context, client *remote.Client, t target.Target, display progress.Display) linkOutcome {
 	s := p.plan.settings[t.Host]
-	if s.link == "" {
+	if s.Link == "" {
 		return linkOutcome{}
 	}
-	linked := link(ctx, client, t.Remote(), s.link)
+	linked := link(ctx, client, t.Remote(), s.Link)
 	switch {
-	case linked.err != nil && s.mode() == progress.ModeJSON:
+	case linked.err != nil && s.Mode() == progress.ModeJSON:
 		display.Event(registry.Event{Note: "warning: pushed, but not linked: " + fault.Explain(linked.err).String()})
 	case linked.err != nil:
 		p.complain("warning", "pushed, but not linked: "+linked.err.Error())

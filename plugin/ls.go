@@ -17,6 +17,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
@@ -84,7 +85,7 @@ image is linked to. A template is filled in for each image or tag.`,
 			return a.list(command.Context(), command.Flags(), strings.Join(args, ""), &format, quiet)
 		},
 	}
-	new(inquiry).register(command.Flags())
+	new(options.Inquiry).Register(command.Flags())
 	format.register(command.Flags())
 	command.Flags().BoolVarP(&quiet, "quiet", "q", false, "Print only the names")
 	return command

@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 )
 
@@ -32,7 +33,7 @@ none to be seen, over SSH or without a display, the address is printed instead.`
 			return a.open(command.Context(), command.Flags(), args[0], printOnly)
 		},
 	}
-	new(inquiry).register(command.Flags())
+	new(options.Inquiry).Register(command.Flags())
 	command.Flags().BoolVar(&printOnly, "print", false, "Print the address of the page, and open nothing")
 	return command
 }

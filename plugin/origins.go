@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 )
 
@@ -44,13 +45,13 @@ func (p *pusher) openBlob(ctx context.Context, from daemon.Origin, d digest.Dige
 // inquiry are the options for host. The command line and the variables that carry
 // or weaken trust are about registries that are pushed to; others are read from
 // with what the configuration file says, and the rest of the environment.
-func (p *pusher) inquiry(host string) (inquiry, error) {
+func (p *pusher) inquiry(host string) (options.Inquiry, error) {
 	if s, planned := p.plan.settings[host]; planned {
-		return s.inquiry, nil
+		return s.Inquiry, nil
 	}
 	l := p.plan.layers
-	l.flags, l.getenv = pflag.NewFlagSet("", pflag.ContinueOnError), withoutTrust(l.getenv)
-	var i inquiry
-	_, err := l.resolve(&i, host)
+	l.Flags, l.Getenv = pflag.NewFlagSet("", pflag.ContinueOnError), options.WithoutTrust(l.Getenv)
+	var i options.Inquiry
+	_, err := l.Resolve(&i, host)
 	return i, err
 }

@@ -10,12 +10,9 @@
 //     builds the commands for it, with docker's own global options; help.go
 //     says how they are used.
 //   - socket.go: how docker tells a plugin to stop.
-//   - settings.go: the options; layers.go finds the values of each on the
-//     command line, in the environment and in the configuration file, which is
-//     read by configfile.go and configentry.go; trustmap.go says for which
-//     registry each counts; config.go shows what came out, in the formats of
-//     format.go.
-//   - client.go: the registry's client, made of these settings.
+//   - configured.go: where the options of package options are read from; config.go
+//     shows what came out, in the formats of format.go.
+//   - client.go: the registry's client, made of these options.
 //   - push.go: the push command. It reads the names as packages source and
 //     target do, asks credential.go, and hands the image to the registry's
 //     client; report.go makes a report of what became of it, which result.go

@@ -24,6 +24,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/plugin/source"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
@@ -77,7 +78,7 @@ DOCKER_GITEA_TOKEN, or -u with --password-stdin, takes its place.`,
 			return a.push(command.Context(), command.Flags(), reports, args)
 		},
 	}
-	new(settings).register(command.Flags())
+	new(options.Settings).Register(command.Flags())
 	reports.register(command.Flags())
 	return command
 }
@@ -85,11 +86,11 @@ DOCKER_GITEA_TOKEN, or -u with --password-stdin, takes its place.`,
 // pushPlan is what a push command amounts to, before any I/O on the network.
 type pushPlan struct {
 	source source.Source
-	layers layers
+	layers options.Layers
 	// general are the settings for no registry in particular, settings those
 	// for each one, by host.
-	general  settings
-	settings map[string]settings
+	general  options.Settings
+	settings map[string]options.Settings
 	target.Destinations
 }
 
@@ -100,8 +101,8 @@ type pushPlan struct {
 func (p pushPlan) readCertificates(dockerConfig string) {
 	for host, s := range p.settings {
 		go func() {
-			config, err := certs.TLSConfig(s.registryConfig(host, registry.AuthConfig{}, dockerConfig))
-			if err == nil && config.RootCAs == nil && !s.insecure && !s.plainHTTP {
+			config, err := certs.TLSConfig(s.RegistryConfig(host, registry.AuthConfig{}, dockerConfig))
+			if err == nil && config.RootCAs == nil && !s.Insecure && !s.PlainHTTP {
 				_, _ = x509.SystemCertPool()
 			}
 		}()
@@ -110,8 +111,8 @@ func (p pushPlan) readCertificates(dockerConfig string) {
 
 // planPush checks everything that can be checked from the command line and
 // the configuration.
-func planPush(l layers, args []string, n target.Naming, isLayout func(string) bool) (pushPlan, error) {
-	plan := pushPlan{source: source.Parse(args[0], isLayout), layers: l, settings: map[string]settings{}}
+func planPush(l options.Layers, args []string, n target.Naming, isLayout func(string) bool) (pushPlan, error) {
+	plan := pushPlan{source: source.Parse(args[0], isLayout), layers: l, settings: map[string]options.Settings{}}
 	if plan.source.Kind == source.Registry {
 		var err error
 		if plan.source.Remote, err = source.ParseRegistryImage(plan.source.Name); err != nil {
@@ -120,11 +121,11 @@ func planPush(l layers, args []string, n target.Naming, isLayout func(string) bo
 	}
 	s := &plan.general
 	general := l
-	general.getenv = withoutTrust(l.getenv)
-	if _, err := general.resolve(s, ""); err != nil {
+	general.Getenv = options.WithoutTrust(l.Getenv)
+	if _, err := general.Resolve(s, ""); err != nil {
 		return plan, err
 	}
-	if err := errors.Join(target.CheckTags(s.tags), s.check(plan.source)); err != nil {
+	if err := errors.Join(target.CheckTags(s.Tags), checkSource(*s, plan.source)); err != nil {
 		return plan, err
 	}
 	if plan.source.Kind == source.Daemon {
@@ -142,7 +143,7 @@ func planPush(l layers, args []string, n target.Naming, isLayout func(string) bo
 	}
 	names, notices := n.All(names)
 	var err error
-	if plan.Destinations, err = target.ParseDestinations(names, s.tags, s.allTags); err != nil {
+	if plan.Destinations, err = target.ParseDestinations(names, s.Tags, s.AllTags); err != nil {
 		return plan, err
 	}
 	plan.Notices = append(notices, plan.Notices...)
@@ -160,16 +161,16 @@ func planPush(l layers, args []string, n target.Naming, isLayout func(string) bo
 }
 
 // resolve gives each registry its settings.
-func (p *pushPlan) resolve(l layers) error {
+func (p *pushPlan) resolve(l options.Layers) error {
 	for _, t := range p.Targets {
-		l.named = append(l.named, t.Host)
+		l.Named = append(l.Named, t.Host)
 	}
 	for _, t := range p.Targets {
-		var s settings
-		if _, err := l.resolve(&s, t.Host); err != nil {
+		var s options.Settings
+		if _, err := l.Resolve(&s, t.Host); err != nil {
 			return err
 		}
-		if err := errors.Join(s.check(p.source), checkLink(t.Remote(), s.link)); err != nil {
+		if err := errors.Join(checkSource(s, p.source), checkLink(t.Remote(), s.Link)); err != nil {
 			return err
 		}
 		p.settings[t.Host] = s
@@ -177,11 +178,31 @@ func (p *pushPlan) resolve(l layers) error {
 	return nil
 }
 
+// checkSource refuses options that do not go with the source.
+func checkSource(s options.Settings, src source.Source) error {
+	var wrong string
+	switch {
+	case s.AllTags && src.Kind != source.Daemon:
+		wrong = "--all-tags is for images of the docker daemon"
+	case s.AllTags && target.HasTag(src.Name):
+		wrong = "--all-tags wants a SOURCE without a tag"
+	case s.Image != "" && (src.Kind == source.Daemon || src.Kind == source.Registry):
+		wrong = "--image chooses from a file; an image of the docker daemon or of a registry is named by SOURCE"
+	case s.Image != "" && src.Image != "":
+		wrong = "--image and a SOURCE that names an image exclude each other"
+	case s.PasswordStdin && src.Kind == source.Stdin:
+		wrong = "--password-stdin and an image on standard input exclude each other"
+	default:
+		return s.Check()
+	}
+	return fault.Usage(errors.New(wrong))
+}
+
 // checkPorts keeps plain HTTP away from a port that is given as that of HTTPS.
 func (p pushPlan) checkPorts(names []string) error {
 	for _, name := range names {
 		host, _, _ := strings.Cut(name, "/")
-		if bare, given := strings.CutSuffix(host, ":443"); given && p.settings[strings.ToLower(bare)].plainHTTP {
+		if bare, given := strings.CutSuffix(host, ":443"); given && p.settings[strings.ToLower(bare)].PlainHTTP {
 			return target.RefusePort443(bare)
 		}
 	}
@@ -191,7 +212,7 @@ func (p pushPlan) checkPorts(names []string) error {
 // checkHosts keeps one credential from going to several registries.
 func (p pushPlan) checkHosts() error {
 	for _, t := range p.Targets {
-		if (p.general.passwordStdin || p.general.username != "") && t.Host != p.Targets[0].Host {
+		if (p.general.PasswordStdin || p.general.Username != "") && t.Host != p.Targets[0].Host {
 			return fault.Usage(errors.New("--username and --password-stdin are for one registry, and the destinations are on several"))
 		}
 	}
@@ -228,10 +249,10 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	if err := reports.prepare(); err != nil {
 		return err
 	}
-	ctx, cancel := bounded(ctx, plan.general.timeout)
+	ctx, cancel := bounded(ctx, plan.general.Timeout)
 	defer cancel()
 	plan.readCertificates(config.Dir)
-	mode := plan.general.mode()
+	mode := plan.general.Mode()
 	a.unheard = mode == progress.ModeQuiet || mode == progress.ModeJSON
 	p := &pusher{app: a, plan: plan, config: config, words: reports.format.isText()}
 	switch plan.source.Kind {
@@ -245,9 +266,9 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 		err = fault.Push(context.Cause(ctx))
 	}
-	several := len(plan.Targets) > 1 || plan.general.allTags
+	several := len(plan.Targets) > 1 || plan.general.AllTags
 	err = errors.Join(err, reports.write(a.Stdout, plan.reports(p.begun, err, time.Now()), several))
-	if err != nil && plan.general.mode() == progress.ModeJSON {
+	if err != nil && plan.general.Mode() == progress.ModeJSON {
 		return fault.InJSON(err)
 	}
 	return err
@@ -276,8 +297,8 @@ type pusher struct {
 func (p *pusher) fromArchive(ctx context.Context) error {
 	for _, t := range p.plan.Targets {
 		s := p.plan.settings[t.Host]
-		push := s.pushOptions()
-		options := &image.Options{Name: cmp.Or(s.image, p.plan.source.Image), Platform: s.platform, Compression: push.Compression}
+		push := s.PushOptions()
+		options := &image.Options{Name: cmp.Or(s.Image, p.plan.source.Image), Platform: s.Platform, Compression: push.Compression}
 		opened, closeSource, err := p.plan.source.Open(func() io.ReadCloser { return interruptible(ctx, p.Stdin) }, options)
 		if err != nil {
 			return err
@@ -305,7 +326,7 @@ func (p *pusher) fromDaemon(ctx context.Context) error {
 	if err := p.removeLeftovers(ctx); err != nil {
 		p.plan.Notices = append(p.plan.Notices, fmt.Sprintf("a temporary name is left in the daemon: %v", err))
 	}
-	if p.plan.general.allTags {
+	if p.plan.general.AllTags {
 		return p.allTags(ctx)
 	}
 	done = p.waiting("the docker daemon at " + endpoint.Host)
@@ -369,19 +390,19 @@ func (p *pusher) daemonImage(ctx context.Context, found daemon.Image, targets []
 
 func (p *pusher) daemonImageTo(ctx context.Context, found daemon.Image, t target.Target) error {
 	s := p.plan.settings[t.Host]
-	if among := found.Choices(); s.platform == "" && len(among) > 0 {
+	if among := found.Choices(); s.Platform == "" && len(among) > 0 {
 		return fmt.Errorf("%s is an index of which the daemon holds only a part; choose a platform (--platform) among: %s", found.Export, strings.Join(among, ", "))
 	}
-	push := s.pushOptions()
+	push := s.PushOptions()
 	push.Image = found.Export
-	push.ImageID = digest.Digest(found.Pushed(s.platform))
-	push.Platform = s.platform
+	push.ImageID = digest.Digest(found.Pushed(s.Platform))
+	push.Platform = s.Platform
 	push.DiffIDs = diffIDs(found)
 	push.Fetch = func(ctx context.Context, d digest.Digest) (io.ReadCloser, error) { return p.fetch(ctx, found, t, d) }
-	if p.ofIndex = ""; s.platform == "" && push.ImageID.String() != found.ID {
+	if p.ofIndex = ""; s.Platform == "" && push.ImageID.String() != found.ID {
 		p.ofIndex = fmt.Sprintf("of the index %s the daemon holds one image alone, which is pushed without the others: %s", found.Export, push.ImageID)
 	}
-	if s.via == viaExport {
+	if s.Via == options.ViaExport {
 		return p.one(ctx, t, push)
 	}
 	push.Via = func(ctx context.Context, to registry.Loopback) error {
@@ -416,7 +437,7 @@ func (p *pusher) one(ctx context.Context, t target.Target, options registry.Push
 	if o.err != nil || !p.words {
 		return o.err
 	}
-	return printResult(p.Stdout, o.result, p.plan.general.quiet)
+	return printResult(p.Stdout, o.result, p.plan.general.Quiet)
 }
 
 // perform pushes to one repository and shows how that goes. linked is what came
@@ -454,7 +475,7 @@ func (p *pusher) perform(ctx context.Context, t target.Target, options registry.
 }
 
 func (p *pusher) display(t target.Target) progress.Display {
-	return progress.New(p.plan.settings[t.Host].mode(), progress.Screen{
+	return progress.New(p.plan.settings[t.Host].Mode(), progress.Screen{
 		Writer:     p.Stderr,
 		Console:    gate.Behind(p.Stderr),
 		Terminal:   isTerminal(p.Stderr) && p.Getenv("TERM") != "dumb",
@@ -472,16 +493,16 @@ func (p *pusher) client(ctx context.Context, host, repository string) (*remote.C
 	if err != nil {
 		return nil, err
 	}
-	scope := p.scope(i.connection, host, repository)
+	scope := p.scope(i.Connection, host, repository)
 	if client := p.clients[scope]; client != nil {
 		return client, nil
 	}
 	s := p.plan.settings[host]
 	save := func(ctx context.Context, name string) (io.ReadCloser, error) {
-		if s.via == viaDaemon && p.viaErr != nil {
+		if s.Via == options.ViaDaemon && p.viaErr != nil {
 			return nil, fault.WithHint(fmt.Errorf("the daemon could not push: %w", p.viaErr), "--via export reads the image instead")
 		}
-		return p.daemon.Save(ctx, name, s.platform)
+		return p.daemon.Save(ctx, name, s.Platform)
 	}
 	client, err := p.newClient(ctx, host, repository, i, p.config, save)
 	if err != nil {
@@ -497,12 +518,12 @@ func (p *pusher) client(ctx context.Context, host, repository string) (*remote.C
 // scope is the same for repositories with the same login. What is given with
 // the command is for the whole registry, and standard input can be read only
 // once.
-func (p *pusher) scope(c connection, host, repository string) string {
-	if c.passwordStdin {
+func (p *pusher) scope(c options.Connection, host, repository string) string {
+	if c.PasswordStdin {
 		return host
 	}
-	place := dockerconfig.Place{Host: host, PlainHTTP: c.plainHTTP, Repository: repository}
-	if source := c.credentialSource; source != nil && source.DockerConfig != "" {
+	place := dockerconfig.Place{Host: host, PlainHTTP: c.PlainHTTP, Repository: repository}
+	if source := c.CredentialSource; source != nil && source.DockerConfig != "" {
 		return host + " " + repository // of a file that is not read here
 	}
 	return p.config.Scope(place)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -81,7 +82,7 @@ func TestPlanPushRefuses(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			flags := pushFlags(t, strings.Fields(test.args)...)
-			_, err := planPush(layers{flags: flags, getenv: noEnvironment}, flags.Args(), target.Naming{}, func(string) bool { return false })
+			_, err := planPush(options.Layers{Flags: flags, Getenv: noEnvironment}, flags.Args(), target.Naming{}, func(string) bool { return false })
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("got %v, want %q", err, test.want)
 			}
@@ -92,32 +93,6 @@ func TestPlanPushRefuses(t *testing.T) {
 				t.Errorf("got the hint %q, want %q", fault.Diagnose(err).Hint, test.hint)
 			}
 		})
-	}
-}
-
-func TestSettingsValues(t *testing.T) {
-	for _, test := range []struct {
-		args string
-		want string
-		ok   bool
-	}{
-		{"--chunk-size 64MiB", "67108864", true},
-		{"--chunk-size 1048576", "1048576", true},
-		{"--chunk-size much", "", false},
-		{"--chunk-size -1", "", false},
-		{"--progress loud", "", false},
-	} {
-		var s settings
-		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-		s.register(flags)
-		err := flags.Parse(strings.Fields(test.args))
-		if (err == nil) != test.ok || test.ok && s.chunkSize.String() != test.want {
-			t.Errorf("%s: got %s, %v; want %s", test.args, s.chunkSize.String(), err, test.want)
-		}
-	}
-	s := resolved(t, layers{flags: pushFlags(t, "--retries", "0"), getenv: noEnvironment}, "")
-	if s.pushOptions().Retries >= 0 {
-		t.Error("--retries 0 means the default")
 	}
 }
 
@@ -238,7 +213,7 @@ func TestWatchSocket(t *testing.T) {
 func pushFlags(t *testing.T, args ...string) *pflag.FlagSet {
 	t.Helper()
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	new(settings).register(flags)
+	new(options.Settings).Register(flags)
 	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
@@ -247,33 +222,11 @@ func pushFlags(t *testing.T, args ...string) *pflag.FlagSet {
 
 func noEnvironment(string) string { return "" }
 
-// resolved are the settings that layers give for host.
-func resolved(t *testing.T, l layers, host string) settings {
-	t.Helper()
-	var s settings
-	if _, err := l.resolve(&s, host); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 func FuzzParseInvocation(f *testing.F) {
 	f.Add("docker-gitea", "--context x gitea push")
 	f.Add("docker-gitea-push", "-H")
 	f.Add(`C:\docker-gitea.exe`, "__complete help gitea -- --log-level")
 	f.Fuzz(func(_ *testing.T, program, args string) {
 		parseInvocation(program, strings.Fields(args))
-	})
-}
-
-func FuzzByteSize(f *testing.F) {
-	for _, seed := range []string{"90MB", "64MiB", "1048576", "-1", "1e30", "9EB", ""} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		var size byteSize
-		if size.Set(s) == nil && size < 0 {
-			t.Errorf("%q is %d", s, size)
-		}
 	})
 }

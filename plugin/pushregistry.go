@@ -22,8 +22,8 @@ func (p *pusher) fromRegistry(ctx context.Context) error {
 	}
 	for _, t := range p.plan.Targets {
 		s := p.plan.settings[t.Host]
-		push := s.pushOptions()
-		if push.Source, err = client.Source(ctx, from.Repository, from.Version, &image.Options{Platform: s.platform}); err != nil {
+		push := s.PushOptions()
+		if push.Source, err = client.Source(ctx, from.Repository, from.Version, &image.Options{Platform: s.Platform}); err != nil {
 			return fault.Push(sourceFailure(from, err))
 		}
 		if t.Host == from.Host {

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -56,20 +57,20 @@ func typeMeta(kind string) metav1.TypeMeta {
 }
 
 // newReport tells what was asked for, and what came of it.
-func newReport(source string, s settings, o outcome) v1alpha1.Push {
+func newReport(source string, s options.Settings, o outcome) v1alpha1.Push {
 	return v1alpha1.Push{
 		TypeMeta: typeMeta(v1alpha1.KindPush),
 		Spec: v1alpha1.PushSpec{
 			Source: source, Destination: o.Familiar(), Tags: o.Tags,
-			Platform: s.platform, Compression: v1alpha1.Compression{Algorithm: s.compression, Level: s.level},
-			Jobs: s.jobs, Retries: s.retries, ChunkSize: int64(s.chunkSize),
-			Timeout: metav1.Duration{Duration: s.timeout}, Insecure: s.insecure, Link: s.link, DryRun: s.dryRun, Verify: s.verify,
+			Platform: s.Platform, Compression: v1alpha1.Compression{Algorithm: s.Compression, Level: s.Level},
+			Jobs: s.Jobs, Retries: s.Retries, ChunkSize: int64(s.ChunkSize),
+			Timeout: metav1.Duration{Duration: s.Timeout}, Insecure: s.Insecure, Link: s.Link, DryRun: s.DryRun, Verify: s.Verify,
 		},
 		Status: newStatus(s, o),
 	}
 }
 
-func newStatus(s settings, o outcome) v1alpha1.PushStatus {
+func newStatus(s options.Settings, o outcome) v1alpha1.PushStatus {
 	status := v1alpha1.PushStatus{
 		Conditions: conditions(s, o),
 		MediaType:  o.result.MediaType, Digest: o.result.Digest.String(), Size: o.result.Size, Unverified: o.result.Unverified,
@@ -80,7 +81,7 @@ func newStatus(s settings, o outcome) v1alpha1.PushStatus {
 		status.StartTime, status.CompletionTime = metav1.NewTime(o.began), metav1.NewTime(o.end)
 		status.Duration = metav1.Duration{Duration: o.end.Sub(o.began)}
 	}
-	if !s.dryRun {
+	if !s.DryRun {
 		for _, tag := range o.result.Tags {
 			status.References = append(status.References, fmt.Sprintf("%s:%s@%s", o.result.Reference, tag, o.result.Digest))
 		}
@@ -99,7 +100,7 @@ func newStatus(s settings, o outcome) v1alpha1.PushStatus {
 }
 
 // conditions leave out what a failure kept from being found out.
-func conditions(s settings, o outcome) []metav1.Condition {
+func conditions(s options.Settings, o outcome) []metav1.Condition {
 	var all []metav1.Condition
 	add := func(kind string, status metav1.ConditionStatus, reason, message string) {
 		all = append(all, metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message, LastTransitionTime: metav1.NewTime(o.end)})
@@ -120,7 +121,7 @@ func conditions(s settings, o outcome) []metav1.Condition {
 	status := metav1.ConditionFalse
 	switch {
 	case o.err != nil:
-	case s.dryRun:
+	case s.DryRun:
 		failure, message = "DryRun", "nothing was to be sent"
 	case o.result.Unverified:
 		status, failure, message = metav1.ConditionTrue, "Unchanged", unverified

@@ -16,6 +16,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
@@ -80,7 +81,7 @@ func TestConditions(t *testing.T) {
 		{name: "no source", err: os.ErrNotExist, want: "Pushed=False/Failed Ready=False/Failed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := newReport("app", settings{dryRun: test.dryRun}, outcome{result: test.result, linked: test.linked, err: test.err})
+			got := newReport("app", options.Settings{DryRun: test.dryRun}, outcome{result: test.result, linked: test.linked, err: test.err})
 			if diff := cmp.Diff(test.want, conditionsOf(got)); diff != "" {
 				t.Error(diff)
 			}
@@ -90,7 +91,7 @@ func TestConditions(t *testing.T) {
 
 func TestReportCountsBytes(t *testing.T) {
 	begin := time.Unix(1000, 0)
-	got := newReport("app", settings{jobs: 4}, outcome{
+	got := newReport("app", options.Settings{Jobs: 4}, outcome{
 		Target: target.Target{Host: "git.example.com", Repository: "me/app", Tags: []string{"V1"}},
 		began:  begin, end: begin.Add(1500 * time.Millisecond),
 		result: registry.Result{
@@ -121,7 +122,7 @@ func TestReportCountsBytes(t *testing.T) {
 // The message of a condition is what the terminal shows: what happened, why,
 // and what to do.
 func TestConditionMessage(t *testing.T) {
-	got := newReport("app", settings{}, outcome{err: fault.WithHint(errors.New("it broke\x1b[2J"), "mend it")})
+	got := newReport("app", options.Settings{}, outcome{err: fault.WithHint(errors.New("it broke\x1b[2J"), "mend it")})
 	if want := "it broke[2J\nhint: mend it"; got.Status.Conditions[0].Message != want {
 		t.Errorf("got %q, want %q", got.Status.Conditions[0].Message, want)
 	}
@@ -177,7 +178,7 @@ func TestReportsFitTheirSchema(t *testing.T) {
 			Blobs: []registry.BlobResult{{Status: registry.StatusExists}, {Status: registry.StatusMounted}, {Status: registry.StatusPushed}, {Status: registry.StatusSkipped}},
 		}},
 	} {
-		encoded, err := json.Marshal(newReport("app", settings{timeout: time.Minute, compression: "gzip"}, o))
+		encoded, err := json.Marshal(newReport("app", options.Settings{Timeout: time.Minute, Compression: "gzip"}, o))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
@@ -43,7 +44,7 @@ by Gitea itself when it cleans up.`,
 			return a.remove(command.Context(), command.Flags(), args, force)
 		},
 	}
-	new(inquiry).register(command.Flags())
+	new(options.Inquiry).Register(command.Flags())
 	command.Flags().BoolVarP(&force, "force", "y", false, "Delete without a question")
 	return command
 }

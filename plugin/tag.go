@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -35,7 +36,7 @@ To give it another name, use docker gitea copy.`,
 			return a.tag(command.Context(), command.Flags(), args[0], args[1:])
 		},
 	}
-	new(inquiry).register(command.Flags())
+	new(options.Inquiry).Register(command.Flags())
 	return command
 }
 

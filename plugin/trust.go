@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
@@ -317,7 +318,7 @@ func parseCertificates(content []byte) ([]*x509.Certificate, error) {
 		Data  map[string][]byte `json:"data"`
 		Items []any             `json:"items"`
 	}
-	encoded, err := yamlToJSON(content)
+	encoded, err := options.YAMLToJSON(content)
 	if err == nil {
 		err = json.Unmarshal(encoded, &secret)
 	}

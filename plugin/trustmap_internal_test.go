@@ -9,19 +9,16 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/spf13/pflag"
-
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
-	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
 // The registry that a setting is for, and one that is not.
@@ -94,16 +91,16 @@ func TestTrustMap(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the helper is a shell script")
 	}
-	for _, row := range trustMap {
-		t.Run(row.setting, func(t *testing.T) {
-			if row.setting == "http:// in an argument" {
+	for _, row := range options.TrustMap {
+		t.Run(row.Setting, func(t *testing.T) {
+			if row.Setting == "http:// in an argument" {
 				r, err := target.ParseRemote("http://"+trusted+"/me/app", target.Naming{})
 				if bare, bareErr := target.ParseRemote(trusted+"/me/app", target.Naming{}); err != nil || bareErr != nil || !r.PlainHTTP || bare.PlainHTTP {
 					t.Errorf("got %v, %v", r, bare)
 				}
 				return
 			}
-			set, found := trustCases[row.setting]
+			set, found := trustCases[row.Setting]
 			if !found {
 				t.Fatal("no case: say here how it is set, for one registry of two")
 			}
@@ -115,17 +112,17 @@ func TestTrustMap(t *testing.T) {
 			if alone[other] != without[other] {
 				t.Errorf("for another registry: got %s, want %s", alone[other], without[other])
 			}
-			switch row.host {
-			case toVariable:
-				variableIsBound(t, row.setting, set, alone)
-			case toEntry:
-				if row.setting != "spec.url" && row.setting != "spec.credential.username" {
+			switch row.Host {
+			case options.ToVariable:
+				variableIsBound(t, row.Setting, set, alone)
+			case options.ToEntry:
+				if row.Setting != "spec.url" && row.Setting != "spec.credential.username" {
 					everywhere := strings.Replace(set.spec, "url: a.example, ", "", 1)
-					if _, err := parseConfigFile("gitea.yaml", []byte(configHeader+"- spec: "+everywhere+"\n")); err == nil || !strings.Contains(err.Error(), "needs a url") {
+					if _, err := options.ParseFile("gitea.yaml", []byte(configHeader+"- spec: "+everywhere+"\n")); err == nil || !strings.Contains(err.Error(), "needs a url") {
 						t.Errorf("without a url: got %v", err)
 					}
 				}
-			case toNamed, toServer, toHost, toEntries, toKey: // what is above is all
+			case options.ToNamed, options.ToServer, options.ToHost, options.ToEntries, options.ToKey: // what is above is all
 			}
 		})
 	}
@@ -153,42 +150,6 @@ func variableIsBound(t *testing.T, name string, set setTrust, alone map[string]s
 	}
 }
 
-// Every option and field is in the map, or has nothing to do with trust.
-func TestTrustMapIsComplete(t *testing.T) {
-	inMap := func(setting string) bool {
-		return slices.ContainsFunc(trustMap, func(row struct {
-			setting string
-			host    boundTo
-		},
-		) bool {
-			return row.setting == setting
-		})
-	}
-	neutral := []string{ // these neither carry nor weaken trust
-		"config-file", "connect-timeout", "stall-timeout", "retries", "tag", "all-tags", "platform", "image", "timeout", "jobs",
-		"chunk-size", "compression", "compression-level", "quiet", "dry-run", "via", "link", "progress", "verify",
-	}
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	new(settings).register(flags)
-	flags.VisitAll(func(f *pflag.Flag) {
-		if slices.Contains(neutral, f.Name) == inMap("--"+f.Name) {
-			t.Errorf("--%s is to be in the map of trust, or among those that have nothing to do with it", f.Name)
-		}
-		if variable := environmentVariable(f.Name); variable != "" && inMap("--"+f.Name) != inMap(variable) {
-			t.Errorf("%s is to be in the map of trust, as --%s is", variable, f.Name)
-		}
-	})
-	neutralFields := []string{"timeout", "connectTimeout", "stallTimeout", "jobs", "retries", "chunkSize", "platform", "compression", "progress", "credential"}
-	for path, of := range map[string]reflect.Type{"spec.": reflect.TypeFor[v1alpha1.RegistrySpec](), "spec.credential.": reflect.TypeFor[v1alpha1.CredentialSource]()} {
-		for field := range of.Fields() {
-			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			if slices.Contains(neutralFields, name) == inMap(path+name) {
-				t.Errorf("%s%s is to be in the map of trust, or among those that have nothing to do with it", path, name)
-			}
-		}
-	}
-}
-
 // trustOf is what a push to the named registries would do with trusted and with
 // other, in words.
 func trustOf(t *testing.T, set setTrust, named ...string) map[string]string {
@@ -203,15 +164,15 @@ func trustOf(t *testing.T, set setTrust, named ...string) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := i.connection
+		c := i.Connection
 		p.Stdin = strings.NewReader("given")
-		credential, err := p.credential(t.Context(), dockerconfig.Place{Host: host, PlainHTTP: c.plainHTTP}, c, p.config)
-		tls, tlsErr := certs.TLSConfig(registry.RegistryConfig{URL: host, CertDirs: c.registryConfig(host, credential, p.config.Dir).CertDirs})
+		credential, err := p.credential(t.Context(), dockerconfig.Place{Host: host, PlainHTTP: c.PlainHTTP}, c, p.config)
+		tls, tlsErr := certs.TLSConfig(registry.RegistryConfig{URL: host, CertDirs: c.RegistryConfig(host, credential, p.config.Dir).CertDirs})
 		if tlsErr != nil {
 			t.Fatal(tlsErr)
 		}
 		found[host] = fmt.Sprintf("insecure %v, plain HTTP %v, authorities %v %q, certificate %q %q, user %q, credential %q %q %q (%v), authorities in files %v",
-			c.insecure, c.plainHTTP, c.caFiles, c.caData, c.cert, c.key, c.username, credential.Username, credential.Password, credential.Token, err, tls.RootCAs != nil)
+			c.Insecure, c.PlainHTTP, c.CAFiles, c.CAData, c.Cert, c.Key, c.Username, credential.Username, credential.Password, credential.Token, err, tls.RootCAs != nil)
 	}
 	return found
 }

@@ -4,46 +4,17 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"time"
 
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
-
-// via is how an image leaves the daemon.
-type via string
-
-const (
-	// viaAuto chooses the quicker of the others.
-	viaAuto via = "auto"
-	// viaExport reads the stream of `docker save`.
-	viaExport via = "export"
-	// viaDaemon lets the daemon push to a loopback port of ours, from where
-	// the registry's client passes everything on.
-	viaDaemon via = "daemon"
-)
-
-// Set implements [pflag.Value].
-func (v *via) Set(s string) error {
-	switch via(s) {
-	case viaAuto, viaExport, viaDaemon:
-		*v = via(s)
-		return nil
-	}
-	return fmt.Errorf("%q is none of auto, export, daemon", s)
-}
-
-// String implements [pflag.Value].
-func (v *via) String() string { return string(*v) }
-
-// Type implements [pflag.Value].
-func (v *via) Type() string { return "string" }
 
 // Why a push does not go through the daemon.
 var (
@@ -57,7 +28,7 @@ var (
 // throughDaemon has the daemon push an image to a loopback port, or says why it
 // does not: that cannot be done or, unless the user wants it, the export is
 // quicker.
-func (p *pusher) throughDaemon(ctx context.Context, s settings, found daemon.Image, client *remote.Client, to registry.Loopback) error {
+func (p *pusher) throughDaemon(ctx context.Context, s options.Settings, found daemon.Image, client *remote.Client, to registry.Loopback) error {
 	info, err := p.daemon.Info(ctx)
 	if err != nil {
 		return err
@@ -68,16 +39,16 @@ func (p *pusher) throughDaemon(ctx context.Context, s settings, found daemon.Ima
 	if fault := exportOnly(s, info, found); fault != "" {
 		return errors.New(fault)
 	}
-	if found.Lacks(s.platform) {
+	if found.Lacks(s.Platform) {
 		return errLacksLayers
 	}
-	if s.via == viaAuto {
+	if s.Via == options.ViaAuto {
 		known := client.Pushed(diffIDs(found))
 		if quicker, err := p.quicker(ctx, info, found, known); err != nil || !quicker {
 			return cmp.Or(err, errExportQuicker)
 		}
 	}
-	return p.daemon.PushThrough(ctx, found.ID, s.platform, info.Containerd(), to)
+	return p.daemon.PushThrough(ctx, found.ID, s.Platform, info.Containerd(), to)
 }
 
 func diffIDs(found daemon.Image) []digest.Digest {
@@ -89,13 +60,13 @@ func diffIDs(found daemon.Image) []digest.Digest {
 }
 
 // exportOnly says why only an export does what is wanted.
-func exportOnly(s settings, info daemon.Info, found daemon.Image) string {
+func exportOnly(s options.Settings, info daemon.Info, found daemon.Image) string {
 	switch {
 	case len(found.RepoTags) == 0:
 		return "the image has no name, and would be removed with its temporary one"
-	case s.platform != "" && !info.PushesPlatform():
+	case s.Platform != "" && !info.PushesPlatform():
 		return "the daemon pushes what it has, whatever the platform"
-	case !info.Containerd() && (s.level != 0 || s.compression != image.Gzip):
+	case !info.Containerd() && (s.Level != 0 || s.Compression != image.Gzip):
 		return "the daemon compresses with gzip, at its own level"
 	}
 	return ""

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
@@ -134,7 +135,7 @@ func TestPlatformIsExported(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fault := exportOnly(settings{platform: test.platform, compression: image.Gzip}, info, daemon.Image{RepoTags: []string{"app:1"}})
+			fault := exportOnly(options.Settings{Platform: test.platform, Compression: image.Gzip}, info, daemon.Image{RepoTags: []string{"app:1"}})
 			if (fault != "") != test.exported {
 				t.Errorf("got %q, want a reason to export: %t", fault, test.exported)
 			}

@@ -6,16 +6,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// yamlToJSON converts a document for decoders that know only JSON and its
-// struct tags. A key that is there twice is an error.
-func yamlToJSON(content []byte) ([]byte, error) {
-	var document any
-	if err := yaml.Unmarshal(content, &document); err != nil {
-		return nil, err
-	}
-	return json.Marshal(document)
-}
-
 // toYAML encodes v by its JSON tags, in the order of its fields.
 func toYAML(v any) ([]byte, error) {
 	encoded, err := json.Marshal(v)

@@ -1,9 +1,9 @@
-package plugin
+package options
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,77 +12,45 @@ import (
 	"go.yaml.in/yaml/v3"
 	strictjson "sigs.k8s.io/json"
 
-	"github.com/docker-gitea/docker-gitea/internal/ownfile"
-	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
-// configFileName is the file's name in docker's configuration directory.
-const configFileName = "gitea.yaml"
+// FileName is the file's name in docker's configuration directory.
+const FileName = "gitea.yaml"
 
-// configFile is the configuration file: a [v1alpha1.RegistryList] in YAML or
+// File is the configuration file: a [v1alpha1.RegistryList] in YAML or
 // JSON. Nil is an empty one.
-type configFile struct {
+type File struct {
 	path string
-	list v1alpha1.RegistryList
+	List v1alpha1.RegistryList
 	// root is the same content, for the lines.
 	root yaml.Node
 }
 
-// readConfigFile reads the file called path or, if that is empty, the one in
-// docker's configuration directory dir. Neither that nor the file in it need
-// exist.
-func (a *app) readConfigFile(path, dir string) (*configFile, error) {
-	named := path != ""
-	switch {
-	case named:
-	case dir == "":
-		return nil, nil //nolint:nilnil // nil is the empty file
-	default:
-		path = filepath.Join(dir, configFileName)
-	}
-	content, err := ownfile.Read(path)
-	if errors.Is(err, fs.ErrNotExist) && !named {
-		return nil, nil //nolint:nilnil // nil is the empty file
-	}
-	if err != nil {
-		return nil, fault.Usage(fmt.Errorf("read configuration file: %w", err))
-	}
-	a.hidden.hideFile(content)
-	file, err := parseConfigFile(path, content)
-	if err != nil {
-		return nil, fault.Usage(fault.WithHint(fmt.Errorf("read configuration file: %w", err), "docs/configuration.md has the fields of the file"))
-	}
-	for _, item := range file.list.Items {
-		a.hidden.hideSpec(item.Spec, a.Getenv)
-	}
-	return file, nil
-}
-
-// parseConfigFile parses and checks the content of a file. An error names the
+// ParseFile parses and checks the content of a file. An error names the
 // field and the line.
-func parseConfigFile(path string, content []byte) (*configFile, error) {
-	f := &configFile{path: path}
+func ParseFile(path string, content []byte) (*File, error) {
+	f := &File{path: path}
 	if err := yaml.Unmarshal(content, &f.root); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if len(f.root.Content) == 0 {
 		return f, nil
 	}
-	if err := decodeStrict(content, &f.list); err != nil {
+	if err := decodeStrict(content, &f.List); err != nil {
 		return nil, f.fault(err)
 	}
-	if f.list.GroupVersionKind() != v1alpha1.GroupVersion.WithKind(v1alpha1.KindRegistryList) {
+	if f.List.GroupVersionKind() != v1alpha1.GroupVersion.WithKind(v1alpha1.KindRegistryList) {
 		return nil, fmt.Errorf("%s:1: the file begins with apiVersion: %s and kind: %s", path, v1alpha1.GroupVersion, v1alpha1.KindRegistryList)
 	}
-	return f, f.check()
+	return f, f.Check()
 }
 
 // decodeStrict decodes YAML or JSON into v. Unknown and repeated fields are
 // errors with a FieldPath.
 func decodeStrict(content []byte, v any) error {
-	encoded, err := yamlToJSON(content)
+	encoded, err := YAMLToJSON(content)
 	if err != nil {
 		return err
 	}
@@ -90,8 +58,18 @@ func decodeStrict(content []byte, v any) error {
 	return errors.Join(append(unknown, err)...)
 }
 
+// YAMLToJSON converts a document for decoders that know only JSON and its
+// struct tags. A key that is there twice is an error.
+func YAMLToJSON(content []byte) ([]byte, error) {
+	var document any
+	if err := yaml.Unmarshal(content, &document); err != nil {
+		return nil, err
+	}
+	return json.Marshal(document)
+}
+
 // fault adds to an error of decodeStrict the lines that it is about.
-func (f *configFile) fault(err error) error {
+func (f *File) fault(err error) error {
 	var all []error
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
@@ -109,7 +87,7 @@ func (f *configFile) fault(err error) error {
 
 // badValue finds the field that does not decode: the decoder's message has no
 // position.
-func (f *configFile) badValue(err error) error {
+func (f *File) badValue(err error) error {
 	items := find(&f.root, "items")
 	if items == nil {
 		return fmt.Errorf("%s: %w", f.path, err)
@@ -130,11 +108,11 @@ func (f *configFile) badValue(err error) error {
 	return fmt.Errorf("%s: %w", f.path, err)
 }
 
-// check refuses what the types allow, and makes paths absolute.
-func (f *configFile) check() error {
+// Check refuses what the types allow, and makes paths absolute.
+func (f *File) Check() error {
 	seen := map[string]bool{}
-	for i := range f.list.Items {
-		spec := &f.list.Items[i].Spec
+	for i := range f.List.Items {
+		spec := &f.List.Items[i].Spec
 		at := fmt.Sprintf("items[%d].spec", i)
 		host, err := hostOf(*spec)
 		if err != nil {
@@ -152,8 +130,8 @@ func (f *configFile) check() error {
 		}
 		f.resolvePaths(spec)
 		// The values themselves are read as those of options are.
-		alone := layers{flags: new(pflag.FlagSet), getenv: func(string) string { return "" }, file: f}
-		if _, err := alone.resolve(new(settings), host); err != nil {
+		alone := Layers{Flags: new(pflag.FlagSet), Getenv: func(string) string { return "" }, File: f}
+		if _, err := alone.Resolve(new(Settings), host); err != nil {
 			return err
 		}
 	}
@@ -199,7 +177,7 @@ func checkCredential(source *v1alpha1.CredentialSource, host string) error {
 }
 
 // resolvePaths makes relative paths start at the file's directory.
-func (f *configFile) resolvePaths(spec *v1alpha1.RegistrySpec) {
+func (f *File) resolvePaths(spec *v1alpha1.RegistrySpec) {
 	paths := []*string{&spec.CertFile, &spec.KeyFile}
 	for i := range spec.CAFiles {
 		paths = append(paths, &spec.CAFiles[i])
@@ -223,7 +201,7 @@ func hostOf(spec v1alpha1.RegistrySpec) (string, error) {
 }
 
 // position is the file with the line of a field, given as items[0].spec.jobs.
-func (f *configFile) position(path string) string {
+func (f *File) position(path string) string {
 	node := &f.root
 	line := 1
 	for part := range strings.SplitSeq(strings.ReplaceAll(path, "[", ".["), ".") {

@@ -1,4 +1,4 @@
-package plugin
+package options
 
 import (
 	"bytes"
@@ -10,21 +10,21 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
-// entry is what the file says about one registry: its own item, then the item
+// Entry is what the file says about one registry: its own item, then the item
 // for every registry.
-type entry struct {
-	file  *configFile
+type Entry struct {
+	File  *File
 	items []int
 }
 
-// entry finds what holds for host.
-func (f *configFile) entry(host string) entry {
-	e := entry{file: f}
+// Entry finds what holds for host.
+func (f *File) Entry(host string) Entry {
+	e := Entry{File: f}
 	if f == nil {
 		return e
 	}
 	var general []int
-	for i, item := range f.list.Items {
+	for i, item := range f.List.Items {
 		switch of, err := hostOf(item.Spec); {
 		case err != nil:
 		case of == "":
@@ -38,23 +38,23 @@ func (f *configFile) entry(host string) entry {
 }
 
 // values are what the file says of an option, and where.
-func (e entry) values(option string) (values []string, where string) {
+func (e Entry) values(option string) (values []string, where string) {
 	for _, i := range e.items {
-		spec := e.file.list.Items[i].Spec
+		spec := e.File.List.Items[i].Spec
 		at := fmt.Sprintf("items[%d].spec.", i)
 		if option == "plain-http" && spec.URL != "" {
-			return []string{strconv.FormatBool(strings.HasPrefix(strings.ToLower(spec.URL), "http://"))}, e.file.position(at + "url")
+			return []string{strconv.FormatBool(strings.HasPrefix(strings.ToLower(spec.URL), "http://"))}, e.File.position(at + "url")
 		}
-		if values, found := fieldOf(spec, fields[option]); found {
-			return values, e.file.position(at + fields[option])
+		if values, found := fieldOf(spec, Fields[option]); found {
+			return values, e.File.position(at + Fields[option])
 		}
 	}
 	return nil, ""
 }
 
-func (e entry) caData() string {
+func (e Entry) CAData() string {
 	for _, i := range e.items {
-		if data := e.file.list.Items[i].Spec.CAData; data != "" {
+		if data := e.File.List.Items[i].Spec.CAData; data != "" {
 			return data
 		}
 	}
@@ -63,17 +63,17 @@ func (e entry) caData() string {
 
 // credential is where the file says that the credential is, and its line that
 // does.
-func (e entry) credential() (source *v1alpha1.CredentialSource, line string) {
+func (e Entry) credential() (source *v1alpha1.CredentialSource, line string) {
 	for _, i := range e.items {
-		if source := e.file.list.Items[i].Spec.Credential; source != nil {
-			return source, e.file.position(fmt.Sprintf("items[%d].spec.credential", i))
+		if source := e.File.List.Items[i].Spec.Credential; source != nil {
+			return source, e.File.position(fmt.Sprintf("items[%d].spec.credential", i))
 		}
 	}
 	return nil, ""
 }
 
 // fieldOf gives the field at a path such as compression.level as text, of a
-// list its elements. A part with several fields is found as a whole: the level
+// List its elements. A part with several fields is found as a whole: the level
 // of one entry is not for the algorithm of another.
 func fieldOf(spec v1alpha1.RegistrySpec, path string) (values []string, found bool) {
 	encoded, err := json.Marshal(spec)

@@ -1,0 +1,224 @@
+// Package options has what can be set: the options of commands, and the places
+// where they are given. It reads no file and no variable by itself.
+//
+//   - settings.go: the options; values.go: those with values of their own kind;
+//   - layers.go: which of the places counts: the command line, the environment,
+//     the configuration file;
+//   - trustmap.go: for which registry a setting counts that carries trust;
+//   - configfile.go and configentry.go: the configuration file, and what it says
+//     of one registry.
+package options
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/progress"
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/certs"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/transport"
+	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
+)
+
+// Connection are the options of every command that talks to a registry.
+type Connection struct {
+	ConfigFile     string
+	CAFiles        []string
+	Cert, Key      string
+	Insecure       bool
+	PlainHTTP      bool
+	Username       string
+	PasswordStdin  bool
+	ConnectTimeout time.Duration
+	StallTimeout   time.Duration
+
+	// The configuration file alone sets these.
+	CAData           string
+	CredentialSource *v1alpha1.CredentialSource
+	CredentialBy     string // the line of the file
+}
+
+// Register implements [Set].
+func (c *Connection) Register(flags *pflag.FlagSet) {
+	flags.StringVar(&c.ConfigFile, "config-file", "", "Configuration file (default: gitea.yaml beside docker's config.json)")
+	flags.StringArrayVar(&c.CAFiles, "ca-file", nil, "Trust the certificate authorities in this PEM file; may be repeated")
+	flags.StringVar(&c.Cert, "cert", "", "Client certificate (PEM file)")
+	flags.StringVar(&c.Key, "key", "", "Key of the client certificate (PEM file)")
+	flags.BoolVar(&c.Insecure, "insecure", false, "Accept any TLS certificate from the registry")
+	flags.BoolVar(&c.PlainHTTP, "plain-http", false, "Talk to the registry without TLS")
+	flags.StringVarP(&c.Username, "username", "u", "", "User name for the registry")
+	flags.BoolVar(&c.PasswordStdin, "password-stdin", false, "Read the password or token from standard input")
+	flags.DurationVar(&c.ConnectTimeout, "connect-timeout", transport.DefaultConnectTimeout, "Give up connecting to the registry after this time")
+	flags.DurationVar(&c.StallTimeout, "stall-timeout", transport.DefaultStallTimeout, "Give up a connection on which nothing moves for this time")
+}
+
+func (c *Connection) fromFile(e Entry) {
+	c.CAData = e.CAData()
+	c.CredentialSource, c.CredentialBy = e.credential()
+}
+
+// RegistryConfig says where host is and how to be trusted by it. dir is
+// docker's configuration directory.
+func (c Connection) RegistryConfig(host string, credential registry.AuthConfig, dir string) registry.RegistryConfig {
+	config := registry.RegistryConfig{
+		URL:      host,
+		Insecure: c.Insecure,
+		Auth:     credential,
+		CAFiles:  c.CAFiles,
+		CAData:   c.CAData,
+		CertFile: c.Cert,
+		KeyFile:  c.Key,
+		CertDirs: certs.DefaultDirs(dir),
+	}
+	if c.PlainHTTP {
+		config.URL = "http://" + host
+	}
+	return config
+}
+
+// Inquiry are the options of commands that ask a registry for something, and
+// again when it fails for now.
+type Inquiry struct {
+	Connection
+	Retries int
+}
+
+// Register implements [Set].
+func (i *Inquiry) Register(flags *pflag.FlagSet) {
+	i.Connection.Register(flags)
+	flags.IntVar(&i.Retries, "retries", registry.DefaultRetries, "How often to try a failed step again")
+}
+
+// Tries is the number of retries as the registry's client takes it, for which
+// zero means the default.
+func (i Inquiry) Tries() int {
+	if i.Retries == 0 {
+		return -1
+	}
+	return i.Retries
+}
+
+// Settings are the options of a push.
+type Settings struct {
+	Inquiry
+	Tags        []string
+	AllTags     bool
+	Platform    string
+	Image       string
+	Timeout     time.Duration
+	Jobs        int
+	ChunkSize   byteSize
+	Compression string
+	Level       int
+	Quiet       bool
+	DryRun      bool
+	Verify      bool
+	progress    progressMode
+	Via         Via
+	Link        string
+}
+
+// Register declares the options with their defaults. This is the one place
+// where an option is defined; [PerCall] and [Fields] say where else it can be
+// set, and the documentation is made from all three.
+func (s *Settings) Register(flags *pflag.FlagSet) {
+	flags.SortFlags = true
+	s.Inquiry.Register(flags)
+	flags.StringArrayVarP(&s.Tags, "tag", "t", nil, "Set this tag as well; may be repeated")
+	flags.BoolVarP(&s.AllTags, "all-tags", "a", false, "Push all tags that the daemon has of SOURCE")
+	flags.StringVar(&s.Platform, "platform", "", "Push only this platform of an index (os/arch[/variant])")
+	flags.StringVar(&s.Image, "image", "", "Name of the image to take from a file that holds several")
+	flags.DurationVar(&s.Timeout, "timeout", 0, "Give up after this time, of all pushes together (0: never)")
+	flags.IntVar(&s.Jobs, "jobs", registry.DefaultJobs, "Number of layers to send side by side")
+	flags.Var(&s.ChunkSize, "chunk-size", `Largest request body, such as "90MB" (0: no limit)`)
+	flags.StringVar(&s.Compression, "compression", "gzip", `How to send layers that are not compressed yet ("gzip", "zstd", "none")`)
+	flags.IntVar(&s.Level, "compression-level", 0, "Level of the compression (0: its default)")
+	flags.BoolVarP(&s.Quiet, "quiet", "q", false, "Print only the pushed references")
+	flags.BoolVar(&s.DryRun, "dry-run", false, "Say what would be sent, and send nothing")
+	flags.BoolVar(&s.Verify, "verify", false, "Look at everything that the tags lead to, and send what the registry lacks")
+	s.Via = ViaAuto
+	flags.Var(&s.Via, "via", `How an image leaves the docker daemon ("auto", "export", "daemon")`)
+	flags.StringVar(&s.Link, "link", "", `Link the image to this repository of its owner afterwards ("auto": find it)`)
+	s.progress = progressMode(progress.ModeAuto)
+	flags.Var(&s.progress, "progress", `How to show progress ("auto", "tty", "plain", "json", "quiet")`)
+}
+
+// PerCall are the options that belong to one call, and are set nowhere else.
+var PerCall = map[string]bool{
+	"tag": true, "all-tags": true, "image": true, "password-stdin": true, "dry-run": true, "json": true, "help": true,
+	"format": true, "metadata-file": true, "digest-file": true, "annotation": true,
+}
+
+// Fields are the fields of a registry in the configuration file that set an
+// option.
+var Fields = map[string]string{
+	"ca-file":           "caFiles",
+	"cert":              "certFile",
+	"key":               "keyFile",
+	"insecure":          "insecure",
+	"username":          "credential.username",
+	"timeout":           "timeout",
+	"connect-timeout":   "connectTimeout",
+	"stall-timeout":     "stallTimeout",
+	"jobs":              "jobs",
+	"retries":           "retries",
+	"chunk-size":        "chunkSize",
+	"platform":          "platform",
+	"compression":       "compression.algorithm",
+	"compression-level": "compression.level",
+	"progress":          "progress",
+}
+
+// EnvironmentVariable is the variable of an option: DOCKER_GITEA_CA_FILE for
+// ca-file; empty for an option that has none.
+func EnvironmentVariable(option string) string {
+	if PerCall[option] {
+		return ""
+	}
+	return "DOCKER_GITEA_" + strings.ToUpper(strings.ReplaceAll(option, "-", "_"))
+}
+
+// PushOptions are the settings that the registry's client takes.
+func (s Settings) PushOptions() registry.PushOptions {
+	return registry.PushOptions{
+		Timeout:     s.Timeout,
+		Jobs:        s.Jobs,
+		ChunkSize:   int64(s.ChunkSize),
+		Retries:     s.Tries(),
+		Compression: image.Compression{Algorithm: s.Compression, Level: s.Level},
+		DryRun:      s.DryRun,
+		Verify:      s.Verify,
+	}
+}
+
+// Mode is how progress is shown.
+func (s Settings) Mode() progress.Mode {
+	if s.Quiet {
+		return progress.ModeQuiet
+	}
+	return progress.Mode(s.progress)
+}
+
+// Check refuses options that do not go with each other.
+func (s Settings) Check() error {
+	var wrong string
+	switch {
+	case s.AllTags && len(s.Tags) > 0:
+		wrong = "--all-tags and --tag exclude each other"
+	case (s.Cert == "") != (s.Key == ""):
+		wrong = "--cert and --key go together"
+	case s.Insecure && s.PlainHTTP:
+		wrong = "--insecure and --plain-http exclude each other: without TLS there is no certificate"
+	default:
+		if err := s.PushOptions().Validate(); err != nil {
+			return fault.Usage(err)
+		}
+		return nil
+	}
+	return fault.Usage(errors.New(wrong))
+}
