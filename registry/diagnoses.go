@@ -104,12 +104,12 @@ var diagnoses = []diagnosis{
 	},
 	{
 		"400, and a client certificate is missing or another is wanted", is(ErrWantsCertificate),
-		"{host} wants a client certificate that it knows", "--cert FILE --key FILE",
+		"{host} wants a client certificate that it knows", givesCertificate,
 	},
 	{
 		"another failure of the TLS handshake", isHandshake,
 		"{host} does not agree on TLS: it may ask for a client certificate, or there is something else on that port",
-		"check the port; a client certificate is given with --cert FILE --key FILE",
+		"check the port; where a client certificate is wanted, " + givesCertificate,
 	},
 	{
 		"407 from the proxy of this machine", func(f failure) bool { return f.proxy.Status == http.StatusProxyAuthRequired },
@@ -205,7 +205,7 @@ var diagnoses = []diagnosis{
 	},
 	{
 		"429", is(ErrRateLimited),
-		"too many requests for {server}", "try later, or with --jobs 1",
+		"too many requests for {server}", "try later; push with --jobs 1",
 	},
 	{
 		"401 that is not of the registry", foreign(http.StatusUnauthorized),
@@ -280,7 +280,7 @@ var diagnoses = []diagnosis{
 	{
 		"401 of a server that took the credential before, or is unwell", is(ErrBusy),
 		"{host} refuses a credential that it took before, or says that it is unwell: it is out of breath, mostly because its database gives it no more connections; nothing is wrong with the credential",
-		"push again later, or with --jobs 1 --retries 10; on the server, in [database] of app.ini, MAX_OPEN_CONNS below the limit of the database (max_connections of PostgreSQL)",
+		"try later, and push with --jobs 1 --retries 10; on the server, in [database] of app.ini, MAX_OPEN_CONNS below the limit of the database (max_connections of PostgreSQL)",
 	},
 	{
 		"401, and no credential was given", func(f failure) bool {
@@ -448,7 +448,7 @@ var diagnoses = []diagnosis{
 	{
 		"500 without a text", is(ErrServer),
 		"the registry failed; its log has the cause: often a full disk or temporary directory, SQLite under parallel writes, or a database without a free connection",
-		"try with --jobs 1; on the server, look at the log, the disk, SQLITE_TIMEOUT and MAX_OPEN_CONNS",
+		"try again, and push with --jobs 1; on the server, look at the log, the disk, SQLITE_TIMEOUT and MAX_OPEN_CONNS",
 	},
 
 	// This machine.
@@ -461,6 +461,10 @@ var diagnoses = []diagnosis{
 		"there is neither an image file nor a daemon", "name a tar, a directory, or an image of the daemon",
 	},
 }
+
+// givesCertificate is how a client certificate is given: docker-credential-gitea
+// has no options for it.
+const givesCertificate = "docker gitea takes it with --cert FILE --key FILE; docker-credential-gitea and docker, from client.cert and client.key in /etc/docker/certs.d/{host}/"
 
 // notProxies are what web servers answer to those who take them for a proxy.
 var notProxies = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}

@@ -59,7 +59,7 @@ func Error(op string, req *http.Request, resp *http.Response) *registry.Error {
 	if e.By == registry.ByGitea && !endpoint.OfRegistry(req.URL) {
 		e.By, e.Account = registry.ByAPI, registry.AccountOf(e.Status, "", e.Message)
 	}
-	if by := strayed(resp); by != nil && (e.By != registry.ByRegistry || resp.StatusCode == http.StatusUnauthorized) { //nolint:bodyclose // an answer that led elsewhere, whose body was closed then
+	if by := strayed(resp); by != nil && (e.By != registry.ByRegistry || resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) { //nolint:bodyclose // an answer that led elsewhere, whose body was closed then
 		return Redirection(op, by, resp.Request.URL)
 	}
 	if location, err := resp.Location(); isRedirect(e.Status) && err == nil {
