@@ -16,6 +16,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
+	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
@@ -23,7 +24,7 @@ import (
 )
 
 func (a *app) newCheckCommand() *cobra.Command {
-	var format outputFormat
+	var format print.Format
 	command := &cobra.Command{
 		Use:   "check [OPTIONS] HOST[/OWNER[/NAME]]",
 		Short: "Find out what is wrong between this machine and a registry",
@@ -54,11 +55,11 @@ template is filled in for each check.`,
 		},
 	}
 	new(options.Connection).Register(command.Flags())
-	format.register(command.Flags())
+	format.Register(command.Flags())
 	return command
 }
 
-func (a *app) check(ctx context.Context, flags *pflag.FlagSet, address string, format *outputFormat) error {
+func (a *app) check(ctx context.Context, flags *pflag.FlagSet, address string, format *print.Format) error {
 	host, repository, plainHTTP, err := checkTarget(address)
 	if err != nil {
 		return err
@@ -87,12 +88,12 @@ func (a *app) check(ctx context.Context, flags *pflag.FlagSet, address string, f
 	}
 	checks = append(checks, a.checkDocker(ctx, host, config, checks)...)
 	switch {
-	case format.isText():
+	case format.IsText():
 		err = printChecks(a.Stdout, checks)
-	case format.template != nil:
+	case format.IsTemplate():
 		err = writeEach(a, format, checks)
 	default:
-		err = format.write(a.Stdout, checkList{Host: host, Checks: checks})
+		err = format.Write(a.Stdout, checkList{Host: host, Checks: checks})
 	}
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
+	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/plugin/source"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -33,7 +34,7 @@ type completer = func(command *cobra.Command, args []string, typed string) ([]st
 // flagValues are the values that options offer.
 var flagValues = map[string][]string{
 	"compression": {"gzip", "zstd", "none"},
-	"format":      {formatText, formatJSON, formatYAML},
+	"format":      {print.FormatText, print.FormatJSON, print.FormatYAML},
 	"link":        {linkAuto},
 	"platform":    {"linux/amd64", "linux/arm64", "linux/arm/v7"},
 	"print":       pullerNames(),

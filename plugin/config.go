@@ -11,12 +11,13 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
+	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
 func (a *app) newConfigCommand() *cobra.Command {
-	var format outputFormat
+	var format print.Format
 	command := &cobra.Command{
 		Use:   "config [OPTIONS] [HOST]",
 		Short: "Show every option, its value, and where that comes from",
@@ -35,15 +36,15 @@ effect.`,
 			if err != nil {
 				return err
 			}
-			if format.isText() {
+			if format.IsText() {
 				return printSettings(a.Stdout, found)
 			}
-			return format.write(a.Stdout, found)
+			return format.Write(a.Stdout, found)
 		},
 	}
 	new(options.Settings).Register(command.Flags())
 	command.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = f.Name != "config-file" })
-	format.register(command.Flags())
+	format.Register(command.Flags())
 	return command
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
+	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/plugin/source"
 )
 
@@ -18,7 +19,7 @@ import (
 var notOfCopy = []string{"all-tags", "compression", "compression-level", "image", "via"}
 
 func (a *app) newCopyCommand() *cobra.Command {
-	var reports reportOptions
+	var reports print.ReportOptions
 	command := &cobra.Command{
 		Use:   "copy [OPTIONS] HOST/NAME[:TAG|@DIGEST] DESTINATION...",
 		Short: "Copy an image from a registry to a registry",
@@ -62,6 +63,6 @@ from is that of "docker login", its certificates those of gitea.yaml, of
 			command.Flags().AddFlag(f)
 		}
 	})
-	reports.register(command.Flags())
+	reports.Register(command.Flags())
 	return command
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
+	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -68,7 +69,7 @@ func variable(name string) registry.Origin {
 const maxPassword = 64 << 10
 
 func (a *app) givenCredential(ctx context.Context, username string) (registry.AuthConfig, error) {
-	if isTerminal(a.Stdin) {
+	if print.IsTerminal(a.Stdin) {
 		return registry.AuthConfig{}, fault.Usage(fault.WithHint(errors.New("--password-stdin: standard input is a terminal, which would show the password"),
 			"pipe the password in, or log in without showing it: docker-credential-gitea login HOST"))
 	}

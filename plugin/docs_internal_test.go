@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/docker-gitea/docker-gitea/plugin/options"
+	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/test/doctest"
 )
 
@@ -23,7 +24,7 @@ func optionsTable() string {
 	var s options.Settings
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	s.Register(flags)
-	new(reportOptions).register(flags)
+	new(print.ReportOptions).Register(flags)
 	var b strings.Builder
 	b.WriteString("| option | variable | field | default | |\n|---|---|---|---|---|\n")
 	flags.VisitAll(func(f *pflag.Flag) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
+	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/plugin/source"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -116,7 +117,7 @@ func (p *pusher) joinTo(ctx context.Context, t target.Target, images []source.Re
 	case err != nil:
 		return fault.Push(err)
 	}
-	return printResult(p.Stdout, result, false)
+	return print.WriteResult(p.Stdout, result, false)
 }
 
 // parseAnnotations reads KEY=VALUE, which may be given once for each key.

@@ -20,6 +20,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
+	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -94,8 +95,8 @@ func (a *app) linkCommand(ctx context.Context, flags *pflag.FlagSet, arg, reposi
 		return err
 	}
 	linked := link(ctx, client, r, repository)
-	if linked.err != nil {
-		return linked.err
+	if linked.Err != nil {
+		return linked.Err
 	}
 	_, err = fmt.Fprintf(a.Stdout, "%s: %s\n", r.Familiar(), linked)
 	return err
@@ -160,31 +161,16 @@ func splitRepository(r target.Remote, repository string) (owner, name string) {
 	return owner, name
 }
 
-// linkOutcome is what came of linking an image: the repository that it is
-// linked to now, whether it was before, and why not to the one that was wanted.
-type linkOutcome struct {
-	repository string
-	already    bool
-	err        error
-}
-
-func (l linkOutcome) String() string {
-	if l.already {
-		return "linked to " + l.repository + " already"
-	}
-	return "linked to " + l.repository
-}
-
 // link links an image to a repository, or to the one that is found by
 // [linkAuto].
-func link(ctx context.Context, client *remote.Client, r target.Remote, repository string) linkOutcome {
+func link(ctx context.Context, client *remote.Client, r target.Remote, repository string) print.Linked {
 	api, err := giteaapi.Find(ctx, client)
 	if err != nil {
-		return linkOutcome{err: noAPI(err)}
+		return print.Linked{Err: noAPI(err)}
 	}
 	if repository == linkAuto {
 		if repository, err = findRepository(ctx, client, r); err != nil {
-			return linkOutcome{err: err}
+			return print.Linked{Err: err}
 		}
 	}
 	owner, name := splitRepository(r, repository)
@@ -192,27 +178,27 @@ func link(ctx context.Context, client *remote.Client, r target.Remote, repositor
 	err = api.Link(ctx, r.Owner, r.Name, name)
 	switch {
 	case err == nil:
-		return linkOutcome{repository: repository}
+		return print.Linked{Repository: repository}
 	case hasStatus(err, http.StatusBadRequest):
 		return linkedAlready(ctx, api, r, repository, err)
 	}
-	return linkOutcome{err: linkFailure(ctx, api, r, repository, err)}
+	return print.Linked{Err: linkFailure(ctx, api, r, repository, err)}
 }
 
 // linkPushed does what --link asks for. That it fails is a warning: the image
 // is where it should be.
-func (p *pusher) linkPushed(ctx context.Context, client *remote.Client, t target.Target, display progress.Display) linkOutcome {
+func (p *pusher) linkPushed(ctx context.Context, client *remote.Client, t target.Target, display progress.Display) print.Linked {
 	s := p.plan.settings[t.Host]
 	if s.Link == "" {
-		return linkOutcome{}
+		return print.Linked{}
 	}
 	linked := link(ctx, client, t.Remote(), s.Link)
 	switch {
-	case linked.err != nil && s.Mode() == progress.ModeJSON:
-		display.Event(registry.Event{Note: "warning: pushed, but not linked: " + fault.Explain(linked.err).String()})
-	case linked.err != nil:
-		p.complain("warning", "pushed, but not linked: "+linked.err.Error())
-		p.complain("hint", fault.Diagnose(linked.err).Hint)
+	case linked.Err != nil && s.Mode() == progress.ModeJSON:
+		display.Event(registry.Event{Note: "warning: pushed, but not linked: " + fault.Explain(linked.Err).String()})
+	case linked.Err != nil:
+		p.complain("warning", "pushed, but not linked: "+linked.Err.Error())
+		p.complain("hint", fault.Diagnose(linked.Err).Hint)
 	default:
 		display.Event(registry.Event{Note: t.Familiar() + ": " + linked.String()})
 	}
@@ -220,20 +206,20 @@ func (p *pusher) linkPushed(ctx context.Context, client *remote.Client, t target
 }
 
 // linkedAlready is all well if the image is linked to that repository.
-func linkedAlready(ctx context.Context, api *giteaapi.Client, r target.Remote, repository string, err error) linkOutcome {
+func linkedAlready(ctx context.Context, api *giteaapi.Client, r target.Remote, repository string, err error) print.Linked {
 	versions, listErr := api.Versions(ctx, r.Owner, r.Name)
 	if listErr != nil {
-		return linkOutcome{err: errors.Join(err, listErr)}
+		return print.Linked{Err: errors.Join(err, listErr)}
 	}
-	linked := linkOutcome{already: true}
+	linked := print.Linked{Already: true}
 	for _, v := range versions {
 		if v.Linked() != "" {
-			linked.repository = v.Linked()
+			linked.Repository = v.Linked()
 		}
 	}
-	if !strings.EqualFold(linked.repository, repository) {
-		other := cmp.Or(linked.repository, "a repository that you may not see")
-		linked.err = fault.WithHint(fmt.Errorf("%s is linked already, to %s", r.Familiar(), other), "docker gitea unlink "+r.Familiar())
+	if !strings.EqualFold(linked.Repository, repository) {
+		other := cmp.Or(linked.Repository, "a repository that you may not see")
+		linked.Err = fault.WithHint(fmt.Errorf("%s is linked already, to %s", r.Familiar(), other), "docker gitea unlink "+r.Familiar())
 	}
 	return linked
 }

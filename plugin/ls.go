@@ -18,6 +18,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/giteaapi"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
+	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
@@ -65,7 +66,7 @@ type tagItem struct {
 }
 
 func (a *app) newListCommand() *cobra.Command {
-	var format outputFormat
+	var format print.Format
 	var quiet bool
 	command := &cobra.Command{
 		Use:   "ls [OPTIONS] HOST[/OWNER[/NAME]]",
@@ -86,12 +87,12 @@ image is linked to. A template is filled in for each image or tag.`,
 		},
 	}
 	new(options.Inquiry).Register(command.Flags())
-	format.register(command.Flags())
+	format.Register(command.Flags())
 	command.Flags().BoolVarP(&quiet, "quiet", "q", false, "Print only the names")
 	return command
 }
 
-func (a *app) list(ctx context.Context, flags *pflag.FlagSet, arg string, format *outputFormat, quiet bool) error {
+func (a *app) list(ctx context.Context, flags *pflag.FlagSet, arg string, format *print.Format, quiet bool) error {
 	names, err := a.naming(ctx)
 	if err != nil {
 		return err
@@ -105,7 +106,7 @@ func (a *app) list(ctx context.Context, flags *pflag.FlagSet, arg string, format
 		return err
 	case r.Reference != "":
 		return fault.Usage(fault.WithHint(fmt.Errorf("%s is one version of an image", r), "docker gitea ls "+r.Familiar()+" lists them all"))
-	case quiet && !format.isText():
+	case quiet && !format.IsText():
 		return fault.Usage(errors.New("--quiet and --format exclude each other"))
 	}
 	client, err := a.connect(ctx, flags, r)
@@ -118,7 +119,7 @@ func (a *app) list(ctx context.Context, flags *pflag.FlagSet, arg string, format
 	return a.listImages(ctx, client, r, format, quiet)
 }
 
-func (a *app) listImages(ctx context.Context, client *remote.Client, r target.Remote, format *outputFormat, quiet bool) error {
+func (a *app) listImages(ctx context.Context, client *remote.Client, r target.Remote, format *print.Format, quiet bool) error {
 	items, err := findImages(ctx, client, r.Owner)
 	switch {
 	case err != nil:
@@ -130,10 +131,10 @@ func (a *app) listImages(ctx context.Context, client *remote.Client, r target.Re
 			}
 		}
 		return nil
-	case format.template != nil:
+	case format.IsTemplate():
 		return writeEach(a, format, items)
-	case !format.isText():
-		return format.write(a.Stdout, imageList{Host: r.Host, Owner: r.Owner, Images: items})
+	case !format.IsText():
+		return format.Write(a.Stdout, imageList{Host: r.Host, Owner: r.Owner, Images: items})
 	}
 	if len(items) == 0 {
 		_, err := fmt.Fprintln(a.Stderr, "no images that you may see")
@@ -147,7 +148,7 @@ func (a *app) listImages(ctx context.Context, client *remote.Client, r target.Re
 		}
 		rows = append(rows, []string{item.Image, tags, ago(item.Pushed), item.Repository})
 	}
-	return printTable(a.Stdout, withoutEmptyColumns(rows))
+	return print.Table(a.Stdout, withoutEmptyColumns(rows))
 }
 
 // findImages asks Gitea's API about an owner, and the registry about all or
@@ -220,7 +221,7 @@ func gather(owner string, versions []giteaapi.Version) []imageItem {
 // isTag tells a tag from the digest that Gitea calls a manifest without a tag.
 func isTag(version string) bool { return !strings.Contains(version, ":") }
 
-func (a *app) listTags(ctx context.Context, client *remote.Client, r target.Remote, format *outputFormat, quiet bool) error {
+func (a *app) listTags(ctx context.Context, client *remote.Client, r target.Remote, format *print.Format, quiet bool) error {
 	tags, err := client.Tags(ctx, r.Repository())
 	if err != nil {
 		return imageFailure(r, err)
@@ -243,10 +244,10 @@ func (a *app) listTags(ctx context.Context, client *remote.Client, r target.Remo
 	}
 	list.add(versions)
 	switch {
-	case format.template != nil:
+	case format.IsTemplate():
 		return writeEach(a, format, list.Tags)
-	case !format.isText():
-		return format.write(a.Stdout, list)
+	case !format.IsText():
+		return format.Write(a.Stdout, list)
 	}
 	return a.printTags(list)
 }
@@ -358,7 +359,7 @@ func (a *app) printTags(list tagList) error {
 			t.Tag, t.Digest.Encoded()[:12], humanize.Bytes(uint64(max(t.Size, 0))), ago(t.Pushed), platforms,
 		})
 	}
-	if err := printTable(a.Stdout, withoutEmptyColumns(rows)); err != nil || list.Repository == "" {
+	if err := print.Table(a.Stdout, withoutEmptyColumns(rows)); err != nil || list.Repository == "" {
 		return err
 	}
 	_, err := fmt.Fprintf(a.Stdout, "\nlinked to %s\n", list.Repository)
@@ -386,9 +387,9 @@ func withoutEmptyColumns(rows [][]string) [][]string {
 }
 
 // writeEach fills in a template for each item.
-func writeEach[T any](a *app, format *outputFormat, items []T) error {
+func writeEach[T any](a *app, format *print.Format, items []T) error {
 	for _, item := range items {
-		if err := format.write(a.Stdout, item); err != nil {
+		if err := format.Write(a.Stdout, item); err != nil {
 			return err
 		}
 	}

@@ -11,23 +11,22 @@
 //     says how they are used.
 //   - socket.go: how docker tells a plugin to stop.
 //   - configured.go: where the options of package options are read from; config.go
-//     shows what came out, in the formats of format.go.
+//     shows what came out.
 //   - client.go: the registry's client, made of these options.
 //   - push.go: the push command. It reads the names as packages source and
 //     target do, asks credential.go, and hands the image to the registry's
-//     client; report.go makes a report of what became of it, which result.go
-//     prints; via.go decides how an image leaves a daemon, pushregistry.go takes
+//     client; package print writes a report of what became of it; via.go decides how an image leaves a daemon, pushregistry.go takes
 //     one from a registry.
 //   - check.go: the check command: what is right and wrong on the way to a
 //     registry.
 //   - ls.go, rm.go, open.go and link.go: what a registry holds, named by
-//     package target; table.go prints it. names.go: which registries this
+//     package target, in the formats of package print. names.go: which registries this
 //     machine knows.
 //   - trust.go: the certificates that are pinned for registries.
 //   - failure.go: prints a failure, which package fault explains.
 //   - hidden.go: the secrets that are given in wrong places, which package gate
-//     keeps back from all that is printed; gate.go: the gates of templates and
-//     of the shell.
+//     keeps back from all that is printed; gate.go: the gate of what is
+//     offered to the shell.
 //   - complete.go: what the shell is offered; hooks.go: what docker is told
 //     after a push of its own has failed; setup.go: how docker comes to know
 //     the program.

@@ -25,6 +25,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
+	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
 	"github.com/docker-gitea/docker-gitea/plugin/source"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
@@ -32,10 +33,11 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
 func (a *app) newPushCommand() *cobra.Command {
-	var reports reportOptions
+	var reports print.ReportOptions
 	command := &cobra.Command{
 		Use:   "push [OPTIONS] SOURCE [DESTINATION...]",
 		Short: "Push an image to a Gitea or Forgejo registry",
@@ -79,7 +81,7 @@ DOCKER_GITEA_TOKEN, or -u with --password-stdin, takes its place.`,
 		},
 	}
 	new(options.Settings).Register(command.Flags())
-	reports.register(command.Flags())
+	reports.Register(command.Flags())
 	return command
 }
 
@@ -227,7 +229,7 @@ const memoryLimit = 64 << 20
 
 // push runs the command. The pushes go one after another and stop at the
 // first that fails; there is a report of each all the same.
-func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOptions, args []string) error {
+func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports print.ReportOptions, args []string) error {
 	if a.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
@@ -243,10 +245,10 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	if err != nil {
 		return err
 	}
-	if plan.source.Kind == source.Stdin && isTerminal(a.Stdin) {
+	if plan.source.Kind == source.Stdin && print.IsTerminal(a.Stdin) {
 		return fault.Usage(errors.New("standard input is a terminal, not an image"))
 	}
-	if err := reports.prepare(); err != nil {
+	if err := reports.Prepare(); err != nil {
 		return err
 	}
 	ctx, cancel := bounded(ctx, plan.general.Timeout)
@@ -254,7 +256,7 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 	plan.readCertificates(config.Dir)
 	mode := plan.general.Mode()
 	a.unheard = mode == progress.ModeQuiet || mode == progress.ModeJSON
-	p := &pusher{app: a, plan: plan, config: config, words: reports.format.isText()}
+	p := &pusher{app: a, plan: plan, config: config, words: reports.Format.IsText()}
 	switch plan.source.Kind {
 	case source.Daemon:
 		err = p.fromDaemon(ctx)
@@ -267,11 +269,20 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports reportOpti
 		err = fault.Push(context.Cause(ctx))
 	}
 	several := len(plan.Targets) > 1 || plan.general.AllTags
-	err = errors.Join(err, reports.write(a.Stdout, plan.reports(p.begun, err, time.Now()), several))
+	err = errors.Join(err, reports.Write(a.Stdout, plan.reports(p.begun, err, time.Now()), several))
 	if err != nil && plan.general.Mode() == progress.ModeJSON {
 		return fault.InJSON(err)
 	}
 	return err
+}
+
+// reports are those of all pushes of a plan.
+func (p pushPlan) reports(begun []print.Outcome, err error, now time.Time) []v1alpha1.Push {
+	var reports []v1alpha1.Push
+	for _, o := range print.Attempts(p.Targets, begun, err, now) {
+		reports = append(reports, print.NewReport(p.source.String(), p.settings[o.Host], o))
+	}
+	return reports
 }
 
 // pusher is one run of the push command.
@@ -282,7 +293,7 @@ type pusher struct {
 	// words: the result of each push is printed in words.
 	words bool
 	// begun are the pushes so far.
-	begun  []outcome
+	begun  []print.Outcome
 	daemon *daemon.Client
 	// viaErr is why the daemon could not push by itself.
 	viaErr error
@@ -429,20 +440,20 @@ func (p *pusher) meantPath(err error) error {
 
 // one pushes to one repository and prints the result.
 func (p *pusher) one(ctx context.Context, t target.Target, options registry.PushOptions) error {
-	o := outcome{Target: t, began: time.Now()}
-	options.Result = &o.result
-	o.linked, o.err = p.perform(ctx, t, options)
-	o.end = time.Now()
+	o := print.Outcome{Target: t, Began: time.Now()}
+	options.Result = &o.Result
+	o.Linked, o.Err = p.perform(ctx, t, options)
+	o.End = time.Now()
 	p.begun = append(p.begun, o)
-	if o.err != nil || !p.words {
-		return o.err
+	if o.Err != nil || !p.words {
+		return o.Err
 	}
-	return printResult(p.Stdout, o.result, p.plan.general.Quiet)
+	return print.WriteResult(p.Stdout, o.Result, p.plan.general.Quiet)
 }
 
 // perform pushes to one repository and shows how that goes. linked is what came
 // of linking the image.
-func (p *pusher) perform(ctx context.Context, t target.Target, options registry.PushOptions) (linked linkOutcome, err error) {
+func (p *pusher) perform(ctx context.Context, t target.Target, options registry.PushOptions) (linked print.Linked, err error) {
 	var told []string
 	p.notice = func(notice string) { told = append(told, notice) } // as the progress is shown
 	client, err := p.client(ctx, t.Host, t.Repository)
@@ -465,11 +476,11 @@ func (p *pusher) perform(ctx context.Context, t target.Target, options registry.
 	}
 	display.Done()
 	if options.Result.DryRun {
-		display.Event(registry.Event{Note: dryRunSummary(*options.Result)})
+		display.Event(registry.Event{Note: print.DryRunSummary(*options.Result)})
 		return linked, nil
 	}
 	if options.Result.Unverified {
-		display.Event(registry.Event{Note: unverified})
+		display.Event(registry.Event{Note: print.Unverified})
 	}
 	return p.linkPushed(ctx, client, t, display), nil
 }
@@ -478,7 +489,7 @@ func (p *pusher) display(t target.Target) progress.Display {
 	return progress.New(p.plan.settings[t.Host].Mode(), progress.Screen{
 		Writer:     p.Stderr,
 		Console:    gate.Behind(p.Stderr),
-		Terminal:   isTerminal(p.Stderr) && p.Getenv("TERM") != "dumb",
+		Terminal:   print.IsTerminal(p.Stderr) && p.Getenv("TERM") != "dumb",
 		Color:      p.Getenv("NO_COLOR") == "",
 		Repository: t.Familiar(),
 	})

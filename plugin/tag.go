@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
+	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -70,5 +71,5 @@ func (a *app) tag(ctx context.Context, flags *pflag.FlagSet, name string, tags [
 	case err != nil:
 		return fault.Push(err)
 	}
-	return printResult(a.Stdout, result, false)
+	return print.WriteResult(a.Stdout, result, false)
 }

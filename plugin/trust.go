@@ -21,6 +21,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
+	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
@@ -31,7 +32,7 @@ type trustSettings struct {
 	fingerprint string
 	list        bool
 	print       string
-	format      outputFormat
+	format      print.Format
 }
 
 func (a *app) newTrustCommand() *cobra.Command {
@@ -72,7 +73,7 @@ the machine where the script runs: docker (the daemon), containerd, k3s, podman
 				return fault.Usage(errors.New("--print goes with one HOST and nothing else"))
 			case s.list && (len(args) != 0 || s.fingerprint != ""):
 				return fault.Usage(errors.New("--list stands alone"))
-			case !s.format.isText() && !s.list:
+			case !s.format.IsText() && !s.list:
 				return fault.Usage(errors.New("--format goes with --list"))
 			case !s.list && len(args) != 1 && len(args) != 2:
 				return fault.Usage(errors.New("one HOST is needed, or --list"))
@@ -94,7 +95,7 @@ the machine where the script runs: docker (the daemon), containerd, k3s, podman
 	command.Flags().StringVar(&s.fingerprint, "fingerprint", "", "Pin without a question what has this SHA-256")
 	command.Flags().BoolVar(&s.list, "list", false, "List what is pinned")
 	command.Flags().StringVar(&s.print, "print", "", `Print what has another program trust the same: `+strings.Join(pullerNames(), ", "))
-	s.format.register(command.Flags())
+	s.format.Register(command.Flags())
 	return command
 }
 
@@ -156,10 +157,10 @@ func (a *app) trust(ctx context.Context, fingerprint string, args []string) erro
 		}
 	}
 	if c := certificates[0]; len(args) == 1 && !bytes.Equal(c.RawIssuer, c.RawSubject) {
-		width := terminalWidth(a.Stderr)
-		_, _ = fmt.Fprintln(a.Stderr, fold(fmt.Sprintf("warning: what is pinned ends on %s, and %s, which signed it, is not shown by the server",
+		width := print.TerminalWidth(a.Stderr)
+		_, _ = fmt.Fprintln(a.Stderr, print.Fold(fmt.Sprintf("warning: what is pinned ends on %s, and %s, which signed it, is not shown by the server",
 			c.NotAfter.UTC().Format(time.DateOnly), brief(c.Issuer.String())), width))
-		_, _ = fmt.Fprintln(a.Stderr, fold(fmt.Sprintf("hint: pin the latter from a file: docker gitea trust %s FILE", host), width))
+		_, _ = fmt.Fprintln(a.Stderr, print.Fold(fmt.Sprintf("hint: pin the latter from a file: docker gitea trust %s FILE", host), width))
 	}
 	return nil
 }
@@ -202,10 +203,10 @@ func (a *app) shownCertificate(ctx context.Context, host, wanted string) ([]*x50
 	for i := 1; i <= slices.Index(chain, authority); i++ {
 		describeCertificate(a.Stderr, "signed by the authority", chain[i])
 	}
-	width := terminalWidth(a.Stderr)
-	_, _ = fmt.Fprintln(a.Stderr, fold("Compare the last SHA-256 with what the server's owner says.", width))
+	width := print.TerminalWidth(a.Stderr)
+	_, _ = fmt.Fprintln(a.Stderr, print.Fold("Compare the last SHA-256 with what the server's owner says.", width))
 	sum := registry.Fingerprint(authority)
-	if err := a.confirm(ctx, fold(fmt.Sprintf("Pin %s…%s for %s? [y/N]", sum[:8], sum[56:], host), width)+" ",
+	if err := a.confirm(ctx, print.Fold(fmt.Sprintf("Pin %s…%s for %s? [y/N]", sum[:8], sum[56:], host), width)+" ",
 		"if this is the right one: --fingerprint "+sum); errors.Is(err, errNo) {
 		return nil, errors.New("nothing was pinned")
 	} else if err != nil {
@@ -226,7 +227,7 @@ func describeCertificate(w io.Writer, title string, c *x509.Certificate) {
 		{"SHA-256", registry.Fingerprint(c)},
 	} {
 		if line[1] != "" {
-			text := fold(brief(line[1]), max(terminalWidth(w)-len(indent), 8))
+			text := print.Fold(brief(line[1]), max(print.TerminalWidth(w)-len(indent), 8))
 			_, _ = fmt.Fprintf(w, "  %-8s %s\n", line[0], strings.ReplaceAll(text, "\n", "\n"+indent))
 		}
 	}
@@ -259,7 +260,7 @@ var errNo = errors.New("the answer was no")
 // confirm asks a question on the terminal. Anything but yes is [errNo];
 // without a terminal, hint says how to do without.
 func (a *app) confirm(ctx context.Context, question, hint string) error {
-	if !isTerminal(a.Stdin) {
+	if !print.IsTerminal(a.Stdin) {
 		return fault.WithHint(errors.New("there is no terminal to ask on"), hint)
 	}
 	_, _ = fmt.Fprint(a.Stderr, question)
@@ -349,7 +350,7 @@ type pinnedCertificate struct {
 	SHA256    string    `json:"sha256"`
 }
 
-func (a *app) listPins(format *outputFormat) error {
+func (a *app) listPins(format *print.Format) error {
 	pins, err := certs.Pins()
 	if err != nil {
 		return err
@@ -364,10 +365,10 @@ func (a *app) listPins(format *outputFormat) error {
 		}
 	}
 	switch {
-	case format.template != nil:
+	case format.IsTemplate():
 		return writeEach(a, format, list)
-	case !format.isText():
-		return format.write(a.Stdout, list)
+	case !format.IsText():
+		return format.Write(a.Stdout, list)
 	}
 	w := tabwriter.NewWriter(a.Stdout, 0, 0, 3, ' ', 0)
 	_, _ = fmt.Fprintln(w, "HOST\tUNTIL\tSUBJECT\tSHA-256")

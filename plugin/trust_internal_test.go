@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 )
 
@@ -36,7 +37,7 @@ func TestFold(t *testing.T) {
 		{"0123456789", 4, "0123\n4567\n89"},
 		{"语言 语言", 5, "语言\n语言"},
 	} {
-		if got := fold(tc.text, tc.width); got != tc.want {
+		if got := print.Fold(tc.text, tc.width); got != tc.want {
 			t.Errorf("%q at %d: got %q, want %q", tc.text, tc.width, got, tc.want)
 		}
 	}

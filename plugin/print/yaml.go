@@ -1,4 +1,4 @@
-package plugin
+package print
 
 import (
 	"encoding/json"

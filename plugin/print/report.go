@@ -1,4 +1,4 @@
-package plugin
+package print
 
 import (
 	"context"
@@ -19,45 +19,57 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
-// outcome is what came of one push. began is zero for one that was not begun.
-type outcome struct {
+// Outcome is what came of one push. Began is zero for one that was not begun.
+type Outcome struct {
 	target.Target
-	result     registry.Result
-	linked     linkOutcome
-	began, end time.Time
-	err        error
+	Result     registry.Result
+	Linked     Linked
+	Began, End time.Time
+	Err        error
+}
+
+// Linked is what came of linking an image: the repository that it is
+// linked to now, whether it was before, and why not to the one that was wanted.
+type Linked struct {
+	Repository string
+	Already    bool
+	Err        error
+}
+
+// String is said of a link that was made.
+func (l Linked) String() string {
+	if l.Already {
+		return "linked to " + l.Repository + " already"
+	}
+	return "linked to " + l.Repository
 }
 
 // errNotAttempted is the fate of what comes after a failure.
 var errNotAttempted = errors.New("not attempted: what came before it failed")
 
-// reports are those of all pushes of a plan: of those that were begun, and of
-// those that err, which ended the command, kept from it.
-func (p pushPlan) reports(begun []outcome, err error, now time.Time) []v1alpha1.Push {
-	told := slices.ContainsFunc(begun, func(o outcome) bool { return o.err != nil })
-	for _, t := range p.Targets {
-		if slices.ContainsFunc(begun, func(o outcome) bool { return o.Familiar() == t.Familiar() }) {
+// Attempts are the outcomes of pushes to all targets: of those that were begun, and
+// of those that err, which ended the command, kept from it.
+func Attempts(targets []target.Target, begun []Outcome, err error, now time.Time) []Outcome {
+	told := slices.ContainsFunc(begun, func(o Outcome) bool { return o.Err != nil })
+	for _, t := range targets {
+		if slices.ContainsFunc(begun, func(o Outcome) bool { return o.Familiar() == t.Familiar() }) {
 			continue
 		}
-		o := outcome{Target: t, end: now, err: errNotAttempted}
+		o := Outcome{Target: t, End: now, Err: errNotAttempted}
 		if !told {
-			o.err, told = err, true
+			o.Err, told = err, true
 		}
 		begun = append(begun, o)
 	}
-	var reports []v1alpha1.Push
-	for _, o := range begun {
-		reports = append(reports, newReport(p.source.String(), p.settings[o.Host], o))
-	}
-	return reports
+	return begun
 }
 
 func typeMeta(kind string) metav1.TypeMeta {
 	return metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: kind}
 }
 
-// newReport tells what was asked for, and what came of it.
-func newReport(source string, s options.Settings, o outcome) v1alpha1.Push {
+// NewReport tells what was asked for, and what came of it.
+func NewReport(source string, s options.Settings, o Outcome) v1alpha1.Push {
 	return v1alpha1.Push{
 		TypeMeta: typeMeta(v1alpha1.KindPush),
 		Spec: v1alpha1.PushSpec{
@@ -70,23 +82,23 @@ func newReport(source string, s options.Settings, o outcome) v1alpha1.Push {
 	}
 }
 
-func newStatus(s options.Settings, o outcome) v1alpha1.PushStatus {
+func newStatus(s options.Settings, o Outcome) v1alpha1.PushStatus {
 	status := v1alpha1.PushStatus{
 		Conditions: conditions(s, o),
-		MediaType:  o.result.MediaType, Digest: o.result.Digest.String(), Size: o.result.Size, Unverified: o.result.Unverified,
-		LinkedRepository: o.linked.repository,
-		BytesSent:        o.result.BytesSent, Requests: o.result.Requests, Retries: o.result.Retries,
+		MediaType:  o.Result.MediaType, Digest: o.Result.Digest.String(), Size: o.Result.Size, Unverified: o.Result.Unverified,
+		LinkedRepository: o.Linked.Repository,
+		BytesSent:        o.Result.BytesSent, Requests: o.Result.Requests, Retries: o.Result.Retries,
 	}
-	if !o.began.IsZero() {
-		status.StartTime, status.CompletionTime = metav1.NewTime(o.began), metav1.NewTime(o.end)
-		status.Duration = metav1.Duration{Duration: o.end.Sub(o.began)}
+	if !o.Began.IsZero() {
+		status.StartTime, status.CompletionTime = metav1.NewTime(o.Began), metav1.NewTime(o.End)
+		status.Duration = metav1.Duration{Duration: o.End.Sub(o.Began)}
 	}
 	if !s.DryRun {
-		for _, tag := range o.result.Tags {
-			status.References = append(status.References, fmt.Sprintf("%s:%s@%s", o.result.Reference, tag, o.result.Digest))
+		for _, tag := range o.Result.Tags {
+			status.References = append(status.References, fmt.Sprintf("%s:%s@%s", o.Result.Reference, tag, o.Result.Digest))
 		}
 	}
-	for _, blob := range o.result.Blobs {
+	for _, blob := range o.Result.Blobs {
 		status.Blobs = append(status.Blobs, v1alpha1.BlobStatus{Digest: blob.Digest.String(), Size: blob.Size, Status: progress.Name(blob.Status), From: blob.From})
 		switch blob.Status {
 		case registry.StatusExists:
@@ -100,39 +112,39 @@ func newStatus(s options.Settings, o outcome) v1alpha1.PushStatus {
 }
 
 // conditions leave out what a failure kept from being found out.
-func conditions(s options.Settings, o outcome) []metav1.Condition {
+func conditions(s options.Settings, o Outcome) []metav1.Condition {
 	var all []metav1.Condition
 	add := func(kind string, status metav1.ConditionStatus, reason, message string) {
-		all = append(all, metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message, LastTransitionTime: metav1.NewTime(o.end)})
+		all = append(all, metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message, LastTransitionTime: metav1.NewTime(o.End)})
 	}
-	failure, message := reason(o.err), fault.Explain(o.err).String()
+	failure, message := reason(o.Err), fault.Explain(o.Err).String()
 	switch {
-	case isUnreachable(o.err):
+	case isUnreachable(o.Err):
 		add(v1alpha1.ConditionReachable, metav1.ConditionFalse, failure, message)
-	case o.err == nil, wasAnswered(o):
+	case o.Err == nil, wasAnswered(o):
 		add(v1alpha1.ConditionReachable, metav1.ConditionTrue, "Answered", "")
 	}
 	switch {
-	case errors.Is(o.err, registry.ErrUnauthorized):
+	case errors.Is(o.Err, registry.ErrUnauthorized):
 		add(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, failure, message)
-	case o.err == nil, len(o.result.Blobs) > 0, errors.Is(o.err, registry.ErrDenied), errors.Is(o.err, registry.ErrQuota):
+	case o.Err == nil, len(o.Result.Blobs) > 0, errors.Is(o.Err, registry.ErrDenied), errors.Is(o.Err, registry.ErrQuota):
 		add(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, "Accepted", "")
 	}
 	status := metav1.ConditionFalse
 	switch {
-	case o.err != nil:
+	case o.Err != nil:
 	case s.DryRun:
 		failure, message = "DryRun", "nothing was to be sent"
-	case o.result.Unverified:
-		status, failure, message = metav1.ConditionTrue, "Unchanged", unverified
+	case o.Result.Unverified:
+		status, failure, message = metav1.ConditionTrue, "Unchanged", Unverified
 	default:
 		status, failure, message = metav1.ConditionTrue, "Pushed", ""
 	}
 	add(v1alpha1.ConditionPushed, status, failure, message)
 	switch {
-	case o.linked.err != nil:
-		add(v1alpha1.ConditionLinked, metav1.ConditionFalse, reason(o.linked.err), fault.Explain(o.linked.err).String())
-	case o.linked.repository != "":
+	case o.Linked.Err != nil:
+		add(v1alpha1.ConditionLinked, metav1.ConditionFalse, reason(o.Linked.Err), fault.Explain(o.Linked.Err).String())
+	case o.Linked.Repository != "":
 		add(v1alpha1.ConditionLinked, metav1.ConditionTrue, "Linked", "")
 	}
 	add(v1alpha1.ConditionReady, status, failure, message)
@@ -150,14 +162,14 @@ func isUnreachable(err error) bool {
 	return network || certificate || errors.Is(err, registry.ErrStalled) || errors.Is(err, registry.ErrNotRegistry)
 }
 
-func wasAnswered(o outcome) bool {
-	_, answered := errors.AsType[*registry.Error](o.err)
-	return answered || len(o.result.Blobs) > 0
+func wasAnswered(o Outcome) bool {
+	_, answered := errors.AsType[*registry.Error](o.Err)
+	return answered || len(o.Result.Blobs) > 0
 }
 
 // reasons are the conditions' reasons of failures; the first that fits counts.
 var reasons = []struct {
-	err  error
+	Err  error
 	name string
 }{
 	{errNotAttempted, "NotAttempted"},
@@ -181,7 +193,7 @@ var reasons = []struct {
 // reason is the word that stands for an error in a condition.
 func reason(err error) string {
 	for _, r := range reasons {
-		if errors.Is(err, r.err) {
+		if errors.Is(err, r.Err) {
 			return r.name
 		}
 	}

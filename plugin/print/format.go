@@ -1,4 +1,12 @@
-package plugin
+// Package print writes results: tables, documents, reports of pushes, and the files
+// that they go to. What happens meanwhile is shown by package progress.
+//
+//   - format.go: text, JSON, YAML or a template; printable.go: values made fit for
+//     a terminal, for templates; yaml.go: YAML by the tags of JSON;
+//   - table.go: columns; terminal.go: what a terminal is;
+//   - report.go: what became of a push, as a document; result.go: where that goes,
+//     and what it is in words; file.go: a file that it goes to.
+package print
 
 import (
 	"encoding/json"
@@ -13,20 +21,20 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 )
 
-// outputFormat is how a result is printed: as text, which is up to the
+// Format is how a result is printed: as text, which is up to the
 // command, as JSON, as YAML, or by a template in docker's manner. Templates
 // name fields; they cannot call methods, so that the linker need not keep
 // every method in the program. The zero value is text.
-type outputFormat struct {
+type Format struct {
 	name     string
 	template *template.Template
 }
 
 // The formats that have a name.
 const (
-	formatText = "text"
-	formatJSON = "json"
-	formatYAML = "yaml"
+	FormatText = "text"
+	FormatJSON = "json"
+	FormatYAML = "yaml"
 )
 
 const formatUsage = `Format of the result ("text", "json", "yaml", or a Go template)`
@@ -45,17 +53,17 @@ var templateFunctions = map[string]any{
 	"upper": strings.ToUpper,
 }
 
-// register declares --format, and --json as the short form of one of them.
-func (f *outputFormat) register(flags *pflag.FlagSet) {
+// Register declares --format, and --json as the short form of one of them.
+func (f *Format) Register(flags *pflag.FlagSet) {
 	flags.Var(f, "format", formatUsage)
-	flags.BoolFunc("json", "The same as --format json", func(string) error { return f.Set(formatJSON) })
+	flags.BoolFunc("json", "The same as --format json", func(string) error { return f.Set(FormatJSON) })
 }
 
 // Set implements [pflag.Value].
-func (f *outputFormat) Set(s string) error {
+func (f *Format) Set(s string) error {
 	switch s {
-	case formatText, formatJSON, formatYAML:
-		*f = outputFormat{name: s}
+	case FormatText, FormatJSON, FormatYAML:
+		*f = Format{name: s}
 		return nil
 	}
 	if !strings.Contains(s, "{{") {
@@ -65,26 +73,29 @@ func (f *outputFormat) Set(s string) error {
 	if err != nil {
 		return err
 	}
-	*f = outputFormat{name: s, template: parsed}
+	*f = Format{name: s, template: parsed}
 	return nil
 }
 
 // String implements [pflag.Value].
-func (f *outputFormat) String() string {
+func (f *Format) String() string {
 	if f.name == "" {
-		return formatText
+		return FormatText
 	}
 	return f.name
 }
 
 // Type implements [pflag.Value].
-func (f *outputFormat) Type() string { return "string" }
+func (f *Format) Type() string { return "string" }
 
-// isText reports that the command prints the result in words.
-func (f *outputFormat) isText() bool { return f.String() == formatText }
+// IsText reports that the command prints the result in words.
+func (f *Format) IsText() bool { return f.String() == FormatText }
 
-// write prints result on a line, or in YAML as a document.
-func (f *outputFormat) write(w io.Writer, result any) error {
+// IsTemplate reports that the format is filled in for each item of a result.
+func (f *Format) IsTemplate() bool { return f.template != nil }
+
+// Write prints result on a line, or in YAML as a document.
+func (f *Format) Write(w io.Writer, result any) error {
 	var out strings.Builder
 	switch {
 	case f.template != nil:
@@ -92,7 +103,7 @@ func (f *outputFormat) write(w io.Writer, result any) error {
 			return fault.Usage(fmt.Errorf("--format: %w", err))
 		}
 		out.WriteByte('\n')
-	case f.name == formatYAML:
+	case f.name == FormatYAML:
 		encoded, err := toYAML(result)
 		if err != nil {
 			return err

@@ -1,4 +1,4 @@
-package plugin
+package print
 
 import (
 	"io"
@@ -13,9 +13,9 @@ import (
 // columnGap is between the columns of a table.
 const columnGap = 3
 
-// printTable writes rows, the first of which has the titles, in columns. Where
+// Table writes rows, the first of which has the titles, in columns. Where
 // w is a terminal that is too narrow, the first column is shortened.
-func printTable(w io.Writer, rows [][]string) error {
+func Table(w io.Writer, rows [][]string) error {
 	widths := make([]int, len(rows[0]))
 	total := -columnGap
 	for i := range widths {
@@ -24,7 +24,7 @@ func printTable(w io.Writer, rows [][]string) error {
 		}
 		total += widths[i] + columnGap
 	}
-	if over := total - terminalWidth(w); over > 0 {
+	if over := total - TerminalWidth(w); over > 0 {
 		widths[0] = max(widths[0]-over, min(widths[0], 8))
 	}
 	var out strings.Builder
@@ -40,10 +40,10 @@ func printTable(w io.Writer, rows [][]string) error {
 	return err
 }
 
-// terminalWidth is that of the terminal w, or more than any line where w is
+// TerminalWidth is that of the terminal w, or more than any line where w is
 // something else.
-func terminalWidth(w io.Writer) int {
-	if file, ok := terminalFile(w); ok {
+func TerminalWidth(w io.Writer) int {
+	if file, ok := TerminalFile(w); ok {
 		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
 			return width
 		}
@@ -51,9 +51,9 @@ func terminalWidth(w io.Writer) int {
 	return 1 << 20
 }
 
-// fold breaks text between words so that it fits into width columns, and within
+// Fold breaks text between words so that it fits into width columns, and within
 // a word that alone does not.
-func fold(text string, width int) string {
+func Fold(text string, width int) string {
 	var lines []string
 	line := ""
 	for word := range strings.FieldsSeq(text) {

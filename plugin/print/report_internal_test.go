@@ -1,4 +1,4 @@
-package plugin
+package print
 
 import (
 	"context"
@@ -36,52 +36,52 @@ func TestConditions(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 	for _, test := range []struct {
 		name   string
-		result registry.Result
-		linked linkOutcome
-		err    error
+		Result registry.Result
+		Linked Linked
+		Err    error
 		dryRun bool
 		want   string
 	}{
 		{name: "success", want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=True/Pushed Ready=True/Pushed"},
 		{name: "dry run", dryRun: true, want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=False/DryRun Ready=False/DryRun"},
-		{name: "nobody listens", err: refused, want: "Reachable=False/Unreachable Pushed=False/Unreachable Ready=False/Unreachable"},
+		{name: "nobody listens", Err: refused, want: "Reachable=False/Unreachable Pushed=False/Unreachable Ready=False/Unreachable"},
 		{
-			name: "certificate", err: &registry.TLSError{Err: x509.UnknownAuthorityError{}},
+			name: "certificate", Err: &registry.TLSError{Err: x509.UnknownAuthorityError{}},
 			want: "Reachable=False/CertificateRefused Pushed=False/CertificateRefused Ready=False/CertificateRefused",
 		},
 		{
-			name: "no registry", err: registry.ErrNotRegistry,
+			name: "no registry", Err: registry.ErrNotRegistry,
 			want: "Reachable=False/NotARegistry Pushed=False/NotARegistry Ready=False/NotARegistry",
 		},
 		{
-			name: "no credential", err: errors.Join(registry.ErrUnauthorized, registry.ErrDenied, &registry.Error{Status: 401}),
+			name: "no credential", Err: errors.Join(registry.ErrUnauthorized, registry.ErrDenied, &registry.Error{Status: 401}),
 			want: "Reachable=True/Answered Authenticated=False/Unauthorized Pushed=False/Unauthorized Ready=False/Unauthorized",
 		},
 		{
-			name: "no right", err: errors.Join(registry.ErrDenied, &registry.Error{Status: 403}),
+			name: "no right", Err: errors.Join(registry.ErrDenied, &registry.Error{Status: 403}),
 			want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=False/Denied Ready=False/Denied",
 		},
 		{
-			name: "failed in the end", result: sent, err: registry.ErrServer,
+			name: "failed in the end", Result: sent, Err: registry.ErrServer,
 			want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=False/ServerError Ready=False/ServerError",
 		},
 		{
-			name: "linked", linked: linkOutcome{repository: "me/shop"},
+			name: "linked", Linked: Linked{Repository: "me/shop"},
 			want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=True/Pushed Linked=True/Linked Ready=True/Pushed",
 		},
 		{
-			name: "not linked", linked: linkOutcome{err: registry.ErrDenied},
+			name: "not linked", Linked: Linked{Err: registry.ErrDenied},
 			want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=True/Pushed Linked=False/Denied Ready=True/Pushed",
 		},
 		{
-			name: "unchanged", result: registry.Result{Unverified: true},
+			name: "unchanged", Result: registry.Result{Unverified: true},
 			want: "Reachable=True/Answered Authenticated=True/Accepted Pushed=True/Unchanged Ready=True/Unchanged",
 		},
-		{name: "too slow", err: context.DeadlineExceeded, want: "Pushed=False/TimedOut Ready=False/TimedOut"},
-		{name: "no source", err: os.ErrNotExist, want: "Pushed=False/Failed Ready=False/Failed"},
+		{name: "too slow", Err: context.DeadlineExceeded, want: "Pushed=False/TimedOut Ready=False/TimedOut"},
+		{name: "no source", Err: os.ErrNotExist, want: "Pushed=False/Failed Ready=False/Failed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := newReport("app", options.Settings{DryRun: test.dryRun}, outcome{result: test.result, linked: test.linked, err: test.err})
+			got := NewReport("app", options.Settings{DryRun: test.dryRun}, Outcome{Result: test.Result, Linked: test.Linked, Err: test.Err})
 			if diff := cmp.Diff(test.want, conditionsOf(got)); diff != "" {
 				t.Error(diff)
 			}
@@ -91,10 +91,10 @@ func TestConditions(t *testing.T) {
 
 func TestReportCountsBytes(t *testing.T) {
 	begin := time.Unix(1000, 0)
-	got := newReport("app", options.Settings{Jobs: 4}, outcome{
+	got := NewReport("app", options.Settings{Jobs: 4}, Outcome{
 		Target: target.Target{Host: "git.example.com", Repository: "me/app", Tags: []string{"V1"}},
-		began:  begin, end: begin.Add(1500 * time.Millisecond),
-		result: registry.Result{
+		Began:  begin, End: begin.Add(1500 * time.Millisecond),
+		Result: registry.Result{
 			Reference: "git.example.com/me/app", Tags: []string{"v1"}, Digest: "sha256:ab", Size: 7, BytesSent: 12, Retries: 2, Requests: 9,
 			Blobs: []registry.BlobResult{
 				{Digest: "sha256:01", Size: 10, Status: registry.StatusPushed},
@@ -122,7 +122,7 @@ func TestReportCountsBytes(t *testing.T) {
 // The message of a condition is what the terminal shows: what happened, why,
 // and what to do.
 func TestConditionMessage(t *testing.T) {
-	got := newReport("app", options.Settings{}, outcome{err: fault.WithHint(errors.New("it broke\x1b[2J"), "mend it")})
+	got := NewReport("app", options.Settings{}, Outcome{Err: fault.WithHint(errors.New("it broke\x1b[2J"), "mend it")})
 	if want := "it broke[2J\nhint: mend it"; got.Status.Conditions[0].Message != want {
 		t.Errorf("got %q, want %q", got.Status.Conditions[0].Message, want)
 	}
@@ -131,23 +131,22 @@ func TestConditionMessage(t *testing.T) {
 // There is a report for every destination, whatever came before it.
 func TestReportsOfSeveral(t *testing.T) {
 	one, two, three := target.Target{Host: "h", Repository: "me/one"}, target.Target{Host: "h", Repository: "me/two"}, target.Target{Host: "h", Repository: "me/three"}
-	plan := pushPlan{Destinations: target.Destinations{Targets: []target.Target{one, two, three}}}
 	for _, test := range []struct {
 		name  string
-		begun []outcome
-		err   error
+		begun []Outcome
+		Err   error
 		want  string
 	}{
-		{"success", []outcome{{Target: one}, {Target: two}, {Target: three}}, nil, strings.TrimSuffix(strings.Repeat("Pushed, ", 3), ", ")},
-		{"second fails", []outcome{{Target: one}, {Target: two, err: registry.ErrServer}}, registry.ErrServer, "Pushed, ServerError, NotAttempted"},
-		{"before the second", []outcome{{Target: one}}, os.ErrNotExist, "Pushed, Failed, NotAttempted"},
+		{"success", []Outcome{{Target: one}, {Target: two}, {Target: three}}, nil, strings.TrimSuffix(strings.Repeat("Pushed, ", 3), ", ")},
+		{"second fails", []Outcome{{Target: one}, {Target: two, Err: registry.ErrServer}}, registry.ErrServer, "Pushed, ServerError, NotAttempted"},
+		{"before the second", []Outcome{{Target: one}}, os.ErrNotExist, "Pushed, Failed, NotAttempted"},
 		{"before all", nil, os.ErrNotExist, "Failed, NotAttempted, NotAttempted"},
-		{"several of one destination", []outcome{{Target: one}, {Target: one, err: registry.ErrServer}}, registry.ErrServer, "Pushed, ServerError, NotAttempted, NotAttempted"},
+		{"several of one destination", []Outcome{{Target: one}, {Target: one, Err: registry.ErrServer}}, registry.ErrServer, "Pushed, ServerError, NotAttempted, NotAttempted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got []string
-			for _, report := range plan.reports(test.begun, test.err, time.Unix(1, 0)) {
-				conditions := report.Status.Conditions
+			for _, o := range Attempts([]target.Target{one, two, three}, test.begun, test.Err, time.Unix(1, 0)) {
+				conditions := NewReport("app", options.Settings{}, o).Status.Conditions
 				got = append(got, conditions[len(conditions)-1].Reason)
 			}
 			if diff := cmp.Diff(test.want, strings.Join(got, ", ")); diff != "" {
@@ -159,7 +158,7 @@ func TestReportsOfSeveral(t *testing.T) {
 
 // Reports are what the published schema says.
 func TestReportsFitTheirSchema(t *testing.T) {
-	content, err := os.ReadFile("../registry/v1alpha1/schema/push.json")
+	content, err := os.ReadFile("../../registry/v1alpha1/schema/push.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,14 +170,14 @@ func TestReportsFitTheirSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range []outcome{
-		{end: time.Unix(2, 0), err: registry.ErrDenied},
-		{began: time.Unix(1, 0), end: time.Unix(2, 0), result: registry.Result{
+	for _, o := range []Outcome{
+		{End: time.Unix(2, 0), Err: registry.ErrDenied},
+		{Began: time.Unix(1, 0), End: time.Unix(2, 0), Result: registry.Result{
 			Tags: []string{"1"}, Digest: "sha256:ab",
 			Blobs: []registry.BlobResult{{Status: registry.StatusExists}, {Status: registry.StatusMounted}, {Status: registry.StatusPushed}, {Status: registry.StatusSkipped}},
 		}},
 	} {
-		encoded, err := json.Marshal(newReport("app", options.Settings{Timeout: time.Minute, Compression: "gzip"}, o))
+		encoded, err := json.Marshal(NewReport("app", options.Settings{Timeout: time.Minute, Compression: "gzip"}, o))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package plugin
+package print
 
 import (
 	"io"
@@ -40,7 +40,7 @@ func TestOutputFile(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			out := outputFile(at(test.name))
-			if err := out.prepare(); err != nil {
+			if err := out.Prepare(); err != nil {
 				t.Fatal(err)
 			}
 			if test.read != "" {
@@ -48,7 +48,7 @@ func TestOutputFile(t *testing.T) {
 					t.Errorf("before the push there is %q", content)
 				}
 			}
-			if err := out.write([]byte("result")); err != nil {
+			if err := out.Write([]byte("result")); err != nil {
 				t.Fatal(err)
 			}
 			if info, err := os.Lstat(at(test.name)); err != nil || info.Mode().Type() != test.mode {
@@ -64,7 +64,7 @@ func TestOutputFile(t *testing.T) {
 	if err := os.Mkdir(at("directory"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := outputFile(at("directory")).prepare(); err == nil {
+	if err := outputFile(at("directory")).Prepare(); err == nil {
 		t.Error("a directory was accepted")
 	}
 	if _, err := os.Stat(at("directory")); err != nil {
@@ -77,11 +77,11 @@ func TestOutputPipe(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Skip(err)
 	}
-	if err := outputFile(pipe).prepare(); err != nil {
+	if err := outputFile(pipe).Prepare(); err != nil {
 		t.Fatal(err)
 	}
 	written := make(chan error)
-	go func() { written <- outputFile(pipe).write([]byte("result")) }()
+	go func() { written <- outputFile(pipe).Write([]byte("result")) }()
 	reader, err := os.Open(pipe)
 	if err != nil {
 		t.Fatal(err)

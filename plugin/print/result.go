@@ -1,4 +1,4 @@
-package plugin
+package print
 
 import (
 	"bytes"
@@ -10,33 +10,33 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
-// reportOptions say in which forms a push is reported, and where.
-type reportOptions struct {
-	format       outputFormat
+// ReportOptions say in which forms a push is reported, and where.
+type ReportOptions struct {
+	Format       Format
 	metadataFile string
 	digestFile   string
 }
 
-func (r *reportOptions) register(flags *pflag.FlagSet) {
-	flags.Var(&r.format, "format", formatUsage)
+// Register declares the options.
+func (r *ReportOptions) Register(flags *pflag.FlagSet) {
+	flags.Var(&r.Format, "format", formatUsage)
 	flags.StringVar(&r.metadataFile, "metadata-file", "", "Write the report to this file, as JSON")
 	flags.StringVar(&r.digestFile, "digest-file", "", "Write the digest of what was pushed to this file")
 }
 
-// prepare makes the files ready.
-func (r *reportOptions) prepare() error {
-	return errors.Join(outputFile(r.metadataFile).prepare(), outputFile(r.digestFile).prepare())
+// Prepare makes the files ready.
+func (r *ReportOptions) Prepare() error {
+	return errors.Join(outputFile(r.metadataFile).Prepare(), outputFile(r.digestFile).Prepare())
 }
 
-// write puts the reports where the options say. asList makes a list of them
+// Write puts the reports where the options say. asList makes a list of them
 // even if there is only one.
-func (r *reportOptions) write(stdout io.Writer, reports []v1alpha1.Push, asList bool) error {
+func (r *ReportOptions) Write(stdout io.Writer, reports []v1alpha1.Push, asList bool) error {
 	var document any = v1alpha1.PushList{TypeMeta: typeMeta(v1alpha1.KindPushList), Items: reports}
 	if !asList {
 		document = reports[0]
@@ -45,22 +45,22 @@ func (r *reportOptions) write(stdout io.Writer, reports []v1alpha1.Push, asList 
 }
 
 // print applies a template to each report.
-func (r *reportOptions) print(stdout io.Writer, document any, reports []v1alpha1.Push) error {
+func (r *ReportOptions) print(stdout io.Writer, document any, reports []v1alpha1.Push) error {
 	switch {
-	case r.format.isText():
+	case r.Format.IsText():
 		return nil
-	case r.format.template == nil:
-		return r.format.write(stdout, document)
+	case r.Format.template == nil:
+		return r.Format.Write(stdout, document)
 	}
 	for _, report := range reports {
-		if err := r.format.write(stdout, report); err != nil {
+		if err := r.Format.Write(stdout, report); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *reportOptions) writeMetadata(document any) error {
+func (r *ReportOptions) writeMetadata(document any) error {
 	if r.metadataFile == "" {
 		return nil
 	}
@@ -71,12 +71,12 @@ func (r *reportOptions) writeMetadata(document any) error {
 	if err := encoder.Encode(document); err != nil {
 		return err
 	}
-	return outputFile(r.metadataFile).write(out.Bytes())
+	return outputFile(r.metadataFile).Write(out.Bytes())
 }
 
 // writeDigests writes one digest a line, and after the last none: most often
 // there is one. What was not pushed has none.
-func (r *reportOptions) writeDigests(reports []v1alpha1.Push) error {
+func (r *ReportOptions) writeDigests(reports []v1alpha1.Push) error {
 	var digests []string
 	for _, report := range reports {
 		if !report.Spec.DryRun && report.Status.Digest != "" {
@@ -86,12 +86,12 @@ func (r *reportOptions) writeDigests(reports []v1alpha1.Push) error {
 	if r.digestFile == "" || len(digests) == 0 {
 		return nil
 	}
-	return outputFile(r.digestFile).write([]byte(strings.Join(digests, "\n")))
+	return outputFile(r.digestFile).Write([]byte(strings.Join(digests, "\n")))
 }
 
-// printResult writes what a push amounts to: one line per tag, in docker
+// WriteResult writes what a push amounts to: one line per tag, in docker
 // push's words, or with quiet the pinned reference of each tag.
-func printResult(stdout io.Writer, r registry.Result, quiet bool) error {
+func WriteResult(stdout io.Writer, r registry.Result, quiet bool) error {
 	for _, tag := range r.Tags {
 		if _, err := fmt.Fprintln(stdout, resultLine(r, tag, quiet)); err != nil {
 			return err
@@ -110,10 +110,11 @@ func resultLine(r registry.Result, tag string, quiet bool) string {
 	return fmt.Sprintf("%s: digest: %s size: %d", tag, r.Digest, r.Size)
 }
 
-// unverified says what a push that changed nothing did not find out.
-const unverified = "nothing has changed: the tags were at this image already, and what they lead to was not looked at (--verify looks)"
+// Unverified says what a push that changed nothing did not find out.
+const Unverified = "nothing has changed: the tags were at this image already, and what they lead to was not looked at (--verify looks)"
 
-func dryRunSummary(r registry.Result) string {
+// DryRunSummary says what a dry run would have sent.
+func DryRunSummary(r registry.Result) string {
 	var blobs int
 	var bytes int64
 	for _, blob := range r.Blobs {
@@ -123,10 +124,4 @@ func dryRunSummary(r registry.Result) string {
 		}
 	}
 	return fmt.Sprintf("dry run: %d of %d blobs (%s) would be sent, and nothing was", blobs, len(r.Blobs), humanize.Bytes(uint64(max(bytes, 0))))
-}
-
-// isTerminal reports whether stream is a file that is a terminal.
-func isTerminal(stream any) bool {
-	file, ok := terminalFile(stream)
-	return ok && term.IsTerminal(int(file.Fd()))
 }

@@ -1,4 +1,4 @@
-package plugin
+package print
 
 import (
 	"errors"
@@ -15,11 +15,11 @@ import (
 // outputFile is the path of a file that a push writes.
 type outputFile string
 
-// prepare takes away what an earlier push has written there, so that nobody
+// Prepare takes away what an earlier push has written there, so that nobody
 // takes it for the result of this one, and finds out what cannot be written
 // before the push. Only a file is removed: what a device, a pipe or a link
 // stands for is not this program's.
-func (f outputFile) prepare() error {
+func (f outputFile) Prepare() error {
 	path := string(f)
 	if path == "" {
 		return nil
@@ -48,9 +48,9 @@ func (f outputFile) prepare() error {
 	return nil
 }
 
-// write puts content where the path leads. A file is there as a whole or not at
+// Write puts content where the path leads. A file is there as a whole or not at
 // all, and one that root makes belongs to whom its directory belongs to.
-func (f outputFile) write(content []byte) error {
+func (f outputFile) Write(content []byte) error {
 	path := string(f)
 	info, err := os.Stat(path)
 	switch {
