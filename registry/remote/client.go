@@ -7,16 +7,11 @@
 //
 // # How the files fit together
 //
-//   - client.go: the client, and its connections (package wire)
-//   - push.go: one push from its start to its end; blob.go: one blob, which
-//     package content can read again and package upload brings there; manifest.go:
-//     manifests and tags;
-//     known.go: what need not be sent at all; remember.go: what may be kept
-//     for that (package cache); verify.go: whether all is there; missing.go: where
-//     the blobs come from that the source lacks
-//   - daemon.go: a daemon's own push, by way of package relay
-//   - browse.go: what the registry holds, read and deleted; ask.go: the way to the
-//     other APIs of its server; tag.go and join.go: what it has, under other names
+//   - client.go: the client, and its connections (package wire); options.go,
+//     certificates.go
+//   - push.go, tag.go, join.go: what is pushed, or gets other names (package push)
+//   - browse.go, source.go: what the registry holds, read and deleted; ask.go: the
+//     way to the other APIs of its server
 //   - check.go: the way to the examination (package check)
 package remote
 

@@ -3,17 +3,9 @@ package remote
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"maps"
-	"sync"
-
-	digest "github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/docker-gitea/docker-gitea/registry"
-	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/push"
 )
 
 // Member is an image that becomes part of an index.
@@ -52,139 +44,14 @@ type JoinOptions struct {
 // image, and [*image.Error].
 func (c *Client) Join(ctx context.Context, imageRef string, members []Member, opts JoinOptions) (registry.Result, error) {
 	options := registry.PushOptions{Tags: opts.Tags, Jobs: opts.Jobs, Progress: opts.Progress}
-	return c.arrange(ctx, "join", imageRef, options, func(ctx context.Context, p *push) (image.Manifest, error) {
-		return p.join(ctx, members, opts.Annotations)
-	})
-}
-
-// join reads what the members are, makes the index, brings over what it names,
-// and puts it.
-func (p *push) join(ctx context.Context, members []Member, annotations map[string]string) (image.Manifest, error) {
-	entries, err := p.entries(ctx, members)
+	ref, err := c.named(imageRef, options)
 	if err != nil {
-		return image.Manifest{}, err
+		return registry.Result{}, err
 	}
-	var images []ocispec.Descriptor
-	for _, e := range entries {
-		images = append(images, e.desc)
-	}
-	root, err := image.Join(images, annotations)
-	if err != nil {
-		return image.Manifest{}, err
-	}
-	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(cmp.Or(p.opts.Jobs, registry.DefaultJobs))
-	known := map[digest.Digest]bool{}
-	for _, e := range entries {
-		if known[e.desc.Digest] {
-			continue
-		}
-		known[e.desc.Digest] = true
-		group.Go(func() error { return p.bring(inner, e) })
-	}
-	if err := group.Wait(); err != nil {
-		return image.Manifest{}, err
-	}
-	return root, p.putTags(ctx, root, p.tags)
-}
-
-// entry is a manifest that the index will name.
-type entry struct {
-	from     Member
-	manifest image.Manifest
-	// desc is its descriptor in the index.
-	desc ocispec.Descriptor
-}
-
-// entries are the manifests of all members.
-func (p *push) entries(ctx context.Context, members []Member) ([]entry, error) {
-	var mu sync.Mutex // guards found
-	var found []entry
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(cmp.Or(p.opts.Jobs, registry.DefaultJobs))
+	var all []push.Member
 	for _, m := range members {
-		m.Client = cmp.Or(m.Client, p.client)
-		group.Go(func() error {
-			entries, err := m.entries(ctx, ocispec.Descriptor{}, m.Reference, 0)
-			mu.Lock()
-			defer mu.Unlock()
-			found = append(found, entries...)
-			return err
-		})
+		from := push.Origin{Registry: cmp.Or(m.Client, c), Repository: m.Repository}
+		all = append(all, push.Member{From: from, Reference: m.Reference})
 	}
-	err := group.Wait()
-	return found, err
-}
-
-// maxNested bounds how deep indexes are nested. Two levels are usual.
-const maxNested = 4
-
-// entries are the manifests that a tag or a digest of the member's repository
-// leads to. named is what an index says of it.
-func (m Member) entries(ctx context.Context, named ocispec.Descriptor, reference string, depth int) ([]entry, error) {
-	read, err := m.Client.Manifest(ctx, m.Repository, reference)
-	if err != nil {
-		return nil, fmt.Errorf("%s of %s/%s: %w", reference, m.Client.Host(), m.Repository, err)
-	}
-	if image.IsIndex(read.Descriptor.MediaType) {
-		if depth == maxNested {
-			return nil, fmt.Errorf("%s: %w: indexes are nested deeper than %d", reference, registry.ErrManifestInvalid, maxNested)
-		}
-		var all []entry
-		for _, d := range read.References {
-			below, err := m.entries(ctx, d, d.Digest.String(), depth+1)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, below...)
-		}
-		return all, nil
-	}
-	e := entry{from: m, manifest: read, desc: named}
-	if named.Platform != nil {
-		return []entry{e}, nil
-	}
-	if len(read.References) == 0 {
-		return nil, fmt.Errorf("%s: %w: it names no config", reference, registry.ErrManifestInvalid)
-	}
-	config, err := m.Client.Config(ctx, m.Repository, read.References[0].Digest)
-	if err == nil {
-		e.desc, err = read.Describe(config)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", reference, err)
-	}
-	e.desc.Annotations = named.Annotations
-	return []entry{e}, nil
-}
-
-// bring puts a manifest by its digest, with its blobs where it comes from another
-// repository. In its own the registry has them, and compares.
-func (p *push) bring(ctx context.Context, e entry) error {
-	name := e.manifest.Descriptor.Digest.String()
-	sameHost := e.from.Client.Host() == p.client.Host()
-	if sameHost && e.from.Repository == p.ref.Repository {
-		return p.putManifest(ctx, e.manifest, name)
-	}
-	source, err := image.From(ctx, store{e.from.Client, e.from.Repository}, e.manifest, e.from.Client.Host()+"/"+e.from.Repository, nil)
-	if err != nil {
-		return err
-	}
-	opts := registry.PushOptions{Jobs: p.opts.Jobs, Progress: p.emit}
-	if sameHost {
-		opts.MountFrom = e.from.Repository
-	}
-	one := p.client.newPush(p.ref, opts)
-	one.conn, one.info, one.tags = p.conn, p.info, nil
-	_, err = one.send(ctx, source)
-	if err == nil {
-		err = one.putManifest(ctx, e.manifest, name)
-	}
-	p.mu.Lock()
-	p.blobs = append(p.blobs, one.blobs...)
-	maps.Copy(p.converted, one.converted)
-	p.mu.Unlock()
-	p.bytesSent.Add(one.bytesSent.Load())
-	p.retries.Add(one.retries.Load())
-	return errors.Join(err, source.Close())
+	return push.Join(ctx, c.pushes(), ref, options, all, opts.Annotations)
 }

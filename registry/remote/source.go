@@ -2,11 +2,9 @@ package remote
 
 import (
 	"context"
-	"io"
-
-	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/push"
 )
 
 // Source opens the image that a tag or a digest of a repository leads to, so
@@ -25,19 +23,5 @@ func (c *Client) Source(ctx context.Context, repository, reference string, opts 
 	if err != nil {
 		return nil, err
 	}
-	return image.From(ctx, store{c, repository}, root, c.Host()+"/"+repository, opts)
-}
-
-// store is a repository as an [image.Store].
-type store struct {
-	client     *Client
-	repository string
-}
-
-func (s store) Manifest(ctx context.Context, d digest.Digest) (image.Manifest, error) {
-	return s.client.Manifest(ctx, s.repository, d.String())
-}
-
-func (s store) Blob(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
-	return s.client.Blob(ctx, s.repository, d)
+	return push.Origin{Registry: c, Repository: repository}.Image(ctx, root, opts)
 }

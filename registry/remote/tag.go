@@ -2,11 +2,9 @@ package remote
 
 import (
 	"context"
-	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry"
-	"github.com/docker-gitea/docker-gitea/registry/image"
-	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
+	"github.com/docker-gitea/docker-gitea/registry/internal/push"
 )
 
 // Tag points tags of a repository at what one of its tags or a digest leads to:
@@ -24,40 +22,18 @@ func (c *Client) Tag(ctx context.Context, repository, reference string, tags ...
 	if len(tags) == 0 {
 		return registry.Result{}, &registry.NameError{Fault: "no tag is given"}
 	}
-	return c.arrange(ctx, "tag", repository+":"+tags[0], registry.PushOptions{Tags: tags}, func(ctx context.Context, p *push) (image.Manifest, error) {
-		return p.tag(ctx, reference)
-	})
+	opts := registry.PushOptions{Tags: tags}
+	ref, err := c.named(repository+":"+tags[0], opts)
+	if err != nil {
+		return registry.Result{}, err
+	}
+	return push.Tag(ctx, c.pushes(), ref, opts, reference)
 }
 
-// arrange lets do point the tags of a push at a manifest of what registries have
-// already. op is what errors call that.
-func (c *Client) arrange(ctx context.Context, op, imageRef string, opts registry.PushOptions, do func(context.Context, *push) (image.Manifest, error)) (registry.Result, error) {
-	start := time.Now()
+// named is the destination of what has only names to set.
+func (c *Client) named(imageRef string, opts registry.PushOptions) (registry.Reference, error) {
 	if err := opts.Validate(); err != nil {
-		return registry.Result{}, err
+		return registry.Reference{}, err
 	}
-	ref, err := c.destination(imageRef)
-	if err != nil {
-		return registry.Result{}, err
-	}
-	p := c.newPush(ref, opts)
-	ctx = wire.WithInfo(ctx, p.info)
-	var root image.Manifest
-	if p.conn, err = c.conn(ctx, false, wire.Introduce); err == nil {
-		if err = p.settle(); err == nil {
-			root, err = do(ctx, p)
-		}
-	}
-	if err != nil {
-		return registry.Result{}, p.failure(ctx, op, err)
-	}
-	return p.result(root, true, time.Since(start)), nil
-}
-
-func (p *push) tag(ctx context.Context, reference string) (image.Manifest, error) {
-	root, err := p.repo().Manifest(ctx, reference)
-	if err == nil {
-		err = p.putTags(ctx, root, p.tags)
-	}
-	return root, err
+	return c.destination(imageRef)
 }

@@ -2,7 +2,7 @@
 // layers and images became, what a tag was pointed at, how a host takes blobs, and
 // where an upload was broken off. It is a hint: the registry is asked before it is
 // relied on. What may be kept, and under which key, those decide who keep it
-// (remember.go of package remote).
+// (remember.go of package push).
 //
 //   - cache.go: the entries
 //   - session.go: uploads that another process goes on with

@@ -1,9 +1,8 @@
-package remote
+package push
 
 import (
 	"context"
 	"errors"
-	"slices"
 
 	digest "github.com/opencontainers/go-digest"
 
@@ -51,7 +50,7 @@ func (p *push) remember(ctx context.Context, root image.Manifest, form image.Com
 		return
 	}
 	entry := cache.Image{MediaType: root.Descriptor.MediaType, Manifest: root.Data}
-	if err := p.client.cache.KeepImage(p.opts.ImageID, form, p.opts.Platform, entry); err != nil {
+	if err := p.env.Cache.KeepImage(p.opts.ImageID, form, p.opts.Platform, entry); err != nil {
 		p.debug(ctx, "remember image", err)
 	}
 }
@@ -63,7 +62,7 @@ func (p *push) knownRoot() (root image.Manifest, found bool) {
 		return root, false
 	}
 	form := p.opts.Compression
-	entry, found := p.client.cache.Image(p.opts.ImageID, form, p.opts.Platform)
+	entry, found := p.env.Cache.Image(p.opts.ImageID, form, p.opts.Platform)
 	if !found {
 		return root, false
 	}
@@ -116,14 +115,14 @@ func (p *push) rememberRelayed(ctx context.Context, r *relay.Relay, root image.M
 // media type.
 func (p *push) keepLayer(ctx context.Context, sent image.Sent, form image.Compression) {
 	entry := cache.Layer{Digest: sent.Digest, Size: sent.Size}
-	cache := p.client.cache
-	if err := errors.Join(cache.KeepLayer(sent.DiffID, form, entry), cache.KeepPushed(p.client.Host(), sent.DiffID)); err != nil {
+	cache := p.env.Cache
+	if err := errors.Join(cache.KeepLayer(sent.DiffID, form, entry), cache.KeepPushed(p.env.Host, sent.DiffID)); err != nil {
 		p.debug(ctx, "remember layer", err)
 	}
 }
 
 func (p *push) keepBeginning(ctx context.Context, diffID, d digest.Digest) {
-	if err := p.client.cache.KeepBeginning(diffID, d); err != nil {
+	if err := p.env.Cache.KeepBeginning(diffID, d); err != nil {
 		p.debug(ctx, "remember the beginning of a layer", err)
 	}
 }
@@ -133,11 +132,8 @@ func (p *push) keepHeld(ctx context.Context) {
 	if p.opts.DryRun || p.unverified {
 		return
 	}
-	p.mu.Lock()
-	blobs := slices.Clone(p.blobs)
-	p.mu.Unlock()
-	for _, blob := range blobs {
-		if err := p.client.cache.KeepHolder(p.client.Host(), p.ref.Repository, blob.Digest); err != nil {
+	for _, blob := range p.record.results() {
+		if err := p.env.Cache.KeepHolder(p.env.Host, p.ref.Repository, blob.Digest); err != nil {
 			p.debug(ctx, "remember where a blob is", err)
 			return
 		}
@@ -150,7 +146,7 @@ func (p *push) keepName(ctx context.Context, blob *image.Blob) {
 	if blob.Digest != "" {
 		return
 	}
-	if err := p.client.cache.KeepNamed(p.client.Host(), p.ref.Repository, blob.Name); err != nil {
+	if err := p.env.Cache.KeepNamed(p.env.Host, p.ref.Repository, blob.Name); err != nil {
 		p.debug(ctx, "remember layer", err)
 	}
 }

@@ -1,4 +1,4 @@
-package remote
+package push
 
 import (
 	"context"
@@ -79,7 +79,7 @@ func referring(m image.Manifest) (subject digest.Digest, own ocispec.Descriptor)
 // hasReferrers asks whether the registry tells what refers to a manifest; that
 // Gitea has no such API is known.
 func (p *push) hasReferrers(ctx context.Context, subject digest.Digest) bool {
-	if p.client.traits.Gitea() {
+	if p.env.Traits.Gitea() {
 		return false
 	}
 	tells, err := p.repo().HasReferrers(ctx, subject)

@@ -1,4 +1,4 @@
-package remote
+package push
 
 import (
 	"context"
@@ -33,7 +33,7 @@ func (p *push) beginRelay(ctx context.Context) *relay.Relay {
 	}
 	r, err := relay.Begin(ctx, relay.Job{
 		Via: p.opts.Via, ImageID: p.opts.ImageID, DiffIDs: p.opts.DiffIDs, Form: p.opts.Compression,
-		Cache: p.client.cache, Debug: p.debug,
+		Cache: p.env.Cache, Debug: p.debug,
 	})
 	if err != nil {
 		p.debug(ctx, "listen on a loopback port", err)
@@ -66,7 +66,7 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	switch {
 	case got.Root != nil:
 		if err != nil {
-			p.note("the push is complete, but not its tidying up: %s", printable.Clean(err.Error()))
+			p.record.note("the push is complete, but not its tidying up: %s", printable.Clean(err.Error()))
 		}
 		p.rememberRelayed(ctx, r, *got.Root)
 		return *got.Root, true, nil
@@ -79,12 +79,9 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 	}
 	p.debug(ctx, "push by the daemon", err)
 	if got.Reached {
-		p.note("the daemon could not push the image (%s); reading it instead", printable.Clean(err.Error()))
+		p.record.note("the daemon could not push the image (%s); reading it instead", printable.Clean(err.Error()))
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	clear(p.sent)
-	p.blobs = nil
+	p.record.restart()
 	return root, false, nil
 }
 
@@ -125,7 +122,7 @@ func (d destination) Send(ctx context.Context, blob *image.Blob, body io.Reader,
 
 func (d destination) Exists(desc ocispec.Descriptor) {
 	blob := &image.Blob{Name: desc.Digest.String(), Digest: desc.Digest, Size: desc.Size}
-	d.push.done(blob, image.Sent{Digest: desc.Digest, Size: desc.Size}, registry.StatusExists)
+	d.push.record.done(blob, image.Sent{Digest: desc.Digest, Size: desc.Size}, registry.StatusExists)
 }
 
 func (d destination) PutManifest(ctx context.Context, m image.Manifest) error {

@@ -1,4 +1,4 @@
-package remote
+package remote_test
 
 import (
 	"bufio"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
@@ -42,17 +43,23 @@ func (d *dripping) Close() error {
 func TestDrippingAnswersEnd(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		ask  func(ctx context.Context, c *Client) error
+		ask  func(ctx context.Context, c *remote.Client) error
 		most time.Duration
 	}{
-		"manifest": {func(ctx context.Context, c *Client) error { _, err := c.Manifest(ctx, "me/app", "1"); return err }, 6 * time.Minute},
-		"config":   {func(ctx context.Context, c *Client) error { _, err := c.Config(ctx, "me/app", "sha256:x"); return err }, 5 * time.Minute},
-		"tags":     {func(ctx context.Context, c *Client) error { _, err := c.Tags(ctx, "me/app"); return err }, 5 * time.Minute},
+		"manifest": {func(ctx context.Context, c *remote.Client) error {
+			_, err := c.Manifest(ctx, "me/app", "1")
+			return err
+		}, 6 * time.Minute},
+		"config": {func(ctx context.Context, c *remote.Client) error {
+			_, err := c.Config(ctx, "me/app", "sha256:x")
+			return err
+		}, 5 * time.Minute},
+		"tags": {func(ctx context.Context, c *remote.Client) error { _, err := c.Tags(ctx, "me/app"); return err }, 5 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				c, err := New(registry.RegistryConfig{URL: "https://git.example.com"}, &Options{Transport: new(dripping)})
+				c, err := remote.New(registry.RegistryConfig{URL: "https://git.example.com"}, &remote.Options{Transport: new(dripping)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -94,7 +101,7 @@ func TestDrippingHeaderEnds(t *testing.T) {
 			}()
 			return ours, nil
 		}
-		c, err := New(config, &Options{Transport: transport, Retries: -1})
+		c, err := remote.New(config, &remote.Options{Transport: transport, Retries: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +118,7 @@ func TestDrippingHeaderEnds(t *testing.T) {
 func TestConnectTimeoutIsNoTimeLimit(t *testing.T) {
 	t.Parallel()
 	config := registry.RegistryConfig{URL: "https://127.0.0.1:1"}
-	c, err := New(config, &Options{ConnectTimeout: time.Nanosecond, Retries: -1})
+	c, err := remote.New(config, &remote.Options{ConnectTimeout: time.Nanosecond, Retries: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +144,7 @@ func TestSilenceOfAServerIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		config := registry.RegistryConfig{URL: "https://git.example.com", Auth: registry.AuthConfig{Token: "x"}}
-		c, err := New(config, &Options{Transport: hanging{2 * time.Minute}, Retries: -1})
+		c, err := remote.New(config, &remote.Options{Transport: hanging{2 * time.Minute}, Retries: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

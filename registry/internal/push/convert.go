@@ -1,11 +1,10 @@
-package remote
+package push
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 
 	digest "github.com/opencontainers/go-digest"
@@ -72,41 +71,27 @@ func converted(m image.Manifest, children map[digest.Digest]image.Manifest) (ima
 	return image.ParseManifest(mediaType, data)
 }
 
-// sentAs is m in the form in which the registry got it.
-func (p *push) sentAs(m image.Manifest) image.Manifest {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if other, ok := p.converted[m.Descriptor.Digest]; ok {
-		return other
-	}
-	return m
-}
-
 // fitting is m in the form that the registry takes, as far as is known: with
 // OCI's media types where it refuses Docker's. An index follows its children.
 func (p *push) fitting(m image.Manifest) (image.Manifest, error) {
-	known := p.sentAs(m)
+	known := p.record.sentAs(m)
 	if known.Descriptor.Digest != m.Descriptor.Digest {
 		return known, nil
 	}
-	p.mu.Lock()
-	children := maps.Clone(p.converted)
-	p.mu.Unlock()
+	children := p.record.conversions()
 	changed := false
 	for _, d := range m.References {
 		_, ok := children[d.Digest]
 		changed = changed || ok
 	}
-	if _, docker := ociTypes[m.Descriptor.MediaType]; !changed && (!docker || !p.client.traits.WantsOCI()) {
+	if _, docker := ociTypes[m.Descriptor.MediaType]; !changed && (!docker || !p.env.Traits.WantsOCI()) {
 		return m, nil
 	}
 	other, err := converted(m, children)
 	if err != nil {
 		return image.Manifest{}, fmt.Errorf("convert manifest: %w", err)
 	}
-	p.mu.Lock()
-	p.converted[m.Descriptor.Digest] = other
-	p.mu.Unlock()
+	p.record.converts(m, other)
 	return other, nil
 }
 
@@ -128,7 +113,7 @@ func (p *push) putFitting(ctx context.Context, m image.Manifest, reference strin
 		if !refused || answer.Status != http.StatusUnsupportedMediaType || !docker {
 			return err
 		}
-		p.client.traits.RefusedDocker()
-		p.note("the registry takes OCI media types alone; sending the manifest with these, under another digest")
+		p.env.Traits.RefusedDocker()
+		p.record.note("the registry takes OCI media types alone; sending the manifest with these, under another digest")
 	}
 }

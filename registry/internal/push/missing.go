@@ -1,4 +1,4 @@
-package remote
+package push
 
 import (
 	"cmp"
@@ -70,7 +70,7 @@ func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, e
 	blob := &image.Blob{Name: missing.Digest.String(), Digest: missing.Digest, Size: missing.Size, Once: true}
 	sent := image.Sent{Digest: missing.Digest, Size: missing.Size}
 	if p.opts.DryRun {
-		p.done(blob, sent, registry.StatusSkipped)
+		p.record.done(blob, sent, registry.StatusSkipped)
 		return located{}, nil
 	}
 	exists, err := p.mount(ctx, missing.Digest)
@@ -78,16 +78,16 @@ func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, e
 		return located{}, err
 	}
 	if exists {
-		p.done(blob, sent, registry.StatusExists)
+		p.record.done(blob, sent, registry.StatusExists)
 		return located{}, nil
 	}
-	if len(missing.URLs) > 0 && !p.client.traits.Gitea() {
+	if len(missing.URLs) > 0 && !p.env.Traits.Gitea() {
 		// It is kept elsewhere, by its media type; whether the registry takes the
 		// manifest without it, that tells. Gitea never does.
-		p.done(blob, sent, registry.StatusSkipped)
+		p.record.done(blob, sent, registry.StatusSkipped)
 		return located{}, nil
 	}
-	compressed, ok := p.compressedForm(missing.Digest)
+	compressed, ok := p.record.compressedForm(missing.Digest)
 	if !ok {
 		return p.fetch(ctx, blob)
 	}
@@ -99,7 +99,7 @@ func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, e
 		if err = errors.Join(err, c.Close()); err != nil {
 			return err
 		}
-		p.done(blob, sent, status)
+		p.record.done(blob, sent, status)
 		return nil
 	}}, nil
 }
@@ -120,7 +120,7 @@ func (p *push) fetch(ctx context.Context, blob *image.Blob) (located, error) {
 	}
 	closeOnce := sync.OnceValue(r.Close)
 	return located{close: closeOnce, send: func(ctx context.Context) error {
-		p.note("the source lacks %s, fetching it from where the image came from", blob.Digest)
+		p.record.note("the source lacks %s, fetching it from where the image came from", blob.Digest)
 		return p.sendSpooled(ctx, blob, func() (io.ReadCloser, error) {
 			return fetched{content.Verified(io.LimitReader(r, blob.Size+1), announced(blob)), closeOnce}, nil
 		}, func() {})
@@ -134,18 +134,6 @@ type fetched struct {
 }
 
 func (f fetched) Close() error { return f.close() }
-
-// compressedForm is the digest under which the layer with a diff ID was sent.
-func (p *push) compressedForm(diffID digest.Digest) (digest.Digest, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, sent := range p.sent {
-		if sent.DiffID == diffID {
-			return sent.Digest, true
-		}
-	}
-	return "", false
-}
 
 // getDecompressed reads back a layer that was compressed on its way.
 func (p *push) getDecompressed(ctx context.Context, d digest.Digest) (_ io.ReadCloser, err error) {

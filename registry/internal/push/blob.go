@@ -1,4 +1,4 @@
-package remote
+package push
 
 import (
 	"context"
@@ -19,11 +19,9 @@ import (
 func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) error {
 	defer read()
 	if !blob.Once {
-		p.mu.Lock()
-		p.lasting[blob.Name] = blob
-		p.mu.Unlock()
+		p.record.keep(blob)
 	}
-	p.waiting(blob)
+	p.record.waiting(blob)
 	if blob.Compress {
 		if known, err := p.knownLayer(ctx, blob); known || err != nil {
 			return err
@@ -38,7 +36,7 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 	if err = errors.Join(err, c.Close()); err != nil {
 		return err
 	}
-	p.done(blob, sent, status)
+	p.record.done(blob, sent, status)
 	return nil
 }
 
@@ -102,7 +100,7 @@ func (p *push) sendThrough(ctx context.Context, c passage, blob *image.Blob, ope
 		p.keepBeginning(ctx, sent.DiffID, layer.Begins)
 		p.keepName(ctx, blob)
 	}
-	p.done(blob, sent, status)
+	p.record.done(blob, sent, status)
 	return sent, nil
 }
 
@@ -127,7 +125,7 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c upload.Content) 
 		// Short content is better sent in one request, with its digest; so is
 		// what the registry may have already.
 		enough := int64(content.Memory + 1)
-		if p.client.cache.Named(p.client.Host(), p.ref.Repository, blob.Name) {
+		if p.env.Cache.Named(p.env.Host, p.ref.Repository, blob.Name) {
 			enough = 1 << 62
 		}
 		if err := p.await(ctx, blob, c, enough); err != nil {
@@ -150,7 +148,7 @@ func (p *push) deliver(ctx context.Context, blob *image.Blob, c upload.Content) 
 func (p *push) upload(ctx context.Context, blob *image.Blob, c upload.Content, known digest.Digest, size int64) (registry.Status, error) {
 	job := upload.Job{
 		Repo: p.repo(), Name: blob.Name, Content: c, Digest: known, Size: size, Session: p.session(blob, known, size),
-		Limits: p.client.limits, Part: p.opts.ChunkSize, Info: p.info, Observer: observer{p, blob},
+		Limits: p.env.Limits, Part: p.opts.ChunkSize, Info: p.info, Observer: observer{p, blob},
 	}
 	present, err := job.Run(ctx)
 	switch {
@@ -170,18 +168,18 @@ type observer struct {
 
 func (o observer) Event(e registry.Event) {
 	e.Name, e.ID = o.blob.Name, shortID(o.blob)
-	o.push.emit(e)
+	o.push.record.emit(e)
 }
 
-func (o observer) Note(text string) { o.push.note("%s", text) }
+func (o observer) Note(text string) { o.push.record.note("%s", text) }
 
 func (o observer) Debug(ctx context.Context, what string, err error) { o.push.debug(ctx, what, err) }
 
-func (o observer) Sent(bytes int64) { o.push.bytesSent.Add(bytes) }
+func (o observer) Sent(bytes int64) { o.push.record.bytesSent.Add(bytes) }
 
-func (o observer) Retried() { o.push.retries.Add(1) }
+func (o observer) Retried() { o.push.record.retries.Add(1) }
 
-func (o observer) Refused() (before bool) { return o.push.refused.Swap(true) }
+func (o observer) Refused() (before bool) { return o.push.record.refused.Swap(true) }
 
 func (o observer) Narrow() { o.push.gate.narrow() }
 
@@ -200,7 +198,7 @@ func (p *push) await(ctx context.Context, blob *image.Blob, c upload.Content, n 
 		}
 		if blob.Compress {
 			consumed, _ := c.Progress()
-			p.emit(registry.Event{Name: blob.Name, ID: shortID(blob), Status: registry.StatusCompressing, Current: consumed, Total: blob.Size})
+			p.record.emit(registry.Event{Name: blob.Name, ID: shortID(blob), Status: registry.StatusCompressing, Current: consumed, Total: blob.Size})
 		}
 		if available < want || want == n {
 			return nil
@@ -215,9 +213,9 @@ func (p *push) session(blob *image.Blob, known digest.Digest, size int64) *cache
 	if name == "" && blob.Digest != "" {
 		name = blob.Digest.String() + " " + p.opts.Compression.String()
 	}
-	return p.client.cache.Session(p.client.Host(), p.ref.Repository, name, size)
+	return p.env.Cache.Session(p.env.Host, p.ref.Repository, name, size)
 }
 
 // parted reports whether something limits the body of a request, by all that is known
 // now: then a part is sent once all of it is there.
-func (p *push) parted() bool { return p.client.limits.Part(p.opts.ChunkSize) > 0 }
+func (p *push) parted() bool { return p.env.Limits.Part(p.opts.ChunkSize) > 0 }

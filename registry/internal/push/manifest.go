@@ -1,10 +1,9 @@
-package remote
+package push
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -40,12 +39,12 @@ func (p *push) setTags(ctx context.Context, root image.Manifest, tags []string, 
 		if err := put(ctx, root, tag); err != nil {
 			return err
 		}
-		if err := p.client.cache.KeepTagged(p.tagged(tag), root.Descriptor.Digest); err != nil {
+		if err := p.env.Cache.KeepTagged(p.tagged(tag), root.Descriptor.Digest); err != nil {
 			p.debug(ctx, "remember tag", err)
 		}
 	}
 	if notice := p.conn.Notice(); notice != "" {
-		p.note("%s", notice)
+		p.record.note("%s", notice)
 	}
 	return nil
 }
@@ -108,8 +107,8 @@ func (p *push) putManifest(ctx context.Context, m image.Manifest, reference stri
 		switch d.step {
 		case manifestPut:
 			if d.mismatches > 0 {
-				p.retries.Add(1)
-				if err := wire.Pause(ctx, p.client.opts.Backoff(d.mismatches)); err != nil {
+				p.record.retries.Add(1)
+				if err := wire.Pause(ctx, p.env.Backoff(d.mismatches)); err != nil {
 					return err
 				}
 			}
@@ -134,7 +133,7 @@ var errOtherForm = errors.New("a layer was compressed again, and has another dig
 // repair sends what the registry lacks of a manifest's blobs, as it says with
 // cause.
 func (p *push) repair(ctx context.Context, m image.Manifest, cause error) error {
-	p.note("the registry lacks blobs that it had; sending them again")
+	p.record.note("the registry lacks blobs that it had; sending them again")
 	var other error
 	for _, d := range m.References {
 		err := p.sendAgain(ctx, d)
@@ -155,15 +154,7 @@ func (p *push) sendAgain(ctx context.Context, d ocispec.Descriptor) error {
 	if exists, err := p.repo().Exists(ctx, repo.Blobs, d.Digest); err != nil || exists {
 		return err
 	}
-	p.mu.Lock()
-	p.blobs = slices.DeleteFunc(p.blobs, func(b registry.BlobResult) bool { return b.Digest == d.Digest })
-	var blob *image.Blob
-	for name, sent := range p.sent {
-		if sent.Digest == d.Digest && p.lasting[name] != nil {
-			blob = p.lasting[name]
-		}
-	}
-	p.mu.Unlock()
+	blob := p.record.again(d.Digest)
 	switch {
 	case blob == nil:
 		return p.sendRest(ctx, &image.Image{Missing: []ocispec.Descriptor{d}})
@@ -173,9 +164,7 @@ func (p *push) sendAgain(ctx context.Context, d ocispec.Descriptor) error {
 	if err := p.sendSpooled(ctx, blob, blob.Open, func() {}); err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.sent[blob.Name].Digest != d.Digest {
+	if p.record.became(blob.Name).Digest != d.Digest {
 		return errOtherForm
 	}
 	return nil

@@ -1,4 +1,4 @@
-package remote
+package push
 
 import (
 	"cmp"
@@ -38,7 +38,7 @@ func (p *push) stands(ctx context.Context) (*image.Manifest, error) {
 	if !found || slices.ContainsFunc(p.tags, func(tag string) bool { return !p.leftAt(tag, root) }) {
 		return nil, nil //nolint:nilnil // no error, and no manifest
 	}
-	if !p.client.traits.Met() && slices.ContainsFunc(p.tags, wire.Foldable) {
+	if !p.env.Traits.Met() && slices.ContainsFunc(p.tags, wire.Foldable) {
 		return nil, nil //nolint:nilnil // the result could not tell what the tags are called
 	}
 	for _, tag := range p.tags {
@@ -62,7 +62,7 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 		err = p.retag(ctx, root, tags)
 	}
 	if err == nil && p.verifies() {
-		err = p.whole(ctx, p.sentAs(root))
+		err = p.whole(ctx, p.record.sentAs(root))
 	}
 	if err != nil {
 		return image.Manifest{}, false, p.permanent(ctx, err)
@@ -70,7 +70,7 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 	p.unverified = len(tags) == 0 && !p.verifies()
 	for _, d := range root.References {
 		blob := &image.Blob{Name: d.Digest.String(), Digest: d.Digest, Size: d.Size}
-		p.done(blob, image.Sent{Digest: d.Digest, Size: d.Size}, registry.StatusExists)
+		p.record.done(blob, image.Sent{Digest: d.Digest, Size: d.Size}, registry.StatusExists)
 	}
 	return root, true, nil
 }
@@ -143,12 +143,12 @@ func (p *push) moved(ctx context.Context, root image.Manifest) ([]string, error)
 
 // leftAt reports whether the last push of a tag left it at root.
 func (p *push) leftAt(tag string, root image.Manifest) bool {
-	return p.client.cache.Tagged(p.tagged(tag)) == root.Descriptor.Digest
+	return p.env.Cache.Tagged(p.tagged(tag)) == root.Descriptor.Digest
 }
 
 // tagged is what the cache knows a tag by.
 func (p *push) tagged(tag string) string {
-	return registry.Reference{Host: p.client.Host(), Repository: p.ref.Repository, Tag: tag}.String()
+	return registry.Reference{Host: p.env.Host, Repository: p.ref.Repository, Tag: tag}.String()
 }
 
 // permanent keeps of the failures of a shortcut those that the long way would
@@ -160,7 +160,7 @@ func (p *push) permanent(ctx context.Context, err error) error {
 	case errors.Is(err, registry.ErrUnauthorized), errors.Is(err, registry.ErrDenied), registry.IsTLS(err):
 		return err
 	case isIncomplete(err):
-		p.note("%s; sending the image again", printable.Clean(err.Error()))
+		p.record.note("%s; sending the image again", printable.Clean(err.Error()))
 	case err != nil:
 		p.debug(ctx, "push from the cache", err)
 	}
@@ -193,7 +193,7 @@ func (p *push) knownLayer(ctx context.Context, blob *image.Blob) (bool, error) {
 	if blob.Digest == "" {
 		return false, nil
 	}
-	entry, found := p.client.cache.Layer(blob.Digest, p.opts.Compression)
+	entry, found := p.env.Cache.Layer(blob.Digest, p.opts.Compression)
 	if !found {
 		return false, nil
 	}
@@ -213,7 +213,7 @@ func (p *push) knownLayer(ctx context.Context, blob *image.Blob) (bool, error) {
 	}
 	sent := image.Sent{Digest: entry.Digest, Size: entry.Size, DiffID: blob.Digest}
 	p.keepLayer(ctx, sent, p.opts.Compression)
-	p.done(blob, sent, registry.StatusExists)
+	p.record.done(blob, sent, registry.StatusExists)
 	return true, nil
 }
 
@@ -237,7 +237,7 @@ func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
 // nothing, or else in another, and only once. It may have gone since; that, and
 // any failure, leaves it to other ways.
 func (p *push) held(ctx context.Context, d digest.Digest) bool {
-	from := cmp.Or(p.client.cache.Holder(p.client.Host(), p.ref.Repository, d), p.opts.MountFrom)
+	from := cmp.Or(p.env.Cache.Holder(p.env.Host, p.ref.Repository, d), p.opts.MountFrom)
 	if from == p.ref.Repository {
 		found, err := p.repo().Exists(ctx, repo.Blobs, d)
 		if err != nil {
@@ -245,12 +245,7 @@ func (p *push) held(ctx context.Context, d digest.Digest) bool {
 		}
 		return found
 	}
-	p.mu.Lock()
-	earlier, asked := p.mounts[d]
-	if !asked {
-		p.mounts[d] = ""
-	}
-	p.mu.Unlock()
+	earlier, asked := p.record.asks(d)
 	if from == "" || asked {
 		return earlier != ""
 	}
@@ -261,9 +256,7 @@ func (p *push) held(ctx context.Context, d digest.Digest) bool {
 		p.debug(ctx, "mount blob from "+from, err)
 	}
 	if mounted {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.mounts[d] = from
+		p.record.mounted(d, from)
 	}
 	return mounted
 }

@@ -1,0 +1,246 @@
+// Package push brings one image into a repository and points tags at it. How a blob
+// gets there is package upload's business, what a daemon pushes by itself package
+// relay's; which image is pushed where, and as whom, is decided by the client
+// (package remote).
+//
+//   - push.go: one push from its start to its end; gate.go: how many blobs are under
+//     way; record.go: what was done so far, and what is told of it
+//   - shortcut.go: what need not be sent at all; remember.go: what may be kept for
+//     that (package cache)
+//   - image.go: the blobs of an image, in the order in which its source gives them;
+//     blob.go: one of them; missing.go: those that the source lacks
+//   - daemon.go: a daemon reads and compresses instead
+//   - manifest.go: manifests and tags; convert.go: their other form; referrers.go:
+//     what refers to another manifest; verify.go: whether all is there
+//   - tag.go and join.go: what registries have already, under other names
+package push
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
+	"github.com/docker-gitea/docker-gitea/registry/internal/relay"
+	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
+	"github.com/docker-gitea/docker-gitea/registry/internal/upload"
+	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
+)
+
+// Env is what all pushes of a client have in common.
+type Env struct {
+	// Host is the registry's, in its normal form.
+	Host string
+	// Connect gives the connection to the registry, and lets greet make the first
+	// request where nobody has asked for a token yet.
+	Connect func(ctx context.Context, insecure bool, greet wire.Greeting) (*wire.Conn, error)
+	// Cache has what one push leaves to the next; Traits and Limits what the
+	// client has found out about the registry.
+	Cache  *cache.Cache
+	Traits *wire.Traits
+	Limits *upload.Limits
+	// Save gives the image of a local daemon. Nil means that there is none.
+	Save image.SaveFunc
+	// Retries is how often to try again where a push says own, which is zero where
+	// it says nothing; Backoff the wait before.
+	Retries func(own int) int
+	Backoff func(n int) time.Duration
+	// StallTimeout is after how long a connection is given up on which nothing
+	// moves.
+	StallTimeout time.Duration
+	// Logger receives debugging messages.
+	Logger *slog.Logger
+}
+
+// push is what points tags of a repository at a manifest: one call of [Run], [Tag]
+// or [Join].
+type push struct {
+	env  Env
+	conn *wire.Conn
+	ref  registry.Reference
+	tags []string
+	opts registry.PushOptions
+	info *wire.RequestInfo
+	gate *gate // bounds the blobs under way
+	// compressors bounds the layers being compressed, each of which uses all
+	// processors and some memory.
+	compressors chan struct{}
+	record      *record
+
+	// relay is the one that greet began, until it is used.
+	relay *relay.Relay
+	// standing is the image that greet found under every tag, where an earlier
+	// push left it.
+	standing *image.Manifest
+	// unverified is [registry.Result.Unverified].
+	unverified bool
+}
+
+// maxCompressors is how many layers are compressed at the same time: while one
+// waits for its source or its last block, the other uses the processors.
+const maxCompressors = 2
+
+// newPush is a push that has not met the registry yet.
+func newPush(env Env, ref registry.Reference, opts registry.PushOptions) *push {
+	return &push{
+		env: env, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
+		gate: newGate(cmp.Or(opts.Jobs, env.Limits.Jobs(), registry.DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
+		info:   wire.NewInfo("repository:"+ref.Repository+":pull,push", env.Retries(opts.Retries)),
+		record: newRecord(opts.Progress),
+	}
+}
+
+// Run pushes the image of opts, which are valid, to ref; see
+// [registry.RegistryClient].
+func Run(ctx context.Context, env Env, ref registry.Reference, opts registry.PushOptions) error {
+	start := time.Now()
+	if opts.Source != nil && opts.ImageID == "" {
+		opts.ImageID = opts.Source.ID()
+	}
+	if opts.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, opts.Timeout, fmt.Errorf("%w after %v", context.DeadlineExceeded, opts.Timeout))
+		defer cancel()
+	}
+	p := newPush(env, ref, opts)
+	p.info.Silence = &wire.Silence{Tell: func() {
+		p.record.note("nothing has moved to or from %s for %v; after %v of that its connections are given up", env.Host, wire.SilentFor, env.StallTimeout)
+	}}
+	ctx = wire.WithInfo(ctx, p.info)
+	defer p.abandonRelay()
+	var root image.Manifest
+	var err error
+	if p.conn, err = env.Connect(ctx, opts.Insecure, p.greet); err == nil {
+		root, err = p.run(ctx)
+	}
+	if err == nil {
+		p.keepHeld(ctx)
+	} else {
+		err = p.failure(ctx, "push", err)
+	}
+	if opts.Result != nil {
+		*opts.Result = p.result(root, err == nil, time.Since(start))
+	}
+	return err
+}
+
+// tagsOf are the tags to set, each once.
+func tagsOf(ref registry.Reference, more []string) []string {
+	return distinct(append([]string{ref.Tag}, more...), func(tag string) string { return tag })
+}
+
+// distinct keeps of the tags that are stored as the same one the first.
+func distinct(tags []string, stored func(tag string) string) []string {
+	known := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(tags), func(tag string) bool {
+		seen := known[stored(tag)]
+		known[stored(tag)] = true
+		return seen
+	})
+}
+
+// failure puts the destination in front, and says when it was the push's own
+// time limit that ended it, or that there was no credential: Gitea lets
+// anybody in as a reader and then says that this one may not write.
+func (p *push) failure(ctx context.Context, op string, err error) error {
+	if fault := p.nameFault(); fault != nil {
+		return fault // whatever the registry made of it
+	}
+	if p.conn != nil {
+		err = p.conn.Identify(ctx, err)
+	}
+	if p.conn != nil && errors.Is(err, registry.ErrDenied) && p.conn.Anonymous() {
+		err = fmt.Errorf("%w, no credential was given: %w", registry.ErrUnauthorized, err)
+	}
+	if cause := context.Cause(ctx); cause != nil && errors.Is(cause, context.DeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	return fmt.Errorf("%s %s: %w", op, p.ref, err)
+}
+
+// repo is the destination.
+func (p *push) repo() repo.Repo { return repo.Repo{Conn: p.conn, Name: p.ref.Repository} }
+
+// run goes through the stages and returns the manifest that was tagged.
+func (p *push) run(ctx context.Context) (image.Manifest, error) {
+	if err := p.settle(); err != nil {
+		return image.Manifest{}, err
+	}
+	root, done, err := p.known(ctx)
+	if err != nil || done {
+		return root, err
+	}
+	root, err = p.carry(ctx)
+	if err == nil && p.verifies() {
+		err = p.whole(ctx, p.record.sentAs(root))
+	}
+	return root, err
+}
+
+// carry brings the image from where it is into the registry.
+func (p *push) carry(ctx context.Context) (image.Manifest, error) {
+	root, done, err := p.relayed(ctx)
+	if err != nil || done {
+		return root, err
+	}
+	source, closeSource, err := p.source(ctx)
+	if err != nil {
+		return image.Manifest{}, err
+	}
+	root, err = p.send(ctx, source)
+	return root, errors.Join(err, closeSource())
+}
+
+// settle goes by the rules that the registry has beyond the specification's, as
+// far as it is known by now what it is.
+func (p *push) settle() error {
+	if err := p.nameFault(); err != nil {
+		return err
+	}
+	p.tags = distinct(p.tags, p.env.Traits.Stored)
+	for _, tag := range p.tags {
+		if stored := p.env.Traits.Stored(tag); stored != tag {
+			p.record.note("the registry stores the tag %q as %q", tag, stored)
+		}
+	}
+	return nil
+}
+
+// nameFault is what is wrong with the destination for the registry that it names.
+func (p *push) nameFault() error {
+	if !p.env.Traits.Gitea() {
+		return nil
+	}
+	return p.ref.CheckGitea(p.tags)
+}
+
+// result tells what was done. Without success the tags do not all point at
+// root.
+func (p *push) result(root image.Manifest, success bool, took time.Duration) registry.Result {
+	root = p.record.sentAs(root)
+	r := registry.Result{
+		Reference: p.ref.Familiar(), Blobs: p.record.results(), BytesSent: p.record.bytesSent.Load(), Requests: int(p.info.Requests.Load()), Retries: int(p.record.retries.Load()),
+		Duration: took, DryRun: p.opts.DryRun,
+	}
+	if !success {
+		return r
+	}
+	r.Unverified = p.unverified
+	r.MediaType, r.Digest, r.Size = root.Descriptor.MediaType, root.Descriptor.Digest, root.Descriptor.Size
+	for _, tag := range p.tags {
+		r.Tags = append(r.Tags, p.env.Traits.Stored(tag))
+	}
+	return r
+}
+
+// debug logs a failure that does not end the push.
+func (p *push) debug(ctx context.Context, what string, err error) {
+	p.env.Logger.DebugContext(ctx, "went on after a failure", slog.String("what", what), slog.String("cause", printable.Clean(err.Error())))
+}
