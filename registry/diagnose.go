@@ -29,7 +29,7 @@ type Diagnosis struct {
 }
 
 // Diagnose explains an error of this package by the first row of the table in
-// diagnoses.go that fits. It looks at values alone and makes no request.
+// diagnoses.go, or of that in refusals.go, that fits. It looks at values alone and makes no request.
 func Diagnose(err error) Diagnosis {
 	if err == nil {
 		return Diagnosis{}

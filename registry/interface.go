@@ -17,7 +17,7 @@
 //     and what it tells
 //   - reference.go: names and hosts, by the rules of the specification and of Gitea
 //   - errors.go, answerer.go, temporary.go: what went wrong, who said so, and
-//     whether another try may help; diagnose.go and its table in diagnoses.go,
+//     whether another try may help; diagnose.go and its table in diagnoses.go and refusals.go,
 //     certificates.go: what to say about it
 //   - identity.go, origin.go, secret.go: whom the registry takes the client for,
 //     where the credential came from, and how it is kept out of sight

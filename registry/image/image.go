@@ -22,11 +22,10 @@
 //   - names.go, platform.go and select.go choose among several images.
 //   - manifest.go reads and makes the documents themselves; pure, like the
 //     choosing. json.go refuses documents that could be read in two ways.
-//   - blob.go compares what is read with its digest, proof.go what is inside a
+//   - blob.go compares what is read with its digest, and what is inside a
 //     compressed layer with its diff ID.
 //   - compress.go has the compressors, whose output never depends on the
-//     number of processors (frames.go is zstd's); decode.go takes back what
-//     they did.
+//     number of processors (frames.go is zstd's), and takes back what they did.
 //   - errors.go says what is wrong with a source, naming the file and the
 //     fault.
 package image

@@ -26,8 +26,8 @@
 //   - uploads.go, blobs.go, manifests.go, listing.go: the endpoints,
 //   - store.go: what is kept; respond.go: headers and error bodies.
 //
-// releases.go and forgejo.go have what differs in other releases of Gitea and
-// in Forgejo; distribution.go and content.go are the distribution registry.
+// releases.go has what differs in other releases of Gitea and in Forgejo;
+// distribution.go and content.go are the distribution registry.
 // server.go and tls.go start a server, client.go is the fake client.
 //
 // Comments cite Gitea's source by file below routers/api/packages/container

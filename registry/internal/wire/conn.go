@@ -13,7 +13,7 @@
 // Uploads enter below the retrier: their retries belong to package upload alone.
 //
 //   - conn.go: a connection, and which of the layers a request passes
-//   - auth.go: the credential, and the tokens that it is exchanged for
+//   - auth.go: the credential, and who gets it; tokens.go: what it is exchanged for
 //   - account.go: what the server's own API says of the credential
 //   - traits.go: what the registry is
 //   - retry.go, meter.go, silence.go: the other layers, and a word when nothing moves
