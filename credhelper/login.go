@@ -471,12 +471,16 @@ func (h *helper) browserCode(ctx context.Context, start func(string) authorizati
 	defer back.close(ctx)
 	fmt.Fprintf(h.Stderr, "opening %s\n", attempt.url())
 	shown := h.show(back.startURI())
+	done := h.waiting(fmt.Sprintf("the browser, in which you have %d minutes to allow the login,", loginTimeout/time.Minute))
+	defer func() { done() }()
 	for {
 		select {
 		case result := <-back.result:
 			return attempt, result.code, result.err
 		case err := <-shown:
 			if err != nil {
+				done() // two do not write at once, and this says it
+				done = func() {}
 				fmt.Fprintf(h.Stderr, "%v: open the address yourself, or use --paste\n", err)
 			}
 		case <-ctx.Done():

@@ -425,6 +425,39 @@ func TestWaitForBrowserEnds(t *testing.T) {
 	}
 }
 
+// Who does not see that a browser has opened is told what is waited for.
+func TestWaitForBrowserIsNamed(t *testing.T) {
+	longWait = 10 * time.Millisecond
+	defer func() { longWait = 3 * time.Second }()
+	g, m := newFakeGitea(t, ""), newHome(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	stderr := &until{text: "waiting: the browser, in which you have 10 minutes to allow the login, has not answered for 10ms\n", found: cancel}
+	code := Main(ctx, System{
+		Args:      []string{"login", "--ca-file", g.caFile, g.host},
+		LookupEnv: func(key string) (string, bool) { value, set := m.env[key]; return value, set },
+		Stdin:     strings.NewReader(""), Stdout: io.Discard, Stderr: stderr,
+		Browser: func() func(string) error { return func(string) error { return nil } },
+	})
+	if code == 0 || bytes.Count(stderr.wrote, []byte("waiting: the browser")) != 1 {
+		t.Errorf("got exit code %d and %s", code, stderr.wrote)
+	}
+}
+
+// until calls found once text was written.
+type until struct {
+	text  string
+	found func()
+	wrote []byte
+}
+
+func (u *until) Write(p []byte) (int, error) {
+	u.wrote = append(u.wrote, p...)
+	if strings.Contains(string(u.wrote), u.text) {
+		u.found()
+	}
+	return len(p), nil
+}
+
 func TestPastedAddressOfAnotherLoginIsRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"http://127.0.0.1:61813/?code=c&state=s":      "",

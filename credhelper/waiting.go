@@ -8,7 +8,7 @@ import (
 )
 
 // longWait is after how long it is said what is waited for.
-const longWait = 3 * time.Second
+var longWait = 3 * time.Second
 
 // waiting says, after a while, what has not answered, until done is called. Docker,
 // which asks for a credential, is not told.
