@@ -79,7 +79,7 @@ func New(config registry.RegistryConfig, opts *Options) (*Client, error) {
 	if c.opts.Backoff == nil {
 		c.opts.Backoff = wire.FullJitter
 	}
-	c.cache = cache.New(c.opts.CacheDir)
+	c.cache = cache.New(c.opts.CacheDir, c.opts.Logger)
 	c.limits = upload.NewLimits(c.traits, c.cache, e.Host)
 	return c, nil
 }

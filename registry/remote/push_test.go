@@ -247,6 +247,23 @@ func TestLayerThatIsCachedIsNotCompressedAgain(t *testing.T) {
 	}
 }
 
+// A dry run compresses a layer, which the next push need not, and sends none.
+func TestDryRunPushesNoLayer(t *testing.T) {
+	t.Parallel()
+	srv := registrytest.Start(t, registrytest.Config{})
+	layer := layerOf(t, 5000)
+	archive, _ := saved(t, true, layer)
+	c := clientOf(t, srv, remote.Options{Save: save(archive), CacheDir: t.TempDir()})
+	for i, dry := range []bool{true, false, true} {
+		if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{DryRun: dry}); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := c.Pushed([]digest.Digest{digest.FromBytes(layer)}), min(i, 1); got != want {
+			t.Errorf("after push %d, %d layers count as pushed, want %d", i, got, want)
+		}
+	}
+}
+
 // A stream tells only at its end that a raw layer is wanted as it is; it is
 // then made from what was sent.
 func TestRawLayerOfAStreamedLayout(t *testing.T) {

@@ -4,7 +4,8 @@
 // relied on. What may be kept, and under which key, those decide who keep it
 // (remember.go of package push).
 //
-//   - cache.go: the entries
+//   - cache.go: images, tags, hosts, and the entries as files; blob.go: what is asked
+//     of a blob before it is sent, and what is learned of it
 //   - session.go: uploads that another process goes on with
 package cache
 
@@ -15,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +27,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // Cache remembers what compressing a layer gave and which manifest an image
@@ -32,19 +35,18 @@ import (
 // was pointed at, and in which ways a host takes blobs. It is a directory of small files, safe to be
 // used by several processes at once and to be deleted at any time. What it
 // says is a hint: the registry is asked before it is relied on.
-type Cache struct{ dir string }
+// What it cannot write it logs, and goes on: nobody else has to mind.
+type Cache struct {
+	dir string
+	log *slog.Logger
+}
 
 // maxEntries bounds the files of each kind; the oldest go first.
 const maxEntries = 4096
 
-// New returns a cache in dir, which need not exist.
-func New(dir string) *Cache { return &Cache{dir: dir} }
-
-// Layer is what a raw layer became.
-type Layer struct {
-	Digest digest.Digest `json:"digest"`
-	Size   int64         `json:"size"`
-}
+// New returns a cache in dir, which need not exist; empty is none, in which nothing
+// is found or kept.
+func New(dir string, log *slog.Logger) *Cache { return &Cache{dir: dir, log: log} }
 
 // Image is the manifest that an image became.
 type Image struct {
@@ -74,31 +76,6 @@ const hostMemory = 7 * 24 * time.Hour
 // clockSteps is how far back a clock may be set now and then that is right.
 const clockSteps = time.Minute
 
-// Layer is what a raw layer became in one form, if that is known.
-func (c *Cache) Layer(diffID digest.Digest, compression image.Compression) (Layer, bool) {
-	var e Layer
-	ok := c.read(&e, "layers", cacheKey(diffID, compression))
-	return e, ok && e.Digest.Validate() == nil && e.Size > 0
-}
-
-// KeepLayer notes what a raw layer became in one form.
-func (c *Cache) KeepLayer(diffID digest.Digest, compression image.Compression, e Layer) error {
-	return c.write(e, "layers", cacheKey(diffID, compression))
-}
-
-// Beginning is the digest of the first bytes of a raw layer, see
-// standin.go of package relay; empty where that is not known.
-func (c *Cache) Beginning(diffID digest.Digest) digest.Digest {
-	var d digest.Digest
-	_ = c.read(&d, "beginnings", diffID.Encoded()) // absent is as good as empty
-	return d
-}
-
-// KeepBeginning notes what a raw layer begins with.
-func (c *Cache) KeepBeginning(diffID, d digest.Digest) error {
-	return c.write(d, "beginnings", diffID.Encoded())
-}
-
 // Image is the manifest that an image became in one form, if that is known.
 func (c *Cache) Image(id digest.Digest, compression image.Compression, platform string) (Image, bool) {
 	var e Image
@@ -107,8 +84,8 @@ func (c *Cache) Image(id digest.Digest, compression image.Compression, platform 
 }
 
 // KeepImage notes it.
-func (c *Cache) KeepImage(id digest.Digest, compression image.Compression, platform string, e Image) error {
-	return c.write(e, "images", imageKey(id, compression, platform))
+func (c *Cache) KeepImage(id digest.Digest, compression image.Compression, platform string, e Image) {
+	c.write(e, "images", imageKey(id, compression, platform))
 }
 
 // Host is what is known of host, which may be nothing. What a clock noted that was
@@ -125,12 +102,12 @@ func (c *Cache) Host(host string, now time.Time) Host {
 
 // KeepHost adds found to what is known of host. What was found first says when all
 // of it is forgotten: nothing is believed longer because more was found.
-func (c *Cache) KeepHost(host string, found Host, now time.Time) error {
+func (c *Cache) KeepHost(host string, found Host, now time.Time) {
 	e := c.Host(host, now)
 	e.Chunk, e.Jobs = cmp.Or(found.Chunk, e.Chunk), cmp.Or(found.Jobs, e.Jobs)
 	e.NoSingle = e.NoSingle || found.NoSingle
 	e.NoExpect = e.NoExpect || found.NoExpect
-	return c.write(e, "hosts", digest.FromString(host).Encoded())
+	c.write(e, "hosts", digest.FromString(host).Encoded())
 }
 
 // tagEntry is what a tag was made to point at.
@@ -146,8 +123,8 @@ func (c *Cache) Tagged(reference string) digest.Digest {
 }
 
 // KeepTagged notes what a tag was made to point at.
-func (c *Cache) KeepTagged(reference string, d digest.Digest) error {
-	return c.write(tagEntry{d}, "tags", digest.FromString(reference).Encoded())
+func (c *Cache) KeepTagged(reference string, d digest.Digest) {
+	c.write(tagEntry{d}, "tags", digest.FromString(reference).Encoded())
 }
 
 // Place is where a daemon was let push to.
@@ -165,59 +142,7 @@ func (c *Cache) Loopback() (Place, bool) {
 }
 
 // KeepLoopback notes it.
-func (c *Cache) KeepLoopback(e Place) error { return c.write(e, "hosts", "loopback") }
-
-// Pushed returns how many of an image's layers, from the bottom on, were pushed
-// to host before, in whichever way. They need not be compressed again.
-func (c *Cache) Pushed(host string, diffIDs []digest.Digest) int {
-	for i, d := range diffIDs {
-		if !c.read(&struct{}{}, "pushed", pairKey(host, d)) {
-			return i
-		}
-	}
-	return len(diffIDs)
-}
-
-// KeepPushed notes that a host got a layer.
-func (c *Cache) KeepPushed(host string, diffID digest.Digest) error {
-	return c.write(struct{}{}, "pushed", pairKey(host, diffID))
-}
-
-// holdersEntry are repositories of a host that got a blob from here, the latest
-// last.
-type holdersEntry struct {
-	Repositories []string `json:"repositories"`
-}
-
-// maxHolders is how many of them are kept.
-const maxHolders = 16
-
-// Holder is the repository of host that may have a blob: the destination
-// itself, or one that the blob can be mounted from. It is empty where none is
-// known.
-func (c *Cache) Holder(host, destination string, d digest.Digest) string {
-	var e holdersEntry
-	_ = c.read(&e, "holders", pairKey(host, d)) // absent is as good as empty
-	switch {
-	case len(e.Repositories) == 0:
-		return ""
-	case slices.Contains(e.Repositories, destination):
-		return destination
-	}
-	return e.Repositories[len(e.Repositories)-1]
-}
-
-// KeepHolder notes that a repository of host has a blob.
-func (c *Cache) KeepHolder(host, repository string, d digest.Digest) error {
-	var e holdersEntry
-	_ = c.read(&e, "holders", pairKey(host, d)) // absent is as good as empty
-	if slices.Contains(e.Repositories, repository) {
-		return nil
-	}
-	e.Repositories = append(e.Repositories, repository)
-	e.Repositories = e.Repositories[max(len(e.Repositories)-maxHolders, 0):]
-	return c.write(e, "holders", pairKey(host, d))
-}
+func (c *Cache) KeepLoopback(e Place) { c.write(e, "hosts", "loopback") }
 
 // standInEntry is what a digest that a daemon uses at a loopback registry
 // stands for; see package relay.
@@ -233,48 +158,13 @@ func (c *Cache) StandsFor(repository string, d digest.Digest) []digest.Digest {
 }
 
 // KeepStandsFor notes one.
-func (c *Cache) KeepStandsFor(repository string, d, diffID digest.Digest) error {
+func (c *Cache) KeepStandsFor(repository string, d, diffID digest.Digest) {
 	e := standInEntry{c.StandsFor(repository, d)}
 	if slices.Contains(e.DiffIDs, diffID) {
-		return nil
+		return
 	}
 	e.DiffIDs = append(e.DiffIDs, diffID)
-	return c.write(e, "standins", pairKey(repository, d))
-}
-
-// Taught reports whether the daemon has a digest for a layer at the loopback
-// registry.
-func (c *Cache) Taught(repository string, diffID digest.Digest) bool {
-	return c.read(&struct{}{}, "taught", pairKey(repository, diffID))
-}
-
-// KeepTaught notes that the daemon has a digest for a layer.
-func (c *Cache) KeepTaught(repository string, diffID digest.Digest) error {
-	return c.write(struct{}{}, "taught", pairKey(repository, diffID))
-}
-
-// Named reports whether a layer of that name in its archive was sent to a
-// repository of host before. Another layer may have the name by now: it is
-// worth waiting for the digest, and no more.
-func (c *Cache) Named(host, repository, name string) bool {
-	return c.read(&struct{}{}, "names", namedKey(host, repository, name))
-}
-
-// KeepNamed notes that a layer of that name was sent.
-func (c *Cache) KeepNamed(host, repository, name string) error {
-	return c.write(struct{}{}, "names", namedKey(host, repository, name))
-}
-
-func namedKey(host, repository, name string) string {
-	return digest.FromString(fmt.Sprintf("%s %s %s", host, repository, name)).Encoded()
-}
-
-func pairKey(name string, d digest.Digest) string {
-	return digest.FromString(name + " " + d.String()).Encoded()
-}
-
-func cacheKey(id digest.Digest, compression image.Compression) string {
-	return digest.FromString(fmt.Sprintf("%s %s", id, compression)).Encoded()
+	c.write(e, "standins", pairKey(repository, d))
 }
 
 func imageKey(id digest.Digest, compression image.Compression, platform string) string {
@@ -298,23 +188,35 @@ func sealOf(kind, key string, data []byte) string {
 	return digest.FromString(kind + " " + key + "\n" + string(data)).Encoded()
 }
 
-// write replaces an entry as a whole, so that no reader meets half of one. What
-// root writes into a user's cache stays that user's.
-func (c *Cache) write(entry any, kind, key string) error {
+// write replaces an entry, and logs where it cannot.
+func (c *Cache) write(entry any, kind, key string) {
 	if c == nil || c.dir == "" {
-		return nil
+		return
 	}
+	c.failed("write "+kind, c.replace(entry, kind, key))
+}
+
+// failed logs what could not be done.
+func (c *Cache) failed(what string, err error) {
+	if err != nil {
+		c.log.Debug("went on after a failure", slog.String("what", "cache: "+what), slog.String("cause", printable.Clean(err.Error())))
+	}
+}
+
+// replace replaces an entry as a whole, so that no reader meets half of one. What
+// root writes into a user's cache stays that user's.
+func (c *Cache) replace(entry any, kind, key string) error {
 	dir := filepath.Join(c.dir, kind)
 	if err := ownfile.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("write cache: %w", err)
+		return err
 	}
 	data, err := json.Marshal(entry)
 	if err != nil {
-		return fmt.Errorf("write cache: %w", err)
+		return err
 	}
 	sealed := append([]byte(sealOf(kind, key, data)+"\n"), data...)
 	if err := ownfile.WriteUnflushed(filepath.Join(dir, key), sealed, 0o600); err != nil {
-		return fmt.Errorf("write cache: %w", err)
+		return err
 	}
 	return prune(dir)
 }

@@ -82,21 +82,21 @@ func (s *Session) Known(e endpoint.Endpoint) (Entry, bool) {
 }
 
 // Keep remembers where the upload is, before more is sent.
-func (s *Session) Keep(e endpoint.Endpoint, entry Entry) error {
+func (s *Session) Keep(e endpoint.Endpoint, entry Entry) {
 	if s == nil || entry == s.kept || !e.OwnsUpload(entry.Location) || !s.take() {
-		return nil
+		return
 	}
 	s.kept = entry
-	return s.cache.write(entry, "sessions", s.key)
+	s.cache.write(entry, "sessions", s.key)
 }
 
 // Forget removes what is remembered.
-func (s *Session) Forget() error {
+func (s *Session) Forget() {
 	if s == nil || s.kept == (Entry{}) {
-		return nil
+		return
 	}
 	s.kept = Entry{}
-	return ownfile.Remove(filepath.Join(s.cache.dir, "sessions", s.key))
+	s.cache.failed("remove session", ownfile.Remove(filepath.Join(s.cache.dir, "sessions", s.key)))
 }
 
 // Release lets other processes have the session. Two of them may then meet

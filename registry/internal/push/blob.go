@@ -11,8 +11,32 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
 	"github.com/docker-gitea/docker-gitea/registry/internal/content"
+	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 	"github.com/docker-gitea/docker-gitea/registry/internal/upload"
 )
+
+// sending is one blob on its way into the registry.
+type sending struct {
+	push *push
+	blob *image.Blob
+	// open gives its bytes, of a raw layer before it is compressed.
+	open func() (io.ReadCloser, error)
+	// read is called as soon as the source may go on to the next.
+	read func()
+	// known is what the cache has of it.
+	known cache.Answer
+}
+
+func (p *push) sending(blob *image.Blob, open func() (io.ReadCloser, error), read func()) *sending {
+	q := cache.Question{Host: p.env.Host, Repository: p.ref.Repository, Digest: blob.Digest}
+	switch {
+	case blob.Digest == "":
+		q.Name = blob.Name
+	case blob.Compress:
+		q.Digest, q.DiffID, q.Form = "", blob.Digest, p.opts.Compression
+	}
+	return &sending{push: p, blob: blob, open: open, read: read, known: p.env.Cache.Ask(q)}
+}
 
 // sendBlob brings one blob into the registry. It calls read as soon as the
 // source may go on to the next.
@@ -22,34 +46,60 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 		p.record.keep(blob)
 	}
 	p.record.waiting(blob)
-	if blob.Compress {
-		if known, err := p.knownLayer(ctx, blob); known || err != nil {
+	s := p.sending(blob, blob.Open, read)
+	if s.known.Layer.Digest != "" {
+		if there, err := s.isThere(ctx); there || err != nil {
 			return err
 		}
 	}
 	if blob.Compress || blob.Once || blob.Digest == "" {
-		return p.sendSpooled(ctx, blob, blob.Open, read)
+		return s.spooled(ctx)
 	}
-	c := &content.Stored{Open: blob.Open, Digest: blob.Digest, Size: blob.Size}
-	sent := image.Sent{Digest: blob.Digest, Size: blob.Size}
-	status, err := p.deliver(ctx, blob, c)
+	return s.stored(ctx, &content.Stored{Open: blob.Open, Digest: blob.Digest, Size: blob.Size})
+}
+
+// isThere spares compressing a raw layer that the registry has in the form
+// that it took the last time.
+func (s *sending) isThere(ctx context.Context) (there bool, err error) {
+	p, layer := s.push, s.known.Layer
+	if p.opts.DryRun {
+		there, err = p.repo().Exists(ctx, repo.Blobs, layer.Digest)
+	} else {
+		there, err = p.mountFrom(ctx, layer.Digest, s.known.Holder)
+	}
+	if err != nil { // it was worth asking, and no more
+		p.debug(ctx, "find layer", err)
+		return false, ctx.Err()
+	}
+	if !there {
+		return false, nil
+	}
+	sent := image.Sent{Digest: layer.Digest, Size: layer.Size, DiffID: s.blob.Digest}
+	p.rememberLayer(ctx, s.blob, sent, "", registry.StatusExists)
+	p.record.done(s.blob, sent, registry.StatusExists)
+	return true, nil
+}
+
+// stored sends a blob that can be opened again.
+func (s *sending) stored(ctx context.Context, c *content.Stored) error {
+	status, err := s.deliver(ctx, c)
 	if err = errors.Join(err, c.Close()); err != nil {
 		return err
 	}
-	p.record.done(blob, sent, status)
+	s.push.record.done(s.blob, image.Sent{Digest: c.Digest, Size: c.Size}, status)
 	return nil
 }
 
-// sendSpooled sends a blob that cannot simply be read again: it comes from a
+// spooled sends a blob that cannot simply be read again: it comes from a
 // stream, or it is compressed on its way. Filling the spool and sending from
 // it overlap. What can be opened again is kept only once a copy was needed.
-func (p *push) sendSpooled(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), read func()) error {
-	if !blob.Once && !p.opts.DryRun && !p.parted() {
-		if _, err := p.sendThrough(ctx, content.NewWindow(announced(blob)), blob, open, read); !errors.Is(err, content.ErrPassed) {
+func (s *sending) spooled(ctx context.Context) error {
+	if !s.blob.Once && !s.push.opts.DryRun && !s.push.parted() {
+		if _, err := s.through(ctx, content.NewWindow(announced(s.blob))); !errors.Is(err, content.ErrPassed) {
 			return err
 		}
 	}
-	_, err := p.sendThrough(ctx, content.NewSpool(announced(blob)), blob, open, read)
+	_, err := s.through(ctx, content.NewSpool(announced(s.blob)))
 	return err
 }
 
@@ -70,20 +120,20 @@ type passage interface {
 	Close() error
 }
 
-// sendThrough is sendSpooled with a passage of its own, which it closes. It returns
+// through sends a blob through a passage of its own, which it closes. It returns
 // what was sent.
-func (p *push) sendThrough(ctx context.Context, c passage, blob *image.Blob, open func() (io.ReadCloser, error), read func()) (image.Sent, error) {
+func (s *sending) through(ctx context.Context, c passage) (image.Sent, error) {
 	fillCtx, stop := context.WithCancel(ctx)
 	filled := make(chan error, 1)
 	var layer content.Layer
 	go func() {
 		var err error
-		layer, err = p.fill(fillCtx, blob, open, c)
+		layer, err = s.fill(fillCtx, c)
 		c.Finish(err)
-		read()
+		s.read()
 		filled <- err
 	}()
-	status, err := p.deliver(ctx, blob, c)
+	status, err := s.deliver(ctx, c)
 	stop() // nobody wants the rest, if there is any
 	c.GiveUp()
 	fillErr := <-filled
@@ -95,62 +145,69 @@ func (p *push) sendThrough(ctx context.Context, c passage, blob *image.Blob, ope
 	if err = errors.Join(err, c.Close()); err != nil {
 		return image.Sent{}, err
 	}
-	if blob.Compress {
-		p.keepLayer(ctx, sent, p.opts.Compression)
-		p.keepBeginning(ctx, sent.DiffID, layer.Begins)
-		p.keepName(ctx, blob)
+	if s.blob.Compress {
+		s.push.rememberLayer(ctx, s.blob, sent, layer.Begins, status)
 	}
-	p.record.done(blob, sent, status)
+	s.push.record.done(s.blob, sent, status)
 	return sent, nil
 }
 
-// fill reads blob, as open gives it, into c, compressing it if that is asked for.
-func (p *push) fill(ctx context.Context, blob *image.Blob, open func() (io.ReadCloser, error), c content.Sink) (content.Layer, error) {
-	if !blob.Compress {
-		return content.Layer{}, content.Fill(ctx, c, open)
+// fill reads the blob into c, compressing it if that is asked for.
+func (s *sending) fill(ctx context.Context, c content.Sink) (content.Layer, error) {
+	if !s.blob.Compress {
+		return content.Layer{}, content.Fill(ctx, c, s.open)
 	}
 	select {
-	case p.compressors <- struct{}{}:
-		defer func() { <-p.compressors }()
+	case s.push.compressors <- struct{}{}:
+		defer func() { <-s.push.compressors }()
 	case <-ctx.Done():
 		return content.Layer{}, ctx.Err()
 	}
-	return content.Compress(ctx, c, open, p.opts.Compression)
+	return content.Compress(ctx, c, s.open, s.push.opts.Compression)
 }
 
 // deliver brings c into the registry by whatever way works.
-func (p *push) deliver(ctx context.Context, blob *image.Blob, c upload.Content) (registry.Status, error) {
-	known, size, ok := c.Complete()
+func (s *sending) deliver(ctx context.Context, c upload.Content) (registry.Status, error) {
+	p := s.push
+	d, size, ok := c.Complete()
 	if !ok {
 		// Short content is better sent in one request, with its digest; so is
 		// what the registry may have already.
 		enough := int64(content.Memory + 1)
-		if p.env.Cache.Named(p.env.Host, p.ref.Repository, blob.Name) {
+		if s.known.Named {
 			enough = 1 << 62
 		}
-		if err := p.await(ctx, blob, c, enough); err != nil {
+		if err := s.await(ctx, c, enough); err != nil {
 			return "", err
 		}
-		known, size, ok = c.Complete()
+		d, size, ok = c.Complete()
 	}
 	switch {
 	case p.opts.DryRun:
-		return p.wouldSend(ctx, blob, c)
+		return s.wouldSend(ctx, c)
 	case !ok:
 		size = -1
-	case p.held(ctx, known):
+	case p.held(ctx, d, s.holder(d)):
 		return registry.StatusExists, nil
 	}
-	return p.upload(ctx, blob, c, known, size)
+	return s.upload(ctx, c, d, size)
+}
+
+// holder is the repository that may have a digest, which is known by now.
+func (s *sending) holder(d digest.Digest) string {
+	if !s.blob.Compress && d == s.blob.Digest {
+		return s.known.Holder
+	}
+	return s.push.holder(d)
 }
 
 // upload sends c, whose digest and size may not be known yet.
-func (p *push) upload(ctx context.Context, blob *image.Blob, c upload.Content, known digest.Digest, size int64) (registry.Status, error) {
-	job := upload.Job{
-		Repo: p.repo(), Name: blob.Name, Content: c, Digest: known, Size: size, Session: p.session(blob, known, size),
-		Limits: p.env.Limits, Part: p.opts.ChunkSize, Info: p.info, Observer: observer{p, blob},
-	}
-	present, err := job.Run(ctx)
+func (s *sending) upload(ctx context.Context, c upload.Content, d digest.Digest, size int64) (registry.Status, error) {
+	p := s.push
+	present, err := upload.Job{
+		Repo: p.repo(), Name: s.blob.Name, Content: c, Digest: d, Size: size, Session: s.session(d, size),
+		Limits: p.env.Limits, Part: p.opts.ChunkSize, Info: p.info, Observer: observer{p, s.blob},
+	}.Run(ctx)
 	switch {
 	case err != nil:
 		return "", err
@@ -160,45 +217,20 @@ func (p *push) upload(ctx context.Context, blob *image.Blob, c upload.Content, k
 	return registry.StatusPushed, nil
 }
 
-// observer hears of the upload of a blob; it implements [upload.Observer].
-type observer struct {
-	push *push
-	blob *image.Blob
-}
-
-func (o observer) Event(e registry.Event) {
-	e.Name, e.ID = o.blob.Name, shortID(o.blob)
-	o.push.record.emit(e)
-}
-
-func (o observer) Note(text string) { o.push.record.note("%s", text) }
-
-func (o observer) Debug(ctx context.Context, what string, err error) { o.push.debug(ctx, what, err) }
-
-func (o observer) Sent(bytes int64) { o.push.record.bytesSent.Add(bytes) }
-
-func (o observer) Retried() { o.push.record.retries.Add(1) }
-
-func (o observer) Refused() (before bool) { return o.push.record.refused.Swap(true) }
-
-func (o observer) Narrow() { o.push.gate.narrow() }
-
-func (o observer) Width() int { return o.push.gate.size() }
-
 // awaitStep is how much is awaited between two events.
 const awaitStep = 256 << 10
 
 // await waits for n bytes of the content, or all that there are, and tells how
 // far a layer is compressed by then.
-func (p *push) await(ctx context.Context, blob *image.Blob, c upload.Content, n int64) error {
+func (s *sending) await(ctx context.Context, c upload.Content, n int64) error {
 	for want := min(awaitStep, n); ; want = min(want+awaitStep, n) {
 		available, err := c.Wait(ctx, want)
 		if err != nil {
 			return err
 		}
-		if blob.Compress {
+		if s.blob.Compress {
 			consumed, _ := c.Progress()
-			p.record.emit(registry.Event{Name: blob.Name, ID: shortID(blob), Status: registry.StatusCompressing, Current: consumed, Total: blob.Size})
+			s.push.record.emit(registry.Event{Name: s.blob.Name, ID: shortID(s.blob), Status: registry.StatusCompressing, Current: consumed, Total: s.blob.Size})
 		}
 		if available < want || want == n {
 			return nil
@@ -208,12 +240,28 @@ func (p *push) await(ctx context.Context, blob *image.Blob, c upload.Content, n 
 
 // session is that of a blob whose digest is known, or else the diff ID of
 // which, with the kind of compression, decides the digest.
-func (p *push) session(blob *image.Blob, known digest.Digest, size int64) *cache.Session {
-	name := known.String()
-	if name == "" && blob.Digest != "" {
-		name = blob.Digest.String() + " " + p.opts.Compression.String()
+func (s *sending) session(d digest.Digest, size int64) *cache.Session {
+	p, name := s.push, d.String()
+	if name == "" && s.blob.Digest != "" {
+		name = s.blob.Digest.String() + " " + p.opts.Compression.String()
 	}
 	return p.env.Cache.Session(p.env.Host, p.ref.Repository, name, size)
+}
+
+// wouldSend is what a dry run does in place of sending.
+func (s *sending) wouldSend(ctx context.Context, c upload.Content) (registry.Status, error) {
+	if err := s.await(ctx, c, 1<<62); err != nil {
+		return "", err
+	}
+	d, _, _ := c.Complete()
+	exists, err := s.push.repo().Exists(ctx, repo.Blobs, d)
+	switch {
+	case errors.Is(err, registry.ErrOwnerUnknown), err == nil && !exists:
+		return registry.StatusSkipped, nil
+	case err != nil:
+		return "", err
+	}
+	return registry.StatusExists, nil
 }
 
 // parted reports whether something limits the body of a request, by all that is known

@@ -117,7 +117,7 @@ func (d destination) Send(ctx context.Context, blob *image.Blob, body io.Reader,
 		}
 	}
 	open := func() (io.ReadCloser, error) { return io.NopCloser(body), nil }
-	return d.push.sendThrough(ctx, c, blob, open, func() {})
+	return d.push.sending(blob, open, func() {}).through(ctx, c)
 }
 
 func (d destination) Exists(desc ocispec.Descriptor) {

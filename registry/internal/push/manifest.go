@@ -39,9 +39,7 @@ func (p *push) setTags(ctx context.Context, root image.Manifest, tags []string, 
 		if err := put(ctx, root, tag); err != nil {
 			return err
 		}
-		if err := p.env.Cache.KeepTagged(p.tagged(tag), root.Descriptor.Digest); err != nil {
-			p.debug(ctx, "remember tag", err)
-		}
+		p.env.Cache.KeepTagged(p.tagged(tag), root.Descriptor.Digest)
 	}
 	if notice := p.conn.Notice(); notice != "" {
 		p.record.note("%s", notice)
@@ -161,7 +159,7 @@ func (p *push) sendAgain(ctx context.Context, d ocispec.Descriptor) error {
 	case !blob.Compress:
 		return p.sendBlob(ctx, blob, func() {})
 	}
-	if err := p.sendSpooled(ctx, blob, blob.Open, func() {}); err != nil {
+	if err := p.sending(blob, blob.Open, func() {}).spooled(ctx); err != nil {
 		return err
 	}
 	if p.record.became(blob.Name).Digest != d.Digest {

@@ -95,12 +95,7 @@ func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, e
 		return p.getDecompressed(ctx, compressed)
 	}}
 	return located{close: c.Close, send: func(ctx context.Context) error {
-		status, err := p.deliver(ctx, blob, c)
-		if err = errors.Join(err, c.Close()); err != nil {
-			return err
-		}
-		p.record.done(blob, sent, status)
-		return nil
+		return p.sending(blob, nil, nil).stored(ctx, c)
 	}}, nil
 }
 
@@ -121,9 +116,10 @@ func (p *push) fetch(ctx context.Context, blob *image.Blob) (located, error) {
 	closeOnce := sync.OnceValue(r.Close)
 	return located{close: closeOnce, send: func(ctx context.Context) error {
 		p.record.note("the source lacks %s, fetching it from where the image came from", blob.Digest)
-		return p.sendSpooled(ctx, blob, func() (io.ReadCloser, error) {
+		open := func() (io.ReadCloser, error) {
 			return fetched{content.Verified(io.LimitReader(r, blob.Size+1), announced(blob)), closeOnce}, nil
-		}, func() {})
+		}
+		return p.sending(blob, open, func() {}).spooled(ctx)
 	}}, nil
 }
 

@@ -121,7 +121,7 @@ func Run(ctx context.Context, env Env, ref registry.Reference, opts registry.Pus
 		root, err = p.run(ctx)
 	}
 	if err == nil {
-		p.keepHeld(ctx)
+		p.rememberHolder(ctx)
 	} else {
 		err = p.failure(ctx, "push", err)
 	}

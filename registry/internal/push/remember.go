@@ -2,56 +2,102 @@ package push
 
 import (
 	"context"
-	"errors"
+	"log/slog"
 
 	digest "github.com/opencontainers/go-digest"
 
+	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
 	"github.com/docker-gitea/docker-gitea/registry/internal/relay"
 )
 
-// What one push has learned spares the next one steps. This file is the one
-// place that decides what may be remembered of an image and its layers, and
-// under which key.
+// subject is something that one push may leave to the next, to spare it steps.
+type subject string
 
-// becomes reports whether root is what the image of a push becomes, so that it
-// may be pushed in its place: by this push, and by any other with the same ID,
-// platform and form of the layers, which are the key in the cache ([cache.Cache.Image]).
-// It is asked before root is remembered and again before it is relied on.
+const (
+	// subjectImage is the manifest that the image became. Its key is the ID of the
+	// image, the platform and the form of the layers.
+	subjectImage subject = "image"
+	// subjectLayer is the blob that a raw layer became, with what it begins with.
+	// Its key is the diff ID and the form.
+	subjectLayer subject = "layer"
+	// subjectDaemons are the layers that a daemon sent, and that it knows them.
+	// Their keys are those of a layer, and the loopback repository with the diff ID.
+	subjectDaemons subject = "layers of the daemon"
+	// subjectThere is that the registry has a layer. Its key is the host with the
+	// diff ID, and for what has only a name, the repository with that.
+	subjectThere subject = "layer in the registry"
+	// subjectHolder is that the repository has the blobs of the image. Its key is
+	// the host with the digest.
+	subjectHolder subject = "blobs in the repository"
+)
+
+// finding is what a push has found out about a subject.
+type finding struct {
+	subject subject
+	// root is the manifest of an image or of the daemon's layers, form that of the
+	// layers which were compressed for it.
+	root image.Manifest
+	form image.Compression
+	// status is what became of a layer.
+	status registry.Status
+}
+
+// memorable decides whether the next push may rely on a finding of this one, and
+// says why, or why not. It is the one place that does; nothing gets into the cache
+// but by it, save what a tag was pointed at and how a host takes blobs, which are no
+// more than that. The keys are beside the subjects.
 //
-// It cannot be wrong since [registry.PushOptions.ImageID] is a digest, and root is
-// compared with it:
-//
-//   - Root has this digest: then it is the image, byte for byte. Only a platform
-//     makes another manifest of an index, so that the index does not count then.
-//   - Root's config has this digest: a config has the diff ID of every layer, so
-//     that any two manifests with it are of the same image, and the same
-//     manifest but for how the layers are compressed, which is in the key.
-//
-// Whatever else a push had to do with is not what the ID stands for: the one
-// platform of an index that the daemon held just then, another image that got
-// the name between the daemon's two answers. Nothing is remembered of it.
-func (p *push) becomes(root image.Manifest, form image.Compression) bool {
+// An image cannot be taken for another, since [registry.PushOptions.ImageID] is a
+// digest, and root is compared with it: before it is remembered, and again before it
+// is relied on. A config has the diff ID of every layer, so that any two manifests
+// with it are of the same image, and the same manifest but for how the layers are
+// compressed, which is in the key. Whatever else a push had to do with is not what
+// the ID stands for: the one platform of an index that the daemon held just then,
+// another image that got the name between the daemon's two answers.
+func (p *push) memorable(f finding) (why string, ok bool) {
 	id := p.opts.ImageID
-	if id.Validate() != nil {
-		return false
+	switch f.subject {
+	case subjectImage:
+		switch {
+		case id.Validate() != nil:
+			return "the image has no ID", false
+		case p.opts.DryRun:
+			return "nothing was sent", false
+		case id.Algorithm().FromBytes(f.root.Data) != id:
+			return "the ID is that of the config, if the manifest has it and this form", f.root.HasConfig(id, f.form)
+		}
+		return "the ID is that of the manifest; of an index, if all of it was pushed", p.opts.Platform == "" || !image.IsIndex(f.root.Descriptor.MediaType)
+	case subjectLayer:
+		// Or a manifest named it in that place, see subjectDaemons; or the cache had
+		// it, and the registry has it still.
+		return "it was compressed while its diff ID was computed", true
+	case subjectDaemons:
+		// A classic store has compressed those layers itself, from what it knows by
+		// the diff IDs. A store of manifests passes on what others made, of which
+		// nobody has compared a layer with the diff ID that the config gives it.
+		return "the ID is that of the config, in which each layer of the manifest has its diff ID, if it is a classic store's", len(p.opts.DiffIDs) > 0 && f.root.HasConfig(id, daemonForm)
+	case subjectThere:
+		return "the registry took it, or has it, unless this is a dry run", f.status != registry.StatusSkipped
+	case subjectHolder:
+		return "the registry took the manifest that names them, or was asked for each", !p.opts.DryRun && !p.unverified
 	}
-	if id.Algorithm().FromBytes(root.Data) == id {
-		return p.opts.Platform == "" || !image.IsIndex(root.Descriptor.MediaType)
-	}
-	return root.HasConfig(id, form)
+	return "nobody has thought of it", false
+}
+
+// keeps is memorable for what is about to be kept, and logs that.
+func (p *push) keeps(ctx context.Context, f finding) bool {
+	why, ok := p.memorable(f)
+	p.env.Logger.DebugContext(ctx, "for the next push", slog.String("what", string(f.subject)), slog.Bool("kept", ok), slog.String("why", why))
+	return ok
 }
 
 // remember keeps the manifest of an image for the next push. form is that of
 // the layers which were compressed for it.
 func (p *push) remember(ctx context.Context, root image.Manifest, form image.Compression) {
-	if !p.identified() || !p.becomes(root, form) {
-		return
-	}
-	entry := cache.Image{MediaType: root.Descriptor.MediaType, Manifest: root.Data}
-	if err := p.env.Cache.KeepImage(p.opts.ImageID, form, p.opts.Platform, entry); err != nil {
-		p.debug(ctx, "remember image", err)
+	if p.keeps(ctx, finding{subject: subjectImage, root: root, form: form}) {
+		p.env.Cache.KeepImage(p.opts.ImageID, form, p.opts.Platform, cache.Image{MediaType: root.Descriptor.MediaType, Manifest: root.Data})
 	}
 }
 
@@ -67,7 +113,10 @@ func (p *push) knownRoot() (root image.Manifest, found bool) {
 		return root, false
 	}
 	root, err := image.ParseManifest(entry.MediaType, entry.Manifest)
-	if err != nil || !p.becomes(root, form) {
+	if err != nil {
+		return image.Manifest{}, false
+	}
+	if _, ok := p.memorable(finding{subject: subjectImage, root: root, form: form}); !ok {
 		return image.Manifest{}, false
 	}
 	return root, true
@@ -81,13 +130,10 @@ func (p *push) identified() bool { return p.opts.ImageID != "" && !p.opts.DryRun
 var daemonForm = image.Compression{Algorithm: image.Gzip}
 
 // rememberRelayed keeps what the daemon made of the layers, for the next push by
-// whichever way, and that it knows them. It does so only of an image that is known
-// by its config: a classic store has compressed those layers itself, from what it
-// knows by the diff IDs. A store of manifests passes on what others made, of which
-// nobody has compared a layer with the diff ID that the config gives it.
+// whichever way.
 func (p *push) rememberRelayed(ctx context.Context, r *relay.Relay, root image.Manifest) {
 	p.remember(ctx, root, daemonForm)
-	if len(p.opts.DiffIDs) == 0 || !root.HasConfig(p.opts.ImageID, daemonForm) {
+	if !p.keeps(ctx, finding{subject: subjectDaemons, root: root}) {
 		return
 	}
 	layers, err := r.Layers(ctx, root)
@@ -96,57 +142,37 @@ func (p *push) rememberRelayed(ctx context.Context, r *relay.Relay, root image.M
 		return
 	}
 	for _, layer := range layers {
-		if layer.Algorithm == "" {
-			continue
-		}
-		p.keepLayer(ctx, image.Sent{DiffID: layer.DiffID, Digest: layer.Digest, Size: layer.Size}, image.Compression{Algorithm: layer.Algorithm})
-		if err := r.Teach(layer); err != nil {
-			p.debug(ctx, "remember that the daemon knows a layer", err)
-		}
-		if begins := r.Begins(layer); begins != "" {
-			p.keepBeginning(ctx, layer.DiffID, begins)
+		if layer.Algorithm != "" {
+			p.env.Cache.Learn(cache.Lesson{
+				DiffID: layer.DiffID, Form: image.Compression{Algorithm: layer.Algorithm}, Layer: cache.Layer{Digest: layer.Digest, Size: layer.Size},
+				Begins: r.Begins(layer), Host: p.env.Host, Loopback: r.Repository(),
+			})
 		}
 	}
 }
 
-// keepLayer keeps what a raw layer became in one form. It was compressed here
-// while its diff ID was computed, or a manifest names it in the place of that
-// diff ID in its config (see [image.Manifest.Layers]), with the form as its
-// media type.
-func (p *push) keepLayer(ctx context.Context, sent image.Sent, form image.Compression) {
-	entry := cache.Layer{Digest: sent.Digest, Size: sent.Size}
-	cache := p.env.Cache
-	if err := errors.Join(cache.KeepLayer(sent.DiffID, form, entry), cache.KeepPushed(p.env.Host, sent.DiffID)); err != nil {
-		p.debug(ctx, "remember layer", err)
+// rememberLayer keeps what a raw layer became, whose name is that in its archive.
+// What it begins with may not be known.
+func (p *push) rememberLayer(ctx context.Context, blob *image.Blob, sent image.Sent, begins digest.Digest, status registry.Status) {
+	if !p.keeps(ctx, finding{subject: subjectLayer}) {
+		return
 	}
+	l := cache.Lesson{DiffID: sent.DiffID, Form: p.opts.Compression, Layer: cache.Layer{Digest: sent.Digest, Size: sent.Size}, Begins: begins}
+	if p.keeps(ctx, finding{subject: subjectThere, status: status}) {
+		l.Host, l.Repository = p.env.Host, p.ref.Repository
+		if blob.Digest == "" { // the name is all that is known; engines before 25.0 give it to one layer alone
+			l.Name = blob.Name
+		}
+	}
+	p.env.Cache.Learn(l)
 }
 
-func (p *push) keepBeginning(ctx context.Context, diffID, d digest.Digest) {
-	if err := p.env.Cache.KeepBeginning(diffID, d); err != nil {
-		p.debug(ctx, "remember the beginning of a layer", err)
-	}
-}
-
-// keepHeld notes where the registry has the blobs of an image now.
-func (p *push) keepHeld(ctx context.Context) {
-	if p.opts.DryRun || p.unverified {
+// rememberHolder keeps that the repository has the blobs of the image.
+func (p *push) rememberHolder(ctx context.Context) {
+	if !p.keeps(ctx, finding{subject: subjectHolder}) {
 		return
 	}
 	for _, blob := range p.record.results() {
-		if err := p.env.Cache.KeepHolder(p.env.Host, p.ref.Repository, blob.Digest); err != nil {
-			p.debug(ctx, "remember where a blob is", err)
-			return
-		}
-	}
-}
-
-// keepName notes that the registry got a layer whose name tells nothing of its
-// content, but which engines before 25.0 give to one layer alone.
-func (p *push) keepName(ctx context.Context, blob *image.Blob) {
-	if blob.Digest != "" {
-		return
-	}
-	if err := p.env.Cache.KeepNamed(p.env.Host, p.ref.Repository, blob.Name); err != nil {
-		p.debug(ctx, "remember layer", err)
+		p.env.Cache.KeepHolder(p.env.Host, p.ref.Repository, blob.Digest)
 	}
 }

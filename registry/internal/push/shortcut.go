@@ -11,9 +11,9 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
-	"github.com/docker-gitea/docker-gitea/registry/internal/upload"
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
@@ -187,40 +187,20 @@ func (p *push) mountAll(ctx context.Context, root image.Manifest) error {
 	return group.Wait()
 }
 
-// knownLayer spares compressing a raw layer that the registry has in the form
-// that it took the last time.
-func (p *push) knownLayer(ctx context.Context, blob *image.Blob) (bool, error) {
-	if blob.Digest == "" {
-		return false, nil
-	}
-	entry, found := p.env.Cache.Layer(blob.Digest, p.opts.Compression)
-	if !found {
-		return false, nil
-	}
-	var exists bool
-	var err error
-	if p.opts.DryRun {
-		exists, err = p.repo().Exists(ctx, repo.Blobs, entry.Digest)
-	} else {
-		exists, err = p.mount(ctx, entry.Digest)
-	}
-	if err != nil { // it was worth asking, and no more
-		p.debug(ctx, "find layer", err)
-		return false, ctx.Err()
-	}
-	if !exists {
-		return false, nil
-	}
-	sent := image.Sent{Digest: entry.Digest, Size: entry.Size, DiffID: blob.Digest}
-	p.keepLayer(ctx, sent, p.opts.Compression)
-	p.record.done(blob, sent, registry.StatusExists)
-	return true, nil
-}
-
 // mount asks the registry for a blob that it may hold for another package and
 // reports whether it is in the repository now. (Gitea 1.26 needs no "from".)
 func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
-	if p.held(ctx, d) {
+	return p.mountFrom(ctx, d, p.holder(d))
+}
+
+// holder is the repository that may have a blob, by what the cache knows.
+func (p *push) holder(d digest.Digest) string {
+	return p.env.Cache.Ask(cache.Question{Host: p.env.Host, Repository: p.ref.Repository, Digest: d}).Holder
+}
+
+// mountFrom is mount, and begins with a repository that may have the blob.
+func (p *push) mountFrom(ctx context.Context, d digest.Digest, holder string) (bool, error) {
+	if p.held(ctx, d, holder) {
 		return true, nil
 	}
 	mounted, err := p.repo().Mount(ctx, d, "")
@@ -231,13 +211,12 @@ func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
 	return p.repo().Exists(ctx, repo.Blobs, d)
 }
 
-// held asks for a blob where an earlier push from here left it, or where the
-// options say that it is: in the
-// repository itself, where a mount would have Gitea lock its database for
+// held asks for a blob where an earlier push from here left it, which is in holder,
+// or where the options say that it is: in the repository itself, where a mount would have Gitea lock its database for
 // nothing, or else in another, and only once. It may have gone since; that, and
 // any failure, leaves it to other ways.
-func (p *push) held(ctx context.Context, d digest.Digest) bool {
-	from := cmp.Or(p.env.Cache.Holder(p.env.Host, p.ref.Repository, d), p.opts.MountFrom)
+func (p *push) held(ctx context.Context, d digest.Digest, holder string) bool {
+	from := cmp.Or(holder, p.opts.MountFrom)
 	if from == p.ref.Repository {
 		found, err := p.repo().Exists(ctx, repo.Blobs, d)
 		if err != nil {
@@ -259,20 +238,4 @@ func (p *push) held(ctx context.Context, d digest.Digest) bool {
 		p.record.mounted(d, from)
 	}
 	return mounted
-}
-
-// wouldSend is what a dry run does in place of sending.
-func (p *push) wouldSend(ctx context.Context, blob *image.Blob, c upload.Content) (registry.Status, error) {
-	if err := p.await(ctx, blob, c, 1<<62); err != nil {
-		return "", err
-	}
-	d, _, _ := c.Complete()
-	exists, err := p.repo().Exists(ctx, repo.Blobs, d)
-	switch {
-	case errors.Is(err, registry.ErrOwnerUnknown), err == nil && !exists:
-		return registry.StatusSkipped, nil
-	case err != nil:
-		return "", err
-	}
-	return registry.StatusExists, nil
 }

@@ -24,9 +24,7 @@ func listen(ctx context.Context, j Job) (net.Listener, string, error) {
 	}
 	repository := registry.NewLoopbackRepository()
 	if !found {
-		if err := j.Cache.KeepLoopback(cache.Place{Address: l.Addr().String(), Repository: repository}); err != nil {
-			j.Debug(ctx, "remember the loopback port", err)
-		}
+		j.Cache.KeepLoopback(cache.Place{Address: l.Addr().String(), Repository: repository})
 	}
 	return l, repository, nil
 }

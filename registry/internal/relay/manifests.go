@@ -118,5 +118,5 @@ func (r *Relay) Layers(ctx context.Context, m image.Manifest) ([]image.Layer, er
 // [content.Layer.Begins] has it; empty where that is not known.
 func (r *Relay) Begins(layer image.Layer) digest.Digest { return r.digests.get(layer.Digest).begins }
 
-// Teach notes that the daemon knows a layer by its digest from now on.
-func (r *Relay) Teach(layer image.Layer) error { return r.Cache.KeepTaught(r.repository, layer.DiffID) }
+// Repository is the one by which the daemon remembers what it has sent here.
+func (r *Relay) Repository() string { return r.repository }

@@ -222,9 +222,7 @@ func (s *standIns) resolve(ctx context.Context, m image.Manifest) (resolved imag
 		if passed := s.relay.digests.get(layer.Digest); passed.whole && !found {
 			real, found = ocispec.Descriptor{Digest: layer.Digest, Size: passed.size}, true
 		}
-		if err := s.relay.Cache.KeepStandsFor(s.relay.repository, layer.Digest, layer.DiffID); err != nil {
-			s.relay.Debug(ctx, "remember stand-in", err)
-		}
+		s.relay.Cache.KeepStandsFor(s.relay.repository, layer.Digest, layer.DiffID)
 		if !found {
 			again = true
 			continue

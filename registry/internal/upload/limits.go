@@ -67,16 +67,16 @@ func (l *Limits) learn(u upload, jobs int) (limit bool) {
 
 // remember has the cache keep the ways that are known, once for each time that more
 // is known of them than it has.
-func (l *Limits) remember() error {
+func (l *Limits) remember() {
 	l.mu.Lock()
 	now := l.ways
 	fresh := now != l.kept
 	l.kept = now
 	l.mu.Unlock()
 	if !fresh {
-		return nil
+		return
 	}
-	return l.cache.KeepHost(l.host, cache.Host{Chunk: now.chunk, Jobs: now.jobs, NoSingle: now.noSingle, NoExpect: now.noExpect}, time.Now())
+	l.cache.KeepHost(l.host, cache.Host{Chunk: now.chunk, Jobs: now.jobs, NoSingle: now.noSingle, NoExpect: now.noExpect}, time.Now())
 }
 
 // expects reports whether the registry is to be asked before a body is sent.

@@ -53,9 +53,7 @@ func (t *transfer) event(status registry.Status, e registry.Event) {
 // attempt is one step of the upload machine: one request.
 func (t *transfer) attempt(ctx context.Context, u upload) outcome {
 	if u.location != "" && u.step != stepAbandon {
-		if err := t.Session.Keep(t.Repo.Conn.Endpoint(), cache.Entry{Location: u.location, Offset: u.offset}); err != nil {
-			t.Observer.Debug(ctx, "remember upload session", err)
-		}
+		t.Session.Keep(t.Repo.Conn.Endpoint(), cache.Entry{Location: u.location, Offset: u.offset})
 	}
 	switch u.step {
 	case stepSingle:

@@ -97,14 +97,12 @@ func (j Job) Run(ctx context.Context) (present bool, err error) {
 	if u.slow && u.refusal == nil { // it closes the connection, and does not say why
 		u.refusal = t.ended(http.StatusRequestTimeout, u.lastTook)
 	}
-	t.learn(ctx, u)
+	t.learn(u)
 	if u.step == stepDone && !u.present {
 		u.location = "" // the session has become the blob
 	}
 	if u.location == "" || !t.leave(ctx, u, err) {
-		if forgetErr := j.Session.Forget(); forgetErr != nil {
-			j.Observer.Debug(ctx, "forget upload session", forgetErr)
-		}
+		j.Session.Forget()
 	}
 	if err != nil {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -117,11 +115,9 @@ func (j Job) Run(ctx context.Context) (present bool, err error) {
 }
 
 // learn keeps what an upload found out, for the next ones.
-func (t *transfer) learn(ctx context.Context, u upload) {
+func (t *transfer) learn(u upload) {
 	limit := t.Limits.learn(u, t.Observer.Width())
-	if err := t.Limits.remember(); err != nil {
-		t.Observer.Debug(ctx, "remember how the registry takes blobs", err)
-	}
+	t.Limits.remember()
 	if !limit {
 		return
 	}
