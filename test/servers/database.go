@@ -118,8 +118,8 @@ func startPostgreSQL(ctx context.Context, connections int) (*service, error) {
 	if connections > 0 {
 		args = append(args, "-c", fmt.Sprint("max_connections=", connections))
 	}
-	return s, s.startDatabase(ctx, args, []string{"psql", "-h", dir, "-U", "postgres", "--no-psqlrc", "--tuples-only", "--no-align", "--quiet"},
-		"postgres", "CREATE DATABASE gitea", "-d", "-c")
+	client := []string{"psql", "-h", dir, "-U", "postgres", "--no-psqlrc", "--tuples-only", "--no-align", "--quiet"}
+	return s, s.startDatabase(ctx, args, sqlClient{client, "-d", "-c"}, "postgres", "CREATE DATABASE gitea")
 }
 
 // startMariaDB starts Debian's MariaDB with an empty database.
@@ -147,19 +147,30 @@ func startMariaDB(ctx context.Context) (*service, error) {
 		return nil, errors.Join(err, s.stop())
 	}
 	args := []string{server, "--no-defaults", "--user=root", "--datadir=" + data, "--socket=" + socket, "--pid-file=" + filepath.Join(dir, "pid"), "--skip-networking"}
-	return s, s.startDatabase(ctx, args, []string{"mariadb", "--no-defaults", "--user=root", "--socket=" + socket, "--batch", "--skip-column-names"},
-		"mysql", "CREATE DATABASE gitea CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "-D", "-e")
+	client := []string{"mariadb", "--no-defaults", "--user=root", "--socket=" + socket, "--batch", "--skip-column-names"}
+	return s, s.startDatabase(ctx, args, sqlClient{client, "-D", "-e"}, "mysql", "CREATE DATABASE gitea CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+}
+
+// sqlClient is a client of a database, which takes the name of one and a statement by
+// two flags.
+type sqlClient struct {
+	args            []string
+	name, statement string
+}
+
+// of is the client for the database with a name; the statement follows.
+func (c sqlClient) of(database string) []string {
+	return append(slices.Clone(c.args), c.name, database, c.statement)
 }
 
 // startDatabase runs the server in args, and makes Gitea's database with the
-// client, which takes the name of a database and a statement by two flags.
-// The database called first is there from the beginning.
-func (s *service) startDatabase(ctx context.Context, args, client []string, first, create, nameFlag, statementFlag string) error {
+// client. The database called first is there from the beginning.
+func (s *service) startDatabase(ctx context.Context, args []string, client sqlClient, first, create string) error {
 	s.command = command{path: args[0], args: args[1:], env: []string{"PATH=" + systemPath(), "HOME=" + s.dir}, dir: s.dir}
 	if path, err := systemProgram(filepath.Base(args[0])); err == nil && !filepath.IsAbs(args[0]) {
 		s.command.path = path
 	}
-	s.statement = append(slices.Clone(client), nameFlag, first, statementFlag)
+	s.statement = client.of(first)
 	err := s.start(ctx, func(ctx context.Context) error {
 		_, err := s.sql(ctx, "SELECT 1")
 		return err
@@ -170,7 +181,7 @@ func (s *service) startDatabase(ctx context.Context, args, client []string, firs
 	if _, err := s.sql(ctx, create); err != nil {
 		return errors.Join(err, s.stop())
 	}
-	s.statement = append(client, nameFlag, "gitea", statementFlag)
+	s.statement = client.of("gitea")
 	return nil
 }
 

@@ -52,89 +52,111 @@ const (
 	skopeoGzip  = "skopeo, gzip"
 )
 
+// pushByDocker is docker push, of an image that has another name.
+func pushByDocker(docker string) tool {
+	return tool{name: dockerPush, daemon: true, args: func(s subject, ref string) []string {
+		return []string{"sh", "-c", `"$1" tag "$2" "$3" && exec "$1" push --quiet "$3"`, "sh", docker, s.tag, ref}
+	}}
+}
+
+// programs are those that are compared: ours, and the others by name.
+type programs struct {
+	ours string
+	path map[string]string
+}
+
+func findPrograms(ctx context.Context, dir string) (p programs, err error) {
+	if p.ours, err = build(ctx, dir); err != nil {
+		return p, err
+	}
+	p.path = map[string]string{}
+	for _, name := range []string{"crane", "regctl", "oras", "docker"} {
+		if p.path[name], err = servers.Program(name); err != nil {
+			return p, err
+		}
+	}
+	if p.path["skopeo"], err = exec.LookPath("skopeo"); err != nil {
+		return p, fmt.Errorf("find skopeo: %w", err)
+	}
+	return p, nil
+}
+
+func (p programs) push(source func(subject) string, options ...string) tool {
+	name := strings.Join(append([]string{"docker-gitea push"}, options...), " ")
+	return tool{name: name, args: func(s subject, ref string) []string {
+		return append(append([]string{p.ours, "push", "--quiet"}, options...), source(s), ref)
+	}}
+}
+
+// byDocker is t as docker starts it, as which it is compared with docker push.
+func (p programs) byDocker(t tool) tool {
+	direct := t.args
+	t.name = strings.Replace(t.name, "docker-gitea", "docker gitea", 1)
+	t.plugin = p.ours
+	t.args = func(s subject, ref string) []string {
+		return append([]string{p.path["docker"], "gitea"}, direct(s, ref)[1:]...)
+	}
+	return t
+}
+
+func (p programs) skopeo(source func(subject) []string, options ...string) tool {
+	return tool{name: plainSkopeo, args: func(s subject, ref string) []string {
+		args := append([]string{p.path["skopeo"], "copy", "--quiet", "--insecure-policy"}, options...)
+		return append(append(args, source(s)...), "docker://"+ref)
+	}}
+}
+
+func (p programs) crane(source func(subject) string) tool {
+	return tool{name: "crane", args: func(s subject, ref string) []string {
+		return []string{p.path["crane"], "push", source(s), ref}
+	}}
+}
+
 func findTools(ctx context.Context, dir string) (tools, error) {
-	ours, err := build(ctx, dir)
+	p, err := findPrograms(ctx, dir)
 	if err != nil {
 		return tools{}, err
-	}
-	path := map[string]string{}
-	for _, name := range []string{"crane", "regctl", "oras", "docker"} {
-		if path[name], err = servers.Program(name); err != nil {
-			return tools{}, err
-		}
-	}
-	if path["skopeo"], err = exec.LookPath("skopeo"); err != nil {
-		return tools{}, fmt.Errorf("find skopeo: %w", err)
-	}
-	push := func(source func(subject) string, options ...string) tool {
-		name := strings.Join(append([]string{"docker-gitea push"}, options...), " ")
-		return tool{name: name, args: func(s subject, ref string) []string {
-			return append(append([]string{ours, "push", "--quiet"}, options...), source(s), ref)
-		}}
-	}
-	// What is compared with docker push is started by docker as well.
-	byDocker := func(t tool) tool {
-		direct := t.args
-		t.name = strings.Replace(t.name, "docker-gitea", "docker gitea", 1)
-		t.plugin = ours
-		t.args = func(s subject, ref string) []string {
-			return append([]string{path["docker"], "gitea"}, direct(s, ref)[1:]...)
-		}
-		return t
-	}
-	skopeo := func(source func(subject) []string, options ...string) tool {
-		return tool{name: plainSkopeo, args: func(s subject, ref string) []string {
-			args := append([]string{path["skopeo"], "copy", "--quiet", "--insecure-policy"}, options...)
-			return append(append(args, source(s)...), "docker://"+ref)
-		}}
 	}
 	archive := func(s subject) string { return s.archive }
 	layout := func(s subject) string { return s.layout }
 	tag := func(s subject) string { return s.tag }
-	crane := func(source func(subject) string) tool {
-		return tool{name: "crane", args: func(s subject, ref string) []string {
-			return []string{path["crane"], "push", source(s), ref}
-		}}
-	}
 	fromArchive := func(s subject) []string { return []string{"docker-archive:" + s.archive} }
-	auto := byDocker(push(tag))
+	auto := p.byDocker(p.push(tag))
 	// The ways are those among which a push chooses: they find what it left.
 	way := func(name string) tool {
-		t := byDocker(push(tag, "--via", name))
+		t := p.byDocker(p.push(tag, "--via", name))
 		t.first = &auto
 		return t
 	}
 	viaDaemon := []tool{
-		auto, way("export"), way("daemon"), push(tag),
-		{name: dockerPush, daemon: true, args: func(s subject, ref string) []string {
-			return []string{"sh", "-c", `"$1" tag "$2" "$3" && exec "$1" push --quiet "$3"`, "sh", path["docker"], s.tag, ref}
-		}},
+		auto, way("export"), way("daemon"), p.push(tag),
+		pushByDocker(p.path["docker"]),
 	}
 	return tools{
 		archive: []tool{
-			push(archive), skopeo(fromArchive), crane(archive),
+			p.push(archive), p.skopeo(fromArchive), p.crane(archive),
 			{name: "regctl", args: func(s subject, ref string) []string {
-				return []string{path["regctl"], "image", "import", ref, s.archive}
+				return []string{p.path["regctl"], "image", "import", ref, s.archive}
 			}},
 		},
 		zstd: []tool{
-			push(archive, "--compression", "zstd"),
-			skopeo(fromArchive, "--dest-compress-format", "zstd"),
-			{name: skopeoGzip, args: skopeo(fromArchive).args},
+			p.push(archive, "--compression", "zstd"),
+			p.skopeo(fromArchive, "--dest-compress-format", "zstd"),
+			{name: skopeoGzip, args: p.skopeo(fromArchive).args},
 		},
-		streaming: []tool{push(archive), push(archive, "--compression", "zstd"), skopeo(fromArchive), crane(archive)},
-		ours:      ours,
+		streaming: []tool{p.push(archive), p.push(archive, "--compression", "zstd"), p.skopeo(fromArchive), p.crane(archive)},
+		ours:      p.ours,
 		layout: []tool{
-			push(layout), crane(layout),
-			skopeo(func(s subject) []string { return []string{"oci:" + s.layout + ":latest"} }),
+			p.push(layout), p.crane(layout),
+			p.skopeo(func(s subject) []string { return []string{"oci:" + s.layout + ":latest"} }),
 			{name: "regctl", args: func(s subject, ref string) []string {
-				return []string{path["regctl"], "image", "copy", "ocidir://" + s.layout + ":latest", ref}
+				return []string{p.path["regctl"], "image", "copy", "ocidir://" + s.layout + ":latest", ref}
 			}},
 			{name: "oras", args: func(s subject, ref string) []string {
-				return []string{path["oras"], "cp", "--no-tty", "--to-plain-http=false", "--from-oci-layout", s.layout + ":latest", ref}
+				return []string{p.path["oras"], "cp", "--no-tty", "--to-plain-http=false", "--from-oci-layout", s.layout + ":latest", ref}
 			}},
 		},
-		daemon:     append(slices.Clone(viaDaemon), skopeo(func(s subject) []string { return []string{"--src-daemon-host", s.host, "docker-daemon:" + s.tag} })),
+		daemon:     append(slices.Clone(viaDaemon), p.skopeo(func(s subject) []string { return []string{"--src-daemon-host", s.host, "docker-daemon:" + s.tag} })),
 		containerd: viaDaemon,
 	}, nil
 }
