@@ -14,8 +14,8 @@
 //     another credential helper, or in plain files.
 //   - session.go hands out OAuth access tokens and refreshes them, one
 //     process at a time.
-//   - login.go leads through the login flows; oauth.go and loopback.go are
-//     OAuth's part of it, gitea.go the server's, prompt.go the terminal's;
+//   - login.go leads through the login flows; loginoauth.go, oauth.go and
+//     loopback.go are OAuth's part of it, gitea.go the server's, prompt.go the terminal's;
 //     transport.go has the trust that each host is given.
 //   - configure.go and dockerconfig.go change Docker's config.json; doctor.go
 //     and status.go tell what is set up.
