@@ -65,9 +65,9 @@ func (a *app) silent() *app {
 }
 
 // completePush offers the images of the daemon, or files to who begins a path,
-// and then destinations.
+// and then destinations, which with --to stand elsewhere.
 func (a *app) completePush(command *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
+	if to := command.Flags().Lookup("to"); len(args) == 0 || to != nil && to.Changed {
 		if strings.HasPrefix(typed, ".") || strings.HasPrefix(typed, "/") {
 			return nil, cobra.ShellCompDirectiveDefault
 		}

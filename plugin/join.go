@@ -83,13 +83,15 @@ func (a *app) join(ctx context.Context, flags *pflag.FlagSet, wanted joinOptions
 	}
 	p := &pusher{app: a, config: config, plan: pushPlan{layers: l, settings: map[string]options.Settings{}}}
 	destinations, _ := names.All(wanted.destinations)
-	if p.plan.Destinations, err = target.ParseDestinations(destinations, nil, false); err != nil {
+	parsed, err := target.ParseDestinations(destinations, nil, false)
+	if err != nil {
 		return err
 	}
+	p.plan.jobs = []job{{source.Source{Kind: source.Registry}, parsed.Targets}}
 	if err := p.plan.resolve(l); err != nil {
 		return err
 	}
-	for _, t := range p.plan.Targets {
+	for _, t := range parsed.Targets {
 		if err := p.joinTo(ctx, t, images, annotations); err != nil {
 			return err
 		}
@@ -117,7 +119,7 @@ func (p *pusher) joinTo(ctx context.Context, t target.Target, images []source.Re
 	case err != nil:
 		return fault.Push(err)
 	}
-	return print.WriteResult(p.Stdout, result, false)
+	return print.WriteResult(p.Stdout, result, print.Style{})
 }
 
 // parseAnnotations reads KEY=VALUE, which may be given once for each key.

@@ -13,10 +13,12 @@
 //   - configured.go: where the options of package options are read from; config.go
 //     shows what came out.
 //   - client.go: the registry's client, made of these options.
-//   - push.go: the push command. It reads the names as packages source and
-//     target do, asks credential.go, and hands the image to the registry's
-//     client; package print writes a report of what became of it; via.go decides how an image leaves a daemon, pushregistry.go takes
-//     one from a registry.
+//   - push.go: the push command. pushplan.go makes a plan of its words, which
+//     packages source and target read; pusher.go carries it out: what a SOURCE of
+//     any kind has in common is [origin], of which pushdaemon.go and pushsource.go
+//     have the kinds; pushmany.go is for several images. credential.go finds
+//     credentials, via.go decides how an image leaves a daemon, and package print
+//     writes the report.
 //   - check.go: the check command: what is right and wrong on the way to a
 //     registry.
 //   - ls.go, rm.go, open.go and link.go: what a registry holds, named by

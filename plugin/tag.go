@@ -71,5 +71,5 @@ func (a *app) tag(ctx context.Context, flags *pflag.FlagSet, name string, tags [
 	case err != nil:
 		return fault.Push(err)
 	}
-	return print.WriteResult(a.Stdout, result, false)
+	return print.WriteResult(a.Stdout, result, print.Style{})
 }

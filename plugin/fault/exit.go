@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -28,6 +29,9 @@ const (
 // ExitCode is how the program ends after err, which is not nil. ctx is that of
 // the command.
 func ExitCode(ctx context.Context, err error) int {
+	if several, is := errors.AsType[severalError](err); is {
+		return several.code(ctx)
+	}
 	_, usage := errors.AsType[usageError](err)
 	_, pushing := errors.AsType[pushError](err)
 	switch {
@@ -41,4 +45,44 @@ func ExitCode(ctx context.Context, err error) int {
 		return ExitTemporary
 	}
 	return ExitFailed
+}
+
+// severalError is what several pushes failed for.
+type severalError struct {
+	errs  []error
+	total int
+}
+
+// Several is how a command ends that makes several pushes, each of which ended
+// with one of errs: nil where all went well. The command has told of each failure.
+func Several(errs []error) error {
+	var failed []error
+	for _, err := range errs {
+		if err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return Reported(severalError{failed, len(errs)})
+}
+
+func (e severalError) Error() string {
+	return fmt.Sprintf("%d of %d images were not pushed", len(e.errs), e.total)
+}
+
+// code is that of all failures if they have the same one, and it says that all may
+// succeed later or that all were refused.
+func (e severalError) code(ctx context.Context) int {
+	if ctx.Err() != nil {
+		return ExitCode(ctx, e.errs[0])
+	}
+	first := ExitCode(ctx, e.errs[0])
+	for _, err := range e.errs {
+		if code := ExitCode(ctx, err); code != first || code == ExitUsage {
+			return ExitFailed
+		}
+	}
+	return first
 }

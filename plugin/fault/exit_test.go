@@ -45,3 +45,29 @@ func TestExitCode(t *testing.T) {
 		})
 	}
 }
+
+// Several failures have one exit code only where it says the truth of each.
+func TestExitCodeOfSeveral(t *testing.T) {
+	later, refused := fault.Push(&registry.Error{Status: 503}), fault.Push(registry.ErrDenied)
+	for _, test := range []struct {
+		name string
+		errs []error
+		want int
+	}{
+		{"all later", []error{later, nil, later}, fault.ExitTemporary},
+		{"all refused", []error{refused, refused}, fault.ExitDenied},
+		{"both", []error{refused, later}, fault.ExitFailed},
+		{"another", []error{later, errors.New("no such file")}, fault.ExitFailed},
+		{"a name that the registry refuses", []error{&registry.NameError{}}, fault.ExitFailed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := fault.Several(test.errs)
+			if got := fault.ExitCode(t.Context(), err); got != test.want || !fault.IsReported(err) {
+				t.Errorf("got %d, want %d", got, test.want)
+			}
+		})
+	}
+	if err := fault.Several([]error{nil, nil}); err != nil {
+		t.Errorf("got %v without a failure", err)
+	}
+}

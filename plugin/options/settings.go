@@ -106,8 +106,10 @@ func (i Inquiry) Tries() int {
 // Settings are the options of a push.
 type Settings struct {
 	Inquiry
+	To          []string
 	Tags        []string
 	AllTags     bool
+	AllImages   bool
 	Platform    string
 	Image       string
 	Timeout     time.Duration
@@ -129,8 +131,10 @@ type Settings struct {
 func (s *Settings) Register(flags *pflag.FlagSet) {
 	flags.SortFlags = true
 	s.Inquiry.Register(flags)
+	flags.StringArrayVar(&s.To, "to", nil, `Push every SOURCE here (below what ends in "/", each keeps its name); may be repeated`)
 	flags.StringArrayVarP(&s.Tags, "tag", "t", nil, "Set this tag as well; may be repeated")
 	flags.BoolVarP(&s.AllTags, "all-tags", "a", false, "Push all tags that the daemon has of SOURCE")
+	flags.BoolVar(&s.AllImages, "all-images", false, "Push all images of a file, each under its own name")
 	flags.StringVar(&s.Platform, "platform", "", "Push only this platform of an index (os/arch[/variant])")
 	flags.StringVar(&s.Image, "image", "", "Name of the image to take from a file that holds several")
 	flags.DurationVar(&s.Timeout, "timeout", 0, "Give up after this time, of all pushes together (0: never)")
@@ -150,7 +154,7 @@ func (s *Settings) Register(flags *pflag.FlagSet) {
 
 // PerCall are the options that belong to one call, and are set nowhere else.
 var PerCall = map[string]bool{
-	"tag": true, "all-tags": true, "image": true, "password-stdin": true, "dry-run": true, "json": true, "help": true,
+	"to": true, "tag": true, "all-tags": true, "all-images": true, "image": true, "password-stdin": true, "dry-run": true, "json": true, "help": true,
 	"format": true, "metadata-file": true, "digest-file": true, "annotation": true,
 }
 

@@ -89,25 +89,37 @@ func (r *ReportOptions) writeDigests(reports []v1alpha1.Push) error {
 	return outputFile(r.digestFile).Write([]byte(strings.Join(digests, "\n")))
 }
 
+// Style is how a result is written in words.
+type Style struct {
+	// Quiet is for the pinned references alone.
+	Quiet bool
+	// Full names the repository in each line, where there are several.
+	Full bool
+}
+
 // WriteResult writes what a push amounts to: one line per tag, in docker
-// push's words, or with quiet the pinned reference of each tag.
-func WriteResult(stdout io.Writer, r registry.Result, quiet bool) error {
+// push's words.
+func WriteResult(stdout io.Writer, r registry.Result, style Style) error {
 	for _, tag := range r.Tags {
-		if _, err := fmt.Fprintln(stdout, resultLine(r, tag, quiet)); err != nil {
+		if _, err := fmt.Fprintln(stdout, resultLine(r, tag, style)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func resultLine(r registry.Result, tag string, quiet bool) string {
+func resultLine(r registry.Result, tag string, style Style) string {
+	named := tag
+	if style.Full {
+		named = r.Reference + ":" + tag
+	}
 	switch {
 	case r.DryRun && r.Digest == "":
 		return fmt.Sprintf("%s:%s", r.Reference, tag)
-	case quiet:
+	case style.Quiet:
 		return fmt.Sprintf("%s:%s@%s", r.Reference, tag, r.Digest)
 	}
-	return fmt.Sprintf("%s: digest: %s size: %d", tag, r.Digest, r.Size)
+	return fmt.Sprintf("%s: digest: %s size: %d", named, r.Digest, r.Size)
 }
 
 // Unverified says what a push that changed nothing did not find out.

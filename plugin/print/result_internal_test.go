@@ -33,7 +33,7 @@ func TestPrintResult(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var stdout strings.Builder
-			if err := WriteResult(&stdout, test.Result, test.quiet); err != nil {
+			if err := WriteResult(&stdout, test.Result, Style{Quiet: test.quiet}); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(test.want, stdout.String()); diff != "" {

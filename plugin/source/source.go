@@ -6,12 +6,14 @@
 package source
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -46,6 +48,9 @@ type Source struct {
 	Image string
 	// Remote is the image of a registry.
 	Remote RegistryImage
+	// own are the names that a file gives the image, without what is before the
+	// last "/".
+	own []string
 }
 
 // String is how the source can be written as an argument.
@@ -173,6 +178,87 @@ func (s Source) Destination() (string, error) {
 	}
 	return "", fault.Usage(fault.WithHint(fmt.Errorf("%q names no registry, so a DESTINATION is needed", s.Name),
 		fmt.Sprintf("docker gitea push %s HOST/OWNER/%s", s.Name, baseName(s.Name))))
+}
+
+// Each gives every image of a file as a source of its own, called what the file
+// calls it.
+func (s Source) Each() ([]Source, error) {
+	held, err := image.List(s.Name)
+	if err != nil {
+		return nil, s.meantImage(err)
+	}
+	var all []Source
+	for _, h := range held {
+		if len(h.References) == 0 {
+			return nil, fault.Usage(fault.WithHint(fmt.Errorf("an image of %s has no name: %s", s, h.Select), "push it for itself, with --image and a DESTINATION"))
+		}
+		one := s
+		one.transport, one.Image = cmp.Or(s.transport, "docker-archive:"), h.References[0]
+		for _, reference := range h.References {
+			name, _, _ := strings.Cut(reference, "@")
+			one.own = append(one.own, baseName(name))
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// IsOfFile reports a source that [Source.Each] gave.
+func (s Source) IsOfFile() bool { return len(s.own) > 0 }
+
+// OwnNames are the last parts of the image's names, with the tag where there is
+// one: "app:1". Only an image of [Source.Each] has several. selected is which image
+// of a file is meant, where the SOURCE itself does not say.
+func (s Source) OwnNames(selected string) ([]string, error) {
+	if len(s.own) > 0 {
+		return s.own, nil
+	}
+	name, err := s.ownName(selected)
+	return []string{name}, err
+}
+
+func (s Source) ownName(selected string) (string, error) {
+	switch s.Kind {
+	case Daemon:
+		name, _, _ := strings.Cut(s.Name, "@")
+		if !imageID.MatchString(name) {
+			return baseName(name), nil
+		}
+	case Registry:
+		if strings.Contains(s.Remote.Version, ":") {
+			return baseName(s.Remote.Repository), nil
+		}
+		return baseName(s.Remote.Repository) + ":" + s.Remote.Version, nil
+	case Path:
+		return s.heldName(cmp.Or(s.Image, selected))
+	case Stdin:
+	}
+	return "", s.nameless()
+}
+
+// imageID is an ID of the daemon, or the beginning of one as it is shown.
+var imageID = regexp.MustCompile(`^(sha256:)?[0-9a-f]{12,64}$`)
+
+// heldName is the name of the one image of a file that is meant.
+func (s Source) heldName(selected string) (string, error) {
+	if selected == "" {
+		held, err := image.List(s.Name)
+		if err != nil {
+			return "", s.meantImage(err)
+		}
+		if len(held) == 1 && len(held[0].References) > 0 {
+			selected = held[0].References[0]
+		}
+	}
+	if selected == "" || strings.HasPrefix(selected, "@") || !strings.ContainsAny(selected, "/:") || imageID.MatchString(selected) {
+		return "", s.nameless()
+	}
+	name, _, _ := strings.Cut(selected, "@")
+	return baseName(name), nil
+}
+
+func (s Source) nameless() error {
+	return fault.Usage(fault.WithHint(fmt.Errorf("%s has no name of its own", s), "write the DESTINATION in full: HOST/OWNER/NAME[:TAG]"))
 }
 
 func baseName(name string) string { return name[strings.LastIndex(name, "/")+1:] }

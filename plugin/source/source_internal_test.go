@@ -1,6 +1,7 @@
 package source
 
 import (
+	"reflect"
 	"testing"
 )
 
@@ -37,13 +38,13 @@ func TestParseSource(t *testing.T) {
 	} {
 		t.Run(test.arg, func(t *testing.T) {
 			got := Parse(test.arg, func(path string) bool { return layouts[path] })
-			if got != test.want {
+			if !reflect.DeepEqual(got, test.want) {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 			if got.transport == "" && transportOf(got.Name) == "" {
 				return
 			}
-			if again := Parse(got.String(), IsLayout); again != got {
+			if again := Parse(got.String(), IsLayout); !reflect.DeepEqual(again, got) {
 				t.Errorf("%q is %+v, want %+v", got, again, got)
 			}
 		})

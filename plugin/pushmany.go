@@ -1,0 +1,137 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/docker-gitea/docker-gitea/internal/gate"
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/print"
+	"github.com/docker-gitea/docker-gitea/plugin/progress"
+)
+
+// imagesAtOnce is how many images are pushed side by side. Each sends several
+// layers at a time.
+const imagesAtOnce = 3
+
+// all pushes many images. What one fails for does not keep the others from being
+// pushed.
+func (p *pusher) all(ctx context.Context) ending {
+	shared := *p.app
+	shared.Stderr, shared.Stdout = &lockedWriter{to: p.Stderr}, &lockedWriter{to: p.Stdout}
+	p.app = &shared
+	n := len(p.plan.jobs)
+	e := ending{begun: make([][]print.Outcome, n), errs: make([]error, n)}
+	found, layers := make([][]piece, n), make([][]string, n)
+	for i, j := range p.plan.jobs {
+		if found[i], e.errs[i] = p.find(ctx, j); e.errs[i] == nil {
+			layers[i], e.errs[i] = layersOf(ctx, found[i])
+		}
+	}
+	p.tellOnce()
+	after := firstHolders(layers)
+	ended := make([]chan struct{}, n)
+	places := make(chan struct{}, imagesAtOnce)
+	var group sync.WaitGroup
+	for i := range p.plan.jobs {
+		ended[i] = make(chan struct{})
+		group.Go(func() {
+			defer close(ended[i])
+			for _, other := range after[i] {
+				<-ended[other]
+			}
+			places <- struct{}{}
+			defer func() { <-places }()
+			if e.errs[i] == nil && ctx.Err() != nil {
+				e.errs[i] = context.Cause(ctx)
+			}
+			if e.errs[i] == nil {
+				e.begun[i], e.errs[i] = p.pieces(ctx, found[i])
+			}
+			e.errs[i] = outOfTime(ctx, e.errs[i])
+			p.failed(p.plan.jobs[i].source.String(), e.errs[i])
+		})
+	}
+	group.Wait()
+	if e.err = fault.Several(e.errs); e.err != nil && p.plan.general.Mode() != progress.ModeJSON {
+		_, _ = fmt.Fprintln(p.Stderr, e.err)
+	}
+	return e
+}
+
+// layersOf are the layers of all pieces of a job.
+func layersOf(ctx context.Context, pieces []piece) (all []string, err error) {
+	for _, piece := range pieces {
+		layers, err := piece.origin.layers(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, layers...)
+	}
+	return all, nil
+}
+
+// firstHolders says for each image after which of those before it it has to come,
+// so that a layer which several have is sent once: by the first that has it. The
+// others find it in the registry then.
+func firstHolders(layers [][]string) [][]int {
+	first := map[string]int{}
+	after := make([][]int, len(layers))
+	for i, names := range layers {
+		waits := map[int]bool{}
+		for _, name := range names {
+			holder, held := first[name]
+			switch {
+			case !held:
+				first[name] = i
+			case holder != i && !waits[holder]:
+				waits[holder] = true
+				after[i] = append(after[i], holder)
+			}
+		}
+	}
+	return after
+}
+
+// tellOnce shows the notices of the plan, which are not of one image.
+func (p *pusher) tellOnce() {
+	if p.unheard {
+		return
+	}
+	for _, notice := range p.plan.notices {
+		p.tell(notice)
+	}
+}
+
+// failed tells at once why an image is not pushed.
+func (p *pusher) failed(name string, err error) {
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return
+	case p.plan.general.Mode() == progress.ModeJSON:
+		why := fault.Explain(err)
+		progress.Failed(p.Stderr, name+": "+why.Message, why.Cause, why.Hint)
+		return
+	}
+	_, _ = io.WriteString(p.Stderr, strings.TrimRight(fmt.Sprintf("%s: %s", name, fault.Explain(err)), "\n")+"\n")
+}
+
+// lockedWriter lets one writer at a time through.
+type lockedWriter struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+// Write implements [io.Writer].
+func (w *lockedWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(b)
+}
+
+// Behind is the stream behind it.
+func (w *lockedWriter) Behind() io.Writer { return gate.Behind(w.to) }

@@ -1,0 +1,119 @@
+package plugin
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
+	"github.com/docker-gitea/docker-gitea/plugin/source"
+	"github.com/docker-gitea/docker-gitea/plugin/target"
+	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
+)
+
+// opened is an image that [image.Source] reads, for one push; each further push
+// opens it anew.
+type opened struct {
+	source *image.Source
+	close  func() error
+}
+
+// first keeps what was opened to look at its layers for the push that follows.
+type first struct{ kept *opened }
+
+// look gives the names of the layers of what open opens.
+func (f *first) look(open func() (*opened, error)) (layers []string, err error) {
+	if f.kept, err = open(); err != nil {
+		return nil, err
+	}
+	for _, blob := range f.kept.source.Left() {
+		layers = append(layers, cmp.Or(blob.Digest.String(), blob.Name))
+	}
+	return layers, nil
+}
+
+// take is what was kept, once, or else what open opens.
+func (f *first) take(open func() (*opened, error)) (*opened, error) {
+	if kept := f.kept; kept != nil {
+		f.kept = nil
+		return kept, nil
+	}
+	return open()
+}
+
+// fileImage is an image on the disk or on standard input as an [origin].
+type fileImage struct {
+	p      *pusher
+	source source.Source
+	first  first
+}
+
+func (f *fileImage) open(ctx context.Context, s options.Settings) (*opened, error) {
+	opts := &image.Options{Name: cmp.Or(s.Image, f.source.Image), Platform: s.Platform, Compression: s.PushOptions().Compression}
+	found, closeSource, err := f.source.Open(func() io.ReadCloser { return interruptible(ctx, f.p.Stdin) }, opts)
+	return &opened{found, closeSource}, err
+}
+
+func (f *fileImage) order(ctx context.Context, t target.Target) (order, error) {
+	s := f.p.plan.settings[t.Host]
+	found, err := f.first.take(func() (*opened, error) { return f.open(ctx, s) })
+	if err != nil {
+		return order{}, err
+	}
+	o := order{PushOptions: s.PushOptions(), done: found.close}
+	o.Source = found.source
+	return o, nil
+}
+
+func (f *fileImage) layers(ctx context.Context) ([]string, error) {
+	return f.first.look(func() (*opened, error) { return f.open(ctx, f.p.plan.general) })
+}
+
+// registryImage is an image of a registry as an [origin]. Its credential and TLS
+// settings are that registry's own, and never those of the destination (see
+// inquiry). To the registry that it is in, blobs are mounted.
+type registryImage struct {
+	p      *pusher
+	from   source.RegistryImage
+	client *remote.Client
+	first  first
+}
+
+func (r *registryImage) open(ctx context.Context, s options.Settings) (*opened, error) {
+	found, err := r.client.Source(ctx, r.from.Repository, r.from.Version, &image.Options{Platform: s.Platform})
+	if err != nil {
+		return nil, fault.Push(sourceFailure(r.from, err))
+	}
+	return &opened{found, found.Close}, nil
+}
+
+func (r *registryImage) order(ctx context.Context, t target.Target) (order, error) {
+	s := r.p.plan.settings[t.Host]
+	found, err := r.first.take(func() (*opened, error) { return r.open(ctx, s) })
+	if err != nil {
+		return order{}, err
+	}
+	o := order{PushOptions: s.PushOptions(), done: found.close}
+	o.Source = found.source
+	if t.Host == r.from.Host {
+		o.MountFrom = r.from.Repository
+	}
+	return o, nil
+}
+
+func (r *registryImage) layers(ctx context.Context) ([]string, error) {
+	return r.first.look(func() (*opened, error) { return r.open(ctx, r.p.plan.general) })
+}
+
+// sourceFailure says that it is the source which cannot be read.
+func sourceFailure(from source.RegistryImage, err error) error {
+	if errors.Is(err, registry.ErrManifestUnknown) || errors.Is(err, registry.ErrRepositoryUnknown) {
+		return fmt.Errorf("no image %s: %w", from, err)
+	}
+	return fmt.Errorf("read %s: %w", from, err)
+}
