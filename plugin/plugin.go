@@ -9,9 +9,10 @@
 //   - invocation.go: in which of its forms the program was called; root.go
 //     builds the commands for it, with docker's own global options; help.go
 //     says how they are used.
-//   - socket.go: how docker tells a plugin to stop.
-//   - configured.go: where the options of package options are read from; config.go
-//     shows what came out.
+//   - waiting.go: what is waited for, for how long, and how docker tells a plugin
+//     to stop.
+//   - config.go: where the options of package options are read from, and the
+//     command that shows what came out.
 //   - client.go: the registry's client, made of these options.
 //   - push.go: the push command. pushplan.go makes a plan of its words, which
 //     packages source and target read; pusher.go carries it out: what a SOURCE of
@@ -32,7 +33,7 @@
 //   - complete.go: what the shell is offered; hooks.go: what docker is told
 //     after a push of its own has failed; setup.go: how docker comes to know
 //     the program.
-//   - shellinit.go, completion.go, version.go: the small commands.
+//   - shells.go, version.go: the small commands.
 //
 // Beside it, package dockerconfig reads what docker keeps on this machine,
 // package daemon takes images out of a Docker Engine, package giteaapi speaks

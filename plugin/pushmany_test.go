@@ -139,7 +139,7 @@ func TestOwnNames(t *testing.T) {
 	}
 	file := bundle(t, "web:7")
 	for want, args := range map[string][]string{
-		"alice/app:1": {"push", "app:1", "alice/"},
+		"alice/app:1":       {"push", "app:1", "alice/"},
 		"alice/bob/app:1":   {"copy", d.server.Host + "/alice/app:1", "alice/bob/"},
 		"alice/carol/app:1": {"push", "--to", "alice/carol/", "docker://" + d.server.Host + "/alice/app:1"},
 		"alice/bob/web:7":   {"push", file, "alice/bob/"},

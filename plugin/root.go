@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 
@@ -163,4 +164,17 @@ func noSuchCommand(command *cobra.Command, args []string) error {
 		return fault.Usage(fault.WithHint(err, fmt.Sprintf("did you mean %q?", command.CommandPath()+" "+near[0])))
 	}
 	return fault.Usage(err)
+}
+
+// Command returns the commands as they hang below docker, for manuals. They
+// are not to be run; [Main] does that.
+func Command() *cobra.Command {
+	a := &app{System: System{
+		LookupEnv: func(string) (string, bool) { return "", false },
+		Stdout:    io.Discard,
+		Stderr:    io.Discard,
+	}}
+	root := a.newCommand(formDocker, nil)
+	gitea, _, _ := root.Find([]string{pluginName})
+	return gitea
 }
