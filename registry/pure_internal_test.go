@@ -114,7 +114,7 @@ func TestNormalizeHost(t *testing.T) {
 			t.Errorf("%q: got %q, %v, want another host", s, got, err)
 		}
 	}
-	for _, s := range []string{"", "user@git.example.com", "https://u:p@h", "a b", "a\r\nb", "ftp://h", "h:", "h:0443", "h:999999", "-h", "h\\x"} {
+	for _, s := range []string{"", "user@git.example.com", "https://u:p@h", "a b", "a\r\nb", "ftp://h", "h:", "h:0443", "h:999999", "h:65536", "h:99999", "-h", "h\\x"} {
 		if got, err := NormalizeHost(s); err == nil {
 			t.Errorf("%q: got %q, want an error", s, got)
 		} else if strings.Contains(err.Error(), "u:p") {

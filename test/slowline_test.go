@@ -192,7 +192,7 @@ func TestWideLimitInTime(t *testing.T) {
 	wide(t)
 	const limit, size = time.Minute, 90_000_000
 	front := overSlowLine(t, limitedByCaddy(t, limit))
-	p := &patient{command: pushing, plugin: filepath.Join(pluginDir(t), "docker-gitea"), took: newStopwatch()}
+	p := &patient{command: pushing, plugin: filepath.Join(pluginDir(t), "docker-gitea"), took: newStopwatch(), limit: 10 * time.Minute}
 	env := []string{"XDG_CACHE_HOME=" + t.TempDir()}
 	var table strings.Builder
 	table.WriteString("\n| push | seconds | tries that the limit ended |\n|---|---|---|\n")

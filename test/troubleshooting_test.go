@@ -117,6 +117,8 @@ type patient struct {
 	plugin, helper, image string
 	gitea, plain          *servers.Gitea
 	took                  *stopwatch
+	// limit is what a command may take; zero is [endless].
+	limit time.Duration
 }
 
 func newPatient(t *testing.T, c command) *patient {
@@ -147,7 +149,7 @@ func scripted(t *testing.T, config registrytest.Config, rules ...registrytest.Ru
 // run is what a program prints to somebody who has a credential for a.
 func (p *patient) run(t *testing.T, a address, env []string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), endless)
+	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(p.limit, endless))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	if args[0] == inItsNetwork[0] {

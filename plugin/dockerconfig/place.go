@@ -47,19 +47,34 @@ func (p Place) hosts() []string {
 func (p Place) key(entries map[string]types.AuthConfig) string {
 	for namespace := p.Repository; namespace != ""; namespace = parent(namespace) {
 		for _, host := range p.hosts() {
-			if _, found := entries[host+"/"+namespace]; found {
-				return host + "/" + namespace
+			if key, found := spelled(entries, host+"/"+namespace); found {
+				return key
 			}
 		}
 	}
 	for _, host := range p.hosts() {
-		for _, key := range addresses(host) {
-			if _, found := entries[key]; found {
+		for _, address := range addresses(host) {
+			if key, found := spelled(entries, address); found {
 				return key
 			}
 		}
 	}
 	return ""
+}
+
+// spelled is the key as a file spells it: docker keeps a login under the host as it
+// was typed, in capitals too. Of several, the exact one counts.
+func spelled[V any](entries map[string]V, key string) (found string, exists bool) {
+	if _, exact := entries[key]; exact {
+		return key, true
+	}
+	for other := range entries {
+		// A letter of another alphabet that folds to one of these is longer.
+		if len(other) == len(key) && strings.EqualFold(other, key) && (!exists || other < found) {
+			found, exists = other, true
+		}
+	}
+	return found, exists
 }
 
 // parent is a namespace without its last part.
@@ -103,14 +118,14 @@ func helperFor(file parsed, p Place) (name, address string) {
 		return file.CredentialsStore, dockerHubAddress
 	}
 	for _, host := range p.hosts() {
-		if name, own := file.CredentialHelpers[host]; own {
-			return name, host
+		if key, own := spelled(file.CredentialHelpers, host); own {
+			return file.CredentialHelpers[key], key
 		}
 	}
 	// Docker leaves an empty entry under the address.
 	for _, host := range p.hosts() {
-		if _, kept := file.AuthConfigs[host]; kept {
-			return file.CredentialsStore, host
+		if key, kept := spelled(file.AuthConfigs, host); kept {
+			return file.CredentialsStore, key
 		}
 	}
 	return file.CredentialsStore, p.Host

@@ -11,6 +11,7 @@ package options
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -221,6 +222,11 @@ func (s Settings) Check() error {
 	default:
 		if err := s.PushOptions().Validate(); err != nil {
 			return fault.Usage(err)
+		}
+		if s.Platform != "" {
+			if err := image.CheckPlatform(s.Platform); err != nil {
+				return fault.Usage(fmt.Errorf("--platform: %w", err))
+			}
 		}
 		return nil
 	}

@@ -16,6 +16,13 @@ var platformPattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^([a-z0-9_]{1,32})(?:\(([a-z0-9_.-]{1,64})\))?/([a-z0-9_]{1,32})(?:/([a-z0-9_.]{1,32}))?$`)
 })
 
+// CheckPlatform is the error that [Options.Platform] would be; its kind is
+// [ErrInvalid].
+func CheckPlatform(s string) error {
+	_, err := parsePlatform(s)
+	return err
+}
+
 // parsePlatform reads "os/arch", "os/arch/variant" or, as containerd writes it
 // for Windows, "os(version)/arch". Upper and lower case are the same.
 func parsePlatform(s string) (ocispec.Platform, error) {

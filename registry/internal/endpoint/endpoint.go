@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -106,10 +107,11 @@ func Host(u *url.URL) (string, bool) {
 	switch port := u.Port(); {
 	case port == "" && !strings.HasSuffix(u.Host, ":"), port == "443" && u.Scheme == "https", port == "80" && u.Scheme == "http":
 		return name, true
-	case port == "" || len(port) > 5 || strings.TrimLeft(port, "0") != port:
+	case port == "" || strings.TrimLeft(port, "0") != port:
 		return "", false
 	default:
-		return name + ":" + port, true
+		_, err := strconv.ParseUint(port, 10, 16)
+		return name + ":" + port, err == nil
 	}
 }
 
