@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -155,6 +156,18 @@ func pushToSite(t *testing.T, plugin string, opts servers.GiteaOptions) {
 	}
 }
 
+// listThrough reads what was pushed. A storage to which the registry leads without
+// TLS is not followed: that is said, with the setting to change.
+func listThrough(t *testing.T, env []string, plugin, ref string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), plugin, "ls", strings.TrimSuffix(ref, ":1"))
+	cmd.Env = env
+	out, err := cmd.CombinedOutput()
+	if refused := strings.Contains(string(out), "leads to its storage without TLS") && strings.Contains(string(out), "SERVE_DIRECT = false"); refused != (err != nil) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // pushThrough pushes a layout with our own program, as it is and once more,
 // through front, which is the Gitea or stands before it.
 func pushThrough(t *testing.T, plugin string, g *servers.Gitea, front *servers.Server,
@@ -173,6 +186,7 @@ func pushThrough(t *testing.T, plugin string, g *servers.Gitea, front *servers.S
 	}
 	blobs := layoutBlobs(t, dir)
 	assertBlobs(t, pulled(t, front, user, token, ref), blobs)
+	listThrough(t, env, plugin, ref)
 	for blob = range blobs { // any
 		break
 	}

@@ -544,7 +544,8 @@ func (p *patient) failingServers() map[string]come {
 		},
 		"500 without a text": func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{})
-			_, err := g.SQL(t.Context(), "DROP TABLE package_blob")
+			table := map[command]string{pushing: "package_blob", checking: "package_blob_upload", loggedIn: "access_token"}[p.command]
+			_, err := g.SQL(t.Context(), "DROP TABLE "+table)
 			servers.Need(t, err)
 			return p.try(t, at(g.Server, admin), servers.AdminUser+"/app")
 		},

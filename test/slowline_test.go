@@ -195,19 +195,19 @@ func TestWideLimitInTime(t *testing.T) {
 	p := &patient{command: pushing, plugin: filepath.Join(pluginDir(t), "docker-gitea"), took: newStopwatch(), limit: 10 * time.Minute}
 	env := []string{"XDG_CACHE_HOME=" + t.TempDir()}
 	var table strings.Builder
-	table.WriteString("\n| push | seconds | tries that the limit ended |\n|---|---|---|\n")
+	table.WriteString("\n| push | seconds | met the limit |\n|---|---|---|\n")
 	for i, name := range []string{"the first, which meets the limit", "the next, of another layer"} {
 		begin := time.Now()
 		p.image = layout(t, byte(86+i), size)
 		out := p.tryIn(t, front, env, servers.AdminUser+"/slow", "--retries", "5")
-		ended := strings.Count(out, "ended a request") + strings.Count(out, "Retrying")
+		ended := strings.Count(out, "ended a request") // said once, when it is found
 		t.Logf("%s: %v, and\n%s", name, time.Since(begin).Round(time.Second), out)
-		if !strings.Contains(out, "digest: sha256:") || i > 0 && ended > 0 {
+		if !strings.Contains(out, "digest: sha256:") || (ended == 0) != (i > 0) || i > 0 && strings.Contains(out, "Retrying") {
 			t.Errorf("%s: got\n%s", name, out)
 		}
-		fmt.Fprintf(&table, "| %s | %.0f | %d |\n", name, time.Since(begin).Seconds(), ended)
+		fmt.Fprintf(&table, "| %s | %.0f | %s |\n", name, time.Since(begin).Seconds(), []string{"no", "yes"}[min(ended, 1)])
 	}
 	if *update && !t.Failed() {
-		doctest.Section(t, "../docs/reliability.md", "90 MB through a limit of 60 s", table.String(), true)
+		doctest.Section(t, "../docs/reliability.md", "90 MB through a limit of 60 s", table.String()+"\n", true)
 	}
 }

@@ -20,6 +20,7 @@ const (
 	noOwner  = "asks for no owner"
 	around   = "finds a way around it"
 	ofLogins = "makes no access token"
+	noLayer  = "reads no layer"
 )
 
 // unmet are the situations that a command cannot come into, with the reason. What is
@@ -33,6 +34,8 @@ var unmetBy = map[command]map[string]string{
 		"401 to a login with a password and a one-time code": ofLogins,
 	},
 	checking: {
+		"a storage without TLS, to which the registry leads":            noLayer,
+		"a failure of the storage that the registry leads to":           noLayer,
 		"401 to a login with a password alone":                          ofLogins,
 		"401 to a login with a password and a one-time code":            ofLogins,
 		"a redirection that is not followed":                            noImage,
@@ -41,17 +44,18 @@ var unmetBy = map[command]map[string]string{
 		"401 of a server that took the credential before, or is unwell": noImage,
 		"404 `BLOB_UPLOAD_UNKNOWN`, again and again":                    noImage,
 		"400, 404 or 416 `BLOB_UPLOAD_INVALID`":                         noImage,
-		"500 without a text":                                            noImage,
 		"403 without a text, of a blob":                                 noImage,
 		"no space left on this machine":                                 noImage,
 	},
 	loggedIn: {
-		"401, and no credential was given": "is given one",
-		"401":                              "is for Gitea and Forgejo, whose API says more",
-		"401 `reqPackageAccess`":           noOwner,
-		"401 `reqPackageAccess` under one's own name": noOwner,
-		"403 `reqToken`":   noOwner,
-		"404 `Not found.`": noOwner,
+		"a storage without TLS, to which the registry leads":            noLayer,
+		"a failure of the storage that the registry leads to":           noLayer,
+		"401, and no credential was given":                              "is given one",
+		"401":                                                           "is for Gitea and Forgejo, whose API says more",
+		"401 `reqPackageAccess`":                                        noOwner,
+		"401 `reqPackageAccess` under one's own name":                   noOwner,
+		"403 `reqToken`":                                                noOwner,
+		"404 `Not found.`":                                              noOwner,
 		"a redirection to another name of the owner or the image":       noOwner,
 		"a redirection that is not followed":                            noImage,
 		"the limit of `--timeout`":                                      "has no such option",
@@ -63,7 +67,6 @@ var unmetBy = map[command]map[string]string{
 		"401 of a server that took the credential before, or is unwell": "shows each credential once",
 		"404 `BLOB_UPLOAD_UNKNOWN`, again and again":                    noImage,
 		"400, 404 or 416 `BLOB_UPLOAD_INVALID`":                         noImage,
-		"500 without a text":                                            noImage,
 		"403 without a text, of a blob":                                 noImage,
 		"no space left on this machine":                                 noImage,
 	},
@@ -84,7 +87,7 @@ var elsewhereShown = map[string]string{
 	// Nothing real has its storage fail.
 	"404 of the registry that the image, or a layer, is read from":        "TestDiagnoses",
 	"401 or 403 of the registry that the image, or a layer, is read from": "TestDiagnoses",
-	"a storage without TLS, to which the registry leads":                  "TestDiagnoses",
+	"a storage without TLS, to which the registry leads":                  "TestSites",
 	"a failure of the storage that the registry leads to":                 "TestDiagnoses",
 }
 
