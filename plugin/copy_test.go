@@ -121,3 +121,39 @@ func TestJoin(t *testing.T) {
 		}
 	}
 }
+
+// With --no-clobber no command moves a tag, and each says which two images it is
+// about and what to do.
+func TestNoClobber(t *testing.T) {
+	d := newDesk(t)
+	for _, image := range []string{"one", "two"} {
+		if code := d.run(t.Context(), "push", bundle(t, image+":1"), "alice/app:"+image); code != fault.ExitOK {
+			t.Fatalf("exit code %d\n%s", code, &d.stderr)
+		}
+	}
+	if code := d.run(t.Context(), "tag", "alice/app:two", "kept"); code != fault.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &d.stderr)
+	}
+	want, _, _ := d.server.Manifest("alice/app", "two")
+	for _, args := range [][]string{
+		{"push", "--no-clobber", bundle(t, "three:1"), "alice/app:two"},
+		{"copy", "--no-clobber", d.server.Host + "/alice/app:one", "alice/app:two"},
+		{"tag", "--no-clobber", "alice/app:one", "two"},
+		{"join", "--no-clobber", "-t", "alice/app:two", d.server.Host + "/alice/app:one"},
+	} {
+		code := d.run(t.Context(), args...)
+		if told := d.stderr.String(); code != fault.ExitFailed || !strings.Contains(told, `the tag "two" exists: it is sha256:`) || !strings.Contains(told, "leave out --no-clobber") {
+			t.Errorf("%q: exit code %d\n%s", args, code, told)
+		}
+		if got, _, _ := d.server.Manifest("alice/app", "two"); string(got) != string(want) {
+			t.Fatalf("%q moved the tag", args)
+		}
+		args[1] = "--retries=1"
+		if code := d.run(t.Context(), args...); code != fault.ExitOK {
+			t.Errorf("%q without it: exit code %d\n%s", args, code, &d.stderr)
+		}
+		if code := d.run(t.Context(), "tag", "alice/app:kept", "two"); code != fault.ExitOK {
+			t.Fatalf("exit code %d\n%s", code, &d.stderr)
+		}
+	}
+}

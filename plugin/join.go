@@ -22,6 +22,7 @@ import (
 type joinOptions struct {
 	destinations []string
 	annotations  []string
+	noClobber    bool
 }
 
 func (a *app) newJoinCommand() *cobra.Command {
@@ -54,6 +55,7 @@ The options are for the destination; see docker gitea copy.`,
 	}
 	new(options.Inquiry).Register(command.Flags())
 	command.Flags().StringArrayVarP(&wanted.destinations, "tag", "t", nil, "Put the image here (HOST/OWNER/NAME[:TAG]); may be repeated")
+	command.Flags().BoolVar(&wanted.noClobber, "no-clobber", false, options.NoClobberUsage)
 	command.Flags().StringArrayVar(&wanted.annotations, "annotation", nil, "Give the index this annotation (KEY=VALUE); may be repeated")
 	return command
 }
@@ -92,14 +94,14 @@ func (a *app) join(ctx context.Context, flags *pflag.FlagSet, wanted joinOptions
 		return err
 	}
 	for _, t := range parsed.Targets {
-		if err := p.joinTo(ctx, t, images, annotations); err != nil {
+		if err := p.joinTo(ctx, t, images, remote.JoinOptions{Tags: t.Tags[1:], Annotations: annotations, NoClobber: wanted.noClobber}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *pusher) joinTo(ctx context.Context, t target.Target, images []source.RegistryImage, annotations map[string]string) error {
+func (p *pusher) joinTo(ctx context.Context, t target.Target, images []source.RegistryImage, wanted remote.JoinOptions) error {
 	client, err := p.client(ctx, t.Host, t.Repository)
 	if err != nil {
 		return err
@@ -112,12 +114,12 @@ func (p *pusher) joinTo(ctx context.Context, t target.Target, images []source.Re
 		}
 		members = append(members, m)
 	}
-	result, err := client.Join(ctx, t.Familiar()+":"+t.Tags[0], members, remote.JoinOptions{Tags: t.Tags[1:], Annotations: annotations})
+	result, err := client.Join(ctx, t.Familiar()+":"+t.Tags[0], members, wanted)
 	switch {
 	case errors.Is(err, registry.ErrManifestUnknown):
 		return fault.WithHint(fault.Push(err), "docker gitea ls HOST/OWNER/NAME shows the tags that there are")
 	case err != nil:
-		return fault.Push(err)
+		return clobbers(fault.Push(err))
 	}
 	return print.WriteResult(p.Stdout, result, print.Style{})
 }

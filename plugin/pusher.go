@@ -168,7 +168,7 @@ func (p *pusher) perform(ctx context.Context, t target.Target, ordered order) (l
 	ordered.Tags = t.Tags[1:]
 	ordered.Progress = display.Event
 	if err := client.Push(ctx, t.Familiar()+":"+t.Tags[0], ordered.PushOptions); err != nil {
-		return linked, fault.Push(err)
+		return linked, clobbers(fault.Push(err))
 	}
 	display.Done()
 	if ordered.Result.DryRun {
@@ -179,6 +179,14 @@ func (p *pusher) perform(ctx context.Context, t target.Target, ordered order) (l
 		display.Event(registry.Event{Note: print.Unverified})
 	}
 	return p.linkPushed(ctx, client, t, display), nil
+}
+
+// clobbers adds to the failure of a push that was to move no tag what would move it.
+func clobbers(err error) error {
+	if errors.Is(err, registry.ErrTagExists) {
+		return fault.WithHint(err, "choose another tag, or leave out --no-clobber to move this one")
+	}
+	return err
 }
 
 func (p *pusher) display(t target.Target) progress.Display {

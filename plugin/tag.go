@@ -14,9 +14,11 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 func (a *app) newTagCommand() *cobra.Command {
+	var wanted remote.TagOptions
 	command := &cobra.Command{
 		Use:   "tag [OPTIONS] HOST/OWNER/NAME[:TAG|@DIGEST] TAG...",
 		Short: "Give an image of a registry more tags",
@@ -34,10 +36,11 @@ To give it another name, use docker gitea copy.`,
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     a.completeRemote(depthTag),
 		RunE: func(command *cobra.Command, args []string) error {
-			return a.tag(command.Context(), command.Flags(), args[0], args[1:])
+			return a.tag(command.Context(), command.Flags(), args[0], args[1:], wanted)
 		},
 	}
 	new(options.Inquiry).Register(command.Flags())
+	command.Flags().BoolVar(&wanted.NoClobber, "no-clobber", false, options.NoClobberUsage)
 	return command
 }
 
@@ -51,7 +54,7 @@ func checkNewTags(image string, tags []string) error {
 	return target.CheckTags(tags)
 }
 
-func (a *app) tag(ctx context.Context, flags *pflag.FlagSet, name string, tags []string) error {
+func (a *app) tag(ctx context.Context, flags *pflag.FlagSet, name string, tags []string, wanted remote.TagOptions) error {
 	images, err := a.parseImages(ctx, []string{name})
 	if err != nil {
 		return err
@@ -64,12 +67,12 @@ func (a *app) tag(ctx context.Context, flags *pflag.FlagSet, name string, tags [
 	if err != nil {
 		return err
 	}
-	result, err := client.Tag(ctx, image.Repository(), image.Reference, tags...)
+	result, err := client.Tag(ctx, image.Repository(), image.Reference, tags, wanted)
 	switch {
 	case errors.Is(err, registry.ErrManifestUnknown):
 		return imageFailure(image, err)
 	case err != nil:
-		return fault.Push(err)
+		return clobbers(fault.Push(err))
 	}
 	return print.WriteResult(a.Stdout, result, print.Style{})
 }

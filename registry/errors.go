@@ -35,6 +35,8 @@ var (
 	ErrManifestUnknown = errors.New("manifest unknown")
 	// ErrRepositoryUnknown: the registry has no such image.
 	ErrRepositoryUnknown = errors.New("repository unknown")
+	// ErrTagExists: a tag that was not to be moved stands at another image.
+	ErrTagExists = errors.New("tag exists")
 	// ErrUnsupported: the registry does not do this at all.
 	ErrUnsupported = errors.New("not supported by the registry")
 	// ErrManifestInvalid: the registry refuses the manifest.
@@ -71,6 +73,22 @@ var (
 	// ErrRedirected: the server leads to another place that is not followed.
 	ErrRedirected = errors.New("redirect not followed")
 )
+
+// TagError is a tag that stands at another image than it was to be set to, and was
+// not to be moved. It is [ErrTagExists].
+type TagError struct {
+	Tag string
+	// Present is where the tag stands. Wanted is the manifest that it was to be set
+	// to or, where that is not known before the image is read, the image's ID.
+	Present, Wanted digest.Digest
+}
+
+func (e *TagError) Error() string {
+	return fmt.Sprintf("the tag %q exists: it is %s, and the image is %s", e.Tag, e.Present, e.Wanted)
+}
+
+// Is makes it [ErrTagExists].
+func (e *TagError) Is(target error) bool { return target == ErrTagExists }
 
 // Error is an answer of the server that is no success.
 type Error struct {

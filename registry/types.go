@@ -146,6 +146,11 @@ type PushOptions struct {
 	// every tag at the image already asks no more, and says so in
 	// [Result.Unverified]. A dry run does not verify.
 	Verify bool `json:"verify,omitempty"`
+	// NoClobber moves no tag: one that stands at another image ends the push with
+	// a [*TagError], before anything is sent; where the image is read from a stream
+	// that shows at its end. A tag that another client sets at the same moment may
+	// be moved all the same: registries have no request that compares.
+	NoClobber bool `json:"noClobber,omitempty"`
 	// MountFrom is a repository of the same registry that has the image's blobs.
 	// Each is mounted from there, and sent only where that fails.
 	MountFrom string `json:"mountFrom,omitempty"`

@@ -121,6 +121,7 @@ type Settings struct {
 	Quiet       bool
 	DryRun      bool
 	Verify      bool
+	NoClobber   bool
 	progress    progressMode
 	Via         Via
 	Link        string
@@ -146,12 +147,16 @@ func (s *Settings) Register(flags *pflag.FlagSet) {
 	flags.BoolVarP(&s.Quiet, "quiet", "q", false, "Print only the pushed references")
 	flags.BoolVar(&s.DryRun, "dry-run", false, "Say what would be sent, and send nothing")
 	flags.BoolVar(&s.Verify, "verify", false, "Look at everything that the tags lead to, and send what the registry lacks")
+	flags.BoolVar(&s.NoClobber, "no-clobber", false, NoClobberUsage)
 	s.Via = ViaAuto
 	flags.Var(&s.Via, "via", `How an image leaves the docker daemon ("auto", "export", "daemon")`)
 	flags.StringVar(&s.Link, "link", "", `Link the image to this repository of its owner afterwards ("auto": find it)`)
 	s.progress = progressMode(progress.ModeAuto)
 	flags.Var(&s.progress, "progress", `How to show progress ("auto", "tty", "plain", "json", "quiet")`)
 }
+
+// NoClobberUsage is said of the option in every command that has it.
+const NoClobberUsage = "Move no tag: fail, and send nothing, where one exists with another digest"
 
 // PerCall are the options that belong to one call, and are set nowhere else.
 var PerCall = map[string]bool{
@@ -198,6 +203,7 @@ func (s Settings) PushOptions() registry.PushOptions {
 		Compression: image.Compression{Algorithm: s.Compression, Level: s.Level},
 		DryRun:      s.DryRun,
 		Verify:      s.Verify,
+		NoClobber:   s.NoClobber,
 	}
 }
 

@@ -18,7 +18,7 @@ func TestTrustMapIsComplete(t *testing.T) {
 	}
 	neutral := []string{ // these neither carry nor weaken trust
 		"config-file", "connect-timeout", "stall-timeout", "retries", "to", "tag", "all-tags", "all-images", "platform", "image", "timeout", "jobs",
-		"chunk-size", "compression", "compression-level", "quiet", "dry-run", "via", "link", "progress", "verify",
+		"chunk-size", "compression", "compression-level", "quiet", "dry-run", "via", "link", "progress", "verify", "no-clobber",
 	}
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	new(Settings).Register(flags)

@@ -176,6 +176,7 @@ var reasons = []struct {
 	{context.Canceled, "Interrupted"},
 	{context.DeadlineExceeded, "TimedOut"},
 	{registry.ErrUnauthorized, "Unauthorized"},
+	{registry.ErrTagExists, "TagExists"},
 	{registry.ErrOwnerUnknown, "OwnerUnknown"},
 	{registry.ErrQuota, "QuotaExceeded"},
 	{registry.ErrDenied, "Denied"},

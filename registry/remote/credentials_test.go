@@ -92,7 +92,7 @@ var calls = map[string]func(t *testing.T, c *remote.Client, dir string) []any{
 	},
 	"Tag": func(t *testing.T, c *remote.Client, _ string) []any {
 		t.Helper()
-		return list(c.Tag(t.Context(), "me/app", "1", "2"))
+		return list(c.Tag(t.Context(), "me/app", "1", []string{"2"}, remote.TagOptions{}))
 	},
 	"Join": func(t *testing.T, c *remote.Client, _ string) []any {
 		t.Helper()

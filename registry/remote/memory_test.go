@@ -331,7 +331,7 @@ func TestEachOptionIsInTheKeyOrChangesNothing(t *testing.T) {
 	t.Parallel()
 	changes := []string{"Image", "ImageID", "Platform", "Compression", "Source", "Via"}
 	changesNothing := []string{
-		"Tags", "Insecure", "Timeout", "Jobs", "ChunkSize", "Retries", "DryRun", "Verify", "MountFrom",
+		"Tags", "Insecure", "Timeout", "Jobs", "ChunkSize", "Retries", "DryRun", "Verify", "NoClobber", "MountFrom",
 		"DiffIDs", "Fetch", "Progress", "Result",
 	}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[registry.PushOptions]()) {

@@ -158,7 +158,7 @@ func TestTag(t *testing.T) {
 			srv, _, content := holding(t, config)
 			for reference, tags := range map[string][]string{"1": {"new"}, content[0].Digest.String(): {"2", "2.1"}} {
 				srv.Registry.ResetLog()
-				result, err := clientOf(t, srv, remote.Options{}).Tag(t.Context(), "alice/app", reference, tags...)
+				result, err := clientOf(t, srv, remote.Options{}).Tag(t.Context(), "alice/app", reference, tags, remote.TagOptions{})
 				if err != nil || result.Digest != content[0].Digest || len(result.Tags) != len(tags) {
 					t.Fatal(err, result)
 				}
@@ -185,11 +185,11 @@ func TestTag(t *testing.T) {
 func TestTagRefuses(t *testing.T) {
 	t.Parallel()
 	srv, c, _ := holding(t, registrytest.Config{})
-	if _, err := c.Tag(t.Context(), "alice/app", "none", "2"); !errors.Is(err, registry.ErrManifestUnknown) {
+	if _, err := c.Tag(t.Context(), "alice/app", "none", []string{"2"}, remote.TagOptions{}); !errors.Is(err, registry.ErrManifestUnknown) {
 		t.Error(err)
 	}
 	for _, tags := range [][]string{{}, {"a b"}, {"2", "feature/x"}} {
-		if _, err := c.Tag(t.Context(), "alice/app", "1", tags...); !errors.Is(err, registry.ErrNameInvalid) {
+		if _, err := c.Tag(t.Context(), "alice/app", "1", tags, remote.TagOptions{}); !errors.Is(err, registry.ErrNameInvalid) {
 			t.Errorf("%q: %v", tags, err)
 		}
 	}
@@ -197,7 +197,7 @@ func TestTagRefuses(t *testing.T) {
 		w.Header().Set("Docker-Content-Digest", digest.FromString("another").String())
 		_, _ = w.Write([]byte(`{"schemaVersion":2,"manifests":[]}`))
 	})})
-	if _, err := c.Tag(t.Context(), "alice/app", "1", "2"); !errors.Is(err, registry.ErrDigestMismatch) {
+	if _, err := c.Tag(t.Context(), "alice/app", "1", []string{"2"}, remote.TagOptions{}); !errors.Is(err, registry.ErrDigestMismatch) {
 		t.Error(err)
 	}
 	if tags := srv.Registry.Tags("alice/app"); len(tags) != 1 {

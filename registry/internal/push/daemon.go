@@ -20,7 +20,7 @@ import (
 // asked for a token: to find and name the image takes a daemon as long. An image
 // that was pushed before may be there, and a new tag all that it lacks.
 func (p *push) anticipate(ctx context.Context) {
-	if _, pushed := p.knownRoot(); !pushed {
+	if _, pushed := p.knownRoot(); !pushed && !p.opts.NoClobber {
 		p.relay = p.beginRelay(ctx)
 	}
 }

@@ -77,6 +77,9 @@ func (p *push) join(ctx context.Context, members []Member, annotations map[strin
 	if err != nil {
 		return image.Manifest{}, err
 	}
+	if err := p.spare(ctx, root.Descriptor.Digest, p.tags); err != nil {
+		return image.Manifest{}, err
+	}
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(cmp.Or(p.opts.Jobs, registry.DefaultJobs))
 	known := map[digest.Digest]bool{}

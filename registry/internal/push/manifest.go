@@ -35,6 +35,9 @@ func (p *push) putTags(ctx context.Context, root image.Manifest, tags []string) 
 
 // setTags points tags at root by putting it there.
 func (p *push) setTags(ctx context.Context, root image.Manifest, tags []string, put func(context.Context, image.Manifest, string) error) error {
+	if err := p.spare(ctx, root.Descriptor.Digest, tags); err != nil {
+		return err
+	}
 	for _, tag := range tags {
 		if err := put(ctx, root, tag); err != nil {
 			return err

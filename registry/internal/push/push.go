@@ -12,7 +12,8 @@
 //   - daemon.go: a daemon reads and compresses instead
 //   - manifest.go: manifests and tags; convert.go: their other form; referrers.go:
 //     what refers to another manifest; verify.go: whether all is there
-//   - tag.go and join.go: what registries have already, under other names
+//   - tag.go and join.go: what registries have already, under other names;
+//     clobber.go: tags that are not to be moved
 package push
 
 import (
@@ -171,6 +172,9 @@ func (p *push) repo() repo.Repo { return repo.Repo{Conn: p.conn, Name: p.ref.Rep
 // run goes through the stages and returns the manifest that was tagged.
 func (p *push) run(ctx context.Context) (image.Manifest, error) {
 	if err := p.settle(); err != nil {
+		return image.Manifest{}, err
+	}
+	if err := p.spareUnread(ctx); err != nil {
 		return image.Manifest{}, err
 	}
 	root, done, err := p.known(ctx)

@@ -157,7 +157,7 @@ func (p *push) permanent(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, registry.ErrUnauthorized), errors.Is(err, registry.ErrDenied), registry.IsTLS(err):
+	case errors.Is(err, registry.ErrUnauthorized), errors.Is(err, registry.ErrDenied), errors.Is(err, registry.ErrTagExists), registry.IsTLS(err):
 		return err
 	case isIncomplete(err):
 		p.record.note("%s; sending the image again", printable.Clean(err.Error()))
