@@ -20,19 +20,29 @@ var notOfCopy = []string{"all-images", "all-tags", "compression", "compression-l
 
 func (a *app) newCopyCommand() *cobra.Command {
 	var reports print.ReportOptions
+	var several copyOptions
 	command := &cobra.Command{
 		Use:   "copy [OPTIONS] HOST/NAME[:TAG|@DIGEST] DESTINATION...",
-		Short: "Copy an image from a registry to a registry",
+		Short: "Copy images from a registry to a registry",
 		Long: `Copy an image from a registry to a registry, byte for byte: an index with all
 of its platforms, or the one of --platform. Nothing is written to the disk.
 
 Without a host the image is on Docker Hub, as it is for docker. DESTINATION is
-HOST/OWNER/NAME[:TAG]. Within one registry no layer is read or sent.
+HOST/OWNER/NAME[:TAG]; below one that ends in "/" the image keeps its name.
+Within one registry no layer is read or sent.
+
+With --all-tags every tag of the image is copied, and of HOST/OWNER/ every image
+of the owner with every tag. What is the same already is left alone, so that a
+copy that was stopped goes on where it was.
 
 The options are for the destination. The login of the registry that is copied
 from is that of "docker login", its certificates those of gitea.yaml, of
 "docker gitea trust" and of docker's certs.d.`,
 		Example: `  docker gitea copy ghcr.io/me/app:1 git.example.com/me/app:1
+
+  # Every tag, and every image of an owner
+  docker gitea copy --all-tags ghcr.io/me/app git.example.com/me/
+  docker gitea copy old.example.com/me/ git.example.com/me/
 
   # Within one registry
   docker gitea copy git.example.com/me/app:1 git.example.com/prod/app:1`,
@@ -51,6 +61,12 @@ from is that of "docker login", its certificates those of gitea.yaml, of
 			return nil
 		},
 		RunE: func(command *cobra.Command, args []string) error {
+			if several.wanted(args[0]) {
+				return a.copyAll(command.Context(), command.Flags(), copyCall{several, reports, args})
+			}
+			if err := several.check(); err != nil {
+				return err
+			}
 			args = slices.Clone(args)
 			args[0] = source.RegistryPrefix + strings.TrimPrefix(args[0], source.RegistryPrefix)
 			return a.push(command.Context(), command.Flags(), reports, args)
@@ -64,5 +80,6 @@ from is that of "docker login", its certificates those of gitea.yaml, of
 		}
 	})
 	reports.Register(command.Flags())
+	several.register(command.Flags())
 	return command
 }

@@ -17,7 +17,8 @@
 //   - push.go: the push command. pushplan.go makes a plan of its words, which
 //     packages source and target read; pusher.go carries it out: what a SOURCE of
 //     any kind has in common is [origin], of which pushdaemon.go and pushsource.go
-//     have the kinds; pushmany.go is for several images. credential.go finds
+//     have the kinds; pushmany.go is for several images. copy.go names a registry as
+//     the SOURCE, and copyall.go copies whole repositories. credential.go finds
 //     credentials, via.go decides how an image leaves a daemon, and package print
 //     writes the report.
 //   - check.go: the check command: what is right and wrong on the way to a
@@ -33,7 +34,7 @@
 //   - complete.go: what the shell is offered; hooks.go: what docker is told
 //     after a push of its own has failed; setup.go: how docker comes to know
 //     the program.
-//   - shells.go, version.go: the small commands.
+//   - shells.go: the small commands.
 //
 // Beside it, package dockerconfig reads what docker keeps on this machine,
 // package daemon takes images out of a Docker Engine, package giteaapi speaks

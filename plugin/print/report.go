@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
@@ -208,4 +212,27 @@ func reason(err error) string {
 		return "Unreachable"
 	}
 	return "Failed"
+}
+
+// CopyTable writes what became of each tag of a copy: one line each, or with quiet
+// the pinned references.
+func CopyTable(w io.Writer, reports []v1alpha1.Push, quiet bool) error {
+	rows := [][]string{{"TAG", "STATUS", "SENT", "DIGEST"}}
+	for _, r := range reports {
+		name := r.Spec.Destination + ":" + strings.Join(r.Spec.Tags, ",")
+		if quiet {
+			if r.Status.Digest != "" {
+				if _, err := fmt.Fprintf(w, "%s@%s\n", name, r.Status.Digest); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		ready := r.Status.Conditions[len(r.Status.Conditions)-1]
+		rows = append(rows, []string{name, ready.Reason, humanize.Bytes(uint64(max(r.Status.BytesSent, 0))), r.Status.Digest})
+	}
+	if quiet {
+		return nil
+	}
+	return Table(w, rows)
 }
