@@ -90,6 +90,10 @@ var calls = map[string]func(t *testing.T, c *remote.Client, dir string) []any{
 		}
 		return []any{err}
 	},
+	"Copy": func(t *testing.T, c *remote.Client, _ string) []any {
+		t.Helper()
+		return []any{c.Copy(t.Context(), "me/app:2", remote.Member{Repository: "me/app", Reference: "1"}, registry.PushOptions{})}
+	},
 	"Tag": func(t *testing.T, c *remote.Client, _ string) []any {
 		t.Helper()
 		return list(c.Tag(t.Context(), "me/app", "1", []string{"2"}, remote.TagOptions{}))

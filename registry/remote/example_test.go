@@ -52,6 +52,49 @@ func ExampleClient_Push() {
 	// Output: <nil> [1 latest] 2 blobs
 }
 
+// An image goes from one repository to another, gets another tag and loses its first.
+// Tests of such a program need no Gitea: registrytest is one in memory.
+func ExampleClient_Copy() {
+	dir, err := os.MkdirTemp("", "example-")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	server, err := registrytest.Listen(dir, registrytest.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+	client, err := remote.New(server.Config(), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	source, err := image.Open("testdata/hello", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer source.Close()
+
+	ctx := context.Background()
+	fmt.Println(client.Push(ctx, "alice/hello:dev", registry.PushOptions{Source: source}))
+	hello := remote.Member{Repository: "alice/hello", Reference: "dev"}
+	fmt.Println(client.Copy(ctx, "alice/released:dev", hello, registry.PushOptions{}))
+	tagged, err := client.Tag(ctx, "alice/released", "dev", []string{"1.0", "latest"}, remote.TagOptions{NoClobber: true})
+	fmt.Println(tagged.Tags, err)
+	fmt.Println(client.DeleteManifest(ctx, "alice/released", "dev"))
+	fmt.Println(client.Tags(ctx, "alice/released"))
+	// Output:
+	// <nil>
+	// <nil>
+	// [1.0 latest] <nil>
+	// <nil>
+	// [1.0 latest] <nil>
+}
+
 // The error tells what went wrong, and Diagnose what to do about it.
 func ExampleDiagnose() {
 	_, err := registry.ParseReference("git.example.com/Me/App")

@@ -8,10 +8,10 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/push"
 )
 
-// Member is an image that becomes part of an index.
+// Member is an image of a registry that becomes part of an index, or is copied.
 type Member struct {
-	// Client is that of the registry which has the image. Nil is the one that
-	// joins.
+	// Client is that of the registry which has the image. Nil is the one whose
+	// method is called.
 	Client *Client
 	// Repository is "owner/name", and Reference a tag or a digest.
 	Repository, Reference string
