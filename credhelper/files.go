@@ -48,7 +48,7 @@ func readOwn(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // nothing is written
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err

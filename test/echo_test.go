@@ -17,7 +17,6 @@ import (
 // TestSecretsAreTypedUnseen types secrets at a terminal: where a program asks for
 // one, it is not shown, and where standard input would show it, it is refused.
 func TestSecretsAreTypedUnseen(t *testing.T) {
-	t.Parallel()
 	const secret = "typed-at-a-terminal"
 	plugin, helper := filepath.Join(pluginDir(t), "docker-gitea"), filepath.Join(credhelperDir(t), "docker-credential-gitea")
 	server, images := newWitness(t, false, giteaIn), t.TempDir()

@@ -16,7 +16,6 @@ import (
 // there is none; what is followed anywhere are questions, without a credential; and of
 // what is refused there nothing is shown.
 func TestRedirectsOfEverything(t *testing.T) {
-	t.Parallel()
 	images := t.TempDir()
 	if err := writePluginImages(images); err != nil {
 		t.Fatal(err)

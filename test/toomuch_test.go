@@ -18,7 +18,6 @@ const mostMemory = 300 << 10
 // is too deep, in each place where they read any. Each ends with a message, and in
 // little memory.
 func TestTooMuchIsRefused(t *testing.T) {
-	t.Parallel()
 	plugin, helper := filepath.Join(pluginDir(t), "docker-gitea"), filepath.Join(credhelperDir(t), "docker-credential-gitea")
 	const own = ".config/docker-credential-gitea/"
 	deep := strings.Repeat("[", 8<<20)
@@ -73,10 +72,14 @@ func TestTooMuchIsRefused(t *testing.T) {
 			_, _ = w.Write([]byte(answer))
 		})
 		for _, call := range [][]string{
-			{plugin, "ls", "--plain-http", server.host + "/me/app"}, {plugin, "ls", "--plain-http", server.host + "/me"}, {plugin, "ls", "--plain-http", server.host},
-			{plugin, "check", "--plain-http", server.host + "/me/app"}, {plugin, "link", "--plain-http", server.host + "/me/app", "me/code"},
+			{plugin, "ls", "--plain-http", server.host + "/me/app"},
+			{plugin, "ls", "--plain-http", server.host + "/me"},
+			{plugin, "ls", "--plain-http", server.host},
+			{plugin, "check", "--plain-http", server.host + "/me/app"},
+			{plugin, "link", "--plain-http", server.host + "/me/app", "me/code"},
 			{plugin, "copy", "--plain-http", "docker://" + server.host + "/me/app:1", server.host + "/me/app:2"},
-			{helper, "login", "--with-token", "--plain-http", server.host}, {helper, "login", "--with-token", "--username", "me", "--plain-http", server.host},
+			{helper, "login", "--with-token", "--plain-http", server.host},
+			{helper, "login", "--with-token", "--username", "me", "--plain-http", server.host},
 		} {
 			o := &owner{home: t.TempDir(), dir: t.TempDir(), stdin: "a-token", env: []string{"DOCKER_GITEA_HOST=" + server.host, "DOCKER_GITEA_TOKEN=a-token-of-mine"}}
 			if out, code := o.runWithin(t, call[0], call[1:]...); code == 0 || len(out) == 0 || len(out) > 8<<10 {

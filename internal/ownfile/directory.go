@@ -66,7 +66,7 @@ func (d directory) giveDirectory(name string) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // nothing is written
 	info, err := file.Stat()
 	if err != nil {
 		return err

@@ -18,17 +18,20 @@ const aUser = 1000
 func TestSwapBetweenSteps(t *testing.T) {
 	for name, swap := range map[string]func(t *testing.T, dir directory, roots string){
 		"the directory around, for a link to root's": func(t *testing.T, dir directory, roots string) {
+			t.Helper()
 			must(t, os.Rename(dir.path, dir.path+".away"))
 			must(t, os.Symlink(filepath.Dir(roots), dir.path))
 			must(t, dir.giveDirectory("new"))
 			expectOwner(t, filepath.Join(dir.path+".away", "new"), aUser)
 		},
 		"the new directory, for a link to root's": func(t *testing.T, dir directory, roots string) {
+			t.Helper()
 			must(t, os.Remove(filepath.Join(dir.path, "new")))
 			must(t, os.Symlink(roots, filepath.Join(dir.path, "new")))
 			wantError(t, dir.giveDirectory("new"))
 		},
 		"the new directory, for one of root's with something in it": func(t *testing.T, dir directory, roots string) {
+			t.Helper()
 			must(t, os.WriteFile(filepath.Join(roots, "secret"), nil, 0o600))
 			must(t, os.Remove(filepath.Join(dir.path, "new")))
 			must(t, os.Rename(roots, filepath.Join(dir.path, "new")))
@@ -36,12 +39,14 @@ func TestSwapBetweenSteps(t *testing.T) {
 			must(t, os.Rename(filepath.Join(dir.path, "new"), roots))
 		},
 		"the directory around, before a file is made": func(t *testing.T, dir directory, roots string) {
+			t.Helper()
 			must(t, os.Rename(dir.path, dir.path+".away"))
 			must(t, os.Symlink(roots, dir.path))
 			must(t, dir.replace("file", []byte("x"), 0o600, (*os.File).Sync))
 			expectOwner(t, filepath.Join(dir.path+".away", "file"), aUser)
 		},
 		"a file, for a link while it is opened": func(t *testing.T, dir directory, roots string) {
+			t.Helper()
 			must(t, os.WriteFile(filepath.Join(roots, "file"), nil, 0o600))
 			must(t, os.Symlink(filepath.Join(roots, "file"), filepath.Join(dir.path, "file")))
 			// As if there had been no link when it was looked at.

@@ -18,7 +18,7 @@ func TestDeafHelperIsGivenUp(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	for path, content := range map[string]string{"docker-credential-deaf": "#!/bin/sh\nexec sleep 600\n", "config.json": `{"credsStore":"deaf"}`} {
-		if err := os.WriteFile(filepath.Join(dir, path), []byte(content), 0o700); err != nil { //nolint:gosec // G306: a program
+		if err := os.WriteFile(filepath.Join(dir, path), []byte(content), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
