@@ -16,7 +16,7 @@ import (
 
 // notOfCopy are options of a push that say how an image leaves a daemon or a
 // file.
-var notOfCopy = []string{"all-images", "all-tags", "compression", "compression-level", "image", "to", "via"}
+var notOfCopy = []string{"all-images", "bake", "compose", "all-tags", "compression", "compression-level", "image", "to", "via"}
 
 func (a *app) newCopyCommand() *cobra.Command {
 	var reports print.ReportOptions

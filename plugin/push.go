@@ -58,12 +58,15 @@ DOCKER_GITEA_TOKEN, or -u with --password-stdin, takes its place.`,
   # All images of a file, as for a site without a network
   docker gitea push --all-images --to git.example.com/me/ ./bundle.tar
 
+  # What a compose project builds
+  docker gitea push --compose compose.yaml --to git.example.com/me/
+
   # What would be sent
   docker gitea push --dry-run ./image.tar git.example.com/me/app:1`,
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     a.completePush,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
+		Args: func(command *cobra.Command, args []string) error {
+			if len(args) == 0 && !command.Flags().Changed("compose") && !command.Flags().Changed("bake") {
 				return fault.Usage(errors.New("a SOURCE is needed"))
 			}
 			return nil

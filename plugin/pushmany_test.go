@@ -171,3 +171,44 @@ func TestOwnNames(t *testing.T) {
 		t.Errorf("%d requests were made", len(log))
 	}
 }
+
+// The images of a compose project and of bake are those of the daemon by these names.
+func TestPushProjects(t *testing.T) {
+	d := newDesk(t)
+	dir := t.TempDir()
+	d.env["TAG"] = "1"
+	for name, content := range map[string]string{
+		"compose.yaml": "services:\n  app: {image: 'app:${TAG}', build: .}\n  db: {image: 'none:1'}\n",
+		"made.json":    `{"app": {"image.name": "app:1"}}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for to, args := range map[string][]string{
+		"alice/composed/": {"--compose", filepath.Join(dir, "compose.yaml")},
+		"alice/baked/":    {"--bake", filepath.Join(dir, "made.json")},
+	} {
+		if code := d.run(t.Context(), append([]string{"push", "--to", to}, args...)...); code != fault.ExitOK {
+			t.Fatalf("%q: exit code %d\n%s", args, code, &d.stderr)
+		}
+		if _, _, ok := d.server.Manifest(to+"app", "1"); !ok {
+			t.Errorf("%q: it is not there", args)
+		}
+	}
+	// What services only use is pushed where that is wanted.
+	code := d.run(t.Context(), "push", "--all-images", "--compose", filepath.Join(dir, "compose.yaml"), "--to", "alice/all/")
+	if told := d.stderr.String(); code != fault.ExitFailed || !strings.Contains(told, "none:1: ") {
+		t.Errorf("exit code %d\n%s", code, told)
+	}
+	for _, args := range [][]string{
+		{"push", "--compose", "x", "app:1", "--to", "alice/"},
+		{"push", "--compose", "x"},
+		{"push", "--compose", "x", "--bake", "y", "--to", "alice/"},
+		{"push", "--compose", filepath.Join(dir, "none.yaml"), "--to", "alice/"},
+	} {
+		if code := d.run(t.Context(), args...); code != fault.ExitUsage {
+			t.Errorf("%q: exit code %d\n%s", args, code, &d.stderr)
+		}
+	}
+}

@@ -55,6 +55,28 @@ func (p pushPlan) readCertificates(dockerConfig string) {
 	}
 }
 
+// projects are the images of a compose file or of bake, where one is given, as
+// arguments.
+func (p *pushPlan) projects(args []string, getenv func(string) string) (images []string, err error) {
+	s := &p.general
+	if s.Compose == "" && s.Bake == "" {
+		return args, nil
+	}
+	if len(args) > 0 || len(s.To) == 0 || s.Compose != "" && s.Bake != "" {
+		return nil, fault.Usage(errors.New("--compose and --bake go with --to alone: they say what the images are"))
+	}
+	if s.Compose != "" {
+		images, err = source.Compose(s.Compose, s.AllImages, getenv)
+		s.AllImages = false // of files, which are none of these
+	} else {
+		images, err = source.Bake(s.Bake)
+	}
+	for i := range images {
+		images[i] = source.DaemonPrefix + images[i]
+	}
+	return images, err
+}
+
 // words divides the arguments into sources and destinations. With --to, every
 // argument is a SOURCE.
 func words(args, to []string) (sources, destinations []string) {
@@ -74,6 +96,10 @@ func planPush(l options.Layers, args []string, n target.Naming, isLayout func(st
 		return plan, err
 	}
 	if err := target.CheckTags(plan.general.Tags); err != nil {
+		return plan, err
+	}
+	args, err := plan.projects(args, l.Getenv)
+	if err != nil {
 		return plan, err
 	}
 	args, destinations := words(args, plan.general.To)
@@ -255,7 +281,7 @@ func checkSource(s options.Settings, src source.Source) error {
 		wrong = "--all-tags is for images of the docker daemon"
 	case s.AllTags && target.HasTag(src.Name):
 		wrong = "--all-tags wants a SOURCE without a tag"
-	case s.AllImages && src.Kind != source.Path:
+	case s.AllImages && s.Compose == "" && src.Kind != source.Path:
 		wrong = "--all-images is for files and directories"
 	case s.AllImages && (s.Image != "" || src.Image != "" && !src.IsOfFile()):
 		wrong = "--all-images and the name of one image exclude each other"

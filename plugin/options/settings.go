@@ -111,6 +111,8 @@ type Settings struct {
 	Tags        []string
 	AllTags     bool
 	AllImages   bool
+	Compose     string
+	Bake        string
 	Platform    string
 	Image       string
 	Timeout     time.Duration
@@ -137,6 +139,8 @@ func (s *Settings) Register(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&s.Tags, "tag", "t", nil, "Set this tag as well; may be repeated")
 	flags.BoolVarP(&s.AllTags, "all-tags", "a", false, "Push all tags that the daemon has of SOURCE")
 	flags.BoolVar(&s.AllImages, "all-images", false, "Push all images of a file, each under its own name")
+	flags.StringVar(&s.Compose, "compose", "", "Push the images that the services of this compose file build (--all-images: all that it names)")
+	flags.StringVar(&s.Bake, "bake", "", "Push the images of this file of docker buildx bake --metadata-file")
 	flags.StringVar(&s.Platform, "platform", "", "Push only this platform of an index (os/arch[/variant])")
 	flags.StringVar(&s.Image, "image", "", "Name of the image to take from a file that holds several")
 	flags.DurationVar(&s.Timeout, "timeout", 0, "Give up after this time, of all pushes together (0: never)")
@@ -160,7 +164,7 @@ const NoClobberUsage = "Move no tag: fail, and send nothing, where one exists wi
 
 // PerCall are the options that belong to one call, and are set nowhere else.
 var PerCall = map[string]bool{
-	"to": true, "tag": true, "all-tags": true, "all-images": true, "image": true, "password-stdin": true, "dry-run": true, "json": true, "help": true,
+	"to": true, "tag": true, "all-tags": true, "all-images": true, "compose": true, "bake": true, "image": true, "password-stdin": true, "dry-run": true, "json": true, "help": true,
 	"format": true, "metadata-file": true, "digest-file": true, "annotation": true,
 }
 

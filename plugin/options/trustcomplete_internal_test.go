@@ -17,7 +17,7 @@ func TestTrustMapIsComplete(t *testing.T) {
 		return slices.ContainsFunc(TrustMap, func(row Bound) bool { return row.Setting == setting })
 	}
 	neutral := []string{ // these neither carry nor weaken trust
-		"config-file", "connect-timeout", "stall-timeout", "retries", "to", "tag", "all-tags", "all-images", "platform", "image", "timeout", "jobs",
+		"config-file", "connect-timeout", "stall-timeout", "retries", "to", "tag", "all-tags", "all-images", "compose", "bake", "platform", "image", "timeout", "jobs",
 		"chunk-size", "compression", "compression-level", "quiet", "dry-run", "via", "link", "progress", "verify", "no-clobber",
 	}
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)

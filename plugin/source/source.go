@@ -2,7 +2,8 @@
 // or on standard input. It asks neither a daemon nor a registry.
 //
 //   - source.go: the kinds, and how a word is understood;
-//   - registry.go: the name of an image in a registry.
+//   - registry.go: the name of an image in a registry;
+//   - compose.go: the images of a compose project, and those that bake made.
 package source
 
 import (
