@@ -61,6 +61,30 @@ func TestNothingIsTurnedAgainstItsUser(t *testing.T) {
 	if !slices.Equal(kinds, written) {
 		t.Errorf("SECURITY.md has the kinds %q, shown are %q", written, kinds)
 	}
+	sources := testsOfAll(t)
+	for _, name := range regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(string(page), -1) {
+		if !strings.Contains(sources, "\nfunc "+name[1]+"(") {
+			t.Errorf("SECURITY.md names %s, which there is not", name[1])
+		}
+	}
+}
+
+// testsOfAll are the tests of all packages.
+func testsOfAll(t *testing.T) string {
+	t.Helper()
+	var sources strings.Builder
+	err := filepath.WalkDir("..", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		sources.Write(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sources.String()
 }
 
 // owner runs the programs.
