@@ -52,6 +52,7 @@ func (e Entry) values(option string) (values []string, where string) {
 	return nil, ""
 }
 
+// CAData is the certificate that the file itself holds; empty for none.
 func (e Entry) CAData() string {
 	for _, i := range e.items {
 		if data := e.File.List.Items[i].Spec.CAData; data != "" {

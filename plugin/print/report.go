@@ -10,9 +10,8 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/dustin/go-humanize"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
