@@ -6,25 +6,15 @@ import (
 	"io"
 	"strings"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/advice"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
-
-// advised is an error with a hint: what the user can do about it.
-type advised struct {
-	error
-	hint string
-}
-
-func (a advised) Unwrap() error { return a.error }
-
-// advise adds a hint to err. It is no part of the error's text.
-func advise(err error, hint string) error { return advised{err, hint} }
 
 // adviceOn is what is known of err beside its text: the outermost hint that it
 // came with, or else what is known of a failure at a registry.
 func adviceOn(err error) registry.Diagnosis {
-	if a, ok := errors.AsType[advised](err); ok {
-		return registry.Diagnosis{Hint: a.hint}
+	if hint, ok := advice.Of(err); ok {
+		return registry.Diagnosis{Hint: hint}
 	}
 	// A keyring and another helper fail in ways of a network too.
 	_, onTheWay := errors.AsType[*registry.UnreachableError](err)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 )
 
 // canary is a secret that is easily found. The secrets that the fake Gitea
@@ -178,7 +180,7 @@ func secretsInTrouble(t *testing.T, g *fakeGitea, w *watched) {
 	w.run(t, false, "", "doctor", g.host)
 
 	dockerConfig := filepath.Join(w.env["DOCKER_CONFIG"], "config.json")
-	if err := writeOwn(dockerConfig, []byte(`{"auths":{"git.example.com":{"auth":"`+canary)); err != nil {
+	if err := ownfile.WritePrivate(dockerConfig, []byte(`{"auths":{"git.example.com":{"auth":"`+canary)); err != nil {
 		t.Fatal(err)
 	}
 	for _, command := range []string{"configure-docker", "unconfigure-docker", "doctor"} {
@@ -188,7 +190,7 @@ func secretsInTrouble(t *testing.T, g *fakeGitea, w *watched) {
 		t.Fatal(err)
 	}
 
-	if err := writeOwn(filepath.Join(w.env[envDir], "hosts.json"), []byte(`{"version":99}`)); err != nil {
+	if err := ownfile.WritePrivate(filepath.Join(w.env[envDir], "hosts.json"), []byte(`{"version":99}`)); err != nil {
 		t.Fatal(err)
 	}
 	w.run(t, false, request(g.host, "alice", canary), "store")

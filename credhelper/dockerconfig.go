@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/advice"
 	"github.com/docker-gitea/docker-gitea/internal/dockerconfig"
 )
 
@@ -66,7 +67,7 @@ func (e *dockerEdit) note(sign, value string, keys []string) {
 func (e *dockerEdit) serve(key string) error {
 	current, _ := e.Get(dockerconfig.KeyHelpers, key)
 	if current != "" && current != helperName && !e.force {
-		return advise(fmt.Errorf("docker-credential-%s is set for %s", current, key), "replace it with --force")
+		return advice.Give(fmt.Errorf("docker-credential-%s is set for %s", current, key), "replace it with --force")
 	}
 	if current != helperName {
 		if err := e.set(helperName, dockerconfig.KeyHelpers, key); err != nil {
@@ -104,7 +105,7 @@ func (e *dockerEdit) serveAll() error {
 		return nil
 	}
 	if current != "" && !e.force {
-		return advise(fmt.Errorf("docker-credential-%s is set for every host", current), "replace it with --force")
+		return advice.Give(fmt.Errorf("docker-credential-%s is set for every host", current), "replace it with --force")
 	}
 	return e.set(helperName, dockerconfig.KeyStore)
 }

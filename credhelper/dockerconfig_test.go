@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 )
 
 func TestConfigureDocker(t *testing.T) {
@@ -250,7 +252,7 @@ func TestStatusAndLogout(t *testing.T) {
 func TestIndexOfNewerVersionIsNotTouched(t *testing.T) {
 	m := newHome(t)
 	file := filepath.Join(m.env[envDir], "hosts.json")
-	if err := writeOwn(file, []byte(`{"version":99}`)); err != nil {
+	if err := ownfile.WritePrivate(file, []byte(`{"version":99}`)); err != nil {
 		t.Fatal(err)
 	}
 	if out := m.run(t, request("h", "a", "s"), "store"); out.code != 1 || !strings.Contains(out.stdout, "version 99") {

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 	"github.com/spf13/cobra"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/internal/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/internal/home"
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
@@ -147,9 +148,9 @@ func (h *helper) examinePlainText(_ context.Context, host string) []finding {
 	if err != nil {
 		return []finding{{fault: err}}
 	}
-	if logins[host].Storage == storeFile {
+	if logins[host].Storage == store.File {
 		findings = append(findings, finding{
-			fault:    fmt.Errorf("the login is stored in plain text: %s", fileStore{h.dir}.path(key{host: host, slot: slotLogin})),
+			fault:    fmt.Errorf("the login is stored in plain text: %s", store.FilePath(h.dir, store.Key{Host: host, Slot: store.SlotLogin})),
 			advice:   "log in again with --storage keyring or --storage pass",
 			harmless: true,
 		})

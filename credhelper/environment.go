@@ -15,7 +15,7 @@ import (
 const (
 	// envDir is the directory of our own files.
 	envDir = "DOCKER_CREDENTIAL_GITEA_DIR"
-	// envStorage is where new logins are stored, see storageNames.
+	// envStorage is where new logins are stored, see store.Names.
 	envStorage = "DOCKER_CREDENTIAL_GITEA_STORAGE"
 	// envLog is a file that debugging messages are appended to.
 	envLog = "DOCKER_CREDENTIAL_GITEA_LOG"

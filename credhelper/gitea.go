@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/advice"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
@@ -168,7 +169,7 @@ func (s *server) identify(ctx context.Context, c credential) (registry.Identity,
 	}
 	id := registry.ParseIdentity(answer.Token)
 	if id.UserID == 0 {
-		return registry.Identity{}, advise(fmt.Errorf("the registry of %s is not that of a Gitea or Forgejo", s.host), "docker login "+s.host)
+		return registry.Identity{}, advice.Give(fmt.Errorf("the registry of %s is not that of a Gitea or Forgejo", s.host), "docker login "+s.host)
 	}
 	return id, nil
 }
@@ -251,7 +252,7 @@ func (s *server) findAPI(ctx context.Context) error {
 		}
 		faults = append(faults, err.Error())
 	}
-	return advise(errors.New(strings.Join(faults, "; ")), "if Gitea is under a path, give it: "+program+" login https://"+s.host+"/PATH")
+	return advice.Give(errors.New(strings.Join(faults, "; ")), "if Gitea is under a path, give it: "+program+" login https://"+s.host+"/PATH")
 }
 
 // userName finds out whose token it is: by the public search by number, which

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -89,7 +90,7 @@ func (h *helper) loadIndex() (index, error) {
 	if h.dir == "" {
 		return index{}, nil
 	}
-	data, err := readOwn(h.indexPath())
+	data, err := ownfile.ReadPrivate(h.indexPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return index{}, nil
 	}

@@ -2,6 +2,8 @@ package credhelper
 
 import (
 	"testing"
+
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 )
 
 // S27: every setting in the map of inputs that carries or weakens trust is tried
@@ -87,7 +89,7 @@ func TestInputsStayWithTheirHost(t *testing.T) {
 
 func configure(t *testing.T, m *userHome, host, fields string) {
 	t.Helper()
-	if err := writeOwn(configPath(m.env[envDir]), []byte(`{"hosts":{"`+host+`":{`+fields+`}}}`)); err != nil {
+	if err := ownfile.WritePrivate(configPath(m.env[envDir]), []byte(`{"hosts":{"`+host+`":{`+fields+`}}}`)); err != nil {
 		t.Fatal(err)
 	}
 }

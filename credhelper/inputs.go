@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/advice"
 	"github.com/docker-gitea/docker-gitea/internal/secretshape"
 )
 
@@ -113,7 +114,7 @@ func misplaced(name string) error {
 	if name == "" || looksSecret(name) {
 		name = "an argument"
 	}
-	return advise(usageError{fmt.Errorf("%s holds what looks like a secret, which does not belong there", name)},
+	return advice.Give(usageError{fmt.Errorf("%s holds what looks like a secret, which does not belong there", name)},
 		"every user of this machine sees arguments; give it on standard input with --with-token or --password-stdin")
 }
 

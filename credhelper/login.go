@@ -17,6 +17,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/advice"
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/internal/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -59,7 +61,7 @@ Examples:
 	addServerFlags(flags, &opts.settings)
 	flags.StringVar(&opts.settings.ClientID, "client-id", "", "`ID` of the OAuth application to log in with,\nsee register-app")
 	flags.StringVar(&opts.settings.Scope, "scope", "", "OAuth `SCOPE` to ask for, with --client-id\n(default \""+ownScope+"\")")
-	flags.StringVar(&opts.settings.Storage, "storage", "", "store the login in `NAME`:\n"+storageNames)
+	flags.StringVar(&opts.settings.Storage, "storage", "", "store the login in `NAME`:\n"+store.Names)
 	cmd.MarkFlagsMutuallyExclusive("web", "paste", "with-token", "password-stdin")
 	cmd.MarkFlagsMutuallyExclusive("web", "paste", "username")
 	return cmd
@@ -320,7 +322,7 @@ func tokenName() string {
 // refuses the password alone.
 func (h *helper) withPassword(ctx context.Context, host, username string, stdin bool, use func(account) error) error {
 	if strings.Contains(username, "@") {
-		return advise(usageError{fmt.Errorf("%q is no name of an account, but an e-mail address", username)},
+		return advice.Give(usageError{fmt.Errorf("%q is no name of an account, but an e-mail address", username)},
 			"--username takes the name that is shown at https://"+host+"/user/settings")
 	}
 	as := account{username: username}
@@ -392,7 +394,7 @@ func (s *server) verify(ctx context.Context, got *granted, pullOnly bool) (regis
 	if got.session != nil {
 		hint = "have the application ask for it: --scope 'write:package read:user'"
 	}
-	return id, advise(err, hint)
+	return id, advice.Give(err, hint)
 }
 
 func (h *helper) reportLogin(host string, e entry, id registry.Identity) {
@@ -401,7 +403,7 @@ func (h *helper) reportLogin(host string, e entry, id registry.Identity) {
 		can = "pull"
 	}
 	fmt.Fprintf(h.Stderr, "logged in to %s as %s, who may %s; stored in %s\n", host, e.Username, can, e.Storage)
-	if e.Storage == storeFile {
+	if e.Storage == store.File {
 		fmt.Fprintf(h.Stderr, "warning: the login is stored in plain text under %s\n", h.dir)
 	}
 	if name, err := h.dockerHelper(host); err == nil && name != helperName {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -27,7 +28,7 @@ func (h *helper) oauthFlow(ctx context.Context, srv *server, s settings,
 		fmt.Fprintf(h.Stderr, "the page will ask whether %q may use your account: it is the application that Gitea has for git,\n"+
 			"and what it gets may do all that you may; for less, first run: %s register-app --username NAME %s\n", publicClientName, program, srv.host)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, loginTimeout, fmt.Errorf("%w (%v)", errTimeout, loginTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, loginTimeout, fmt.Errorf("%w (%v)", store.ErrTimeout, loginTimeout))
 	defer cancel()
 	attempt, code, err := obtain(ctx, func(redirectURI string) authorization { return authorize(found, s, redirectURI) })
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/docker/docker-credential-helpers/credentials"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/advice"
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -38,8 +40,8 @@ func (h *helper) lookup(ctx context.Context, host string) (credential, error) {
 		return credential{}, credentials.NewErrCredentialsNotFound()
 	}
 	secret, err := h.secret(ctx, host, e)
-	if errors.Is(err, errNoSecret) {
-		err = advise(fmt.Errorf("the login to %s is gone from its store (%s)", host, e.Storage), loginHint(host))
+	if errors.Is(err, store.ErrNoSecret) {
+		err = advice.Give(fmt.Errorf("the login to %s is gone from its store (%s)", host, e.Storage), loginHint(host))
 	}
 	return credential{e.Username, secret, kept}, err
 }
@@ -61,7 +63,7 @@ func (h *helper) secret(ctx context.Context, host string, e entry) (registry.Sec
 	if e.Kind == kindOAuth {
 		return h.accessToken(ctx, host, e, s)
 	}
-	return s.read(ctx, e.key(host, slotLogin))
+	return s.Read(ctx, e.key(host, store.SlotLogin))
 }
 
 // accept stores a credential that comes from Docker, unless it is one that
@@ -131,14 +133,14 @@ func (h *helper) save(ctx context.Context, host string, e entry, login, access r
 
 // writeSecrets writes the refresh token before the access token: whoever is
 // killed between the two has lost nothing that cannot be had again.
-func writeSecrets(ctx context.Context, s store, host string, e entry, login, access registry.Secret) error {
-	if err := s.write(ctx, e.key(host, slotLogin), login); err != nil {
+func writeSecrets(ctx context.Context, s store.Store, host string, e entry, login, access registry.Secret) error {
+	if err := s.Write(ctx, e.key(host, store.SlotLogin), login); err != nil {
 		return err
 	}
 	if access.IsZero() {
 		return nil
 	}
-	return s.write(ctx, e.key(host, slotAccess), access)
+	return s.Write(ctx, e.key(host, store.SlotAccess), access)
 }
 
 // removeSecrets removes the secrets of a login, but for those that kept has
@@ -150,12 +152,12 @@ func (h *helper) removeSecrets(ctx context.Context, host string, e, kept entry) 
 	}
 	var errs []error
 	// The keyring alone tells users apart.
-	sameStore := e.Storage == kept.Storage && (e.Storage != storeKeyring || e.Username == kept.Username)
+	sameStore := e.Storage == kept.Storage && (e.Storage != store.Keyring || e.Username == kept.Username)
 	if !sameStore {
-		errs = append(errs, s.remove(ctx, e.key(host, slotLogin)))
+		errs = append(errs, s.Remove(ctx, e.key(host, store.SlotLogin)))
 	}
 	if e.Kind == kindOAuth && (!sameStore || kept.Kind != kindOAuth) {
-		errs = append(errs, s.remove(ctx, e.key(host, slotAccess)))
+		errs = append(errs, s.Remove(ctx, e.key(host, store.SlotAccess)))
 	}
 	return errors.Join(errs...)
 }

@@ -9,9 +9,8 @@
 // # Files
 //
 //   - protocol.go answers the verbs; everything that Docker sees is there.
-//   - index.go holds what is known of each host, without secrets; store.go and
-//     store_*.go hold the secrets: in the system's keyring, in pass, in
-//     another credential helper, or in plain files.
+//   - index.go holds what is known of each host, without secrets; stores.go
+//     chooses where the secrets are kept: package store keeps them.
 //   - session.go hands out OAuth access tokens and refreshes them, one
 //     process at a time.
 //   - login.go leads through the login flows; loginoauth.go, oauth.go and
@@ -35,6 +34,7 @@ import (
 
 	"github.com/docker/docker-credential-helpers/credentials"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/internal/gate"
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -91,7 +91,7 @@ type helper struct {
 	log      *slog.Logger
 	now      func() time.Time
 	// patience is what stores are granted.
-	patience patience
+	patience store.Patience
 }
 
 // Main runs the program and returns its exit code: 0 when it did what it was
@@ -113,12 +113,12 @@ func Main(ctx context.Context, sys System) int {
 	}
 	switch {
 	case len(sys.Args) == 1 && isVerb(sys.Args[0]):
-		h.patience = machine
+		h.patience = store.Machine
 		return h.serve(ctx, sys.Args[0])
 	case misplaced:
 		return h.report(ctx, h.unusable)
 	}
-	h.patience = human
+	h.patience = store.Human
 	return h.execute(ctx)
 }
 

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
 )
 
 // asProgram makes the test binary be the program, for tests of several
@@ -59,7 +61,7 @@ func newHome(t *testing.T) *userHome {
 	dir := t.TempDir()
 	return &userHome{dir, map[string]string{
 		envDir:          filepath.Join(dir, "own"),
-		envStorage:      storeFile,
+		envStorage:      store.File,
 		"DOCKER_CONFIG": filepath.Join(dir, "docker"),
 	}}
 }

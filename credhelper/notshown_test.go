@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
 )
 
 // S33: what another helper prints before it fails may be the secret.
@@ -60,7 +62,7 @@ exit "$(cat rc)"`
 func TestWhatIsSentBackIsNotShown(t *testing.T) {
 	for _, level := range [][]string{nil, {"--debug"}} {
 		m := newHome(t)
-		m.env[envLog], m.env[envStorage] = filepath.Join(m.dir, "log"), storeFile
+		m.env[envLog], m.env[envStorage] = filepath.Join(m.dir, "log"), store.File
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/api/v1/version" {
 				_, _ = w.Write([]byte(`{"version":"1.26.0"}`))

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/advice"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
@@ -58,7 +59,7 @@ func (s *server) discover(ctx context.Context) (endpoints, error) {
 	}
 	err := errors.Join(errs...)
 	if hasStatus(err, http.StatusNotFound) {
-		return endpoints{}, advise(fmt.Errorf("%s has no OAuth: %w", s.origin, err),
+		return endpoints{}, advice.Give(fmt.Errorf("%s has no OAuth: %w", s.origin, err),
 			"if Gitea is under a path, give it: "+program+" login https://"+s.host+"/PATH; if OAuth is turned off there, use --with-token")
 	}
 	return endpoints{}, err

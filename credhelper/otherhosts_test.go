@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 )
@@ -33,7 +34,7 @@ func TestSettingsStayWithTheirHost(t *testing.T) {
 		}
 	}
 	own := `{"hosts":{"localhost:` + port + `":{"insecure":true}}}`
-	if err := writeOwn(configPath(m.env[envDir]), []byte(own)); err != nil {
+	if err := ownfile.WritePrivate(configPath(m.env[envDir]), []byte(own)); err != nil {
 		t.Fatal(err)
 	}
 	if out := login("--ca-file", g.caFile).must(t); asked == 0 || !strings.Contains(out.stderr, "certificate of localhost:"+port+" is not verified") {

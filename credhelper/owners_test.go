@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 )
 
 // S32: root leaves a user's files the user's, the one of Docker and our own.
@@ -87,7 +89,7 @@ func TestWorkingDirectoryIsNotTrusted(t *testing.T) {
 	settings := []byte(`{"storage":"file","hosts":{"` + g.host + `":{"insecure":true}}}`)
 	plant := func(data []byte, path ...string) {
 		t.Helper()
-		if err := writeOwn(filepath.Join(append([]string{clone}, path...)...), data); err != nil {
+		if err := ownfile.WritePrivate(filepath.Join(append([]string{clone}, path...)...), data); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -97,7 +99,7 @@ func TestWorkingDirectoryIsNotTrusted(t *testing.T) {
 	}
 	plant([]byte(`{"credHelpers":{"`+g.host+`":"gitea"}}`), ".docker", "config.json")
 
-	if err := writeOwn(configPath(m.env[envDir]), []byte(`{"hosts":{"`+g.host+`":{"caFiles":["our-ca.pem"]}}}`)); err != nil {
+	if err := ownfile.WritePrivate(configPath(m.env[envDir]), []byte(`{"hosts":{"`+g.host+`":{"caFiles":["our-ca.pem"]}}}`)); err != nil {
 		t.Fatal(err)
 	}
 	own := []string{envDir + "=" + m.env[envDir]}

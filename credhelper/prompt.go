@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -46,7 +47,7 @@ func askSecret(ctx context.Context, prompt string) (registry.Secret, error) {
 		io.Reader
 		io.Writer
 	}{in, out}, "")
-	text, err := abandonable(ctx, func() (string, error) { return terminal.ReadPassword(prompt) })
+	text, err := store.Abandonable(ctx, func() (string, error) { return terminal.ReadPassword(prompt) })
 	if errors.Is(err, io.EOF) { // Ctrl-C, which is no signal here, and Ctrl-D
 		err = errors.New("nothing was typed")
 	}
@@ -57,7 +58,7 @@ func askSecret(ctx context.Context, prompt string) (registry.Secret, error) {
 // used for is worthless to others.
 func (h *helper) askLine(ctx context.Context, prompt string) (string, error) {
 	fmt.Fprint(h.Stderr, prompt)
-	line, err := abandonable(ctx, func() (string, error) { return bufio.NewReader(h.Stdin).ReadString('\n') })
+	line, err := store.Abandonable(ctx, func() (string, error) { return bufio.NewReader(h.Stdin).ReadString('\n') })
 	if err != nil && line == "" {
 		return "", fmt.Errorf("read the answer: %w", err)
 	}

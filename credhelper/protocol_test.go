@@ -10,6 +10,7 @@ import (
 
 	"github.com/docker/docker-credential-helpers/credentials"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -204,7 +205,7 @@ func FuzzAddress(f *testing.F) {
 		if strings.ContainsAny(host, "+/\\@ \r\n\x00") || host != strings.ToLower(host) {
 			t.Errorf("%q has the host %q", address, host)
 		}
-		if file := fileName(host); strings.ReplaceAll(file, "+", ":") != host {
+		if file := store.FileName(host); strings.ReplaceAll(file, "+", ":") != host {
 			t.Errorf("the file name %q is not the host's %q alone", file, host)
 		}
 	})

@@ -14,7 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,6 +25,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
@@ -121,12 +122,12 @@ func TestHelperNameCannotBePathOrOurselves(t *testing.T) {
 		"helper:", "helper:../x", "helper:a/b", `helper:a\b`, "helper:a b", "helper:-x", "helper:..", "helper:gitea", "helper:Gitea", "helper:gitea.exe",
 		"plain", "Keyring", "file ",
 	} {
-		if err := checkStorage(name); err == nil {
+		if err := store.CheckName(name); err == nil {
 			t.Errorf("%q was accepted", name)
 		}
 	}
 	for _, name := range []string{"", "auto", "keyring", "pass", "file", "helper:desktop", "helper:wincred.exe", "helper:secretservice"} {
-		if err := checkStorage(name); err != nil {
+		if err := store.CheckName(name); err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
@@ -226,12 +227,12 @@ func TestFilesAreTheUsersAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret := fileStore{m.env[envDir]}.path(key{host: "git.example.com", slot: slotLogin})
+	secret := store.FilePath(m.env[envDir], store.Key{Host: "git.example.com", Slot: store.SlotLogin})
 	if err := os.Chmod(secret, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	get(t, m, "git.example.com")
-	if info, _ := os.Stat(secret); info.Mode().Perm() != ownFile {
+	if info, _ := os.Stat(secret); info.Mode().Perm() != ownfile.PrivateFile {
 		t.Errorf("a secret open to others has the mode %v", info.Mode())
 	}
 }
@@ -242,7 +243,7 @@ func TestPlantedLinkIsRefused(t *testing.T) {
 	m.run(t, request("git.example.com", "a", "s"), "store").must(t)
 	for _, path := range []string{
 		filepath.Join(m.env[envDir], "hosts.json"),
-		fileStore{m.env[envDir]}.path(key{host: "git.example.com", slot: slotLogin}),
+		store.FilePath(m.env[envDir], store.Key{Host: "git.example.com", Slot: store.SlotLogin}),
 	} {
 		moved := path + ".moved"
 		if err := os.Rename(path, moved); err != nil {
@@ -493,37 +494,6 @@ func FuzzPastedAddress(f *testing.F) {
 			t.Errorf("the error is %q", err)
 		}
 	})
-}
-
-// A bus that takes the connection and says nothing: keyrings hang on machines
-// without a desktop.
-func TestSilentKeyringIsNotWaitedFor(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("the Secret Service is Linux's")
-	}
-	socket := filepath.Join(t.TempDir(), "bus")
-	listener, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+socket)
-	s := keyringStore{patience{limit: 50 * time.Millisecond}}
-	if _, err := s.read(t.Context(), key{host: "h", username: "u", slot: slotLogin}); err == nil {
-		t.Error("got no error")
-	}
-}
-
-func TestHangingCallIsLeftBehind(t *testing.T) {
-	release := make(chan struct{})
-	defer close(release)
-	_, err := within(t.Context(), time.Millisecond, func() (int, error) {
-		<-release
-		return 0, nil
-	})
-	if err == nil || !strings.Contains(err.Error(), "no answer in time") {
-		t.Errorf("got %v", err)
-	}
 }
 
 func TestSecretNeverPrints(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/advice"
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -30,10 +32,10 @@ func (s *session) fresh(now time.Time) bool {
 
 // accessToken returns an access token of the session. Only a token that is
 // about to expire costs a request.
-func (h *helper) accessToken(ctx context.Context, host string, e entry, s store) (registry.Secret, error) {
+func (h *helper) accessToken(ctx context.Context, host string, e entry, s store.Store) (registry.Secret, error) {
 	if e.Session.fresh(h.now()) {
-		access, err := s.read(ctx, e.key(host, slotAccess))
-		if !errors.Is(err, errNoSecret) {
+		access, err := s.Read(ctx, e.key(host, store.SlotAccess))
+		if !errors.Is(err, store.ErrNoSecret) {
 			return access, err
 		}
 	}
@@ -52,8 +54,8 @@ func (h *helper) accessToken(ctx context.Context, host string, e entry, s store)
 	case !exists || now.Kind != kindOAuth || now.Storage != e.Storage || now.Username != e.Username:
 		return registry.Secret{}, fmt.Errorf("the login to %s has changed meanwhile", host)
 	case now.Session.fresh(h.now()):
-		access, err := s.read(ctx, now.key(host, slotAccess))
-		if !errors.Is(err, errNoSecret) {
+		access, err := s.Read(ctx, now.key(host, store.SlotAccess))
+		if !errors.Is(err, store.ErrNoSecret) {
 			return access, err
 		}
 	}
@@ -63,8 +65,8 @@ func (h *helper) accessToken(ctx context.Context, host string, e entry, s store)
 // refresh fetches a new access token and saves what came with it before it is
 // used. The host's lock is held. Once the server has been asked it may have
 // replaced the refresh token, so an interrupt no longer stops it.
-func (h *helper) refresh(ctx context.Context, host string, e entry, s store) (registry.Secret, error) {
-	refreshToken, err := s.read(ctx, e.key(host, slotLogin))
+func (h *helper) refresh(ctx context.Context, host string, e entry, s store.Store) (registry.Secret, error) {
+	refreshToken, err := s.Read(ctx, e.key(host, store.SlotLogin))
 	if err != nil {
 		return registry.Secret{}, err
 	}
@@ -73,16 +75,16 @@ func (h *helper) refresh(ctx context.Context, host string, e entry, s store) (re
 	token, err := h.exchangeRefresh(ctx, host, e, refreshToken)
 	if deadSession(err) {
 		// Whoever does not share our lock may have replaced it.
-		if again, readErr := s.read(ctx, e.key(host, slotLogin)); readErr == nil && !sameSecret(again, refreshToken) {
+		if again, readErr := s.Read(ctx, e.key(host, store.SlotLogin)); readErr == nil && !sameSecret(again, refreshToken) {
 			token, err = h.exchangeRefresh(ctx, host, e, again)
 		}
 	}
 	switch {
 	case deadSession(err):
-		return registry.Secret{}, advise(fmt.Errorf("the login to %s has ended: %w", host, err), loginHint(host))
+		return registry.Secret{}, advice.Give(fmt.Errorf("the login to %s has ended: %w", host, err), loginHint(host))
 	case err != nil && e.Session.Expiry.After(h.now()):
 		h.log.DebugContext(ctx, "refresh put off", slog.String("host", host), slog.Any("error", err))
-		return s.read(ctx, e.key(host, slotAccess))
+		return s.Read(ctx, e.key(host, store.SlotAccess))
 	case err != nil:
 		return registry.Secret{}, fmt.Errorf("refresh the login to %s: %w", host, err)
 	}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/docker/docker-credential-helpers/credentials"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
 )
 
 func TestFresh(t *testing.T) {
@@ -208,7 +210,7 @@ func TestStoreOfOwnAccessTokenKeepsSession(t *testing.T) {
 	if replaced := get(t, m, g.host); replaced.Secret != "a password" {
 		t.Error("a new login did not replace the session")
 	}
-	if _, err := os.Stat(fileStore{m.env[envDir]}.path(key{host: g.host, slot: slotAccess})); err == nil {
+	if _, err := os.Stat(store.FilePath(m.env[envDir], store.Key{Host: g.host, Slot: store.SlotAccess})); err == nil {
 		t.Error("the session's access token was left in the store")
 	}
 }

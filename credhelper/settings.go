@@ -13,13 +13,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 // config is the user's configuration, config.json in our directory. Nothing in
 // it is secret.
 type config struct {
-	// Storage is where new logins are stored, see storageNames.
+	// Storage is where new logins are stored, see store.Names.
 	Storage string `json:"storage,omitempty"`
 	// Hosts are the settings of single hosts, by host[:port].
 	Hosts map[string]settings `json:"hosts,omitempty"`
@@ -112,7 +114,7 @@ func (h *helper) loadConfig() (config, error) {
 	if h.dir == "" {
 		return config{}, nil
 	}
-	data, err := readOwn(configPath(h.dir))
+	data, err := ownfile.ReadPrivate(configPath(h.dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return config{}, nil
 	}
@@ -143,7 +145,7 @@ func parseConfig(data []byte) (config, error) {
 	if err := decoder.Decode(&conf); err != nil {
 		return config{}, err
 	}
-	if err := checkStorage(conf.Storage); err != nil {
+	if err := store.CheckName(conf.Storage); err != nil {
 		return config{}, err
 	}
 	for _, host := range slices.Sorted(maps.Keys(conf.Hosts)) {
@@ -152,7 +154,7 @@ func parseConfig(data []byte) (config, error) {
 		} else if normal != host {
 			return config{}, fmt.Errorf("hosts: write %q as %q", host, normal)
 		}
-		if err := checkStorage(conf.Hosts[host].Storage); err != nil {
+		if err := store.CheckName(conf.Hosts[host].Storage); err != nil {
 			return config{}, fmt.Errorf("hosts: %s: %w", host, err)
 		}
 	}

@@ -10,52 +10,19 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/zalando/go-keyring"
-
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
-// testStore is what every store has to do.
-func testStore(t *testing.T, s store) {
+// opened is the store of that name, for a person.
+func opened(t *testing.T, name string) store.Store {
 	t.Helper()
-	if err := s.check(t.Context()); err != nil {
+	s, _, err := store.Open(name, store.Place{Patience: store.Human, Stderr: os.Stderr})
+	if err != nil {
 		t.Fatal(err)
 	}
-	keys := []key{
-		{"git.example.com", "alice", slotLogin},
-		{"git.example.com", "alice", slotAccess},
-		{"git.example.com:3000", "alice", slotLogin},
-		{"[::1]:3000", "alice", slotLogin},
-	}
-	for _, k := range keys {
-		if _, err := s.read(t.Context(), k); !errors.Is(err, errNoSecret) {
-			t.Errorf("read %v before it is written: got %v, want errNoSecret", k, err)
-		}
-		if err := s.remove(t.Context(), k); err != nil {
-			t.Errorf("remove %v before it is written: %v", k, err)
-		}
-		for _, secret := range []string{"old", k.host + string(k.slot)} {
-			if err := s.write(t.Context(), k, registry.NewSecret(secret)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for _, k := range keys {
-		if got, err := s.read(t.Context(), k); err != nil || got.Reveal() != k.host+string(k.slot) {
-			t.Errorf("read %v: got %q, %v", k, got.Reveal(), err)
-		}
-	}
-	for _, k := range keys {
-		if err := s.remove(t.Context(), k); err != nil {
-			t.Error(err)
-		}
-		if _, err := s.read(t.Context(), k); !errors.Is(err, errNoSecret) {
-			t.Errorf("read %v after it is removed: got %v", k, err)
-		}
-	}
+	return s
 }
-
-func TestFileStore(t *testing.T) { testStore(t, fileStore{t.TempDir()}) }
 
 // The other helper is this program itself, under another name and with files
 // of its own.
@@ -69,76 +36,33 @@ func TestHelperStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir)
-	s := helperStore{name: "other", patience: human, stderr: os.Stderr}
-	if err := s.check(t.Context()); err != nil {
+	s := opened(t, "helper:other")
+	if err := s.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	k := key{"git.example.com", "alice", slotLogin}
-	if _, err := s.read(t.Context(), k); !errors.Is(err, errNoSecret) {
-		t.Errorf("got %v, want errNoSecret", err)
+	k := store.Key{Host: "git.example.com", Username: "alice", Slot: store.SlotLogin}
+	if _, err := s.Read(t.Context(), k); !errors.Is(err, store.ErrNoSecret) {
+		t.Errorf("got %v, want store.ErrNoSecret", err)
 	}
-	if err := s.remove(t.Context(), k); err != nil {
+	if err := s.Remove(t.Context(), k); err != nil {
 		t.Error(err)
 	}
-	if err := s.write(t.Context(), k, registry.NewSecret("s")); err != nil {
+	if err := s.Write(t.Context(), k, registry.NewSecret("s")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.read(t.Context(), k); err != nil || got.Reveal() != "s" {
+	if got, err := s.Read(t.Context(), k); err != nil || got.Reveal() != "s" {
 		t.Errorf("got %q, %v", got.Reveal(), err)
 	}
-	if err := s.remove(t.Context(), k); err != nil {
+	if err := s.Remove(t.Context(), k); err != nil {
 		t.Error(err)
 	}
-	missing := helperStore{name: "missing", patience: human}
+	missing := opened(t, "helper:missing")
 	for name, err := range map[string]error{
-		"check": missing.check(t.Context()), "remove": missing.remove(t.Context(), k), "write": missing.write(t.Context(), k, registry.NewSecret("s")),
+		"check": missing.Check(t.Context()), "remove": missing.Remove(t.Context(), k), "write": missing.Write(t.Context(), k, registry.NewSecret("s")),
 	} {
 		if err == nil {
 			t.Errorf("%s of a missing helper succeeds", name)
 		}
-	}
-}
-
-// The keys of the keyring, without a keyring: test/ has a real one.
-func TestKeyringStore(t *testing.T) {
-	keyring.MockInit()
-	if runtime.GOOS == "linux" {
-		t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
-		s := keyringStore{machine}
-		if err := s.write(t.Context(), key{"h", "u", slotLogin}, registry.NewSecret("s")); !errors.Is(err, errNoKeyring) {
-			t.Errorf("got %v, want errNoKeyring", err)
-		}
-		return
-	}
-	testStore(t, keyringStore{machine})
-}
-
-// pass, played by a script that keeps what it is given; test/ has a real one.
-func TestPassStore(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("pass is a shell script")
-	}
-	dir := t.TempDir()
-	script := `#!/bin/sh
-cd "` + dir + `" || exit 1
-case $1 in
-ls) ;;
-insert) mkdir -p "$(dirname "$4")" && cat > "$4.gpg" ;;
-show) cat "$2.gpg" ;;
-rm) rm -r "$3" ;;
-esac
-`
-	if err := os.WriteFile(filepath.Join(dir, "pass"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", dir+":/usr/bin:/bin")
-	t.Setenv("PASSWORD_STORE_DIR", dir)
-	testStore(t, passStore{human})
-}
-
-func TestFileNameKeepsHostsApart(t *testing.T) {
-	if fileName("git.example.com:3000") == fileName("git.example.com_3000") {
-		t.Error("two hosts share a file")
 	}
 }
 
@@ -157,7 +81,7 @@ func TestLockOfAnotherIsNamed(t *testing.T) {
 
 // What takes long is named to a person once, and to docker never.
 func TestWaitingIsNamed(t *testing.T) {
-	for _, patience := range []patience{human, machine} {
+	for _, patience := range []store.Patience{store.Human, store.Machine} {
 		synctest.Test(t, func(t *testing.T) {
 			var stderr strings.Builder
 			h := &helper{System: System{Stderr: &stderr}, patience: patience}
@@ -165,7 +89,7 @@ func TestWaitingIsNamed(t *testing.T) {
 			time.Sleep(10 * longWait)
 			synctest.Wait()
 			done()
-			if got, want := stderr.String(), "waiting: the keyring has not answered for 3s\n"; (got == want) != patience.asks || !patience.asks && got != "" {
+			if got, want := stderr.String(), "waiting: the keyring has not answered for 3s\n"; (got == want) != patience.Asks || !patience.Asks && got != "" {
 				t.Errorf("got %q", got)
 			}
 		})

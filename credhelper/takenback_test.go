@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 )
 
 // S28: what the user has taken back, or not said again, no longer holds.
@@ -18,7 +20,7 @@ func TestInsecureIsTakenBack(t *testing.T) {
 	login("--insecure").must(t)
 	configured := func(insecure string) {
 		t.Helper()
-		if err := writeOwn(configPath(m.env[envDir]), []byte(`{"hosts":{"`+g.host+`":{`+insecure+`}}}`)); err != nil {
+		if err := ownfile.WritePrivate(configPath(m.env[envDir]), []byte(`{"hosts":{"`+g.host+`":{`+insecure+`}}}`)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/advice"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
@@ -114,7 +115,7 @@ func checkSecure(address string, plainHTTP bool) error {
 	if u.Scheme == "https" || plainHTTP || isLoopback(u.Host) {
 		return nil
 	}
-	return advise(fmt.Errorf("%s is plain http, where anyone on the way reads the password", u.Host),
+	return advice.Give(fmt.Errorf("%s is plain http, where anyone on the way reads the password", u.Host),
 		"use https, or accept that with --plain-http")
 }
 

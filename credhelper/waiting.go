@@ -13,7 +13,7 @@ var longWait = 3 * time.Second
 // waiting says, after a while, what has not answered, until done is called. Docker,
 // which asks for a credential, is not told.
 func (h *helper) waiting(what string) (done func()) {
-	if !h.patience.asks {
+	if !h.patience.Asks {
 		return func() {}
 	}
 	said := make(chan struct{})

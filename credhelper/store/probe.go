@@ -1,6 +1,6 @@
 //go:build darwin || windows
 
-package credhelper
+package store
 
 import "context"
 

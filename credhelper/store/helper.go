@@ -1,4 +1,4 @@
-package credhelper
+package store
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/docker/docker-credential-helpers/client"
 	"github.com/docker/docker-credential-helpers/credentials"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/advice"
 	"github.com/docker-gitea/docker-gitea/internal/helperprogram"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -18,20 +19,20 @@ import (
 // docker-credential-desktop.
 type helperStore struct {
 	name string
-	patience
+	Patience
 	stderr io.Writer
 }
 
 func (s helperStore) program() string { return "docker-credential-" + s.name }
 
-func (s helperStore) check(ctx context.Context) error {
+func (s helperStore) Check(ctx context.Context) error {
 	return s.ask(ctx, "unused", func(run client.ProgramFunc) error {
 		_, err := client.List(run)
 		return err
 	})
 }
 
-func (s helperStore) read(ctx context.Context, k key) (secret registry.Secret, err error) {
+func (s helperStore) Read(ctx context.Context, k Key) (secret registry.Secret, err error) {
 	err = s.ask(ctx, k.address(), func(run client.ProgramFunc) error {
 		stored, err := client.Get(run, k.address())
 		if err == nil {
@@ -42,18 +43,18 @@ func (s helperStore) read(ctx context.Context, k key) (secret registry.Secret, e
 	return secret, err
 }
 
-func (s helperStore) write(ctx context.Context, k key, secret registry.Secret) error {
+func (s helperStore) Write(ctx context.Context, k Key, secret registry.Secret) error {
 	return s.ask(ctx, "", func(run client.ProgramFunc) error {
 		return client.Store(run, &credentials.Credentials{
 			ServerURL: k.address(),
-			Username:  program,
+			Username:  Program,
 			Secret:    secret.Reveal(),
 		})
 	})
 }
 
-func (s helperStore) remove(ctx context.Context, k key) error {
-	if _, err := s.read(ctx, k); errors.Is(err, errNoSecret) {
+func (s helperStore) Remove(ctx context.Context, k Key) error {
+	if _, err := s.Read(ctx, k); errors.Is(err, ErrNoSecret) {
 		return nil
 	}
 	return s.ask(ctx, k.address(), func(run client.ProgramFunc) error { return client.Erase(run, k.address()) })
@@ -64,18 +65,18 @@ func (s helperStore) remove(ctx context.Context, k key) error {
 // how it ended, and how the user sees what it says: by giving it that input,
 // unless it is a secret.
 func (s helperStore) ask(ctx context.Context, input string, call func(client.ProgramFunc) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Limit, ErrTimeout)
 	defer cancel()
 	run := new(helperprogram.Call)
 	err := call(func(args ...string) client.Program {
-		run = helperprogram.New(ctx, s.program(), s.stderr, args...) // whose name checkStorage has checked
+		run = helperprogram.New(ctx, s.program(), s.stderr, args...) // whose name CheckName has checked
 		return run
 	})
 	switch {
 	case err == nil:
 		return nil
 	case credentials.IsErrCredentialsNotFound(err):
-		return errNoSecret
+		return ErrNoSecret
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", s.program(), context.Cause(ctx))
 	case errors.Is(run.Err, exec.ErrNotFound):
@@ -87,5 +88,5 @@ func (s helperStore) ask(ctx context.Context, input string, call func(client.Pro
 	if verb == credentials.ActionStore {
 		input, verb = "unused", credentials.ActionList
 	}
-	return advise(fmt.Errorf("%s: %w", s.program(), run.Err), fmt.Sprintf("to see what it says: echo %s | %s %s", input, s.program(), verb))
+	return advice.Give(fmt.Errorf("%s: %w", s.program(), run.Err), fmt.Sprintf("to see what it says: echo %s | %s %s", input, s.program(), verb))
 }

@@ -1,6 +1,6 @@
 //go:build !darwin && !windows
 
-package credhelper
+package store
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"strconv"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/docker-gitea/docker-gitea/credhelper/advice"
 )
 
 const (
@@ -30,32 +32,32 @@ const (
 func probeKeyring(ctx context.Context, asks bool) error {
 	address := busAddress()
 	if address == "" {
-		return errNoKeyring
+		return ErrNoKeyring
 	}
 	conn, err := dbus.Dial(address, dbus.WithContext(ctx))
 	if err != nil {
-		return fmt.Errorf("%w: %w", errNoKeyring, err)
+		return fmt.Errorf("%w: %w", ErrNoKeyring, err)
 	}
 	defer func() { _ = conn.Close() }()
 	// The handshake reads without a context: closing ends it.
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	if err := conn.Auth(nil); err != nil {
-		return fmt.Errorf("%w: %w", errNoKeyring, err)
+		return fmt.Errorf("%w: %w", ErrNoKeyring, err)
 	}
 	if err := conn.Hello(); err != nil {
-		return fmt.Errorf("%w: %w", errNoKeyring, err)
+		return fmt.Errorf("%w: %w", ErrNoKeyring, err)
 	}
 	if err := findService(ctx, conn); err != nil {
 		return err
 	}
 	if !hasCollection(ctx, conn) {
-		return advise(errNoCollection, "make one on the desktop (Passwords and Keys, or seahorse, has New > Password Keyring: call it Login), or keep logins elsewhere: --storage pass")
+		return advice.Give(ErrNoCollection, "make one on the desktop (Passwords and Keys, or seahorse, has New > Password Keyring: call it Login), or keep logins elsewhere: --storage pass")
 	}
 	if asks || !isLocked(ctx, conn) {
 		return nil
 	}
-	return errLocked
+	return ErrLocked
 }
 
 // busAddress is the session bus's, or nothing: the same places as the
@@ -77,17 +79,17 @@ func findService(ctx context.Context, conn *dbus.Conn) error {
 	var running bool
 	bus := conn.BusObject()
 	if err := bus.CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, secretService).Store(&running); err != nil {
-		return fmt.Errorf("%w: %w", errNoKeyring, err)
+		return fmt.Errorf("%w: %w", ErrNoKeyring, err)
 	}
 	if running {
 		return nil
 	}
 	var startable []string
 	if err := bus.CallWithContext(ctx, "org.freedesktop.DBus.ListActivatableNames", 0).Store(&startable); err != nil {
-		return fmt.Errorf("%w: %w", errNoKeyring, err)
+		return fmt.Errorf("%w: %w", ErrNoKeyring, err)
 	}
 	if !slices.Contains(startable, secretService) {
-		return errNoKeyring
+		return ErrNoKeyring
 	}
 	return nil
 }
