@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/credhelper/advice"
+	"github.com/docker-gitea/docker-gitea/credhelper/loopback"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
@@ -67,9 +68,15 @@ func hasStatus(err error, status int) bool {
 	return e != nil && e.Status == status
 }
 
+// question is a request to the server; op is what is being done, for errors.
+type question struct {
+	op, method, address string
+	as                  account
+}
+
 // call makes a request with a JSON body, if in is not nil, and decodes the
 // answer into out, unless that is nil.
-func (s *server) call(ctx context.Context, op, method, address string, as account, in, out any) error {
+func (s *server) call(ctx context.Context, r question, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		data, err := json.Marshal(in)
@@ -78,33 +85,33 @@ func (s *server) call(ctx context.Context, op, method, address string, as accoun
 		}
 		body = bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, address, body)
+	req, err := http.NewRequestWithContext(ctx, r.method, r.address, body)
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
+		return fmt.Errorf("%s: %w", r.op, err)
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", program)
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	as.authorize(req)
+	r.as.authorize(req)
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, unreached(ctx, err))
+		return fmt.Errorf("%s: %w", r.op, unreached(ctx, err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode/100 != 2 {
-		return transport.AnswerError(op, resp)
+		return transport.AnswerError(r.op, resp)
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, transport.Unreached(req, nil, err))
+		return fmt.Errorf("%s: %w", r.op, transport.Unreached(req, nil, err))
 	}
 	if out == nil || json.Unmarshal(data, out) == nil {
 		return nil
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(data))
-	return transport.AnswerError(op, resp)
+	return transport.AnswerError(r.op, resp)
 }
 
 // unreached is the failure of a request that got no answer, without its address,
@@ -157,7 +164,7 @@ func (s *server) identify(ctx context.Context, c credential) (registry.Identity,
 		Token string `json:"token"`
 	}
 	as := account{username: c.username, password: c.secret}
-	err := s.call(ctx, "check the credential", http.MethodGet, s.origin+"/v2/token?service=container_registry", as, nil, &answer)
+	err := s.call(ctx, question{"check the credential", http.MethodGet, s.origin + "/v2/token?service=container_registry", as}, nil, &answer)
 	refusal := answered(err)
 	switch {
 	case errors.Is(err, registry.ErrUnauthorized):
@@ -182,7 +189,7 @@ func (s *server) account(ctx context.Context, as account) registry.Account {
 	var self struct {
 		Login string `json:"login"`
 	}
-	err := s.call(ctx, "ask who you are", http.MethodGet, s.root+"/api/v1/user", as, nil, &self)
+	err := s.call(ctx, question{"ask who you are", http.MethodGet, s.root + "/api/v1/user", as}, nil, &self)
 	switch refusal := answered(err); {
 	case err == nil:
 		return registry.AccountOf(http.StatusOK, self.Login, "")
@@ -236,7 +243,7 @@ func (s *server) findAPI(ctx context.Context) error {
 		var found struct {
 			Version string `json:"version"`
 		}
-		err := s.call(ctx, "look for Gitea's API at "+root, http.MethodGet, root+"/api/v1/version", account{}, nil, &found)
+		err := s.call(ctx, question{"look for Gitea's API at " + root, http.MethodGet, root + "/api/v1/version", account{}}, nil, &found)
 		refusal := answered(err)
 		switch {
 		// A Gitea that tells nothing to strangers ([service] REQUIRE_SIGNIN_VIEW)
@@ -270,14 +277,14 @@ func (s *server) userName(ctx context.Context, token registry.Secret, id registr
 		} `json:"data"`
 	}
 	number := strconv.FormatInt(id.UserID, 10)
-	err := s.call(ctx, "search the user", http.MethodGet, s.root+"/api/v1/users/search?uid="+number, account{}, nil, &found)
+	err := s.call(ctx, question{"search the user", http.MethodGet, s.root + "/api/v1/users/search?uid=" + number, account{}}, nil, &found)
 	if err == nil && len(found.Data) == 1 && found.Data[0].ID == id.UserID {
 		return found.Data[0].Login, nil
 	}
 	var self struct {
 		Login string `json:"login"`
 	}
-	err = s.call(ctx, "ask who you are", http.MethodGet, s.root+"/api/v1/user", account{token: token}, nil, &self)
+	err = s.call(ctx, question{"ask who you are", http.MethodGet, s.root + "/api/v1/user", account{token: token}}, nil, &self)
 	if err == nil && self.Login != "" {
 		return self.Login, nil
 	}
@@ -295,7 +302,7 @@ func (s *server) mintToken(ctx context.Context, as account, name string) (regist
 		SHA1 string `json:"sha1"`
 	}
 	address := s.root + "/api/v1/users/" + url.PathEscape(as.username) + "/tokens"
-	if err := s.call(ctx, "make an access token", http.MethodPost, address, as, request, &made); err != nil {
+	if err := s.call(ctx, question{"make an access token", http.MethodPost, address, as}, request, &made); err != nil {
 		return registry.Secret{}, err
 	}
 	if made.SHA1 == "" {
@@ -310,12 +317,12 @@ func (s *server) registerApp(ctx context.Context, as account, name string) (stri
 		Name         string   `json:"name"`
 		RedirectURIs []string `json:"redirect_uris"`
 		Confidential bool     `json:"confidential_client"`
-	}{name, []string{loopbackURI}, false}
+	}{name, []string{loopback.URI}, false}
 	var made struct {
 		ClientID string `json:"client_id"`
 	}
 	address := s.root + "/api/v1/user/applications/oauth2"
-	if err := s.call(ctx, "register the application", http.MethodPost, address, as, request, &made); err != nil {
+	if err := s.call(ctx, question{"register the application", http.MethodPost, address, as}, request, &made); err != nil {
 		return "", err
 	}
 	if made.ClientID == "" || strings.ContainsFunc(made.ClientID, isUnprintable) {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/oauth2"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/loopback"
 	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -63,21 +65,21 @@ func (h *helper) grant(app oauth2.Config, token *oauth2.Token) granted {
 
 // browserCode opens the browser of this machine and waits for its redirect.
 func (h *helper) browserCode(ctx context.Context, start func(string) authorization) (authorization, registry.Secret, error) {
-	back, err := listen(ctx)
+	back, err := loopback.Listen(ctx)
 	if err != nil {
 		return authorization{}, registry.Secret{}, err
 	}
-	attempt := start(back.redirectURI())
-	back.serve(attempt.url(), attempt.state)
-	defer back.close(ctx)
+	attempt := start(back.RedirectURI())
+	back.Serve(attempt.url(), attempt.state)
+	defer back.Close(ctx)
 	fmt.Fprintf(h.Stderr, "opening %s\n", attempt.url())
-	shown := h.show(back.startURI())
+	shown := h.show(back.StartURI())
 	done := h.waiting(fmt.Sprintf("the browser, in which you have %d minutes to allow the login,", loginTimeout/time.Minute))
 	defer func() { done() }()
 	for {
 		select {
-		case result := <-back.result:
-			return attempt, result.code, result.err
+		case result := <-back.Result():
+			return attempt, result.Code, result.Err
 		case err := <-shown:
 			if err != nil {
 				done() // two do not write at once, and this says it
@@ -111,7 +113,7 @@ func (h *helper) show(address string) <-chan error {
 }
 
 // pasteURI is where the browser of another machine is led, in vain.
-const pasteURI = loopbackURI + ":61813"
+const pasteURI = loopback.URI + ":61813"
 
 // pasteCode has the user open the address elsewhere and bring back the one
 // that the browser ends at.
@@ -123,6 +125,80 @@ func (h *helper) pasteCode(ctx context.Context, start func(string) authorization
 	if err != nil {
 		return authorization{}, registry.Secret{}, err
 	}
-	code, err := parsePasted(text, attempt.state)
+	code, err := loopback.ParsePasted(text, attempt.state)
 	return attempt, code, err
+}
+
+// registerOptions are the flags of register-app.
+type registerOptions struct {
+	username                 string
+	passwordStdin, withToken bool
+	settings                 settings
+}
+
+func (h *helper) registerAppCommand() *cobra.Command {
+	var opts registerOptions
+	cmd := &cobra.Command{
+		Use:   "register-app HOST",
+		Short: "Register an OAuth application of your own for logging in",
+		Long: `Register an OAuth application of your own for logging in.
+
+"login" then uses it in place of the public one that Gitea has for git: the
+consent page names it, and the login asks for the scope write:package alone.
+It needs your password, or an access token with the scope write:user.
+
+Examples:
+  docker-credential-gitea register-app --username alice git.example.com
+  docker-credential-gitea register-app --with-token git.example.com < token.txt`,
+		Args: oneHost,
+		RunE: func(cmd *cobra.Command, args []string) error { return h.registerApp(cmd.Context(), args[0], opts) },
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&opts.username, "username", "u", "", "your `NAME`, to register with a password")
+	addPasswordStdin(flags, &opts.passwordStdin)
+	flags.BoolVar(&opts.withToken, "with-token", false, "read an access token from standard input")
+	addServerFlags(flags, &opts.settings)
+	cmd.MarkFlagsMutuallyExclusive("username", "with-token")
+	return cmd
+}
+
+func (h *helper) registerApp(ctx context.Context, address string, opts registerOptions) error {
+	if opts.username == "" && !opts.withToken {
+		return usageError{errors.New("say who you are: --username NAME, or --with-token")}
+	}
+	srv, _, err := h.reach(address, opts.settings)
+	if err != nil {
+		return err
+	}
+	defer srv.http.CloseIdleConnections()
+	var clientID string
+	// With --root-url, nothing is asked of the registry.
+	if opts.settings.RootURL == "" {
+		if err := srv.greet(ctx); err != nil {
+			return err
+		}
+	}
+	register := func(as account) (err error) {
+		if err = srv.findAPI(ctx); err == nil {
+			clientID, err = srv.registerApp(ctx, as, program)
+		}
+		return err
+	}
+	if opts.withToken {
+		var token registry.Secret
+		if token, err = h.readToken(ctx); err == nil {
+			err = register(account{token: token})
+		}
+	} else {
+		err = h.withPassword(ctx, srv.host, opts.username, opts.passwordStdin, register)
+	}
+	if err != nil {
+		return err
+	}
+	if err := h.saveClient(ctx, srv.host, clientID, ownScope); err != nil {
+		return err
+	}
+	fmt.Fprintf(h.Stderr, "registered the application %q at %s; %q uses it from now on\n", program, srv.host, program+" login "+srv.host)
+	fmt.Fprintln(h.Stdout, clientID)
+	return nil
 }

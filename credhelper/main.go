@@ -14,8 +14,9 @@
 //   - session.go hands out OAuth access tokens and refreshes them, one
 //     process at a time.
 //   - login.go leads through the login flows; loginoauth.go, oauth.go and
-//     loopback.go are OAuth's part of it, gitea.go the server's, prompt.go the terminal's;
-//     transport.go has the trust that each host is given.
+//     package loopback are OAuth's part of it, gitea.go the server's, prompt.go
+//     the terminal's; transport.go has the trust that each host is given;
+//     logins.go keeps and removes what a login gave.
 //   - configure.go and dockerconfig.go change Docker's config.json; doctor.go
 //     and status.go tell what is set up.
 //   - settings.go and environment.go are the user's configuration, files.go

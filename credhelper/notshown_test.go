@@ -2,7 +2,6 @@ package credhelper
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/loopback"
 	"github.com/docker-gitea/docker-gitea/credhelper/store"
 )
 
@@ -131,7 +131,7 @@ func TestStateIsInNoArgument(t *testing.T) {
 		return output{stdout.String(), stderr.String(), code}
 	}
 	login(func(argument string) {
-		if strings.Contains(argument, "state") || !strings.HasPrefix(argument, loopbackURI+":") {
+		if strings.Contains(argument, "state") || !strings.HasPrefix(argument, loopback.URI+":") {
 			t.Errorf("the browser is opened with %s", argument)
 		}
 		status, consent := open(argument)
@@ -166,13 +166,13 @@ func TestLoopbackAnswersNoOtherUser(t *testing.T) {
 		uid  int
 		want string
 	}{{other, "404"}, {0, "200"}} {
-		l, err := listen(t.Context())
+		l, err := loopback.Listen(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		consent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-		l.serve(consent.URL, "the-state")
-		for _, address := range []string{l.startURI(), l.redirectURI() + "/?code=evil&state=the-state"} {
+		l.Serve(consent.URL, "the-state")
+		for _, address := range []string{l.StartURI(), l.RedirectURI() + "/?code=evil&state=the-state"} {
 			cmd := exec.CommandContext(t.Context(), self)
 			cmd.Env, cmd.Dir = []string{asVisitor + "=" + address}, "/"
 			runAs(cmd, tt.uid)
@@ -180,38 +180,7 @@ func TestLoopbackAnswersNoOtherUser(t *testing.T) {
 				t.Errorf("user %d: got %q (%v), want %s", tt.uid, out, err, tt.want)
 			}
 		}
-		l.close(t.Context())
+		l.Close(t.Context())
 		consent.Close()
-	}
-}
-
-// A program that hangs up at once does not pass for root's.
-func TestSocketsOfClosedPrograms(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("the table is Linux's")
-	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	for _, linger := range []int{-1, 0} {
-		conn, err := net.Dial("tcp4", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		accepted, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !sameUser(conn.LocalAddr().String(), l.Addr().String()) {
-			t.Error("our own connection is refused")
-		}
-		_ = conn.(*net.TCPConn).SetLinger(linger)
-		conn.Close()
-		if sameUser(conn.LocalAddr().String(), l.Addr().String()) {
-			t.Errorf("a closed connection passes (linger %d)", linger)
-		}
-		accepted.Close()
 	}
 }

@@ -24,9 +24,6 @@ const (
 	// Forgejo set up by themselves ([oauth2] DEFAULT_APPLICATIONS).
 	publicClient     = "a4792ccc-144e-407e-86c9-5e7d8d9c3269"
 	publicClientName = "git-credential-oauth"
-	// loopbackURI is the redirect address as it is registered. The server
-	// ignores the port, and nothing else.
-	loopbackURI = "http://127.0.0.1"
 	// ownScope is asked for by an application of our own. The public one
 	// must be asked without: Gitea keeps the scope with the user's grant, and
 	// git-credential-oauth would lose its access to repositories.
@@ -50,7 +47,7 @@ func (s *server) discover(ctx context.Context) (endpoints, error) {
 	var errs []error
 	for _, root := range s.roots(ctx) {
 		var found endpoints
-		err := s.call(ctx, "ask for the OAuth endpoints", http.MethodGet, root+"/.well-known/openid-configuration", account{}, nil, &found)
+		err := s.call(ctx, question{"ask for the OAuth endpoints", http.MethodGet, root + "/.well-known/openid-configuration", account{}}, nil, &found)
 		if err == nil && found.Token != "" {
 			s.root = root
 			return found.onOrigin(root), nil
@@ -167,7 +164,7 @@ func (s *server) userInfo(ctx context.Context, e endpoints, access registry.Secr
 	var info struct {
 		Name string `json:"preferred_username"`
 	}
-	if err := s.call(ctx, "ask who you are", http.MethodGet, e.UserInfo, account{accessToken: access}, nil, &info); err != nil {
+	if err := s.call(ctx, question{"ask who you are", http.MethodGet, e.UserInfo, account{accessToken: access}}, nil, &info); err != nil {
 		if hasStatus(err, http.StatusForbidden) {
 			return "", nil
 		}

@@ -25,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/loopback"
 	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -360,18 +361,18 @@ func checkPrintable(t *testing.T, out output) {
 
 // S22: git-credential-oauth takes any first request for the answer.
 func TestBogusCallbacksDoNotEndLogin(t *testing.T) {
-	l, err := listen(t.Context())
+	l, err := loopback.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	const state = "the-state"
-	l.serve("https://git.example.com/", state)
-	defer l.close(t.Context())
+	l.Serve("https://git.example.com/", state)
+	defer l.Close(t.Context())
 	for _, path := range []string{"/favicon.ico", "/?code=evil", "/?code=evil&state=wrong", "/?error=access_denied", "/other?code=evil&state=" + state} {
-		visit(t, l.redirectURI()+path, http.StatusNotFound)
+		visit(t, l.RedirectURI()+path, http.StatusNotFound)
 	}
 	for _, host := range []string{"evil.example.com", "localhost"} {
-		req, _ := http.NewRequest(http.MethodGet, l.redirectURI()+"/?code=evil&state="+state, nil)
+		req, _ := http.NewRequest(http.MethodGet, l.RedirectURI()+"/?code=evil&state="+state, nil)
 		req.Host, req.Close = host, true
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
@@ -382,23 +383,23 @@ func TestBogusCallbacksDoNotEndLogin(t *testing.T) {
 			t.Errorf("a page reached by the name %q: got %s", host, resp.Status)
 		}
 	}
-	visit(t, l.redirectURI()+"/?code=good&state="+state, http.StatusOK)
-	if got := <-l.result; got.err != nil || got.code.Reveal() != "good" {
-		t.Errorf("got %v, want the good code", got.err)
+	visit(t, l.RedirectURI()+"/?code=good&state="+state, http.StatusOK)
+	if got := <-l.Result(); got.Err != nil || got.Code.Reveal() != "good" {
+		t.Errorf("got %v, want the good code", got.Err)
 	}
 }
 
 // S22
 func TestRefusalAtConsentPageEndsLogin(t *testing.T) {
-	l, err := listen(t.Context())
+	l, err := loopback.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.serve("https://git.example.com/", "s")
-	defer l.close(t.Context())
-	visit(t, l.redirectURI()+"/?error=access_denied&error_description=%1b%5b2Jno&state=s", http.StatusOK)
-	if got := <-l.result; got.err == nil || !strings.Contains(got.err.Error(), "access_denied") || strings.Contains(got.err.Error(), "\x1b") {
-		t.Errorf("got %v", got.err)
+	l.Serve("https://git.example.com/", "s")
+	defer l.Close(t.Context())
+	visit(t, l.RedirectURI()+"/?error=access_denied&error_description=%1b%5b2Jno&state=s", http.StatusOK)
+	if got := <-l.Result(); got.Err == nil || !strings.Contains(got.Err.Error(), "access_denied") || strings.Contains(got.Err.Error(), "\x1b") {
+		t.Errorf("got %v", got.Err)
 	}
 }
 
@@ -470,7 +471,7 @@ func TestPastedAddressOfAnotherLoginIsRefused(t *testing.T) {
 		"http://127.0.0.1:61813/?error=access_denied&state=s": "access_denied",
 		"http://127.0.0.1:61813/?state=s":                     "no code",
 	} {
-		code, err := parsePasted(text, "s")
+		code, err := loopback.ParsePasted(text, "s")
 		if want == "" && (err != nil || code.Reveal() != "c") || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
@@ -486,7 +487,7 @@ func FuzzPastedAddress(f *testing.F) {
 		f.Add(text, "s")
 	}
 	f.Fuzz(func(t *testing.T, text, state string) {
-		code, err := parsePasted(text, state)
+		code, err := loopback.ParsePasted(text, state)
 		if err == nil && (code.IsZero() || state != "" && !strings.Contains(text, "state=")) {
 			t.Errorf("%q brings a code for the state %q", text, state)
 		}

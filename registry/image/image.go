@@ -19,7 +19,7 @@
 //     indexes say of them; plan.go decides what is pushed of one. A layout is a
 //     tree of manifests that are pushed as they are (tree.go); a docker archive
 //     is a bundle of layers for which a manifest is made (bundle.go).
-//   - names.go, platform.go and select.go choose among several images.
+//   - select.go and platform.go choose among several images.
 //   - manifest.go reads and makes the documents themselves; pure, like the
 //     choosing. json.go refuses documents that could be read in two ways.
 //   - blob.go compares what is read with its digest, and what is inside a

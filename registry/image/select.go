@@ -2,7 +2,13 @@ package image
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
 
+	"github.com/distribution/reference"
 	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -142,4 +148,158 @@ func (t *tree) list(nodes []*node) string {
 		platforms = append(platforms, t.platform(n))
 	}
 	return listPlatforms(platforms)
+}
+
+const (
+	// annotationName is the full reference in what containerd and Docker
+	// export; the OCI annotation beside it then has the tag alone.
+	annotationName = "io.containerd.image.name"
+	// annotationSubject marks what containerd exports beside an image because
+	// it refers to it: a signature, an attestation.
+	annotationSubject = "io.containerd.manifest.subject"
+	// annotationKind says what cosign saves: an image, or its signatures.
+	annotationKind = "kind"
+)
+
+// candidate is one image of several in a source.
+type candidate struct {
+	// ids are digests by which it can be asked for, and of an archive the name
+	// of its config. The first is the same for two candidates that are the same
+	// image, and is what people are shown.
+	ids   []string
+	names []string
+	// positions are its places in index.json and in manifest.json.
+	positions []int
+	// about says what it is in a list, where it has no name.
+	about string
+	plan  func() (*plan, error)
+}
+
+// namesOf are the names that a layout gives an image.
+func namesOf(desc ocispec.Descriptor) []string {
+	var names []string
+	for _, key := range []string{annotationName, ocispec.AnnotationRefName} {
+		if name := desc.Annotations[key]; name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// choose gives the image that is meant. An empty name means the only one.
+func choose(file string, candidates []candidate, name string) (candidate, error) {
+	found := called(candidates, name)
+	if len(found) == 0 {
+		found = called(candidates, podmansOwn+name)
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(candidates) == 0:
+		return candidate{}, fault(ErrNotImage, file, "names no image")
+	case len(found) == 0:
+		return candidate{}, fault(ErrNoMatch, file, "there is no image %q; there are: %s", clip(name), listNames(distinct(candidates)))
+	case name != "":
+		return candidate{}, fault(ErrAmbiguous, file, "there are several images %q; choose one with --image: %s", clip(name), listNames(found))
+	}
+	return candidate{}, fault(ErrAmbiguous, file, "there are several images; choose one with --image: %s", listNames(found))
+}
+
+// podmansOwn is what podman calls images that were built without the name of a
+// registry.
+const podmansOwn = "localhost/"
+
+// called are the candidates that a name means. An empty one means any.
+func called(candidates []candidate, name string) []candidate {
+	var found []candidate
+	for _, c := range distinct(candidates) {
+		if name == "" || c.isCalled(name) {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// distinct puts the candidates together that are the same image.
+func distinct(candidates []candidate) []candidate {
+	var all []candidate
+	known := map[string]int{}
+	for _, c := range candidates {
+		i, seen := known[c.ids[0]]
+		if !seen {
+			known[c.ids[0]] = len(all)
+			all = append(all, c)
+			continue
+		}
+		all[i].names = append(slices.Clip(all[i].names), c.names...)
+		all[i].positions = append(slices.Clip(all[i].positions), c.positions...)
+	}
+	return all
+}
+
+// isCalled reports whether a name means the candidate: one of its names, its
+// digest, both as in NAME@DIGEST, or its position as in @0.
+func (c candidate) isCalled(name string) bool {
+	if c.hasName(name) || c.hasID(name) {
+		return true
+	}
+	before, at, found := strings.Cut(name, "@")
+	if !found || before != "" && !c.hasName(before) {
+		return false
+	}
+	if n, err := strconv.Atoi(at); err == nil && before == "" {
+		return slices.Contains(c.positions, n)
+	}
+	return c.hasID(at)
+}
+
+func (c candidate) hasName(name string) bool {
+	return slices.ContainsFunc(c.names, func(n string) bool { return sameName(n, name) })
+}
+
+// hasID takes a digest of SHA-256 without its first word, too.
+func (c candidate) hasID(id string) bool {
+	return slices.Contains(c.ids, id) || slices.Contains(c.ids, "sha256:"+id)
+}
+
+// sameName compares references in full: "app" is "docker.io/library/app:latest".
+func sameName(a, b string) bool { return fullName(a) == fullName(b) }
+
+// fullName is a reference with all that it leaves out, where it is one.
+func fullName(name string) string {
+	ref, err := reference.ParseDockerRef(name)
+	if err != nil {
+		return name
+	}
+	return ref.String()
+}
+
+var digestPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[0-9a-f]{64}`) })
+
+// isID reports a name with a digest in it.
+func isID(name string) bool { return digestPattern().MatchString(name) }
+
+// listNames says how each candidate can be asked for: by its first name, by its
+// digest where it has none, and by both where the name is another's as well.
+func listNames(candidates []candidate) string {
+	holders := map[string]int{}
+	for _, c := range candidates {
+		if len(c.names) > 0 {
+			holders[c.names[0]]++
+		}
+	}
+	var names []string
+	for _, c := range candidates {
+		switch {
+		case len(c.names) > 0 && holders[c.names[0]] > 1:
+			names = append(names, printable(c.names[0]+"@"+c.ids[0]))
+		case len(c.names) > 0:
+			names = append(names, printable(c.names[0]))
+		case c.about != "":
+			names = append(names, printable(c.ids[0])+" ("+printable(c.about)+")")
+		default:
+			names = append(names, printable(c.ids[0]))
+		}
+	}
+	return list(names)
 }

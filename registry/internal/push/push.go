@@ -8,7 +8,8 @@
 //   - shortcut.go: what need not be sent at all; remember.go: what may be kept for
 //     that (package cache)
 //   - image.go: the blobs of an image, in the order in which its source gives them;
-//     blob.go: one of them; missing.go: those that the source lacks
+//     blob.go: one of them, of whose upload observer.go hears; missing.go: those that the
+//     source lacks
 //   - daemon.go: a daemon reads and compresses instead
 //   - manifest.go: manifests and tags; convert.go: their other form; referrers.go:
 //     what refers to another manifest; verify.go: whether all is there

@@ -1,4 +1,9 @@
-package credhelper
+// Package loopback waits on this machine for the redirect that ends the browser's
+// part of a login (RFC 8252, section 7.3). It knows no login: what the redirect brings
+// is the caller's.
+//
+//   - loopback.go: the port, and what it answers; user_*.go: whose a connection is
+package loopback
 
 import (
 	"context"
@@ -17,11 +22,10 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
-// loopback waits on this machine for the redirect that ends the browser's part
-// (RFC 8252, section 7.3). The browser begins there, too: every user of the
+// Loopback is that port. The browser begins there, too: every user of the
 // machine sees a program's arguments, and who knew the state, which is in the
 // address of the consent page, could have the login end with a code of hers.
-type loopback struct {
+type Loopback struct {
 	listener net.Listener
 	// start is the path of the page that leads to the consent page, once.
 	start  string
@@ -29,40 +33,47 @@ type loopback struct {
 	server *http.Server
 	served chan struct{}
 	// result brings what ends the login, once.
-	result chan callback
+	result chan Callback
 }
 
-// callback is what a redirect brings.
-type callback struct {
-	code registry.Secret
-	err  error
+// Callback is what a redirect brings.
+type Callback struct {
+	Code registry.Secret
+	Err  error
 }
 
-// listen opens the loopback. It serves nothing until serve is called.
-func listen(ctx context.Context) (*loopback, error) {
+// URI is the redirect address as it is registered. The server ignores the port, and
+// nothing else.
+const URI = "http://127.0.0.1"
+
+// headerTimeout is how long the browser may take to ask.
+const headerTimeout = 5 * time.Second
+
+// Listen opens the loopback. It serves nothing until [Loopback.Serve] is called.
+func Listen(ctx context.Context) (*Loopback, error) {
 	var config net.ListenConfig
 	// The address, not the name: "localhost" may resolve to something else.
 	listener, err := config.Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the browser: %w", err)
 	}
-	return &loopback{listener: listener, start: "/" + rand.Text(), served: make(chan struct{}), result: make(chan callback, 1)}, nil
+	return &Loopback{listener: listener, start: "/" + rand.Text(), served: make(chan struct{}), result: make(chan Callback, 1)}, nil
 }
 
-// startURI is what the browser is opened with. It is of no use a second time.
-func (l *loopback) startURI() string { return l.redirectURI() + l.start }
+// StartURI is what the browser is opened with. It is of no use a second time.
+func (l *Loopback) StartURI() string { return l.RedirectURI() + l.start }
 
-// redirectURI has neither slash nor path: Gitea compares it with the
+// RedirectURI has neither slash nor path: Gitea compares it with the
 // registered one without the port.
-func (l *loopback) redirectURI() string { return "http://" + l.listener.Addr().String() }
+func (l *Loopback) RedirectURI() string { return "http://" + l.listener.Addr().String() }
 
-// serve leads the browser to the consent page, and waits for a redirect with
+// Serve leads the browser to the consent page, and waits for a redirect with
 // our state. Every other request is answered with 404 and forgotten: another
 // program, page or user must neither end the login nor slip its own code in.
-func (l *loopback) serve(consent, state string) {
+func (l *Loopback) Serve(consent, state string) {
 	l.server = &http.Server{
 		Handler:           l.handler(consent, state),
-		ReadHeaderTimeout: connectTimeout,
+		ReadHeaderTimeout: headerTimeout,
 	}
 	go func() {
 		defer close(l.served)
@@ -70,8 +81,11 @@ func (l *loopback) serve(consent, state string) {
 	}()
 }
 
-// close ends serve, once the page is delivered.
-func (l *loopback) close(ctx context.Context) {
+// Result brings what ends the login, once.
+func (l *Loopback) Result() <-chan Callback { return l.result }
+
+// Close ends Serve, once the page is delivered.
+func (l *Loopback) Close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = l.server.Shutdown(ctx)
@@ -84,7 +98,7 @@ const (
 	pageFailed = "The login was not completed. The terminal says why.\n"
 )
 
-func (l *loopback) handler(consent, state string) http.Handler {
+func (l *Loopback) handler(consent, state string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A name that resolves to 127.0.0.1 is a page's way in (DNS rebinding).
 		if r.Host != l.listener.Addr().String() || r.Method != http.MethodGet || !sameUser(r.RemoteAddr, r.Host) {
@@ -107,7 +121,7 @@ func (l *loopback) handler(consent, state string) http.Handler {
 			return
 		}
 		page := pageDone
-		if result.err != nil {
+		if result.Err != nil {
 			page = pageFailed
 		}
 		_, _ = io.WriteString(w, page)
@@ -117,17 +131,17 @@ func (l *loopback) handler(consent, state string) http.Handler {
 
 // begin leads to the consent page. Who comes second cannot know who came first,
 // so that the login ends.
-func (l *loopback) begin(w http.ResponseWriter, r *http.Request, consent string) {
+func (l *Loopback) begin(w http.ResponseWriter, r *http.Request, consent string) {
 	if l.opened.Swap(true) {
 		http.NotFound(w, r)
-		l.end(callback{err: errors.New("the login was opened a second time, which another user of this machine may have done: begin again")})
+		l.end(Callback{Err: errors.New("the login was opened a second time, which another user of this machine may have done: begin again")})
 		return
 	}
 	http.Redirect(w, r, consent, http.StatusFound)
 }
 
 // end gives the login its result; the first one counts.
-func (l *loopback) end(result callback) {
+func (l *Loopback) end(result Callback) {
 	select {
 	case l.result <- result:
 	default:
@@ -136,28 +150,28 @@ func (l *loopback) end(result callback) {
 
 // parseCallback reads the query of a redirect. It is not ours unless it brings
 // our state.
-func parseCallback(query url.Values, state string) (result callback, ours bool) {
+func parseCallback(query url.Values, state string) (result Callback, ours bool) {
 	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(state)) != 1 {
-		return callback{}, false
+		return Callback{}, false
 	}
 	if code := query.Get("error"); code != "" {
-		result.err = fmt.Errorf("the server says %.60q: %.200q", code, query.Get("error_description"))
-	} else if result.code = registry.NewSecret(query.Get("code")); result.code.IsZero() {
-		result.err = errors.New("the redirect brings no code")
+		result.Err = fmt.Errorf("the server says %.60q: %.200q", code, query.Get("error_description"))
+	} else if result.Code = registry.NewSecret(query.Get("code")); result.Code.IsZero() {
+		result.Err = errors.New("the redirect brings no code")
 	}
 	return result, true
 }
 
-// parsePasted reads what the user pasted: the address that the browser was
+// ParsePasted reads what the user pasted: the address that the browser was
 // led to.
-func parsePasted(text, state string) (registry.Secret, error) {
+func ParsePasted(text, state string) (registry.Secret, error) {
 	u, err := url.Parse(strings.TrimSpace(text))
 	if err != nil || u.RawQuery == "" {
-		return registry.Secret{}, errors.New("this is not the address that the browser was led to, which begins with " + loopbackURI)
+		return registry.Secret{}, errors.New("this is not the address that the browser was led to, which begins with " + URI)
 	}
 	result, ours := parseCallback(u.Query(), state)
 	if !ours {
 		return registry.Secret{}, errors.New("this address belongs to another login: open the one above again")
 	}
-	return result.code, result.err
+	return result.Code, result.Err
 }
