@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -52,14 +53,23 @@ func (l *ledger) shards(t *testing.T, name string, f *files, n int) {
 		for i := range parts {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
-				rapid.Check(t, func(t *rapid.T) {
-					h := histories.Draw(t, "history")
-					if err := h.run(scriptedCast(h.setting), f, l); err != nil {
-						t.Log(err)
-						t.FailNow() // a text of its own would keep rapid from shrinking
-					}
-				})
+				check(t, func(h history) error { return h.run(scriptedCast(h.setting), f, l) })
 			})
+		}
+	})
+}
+
+// check has rapid make up histories, of which each has to run well.
+func check(t *testing.T, run func(history) error) {
+	t.Helper()
+	var first sync.Once
+	rapid.Check(t, func(r *rapid.T) {
+		h := histories.Draw(r, "history")
+		if err := run(h); err != nil {
+			// Rapid tells nothing of a failure that does not happen again.
+			first.Do(func() { t.Logf("the first failure, %v, of\n%#v", err, h) })
+			r.Log(err)
+			r.FailNow() // a text of its own would keep rapid from shrinking
 		}
 	})
 }

@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -31,13 +29,7 @@ func TestRealHistories(t *testing.T) {
 	checks(t, *realCount)
 	f := newFiles(t.TempDir())
 	var l ledger
-	rapid.Check(t, func(t *rapid.T) {
-		h := histories.Draw(t, "history")
-		if err := h.run(s.cast(), f, &l); err != nil {
-			t.Log(err)
-			t.FailNow() // a text of its own would keep rapid from shrinking
-		}
-	})
+	check(t, func(h history) error { return h.run(s.cast(), f, &l) })
 	t.Log(&l)
 	l.publish(t, "real servers")
 }
