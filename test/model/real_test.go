@@ -144,9 +144,10 @@ func (e *realEngine) names() []string {
 	return e.run("images", "--filter", "dangling=false", "--format", "{{.Repository}}:{{.Tag}}")
 }
 
-// empty removes every image.
+// empty removes every image, also those without a name, which docker 29 does not
+// list by itself.
 func (e *realEngine) empty() {
-	if all := e.run("images", "--quiet", "--no-trunc"); len(all) > 0 {
+	if all := e.run("images", "--all", "--quiet", "--no-trunc"); len(all) > 0 {
 		e.run(append([]string{"rmi", "--force"}, all...)...)
 	}
 }
