@@ -81,5 +81,6 @@ from is that of "docker login", its certificates those of gitea.yaml, of
 	})
 	reports.Register(command.Flags())
 	several.register(command.Flags())
+	addHelpAll(command)
 	return command
 }

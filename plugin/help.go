@@ -3,6 +3,7 @@ package plugin
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,13 +36,57 @@ func showUsage(command *cobra.Command) error {
 		listCommands(&out, command, "Commands:", "")
 		fmt.Fprintf(&out, "\nRun '%s COMMAND --help' for more information on a command.\n", command.CommandPath())
 	}
-	listFlags(&out, "Options:", command.LocalNonPersistentFlags())
+	listed, left := screenful(command)
+	listFlags(&out, "Options:", listed)
+	if left > 0 {
+		fmt.Fprintf(&out, "\n%d more options: %s --%s\n", left, command.CommandPath(), helpAll)
+	}
 	listFlags(&out, "Docker options:", command.PersistentFlags())
 	if command.HasExample() {
 		fmt.Fprintf(&out, "\nExamples:\n%s\n", command.Example)
 	}
 	_, err := io.WriteString(command.OutOrStderr(), out.String())
 	return err
+}
+
+// helpAll is the option that shows the help with every option.
+const helpAll = "help-all"
+
+// shownAll marks a command of which every option is shown.
+const shownAll = "docker-gitea.help-all"
+
+// common are the options that most people need, of the commands that have so many
+// that they would not fit a screen.
+var common = []string{
+	"all-images", "all-tags", "ca-file", "compose", "dry-run", "format", "help", helpAll, "insecure", "link", "match", "no-clobber",
+	"platform", "quiet", "tag", "to",
+}
+
+// addHelpAll gives a command with many options the one that shows them all.
+func addHelpAll(command *cobra.Command) {
+	command.Flags().BoolFunc(helpAll, "Show every option", func(string) error {
+		command.Annotations = map[string]string{shownAll: ""}
+		return pflag.ErrHelp
+	})
+}
+
+// screenful are the options of a command to show, and how many are left out.
+func screenful(command *cobra.Command) (listed *pflag.FlagSet, left int) {
+	all := command.LocalNonPersistentFlags()
+	_, every := command.Annotations[shownAll]
+	if every || all.Lookup(helpAll) == nil {
+		return all, 0
+	}
+	listed = pflag.NewFlagSet("", pflag.ContinueOnError)
+	all.VisitAll(func(f *pflag.Flag) {
+		switch {
+		case slices.Contains(common, f.Name):
+			listed.AddFlag(f)
+		case !f.Hidden:
+			left++
+		}
+	})
+	return listed, left
 }
 
 // listCommands lists the commands of a group under a title, if there are any.

@@ -296,6 +296,29 @@ func TestHelpIsNarrow(t *testing.T) {
 	}
 }
 
+// What most people need fits a screen, and --help-all shows the rest.
+func TestHelpFitsAScreen(t *testing.T) {
+	d := newDesk(t)
+	for _, command := range []string{"push", "copy"} {
+		shown := func(option string) (options int) {
+			t.Helper()
+			if code := d.run(t.Context(), command, option); code != fault.ExitOK {
+				t.Fatalf("exit code %d\n%s", code, &d.stderr)
+			}
+			_, list, _ := strings.Cut(d.stdout.String(), "\nOptions:\n")
+			list, _, _ = strings.Cut(list, "\n\n")
+			return strings.Count(list, "\n") + 1
+		}
+		few, all := shown("--help"), shown("--help-all")
+		if few > 24 || all < few+10 {
+			t.Errorf("%s: %d lines of options, and %d of all", command, few, all)
+		}
+		if !strings.Contains(d.stdout.String(), "--stall-timeout") {
+			t.Errorf("%s: --help-all lacks an option", command)
+		}
+	}
+}
+
 func TestMetadata(t *testing.T) {
 	var stdout bytes.Buffer
 	code := plugin.Main(t.Context(), plugin.System{Args: []string{"docker-cli-plugin-metadata"}, Stdout: &stdout, Version: "1.2.3"})

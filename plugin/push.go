@@ -77,6 +77,7 @@ DOCKER_GITEA_TOKEN, or -u with --password-stdin, takes its place.`,
 	}
 	new(options.Settings).Register(command.Flags())
 	reports.Register(command.Flags())
+	addHelpAll(command)
 	// It fails only for an option that there is not.
 	_ = command.RegisterFlagCompletionFunc("to", func(command *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 		return a.completeRemote(depthImage)(command, nil, typed)

@@ -140,9 +140,15 @@ func (p *asked) has(t *testing.T, command []string, option string) bool {
 		p.helps = map[string]string{}
 	}
 	if _, known := p.helps[key]; !known {
-		cmd := exec.CommandContext(t.Context(), p.path, append(slices.Clone(command), "--help")...)
-		cmd.Env = []string{"HOME=" + t.TempDir(), "PATH=/usr/bin:/bin"}
-		out, err := cmd.CombinedOutput()
+		ask := func(option string) ([]byte, error) {
+			cmd := exec.CommandContext(t.Context(), p.path, append(slices.Clone(command), option)...)
+			cmd.Env = []string{"HOME=" + t.TempDir(), "PATH=/usr/bin:/bin"}
+			return cmd.CombinedOutput()
+		}
+		out, err := ask("--help")
+		if strings.Contains(string(out), "--help-all") {
+			out, err = ask("--help-all")
+		}
 		if err != nil || !strings.Contains(string(out), filepath.Base(p.path)+" "+key) && !strings.Contains(string(out), "docker gitea "+key) {
 			out = nil
 		}

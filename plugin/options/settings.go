@@ -139,7 +139,7 @@ func (s *Settings) Register(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&s.Tags, "tag", "t", nil, "Set this tag as well; may be repeated")
 	flags.BoolVarP(&s.AllTags, "all-tags", "a", false, "Push all tags that the daemon has of SOURCE")
 	flags.BoolVar(&s.AllImages, "all-images", false, "Push all images of a file, each under its own name")
-	flags.StringVar(&s.Compose, "compose", "", "Push the images that the services of this compose file build (--all-images: all that it names)")
+	flags.StringVar(&s.Compose, "compose", "", "Push the images that this compose file builds")
 	flags.StringVar(&s.Bake, "bake", "", "Push the images of this file of docker buildx bake --metadata-file")
 	flags.StringVar(&s.Platform, "platform", "", "Push only this platform of an index (os/arch[/variant])")
 	flags.StringVar(&s.Image, "image", "", "Name of the image to take from a file that holds several")
