@@ -171,7 +171,7 @@ func Bake(file string) ([]string, error) {
 		images = append(images, first)
 	}
 	if len(images) == 0 {
-		return nil, fault.Usage(fault.WithHint(fmt.Errorf("--bake: no target of %s has the name of an image", file), "give the targets tags, and bake with --load, so that the daemon has them"))
+		return nil, fault.Usage(fault.WithHint(fmt.Errorf("--bake: no target of %s has the name of an image", file), "give the targets tags, and have bake load the images into the daemon"))
 	}
 	return images, nil
 }
