@@ -79,7 +79,7 @@ test: build servers ## run every test: units and scripts with -race, then agains
 
 .PHONY: test-faults
 test-faults: servers ## break pushes at 200 positions for each kind of source, and 300 histories; UPDATE=1 writes docs/reliability.md
-	go test -tags e2e -count 1 -v -timeout 60m -parallel 6 -run '^TestFaults$$' ./test/ -positions 100 $(if $(UPDATE),-update)
+	go test -tags e2e -count 1 -v -timeout 60m -parallel 6 -run '^TestFaults$$' ./test/faults -positions 100 $(if $(UPDATE),-update)
 	go test -tags e2e -count 1 -v -timeout 90m -run 'Histories$$' ./test/model -histories 10000 -real 300 $(if $(UPDATE),-update)
 
 # Everything that a clean checkout need not show each time. Not in .ci/run.

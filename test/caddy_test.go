@@ -11,6 +11,7 @@ import (
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -18,13 +19,13 @@ import (
 // of its own authority: what it shows vouches for a week alone.
 func TestCaddy(t *testing.T) {
 	t.Parallel()
-	g := startPlainGitea(t)
+	g := own(t, servers.GiteaOptions{PlainHTTP: true})
 	c, err := servers.StartCaddy(t.Context(), servers.CaddyOptions{Upstream: g.URL, Directives: "request_body {\n\t\tmax_size 4MiB\n\t}"})
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, c.Stop) })
 	user, d := newUser(t, g), newDesk(t, c, "SSL_CERT_FILE=/dev/null")
 	plugin := filepath.Join(pluginDir(t), "docker-gitea")
-	dir := layout(t, 60, 10<<20)
+	dir := samples.Layout(t, 60, 10<<20)
 	push := []string{"push", "--username", user, "--password-stdin", dir, c.Host + "/" + user + "/app:1"}
 
 	chain, err := remote.New(client.RegistryConfig{URL: c.URL, CertDirs: []string{}}, nil)

@@ -18,6 +18,7 @@ import (
 
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -253,7 +254,7 @@ func TestFailuresAreExplained(t *testing.T) {
 			if tc.gitea == g {
 				user = newUser(t, g)
 			}
-			_, err := pushPath(t, newClient(t, tc.gitea.Server, userAuth(user), nil), tc.owner+"/app:1", layout(t, 40, 3<<20), client.PushOptions{})
+			_, err := pushPath(t, newClient(t, tc.gitea.Server, userAuth(user), nil), tc.owner+"/app:1", samples.Layout(t, 40, 3<<20), client.PushOptions{})
 			if d := client.Diagnose(err); !strings.Contains(d.Cause, tc.want) {
 				t.Errorf("got %v, %+v, want %q", err, d, tc.want)
 			}
@@ -265,21 +266,22 @@ func TestFailuresAreExplained(t *testing.T) {
 // owners, tells nothing about the user, and begins an upload for anybody whose
 // password is right.
 func TestCheckOfDistribution(t *testing.T) {
-	k := startRegistryKeeper(t)
+	s := askingRegistry(t)
+	auth := client.AuthConfig{Username: servers.RegistryUser, Password: servers.RegistryPassword}
 	for _, tc := range []struct {
 		name       string
 		auth       client.AuthConfig
 		repository string
 		want       string // of what is not well; empty is all well
 	}{
-		{"all well", k.auth, "team/app", ""},
-		{"a name without a slash", k.auth, "app", ""},
-		{"a wrong password", client.AuthConfig{Username: k.auth.Username, Password: "wrong"}, "team/app", "login failed: the registry refuses the credential"},
+		{"all well", auth, "team/app", ""},
+		{"a name without a slash", auth, "app", ""},
+		{"a wrong password", client.AuthConfig{Username: auth.Username, Password: "wrong"}, "team/app", "login failed: the registry refuses the credential"},
 		{"nobody", client.AuthConfig{}, "team/app", "owner failed: no credential was sent"},
 		{"nobody, who asks for nothing", client.AuthConfig{}, "", "login warning: no credential was sent"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c, err := remote.New(client.RegistryConfig{URL: k.URL, Auth: tc.auth}, nil)
+			c, err := remote.New(client.RegistryConfig{URL: s.URL, Auth: tc.auth}, nil)
 			servers.Need(t, err)
 			checks := c.Check(t.Context(), tc.repository)
 			got := outcomes(t, checks)
@@ -293,8 +295,10 @@ func TestCheckOfDistribution(t *testing.T) {
 			}
 		})
 	}
-	if left := k.sessions(t); left != 0 {
-		t.Errorf("%d uploads are left", left)
+	left, err := filepath.Glob(filepath.Join(s.Dir, "data/docker/registry/v2/repositories", "*", "*", "_uploads", "*", "startedat"))
+	servers.Need(t, err)
+	if len(left) != 0 {
+		t.Errorf("uploads are left: %v", left)
 	}
 }
 
@@ -307,7 +311,7 @@ func TestCheckKnowsWhatTheDaemonAccepts(t *testing.T) {
 	_, port, err := net.SplitHostPort(g.Host)
 	servers.Need(t, err)
 	hosts := filepath.Join(t.TempDir(), "hosts")
-	writeFile(t, hosts, []byte("127.0.0.1 localhost gitea.localtest.me\n"))
+	samples.WriteFile(t, hosts, []byte("127.0.0.1 localhost gitea.localtest.me\n"))
 	plugin := filepath.Join(pluginDir(t), "docker-gitea")
 	for name, tc := range map[string]struct {
 		store servers.Store

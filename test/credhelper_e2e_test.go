@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -223,7 +224,7 @@ func TestCredentialHelperEngine(t *testing.T) {
 			d.run(t, token, credhelperName, "login", "--with-token", g.Host)
 			d.run(t, "", credhelperName, "configure-docker", arg)
 			docker, ref := program(t, "docker"), g.Host+"/"+user+"/engine:1"
-			servers.Need(t, e.Build(t.Context(), ref, buildContext(t, 7, 1000)))
+			servers.Need(t, e.Build(t.Context(), ref, samples.BuildContext(t, 7, 1000)))
 			d.run(t, "", docker, "push", ref)
 			d.run(t, "", docker, "rmi", ref)
 			d.run(t, "", docker, "pull", ref)
@@ -241,7 +242,7 @@ func TestCredentialHelperPlugin(t *testing.T) {
 	p, d := newPerson(t, g), newDesk(t, g.Server)
 	plugin := filepath.Join(t.TempDir(), "docker-gitea")
 	run(t, os.Environ(), "go", "build", "-o", plugin, "../cmd/docker-gitea")
-	source, ref := layout(t, 9, 1000), g.Host+"/"+p.name+"/plugin:1"
+	source, ref := samples.Layout(t, 9, 1000), g.Host+"/"+p.name+"/plugin:1"
 	if out, err := d.try(t, "", plugin, "push", "--ca-file", g.CAFile, source, ref); err == nil {
 		t.Errorf("pushed without a login: %s", out)
 	}
@@ -483,7 +484,7 @@ func TestCredentialHelperFreshHome(t *testing.T) {
 	d.run(t, "", credhelperName, "configure-docker", g.Host)
 
 	docker, ref := program(t, "docker"), g.Host+"/"+p.name+"/app"
-	servers.Need(t, e.Build(t.Context(), ref+":1", buildContext(t, 8, 1000)))
+	servers.Need(t, e.Build(t.Context(), ref+":1", samples.BuildContext(t, 8, 1000)))
 	d.run(t, "", docker, "push", ref+":1")
 	d.run(t, "", docker, "gitea", "push", ref+":1", ref+":2")
 	d.run(t, "", docker, "rmi", ref+":1")

@@ -15,6 +15,7 @@ import (
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -64,7 +65,7 @@ func TestWideDistribution3(t *testing.T) {
 	})
 	for _, algorithm := range []string{image.Gzip, image.Zstd} {
 		t.Run("a stream, "+algorithm, func(t *testing.T) {
-			archive := dockerArchive(t, 11, size)
+			archive := samples.DockerArchive(t, 11, size)
 			source, err := image.Read(bytes.NewReader(archive), "standard input", &image.Options{Compression: image.Compression{Algorithm: algorithm}})
 			servers.Need(t, err)
 			defer source.Close()

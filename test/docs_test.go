@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/test/doctest"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -83,7 +84,7 @@ func newReader(t *testing.T, options []string, programs string) *reader {
 	dir := t.TempDir()
 	address := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
 	hosts := filepath.Join(dir, "hosts")
-	writeFile(t, hosts, fmt.Appendf(nil, "127.0.0.1 localhost\n%s %s\n", address, strings.Join(docHosts, " ")))
+	samples.WriteFile(t, hosts, fmt.Appendf(nil, "127.0.0.1 localhost\n%s %s\n", address, strings.Join(docHosts, " ")))
 
 	g, err := servers.StartGitea(t.Context(), servers.GiteaOptions{
 		Settings: map[string]string{"server.ROOT_URL": "https://" + docHosts[0] + "/"},
@@ -262,13 +263,13 @@ func (r *reader) try(t *testing.T, step doctest.Step) {
 	text := strings.ReplaceAll(r.values.Replace(step.Text), "…", r.token)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "step")
-	writeFile(t, file, []byte(text))
+	samples.WriteFile(t, file, []byte(text))
 	var command string
 	switch {
 	case step.File != "":
 		command = fmt.Sprintf("cp %s %s", file, step.File)
 	case asks(step):
-		writeFile(t, filepath.Join(dir, "expect"), []byte(answers))
+		samples.WriteFile(t, filepath.Join(dir, "expect"), []byte(answers))
 		command = fmt.Sprintf("%s %s/expect %s", program(t, "expect"), dir, file)
 	case step.Transcript:
 		command = ". " + file

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -19,7 +20,7 @@ func TestHooks(t *testing.T) {
 	g, e := gitea(t), engine(t, servers.Classic)
 	name, other := newUser(t, g), newUser(t, g)
 	ref := g.Host + "/" + other + "/app:1"
-	servers.Need(t, e.Build(t.Context(), ref, buildContext(t, 60, 1000)))
+	servers.Need(t, e.Build(t.Context(), ref, samples.BuildContext(t, 60, 1000)))
 	me := newShopper(t, filepath.Join(pluginDir(t), "docker-gitea"), g.Server, name, servers.AdminPassword)
 	me.env = append(me.env, "DOCKER_HOST="+e.Host(), "TERM=xterm")
 	me.expect(t, 0, "cli-plugins/docker-gitea", "setup", "--hooks")

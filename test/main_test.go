@@ -7,6 +7,7 @@ package test
 import (
 	"context"
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -28,6 +29,11 @@ var (
 	sharedGraph      = share("graph engine", startSharedEngine(servers.Graph))
 	sharedContainerd = share("containerd engine", startSharedEngine(servers.Containerd))
 )
+
+var update = flag.Bool("update", false, "write the tables that a test makes into docs/reliability.md")
+
+// sideBySide is how many push side by side where that is what is tried.
+const sideBySide = 50
 
 // cleanups stop the shared servers that were started.
 var cleanups struct {
@@ -144,6 +150,16 @@ func behind(t *testing.T, opts servers.NginxOptions) *servers.Server {
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, n.Stop) })
 	return n
+}
+
+// askingRegistry starts a distribution registry that asks for a password, over
+// plain HTTP.
+func askingRegistry(t *testing.T) *servers.Server {
+	t.Helper()
+	s, err := servers.StartRegistry(t.Context(), servers.RegistryOptions{PlainHTTP: true, Auth: true})
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, s.Stop) })
+	return s
 }
 
 // own starts a Gitea with settings of its own.

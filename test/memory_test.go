@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -69,7 +70,7 @@ func writeLayer(t *testing.T, w *tar.Writer, size int64) string {
 	hash := sha256.New()
 	layer := tar.NewWriter(io.MultiWriter(w, hash))
 	servers.Need(t, layer.WriteHeader(&tar.Header{Name: "file", Mode: 0o644, Size: size}))
-	block := append(content(50, 512<<10), make([]byte, 512<<10)...)
+	block := append(samples.Content(50, 512<<10), make([]byte, 512<<10)...)
 	for i := int64(0); i < size; i += int64(len(block)) {
 		_, err := layer.Write(block)
 		servers.Need(t, err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -23,7 +24,7 @@ func TestLayersThatTheDaemonDoesNotHold(t *testing.T) {
 	t.Cleanup(func() { stop(t, e.Stop) })
 	name := newUser(t, g)
 	built, pulled := name+"/app:built", g.Host+"/"+name+"/app:1"
-	servers.Need(t, e.Build(t.Context(), built, buildContext(t, 50, 5<<20)))
+	servers.Need(t, e.Build(t.Context(), built, samples.BuildContext(t, 50, 5<<20)))
 	archive := filepath.Join(t.TempDir(), "built.tar")
 	save(t, e, built, archive)
 	auth, err := g.Env(t.TempDir(), name, servers.AdminPassword)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -47,9 +48,9 @@ const prompt = `(?s).*\n\$ *\n$`
 func TestNewcomer(t *testing.T) {
 	g, e := gitea(t), engine(t, servers.Classic)
 	name := newUser(t, g)
-	servers.Need(t, e.Build(t.Context(), "newcomer:dev", buildContext(t, 70, 1000)))
+	servers.Need(t, e.Build(t.Context(), "newcomer:dev", samples.BuildContext(t, 70, 1000)))
 	opened, browsers := filepath.Join(t.TempDir(), "opened"), t.TempDir()
-	writeFile(t, filepath.Join(browsers, "xdg-open"), []byte("#!/bin/sh\necho \"$@\" >"+opened+"\n"))
+	samples.WriteFile(t, filepath.Join(browsers, "xdg-open"), []byte("#!/bin/sh\necho \"$@\" >"+opened+"\n"))
 	if err := os.Chmod(filepath.Join(browsers, "xdg-open"), 0o755); err != nil {
 		t.Fatal(err)
 	}

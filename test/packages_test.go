@@ -16,6 +16,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -59,20 +60,20 @@ func (s shopper) expect(t *testing.T, code int, want string, args ...string) str
 // labelled is an OCI layout of one image with a label.
 func labelled(t *testing.T, seed byte, label, value string) string {
 	t.Helper()
-	l := layoutWriter{t: t, dir: t.TempDir()}
-	layer := l.layer(seed, 1000)
+	l := samples.NewLayout(t)
+	layer := l.Layer(seed, 1000)
 	config := map[string]any{
 		"os": "linux", "architecture": runtime.GOARCH,
-		"rootfs": map[string]any{"type": "layers", "diff_ids": []any{l.diffID(layer)}},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": []any{l.DiffID(layer)}},
 		"config": map[string]any{"Labels": map[string]string{label: value}},
 	}
-	image := l.json(ocispec.MediaTypeImageManifest, map[string]any{
+	image := l.JSON(ocispec.MediaTypeImageManifest, map[string]any{
 		"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageManifest,
-		"config": l.json(ocispec.MediaTypeImageConfig, config), "layers": []any{layer},
+		"config": l.JSON(ocispec.MediaTypeImageConfig, config), "layers": []any{layer},
 	})
-	writeFile(t, filepath.Join(l.dir, "index.json"), mustJSON(indexOf(image)))
-	writeFile(t, filepath.Join(l.dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`))
-	return l.dir
+	samples.WriteFile(t, filepath.Join(l.Dir, "index.json"), mustJSON(samples.Index(image)))
+	samples.WriteFile(t, filepath.Join(l.Dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`))
+	return l.Dir
 }
 
 func newRepository(t *testing.T, g *servers.Gitea, owner, name string) {
@@ -103,7 +104,7 @@ func testOwnPackages(t *testing.T, plugin string) {
 	servers.Need(t, err)
 	me := newShopper(t, plugin, g.Server, name, token)
 	image := g.Host + "/" + name + "/app"
-	one, two := layout(t, 50, 2000), layout(t, 51, 3000)
+	one, two := samples.Layout(t, 50, 2000), samples.Layout(t, 51, 3000)
 
 	me.expect(t, 0, "no images that you may see\n", "ls", g.Host+"/"+name)
 	me.expect(t, 1, "no image "+name+"/app in "+g.Host, "ls", image)
@@ -177,7 +178,7 @@ func testPackagesOfOthers(t *testing.T, plugin string) {
 	newRepository(t, g, name, "shop")
 	image := g.Host + "/" + name + "/app"
 	owner := newShopper(t, plugin, g.Server, name, servers.AdminPassword)
-	owner.expect(t, 0, "", "push", layout(t, 52, 1000), image+":1")
+	owner.expect(t, 0, "", "push", samples.Layout(t, 52, 1000), image+":1")
 	reading, err := g.CreateToken(t.Context(), name, "read:package")
 	servers.Need(t, err)
 	for who, password := range map[string]string{name: reading, other: servers.AdminPassword} {
@@ -233,7 +234,7 @@ func testPackagesUnderAPath(t *testing.T, plugin string) {
 	me := newShopper(t, plugin, n, servers.AdminUser, servers.AdminPassword)
 	newRepository(t, g, servers.AdminUser, "shop")
 	image := n.Host + "/" + servers.AdminUser + "/app"
-	me.expect(t, 0, "linked to "+servers.AdminUser+"/shop", "push", "--link", "shop", layout(t, 55, 1000), image+":1")
+	me.expect(t, 0, "linked to "+servers.AdminUser+"/shop", "push", "--link", "shop", samples.Layout(t, 55, 1000), image+":1")
 	me.expect(t, 0, servers.AdminUser+"/app   1      ", "ls", n.Host+"/"+servers.AdminUser)
 	me.expect(t, 0, n.URL+"/gitea/"+servers.AdminUser+"/-/packages/container/app\n", "open", image)
 }
@@ -248,7 +249,7 @@ func testPackagesOfForgejo(t *testing.T, plugin string) {
 	newRepository(t, g, name, "shop")
 	me := newShopper(t, plugin, g.Server, name, servers.AdminPassword)
 	image := g.Host + "/" + name + "/app"
-	dir := layout(t, 57, 1000)
+	dir := samples.Layout(t, 57, 1000)
 	const unable = " links packages on their pages alone"
 	me.expect(t, 0, "warning: pushed, but not linked: "+g.Host+unable, "push", "-t", "latest", "--link", "shop", dir, image+":1")
 	me.expect(t, 0, "Mounted from "+name+"/app\n", "push", dir, image+"/nested:1")
@@ -270,7 +271,7 @@ func testPackagesElsewhere(t *testing.T, plugin string) {
 	s := registry(t)
 	me := newShopper(t, plugin, s, "", "")
 	image := s.Host + "/elsewhere/app"
-	dir := layout(t, 56, 1000)
+	dir := samples.Layout(t, 56, 1000)
 	me.expect(t, 0, "", "push", "-t", "2", dir, image+":1")
 	me.expect(t, 0, "elsewhere/app\n", "ls", s.Host+"/elsewhere")
 	me.expect(t, 0, "1     "+strings.TrimPrefix(topDigest(t, dir), "sha256:")[:12], "ls", image)

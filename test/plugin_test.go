@@ -1,8 +1,6 @@
 package test
 
 import (
-	"archive/tar"
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -20,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 )
 
 // pluginDir returns a directory that holds docker-gitea, built as it is
@@ -169,15 +168,15 @@ func pluginRegistry(ts *testscript.TestScript) *pluginScript {
 
 // writePluginImages writes one image in three forms.
 func writePluginImages(dir string) error {
-	layer := tarOf(file{"hello", []byte("hello, world\n")})
+	layer := samples.Tar(samples.File{Name: "hello", Content: []byte("hello, world\n")})
 	config := mustJSON(map[string]any{
 		"architecture": "amd64", "os": "linux",
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{digestOf(layer)}},
 	})
-	archive := tarOf(
-		file{"layer/layer.tar", layer},
-		file{"config.json", config},
-		file{"manifest.json", mustJSON([]any{map[string]any{"Config": "config.json", "RepoTags": []string{"app:dev"}, "Layers": []string{"layer/layer.tar"}}})},
+	archive := samples.Tar(
+		samples.File{Name: "layer/layer.tar", Content: layer},
+		samples.File{Name: "config.json", Content: config},
+		samples.File{Name: "manifest.json", Content: mustJSON([]any{map[string]any{"Config": "config.json", "RepoTags": []string{"app:dev"}, "Layers": []string{"layer/layer.tar"}}})},
 	)
 	manifest := mustJSON(map[string]any{
 		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -185,41 +184,24 @@ func writePluginImages(dir string) error {
 		"layers": []any{descriptor("application/vnd.oci.image.layer.v1.tar", layer)},
 	})
 	index := mustJSON(map[string]any{"schemaVersion": 2, "manifests": []any{descriptor("application/vnd.oci.image.manifest.v1+json", manifest)}})
-	layout := []file{{"index.json", index}, {"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)}}
+	layout := []samples.File{{Name: "index.json", Content: index}, {Name: "oci-layout", Content: []byte(`{"imageLayoutVersion":"1.0.0"}`)}}
 	for _, blob := range [][]byte{layer, config, manifest} {
-		layout = append(layout, file{"blobs/sha256/" + strings.TrimPrefix(digestOf(blob), "sha256:"), blob})
+		layout = append(layout, samples.File{Name: "blobs/sha256/" + strings.TrimPrefix(digestOf(blob), "sha256:"), Content: blob})
 	}
-	files := []file{{"archive.tar", archive}, {"layout.tar", tarOf(layout...)}}
+	files := []samples.File{{Name: "archive.tar", Content: archive}, {Name: "layout.tar", Content: samples.Tar(layout...)}}
 	for _, part := range layout {
-		files = append(files, file{"layout/" + part.name, part.content})
+		files = append(files, samples.File{Name: "layout/" + part.Name, Content: part.Content})
 	}
 	for _, f := range files {
-		path := filepath.Join(dir, filepath.FromSlash(f.name))
+		path := filepath.Join(dir, filepath.FromSlash(f.Name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(path, f.content, 0o600); err != nil {
+		if err := os.WriteFile(path, f.Content, 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-type file struct {
-	name    string
-	content []byte
-}
-
-// tarOf writes to memory, which does not fail.
-func tarOf(files ...file) []byte {
-	var out bytes.Buffer
-	w := tar.NewWriter(&out)
-	for _, f := range files {
-		_ = w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.content))})
-		_, _ = w.Write(f.content)
-	}
-	_ = w.Close()
-	return out.Bytes()
 }
 
 func digestOf(content []byte) string {

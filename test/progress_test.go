@@ -18,6 +18,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 	"github.com/docker-gitea/docker-gitea/test/doctest"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 )
 
 var record = flag.Bool("record", false, "write what the terminals show into docs/progress.md")
@@ -80,7 +81,7 @@ const layers, largeLayers, largeSize, smallSize = 60, 4, 12_000_000, 300_000
 func writeLayers(t *testing.T, dir string) {
 	t.Helper()
 	config := mustJSON(map[string]any{"os": "linux", "architecture": "amd64"})
-	files := []file{{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)}}
+	files := []samples.File{{Name: "oci-layout", Content: []byte(`{"imageLayoutVersion":"1.0.0"}`)}}
 	blobs := [][]byte{config}
 	var descriptors []any
 	for i := range layers {
@@ -96,18 +97,18 @@ func writeLayers(t *testing.T, dir string) {
 		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
 		"config": descriptor("application/vnd.oci.image.config.v1+json", config), "layers": descriptors,
 	})
-	files = append(files, file{"index.json", mustJSON(map[string]any{
+	files = append(files, samples.File{Name: "index.json", Content: mustJSON(map[string]any{
 		"schemaVersion": 2, "manifests": []any{descriptor("application/vnd.oci.image.manifest.v1+json", manifest)},
 	})})
 	for _, blob := range append(blobs, manifest) {
-		files = append(files, file{"blobs/sha256/" + strings.TrimPrefix(digestOf(blob), "sha256:"), blob})
+		files = append(files, samples.File{Name: "blobs/sha256/" + strings.TrimPrefix(digestOf(blob), "sha256:"), Content: blob})
 	}
 	for _, f := range files {
-		path := filepath.Join(dir, f.name)
+		path := filepath.Join(dir, f.Name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		writeFile(t, path, f.content)
+		samples.WriteFile(t, path, f.Content)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	client "github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -36,7 +37,7 @@ func newClinic(t *testing.T) *clinic {
 	}
 	c.ref = c.host + "/" + user + "/app:1"
 	run(t, nil, "cp", "--archive", "/etc/.", c.etc)
-	writeFile(t, filepath.Join(c.etc, "hosts"), []byte("127.0.0.1 localhost gitea.localtest.me\n"))
+	samples.WriteFile(t, filepath.Join(c.etc, "hosts"), []byte("127.0.0.1 localhost gitea.localtest.me\n"))
 	c.desk.run(t, "", c.plugin, "trust", c.host, g.CAFile)
 	return c
 }
@@ -94,7 +95,7 @@ func TestPullersTrust(t *testing.T) { //nolint:tparallel // each part changes /e
 		servers.Need(t, err)
 		servers.Need(t, e.InstallPlugin(program(t, "docker-buildx")))
 		dir := t.TempDir()
-		writeFile(t, filepath.Join(dir, "Dockerfile"), []byte("FROM "+c.ref+"\nCOPY Dockerfile /\n"))
+		samples.WriteFile(t, filepath.Join(dir, "Dockerfile"), []byte("FROM "+c.ref+"\nCOPY Dockerfile /\n"))
 		env := append(e.Env(), "SSL_CERT_FILE=/etc/docker/certs.d/"+c.host+"/ca.crt")
 		if out, err := c.within(t, "", env, program(t, "docker"), "buildx", "build", "--load", "--tag", "built:1", dir); err != nil {
 			t.Errorf("BuildKit: %v: %s", err, out)
@@ -112,7 +113,7 @@ func TestPullersTrust(t *testing.T) { //nolint:tparallel // each part changes /e
 			script := c.desk.run(t, "", c.plugin, "trust", "--print", name, c.host)
 			file = filepath.Join(c.etc, file)
 			servers.Need(t, os.MkdirAll(filepath.Dir(file), 0o700))
-			writeFile(t, file, []byte("# mine\n"))
+			samples.WriteFile(t, file, []byte("# mine\n"))
 			out, err := c.within(t, script, nil, "sh")
 			if err == nil || !strings.Contains(out, "is there already; add to it:\n") || !strings.Contains(out, c.host) {
 				t.Errorf("%s, with a file of one's own: got %v: %s", name, err, out)

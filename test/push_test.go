@@ -21,6 +21,7 @@ import (
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -68,7 +69,7 @@ func testPushIndex(t *testing.T, g *servers.Gitea) {
 	name := newUser(t, g)
 	c := newClient(t, g.Server, userAuth(name), nil)
 	ref := g.Host + "/" + name + "/app:1"
-	dir := layout(t, 1, 3<<20)
+	dir := samples.Layout(t, 1, 3<<20)
 
 	first := mustPush(t, c, ref, dir, client.PushOptions{Tags: []string{"latest", "V2"}})
 	if first.Digest.String() != topDigest(t, dir) {
@@ -94,7 +95,7 @@ func testPushWithEachCredential(t *testing.T, g *servers.Gitea) {
 	servers.Need(t, err)
 	unrelated, err := g.CreateToken(t.Context(), name, "read:user")
 	servers.Need(t, err)
-	dir := layout(t, 2, 10_000)
+	dir := samples.Layout(t, 2, 10_000)
 	ref := name + "/credentials:1"
 	unscoped := client.ErrUnauthorized
 	if g.Forgejo() { // whose token service does not look at the scope
@@ -143,7 +144,7 @@ func TestPushToAnOrganisation(t *testing.T) {
 	g := gitea(t)
 	org := "org" + newUser(t, g)
 	servers.Need(t, g.CreateOrg(t.Context(), org))
-	dir := layout(t, 3, 10_000)
+	dir := samples.Layout(t, 3, 10_000)
 	mustPush(t, newClient(t, g.Server, admin, nil), org+"/app:1", dir, client.PushOptions{})
 	outsider := newClient(t, g.Server, userAuth(newUser(t, g)), nil)
 	if _, err := pushPath(t, outsider, org+"/app:2", dir, client.PushOptions{}); !errors.Is(err, client.ErrDenied) {
@@ -170,7 +171,7 @@ func TestAuthenticateAndHealth(t *testing.T) {
 	if err != nil || id.Scope != "write:package" || !id.CanPush() {
 		t.Errorf("got %+v, %v", id, err)
 	}
-	mustPush(t, c, name+"/authenticated:1", layout(t, 4, 1000), client.PushOptions{})
+	mustPush(t, c, name+"/authenticated:1", samples.Layout(t, 4, 1000), client.PushOptions{})
 	if err := newClient(t, g.Server, client.AuthConfig{Username: name, Password: "wrong"}, nil).Health(t.Context()); !errors.Is(err, client.ErrUnauthorized) {
 		t.Errorf("got %v, want %v", err, client.ErrUnauthorized)
 	}
@@ -199,7 +200,7 @@ func TestUnknownCertificate(t *testing.T) {
 	servers.Need(t, os.MkdirAll(dir, 0o700))
 	pem, err := os.ReadFile(g.CAFile)
 	servers.Need(t, err)
-	writeFile(t, filepath.Join(dir, "ca.crt"), pem)
+	samples.WriteFile(t, filepath.Join(dir, "ca.crt"), pem)
 	trusting, err := remote.New(client.RegistryConfig{URL: g.URL, CertDirs: []string{certs}}, nil)
 	servers.Need(t, err)
 	if err := trusting.Health(t.Context()); err != nil {
@@ -217,7 +218,7 @@ func testTwentyPushes(t *testing.T, g *servers.Gitea) {
 	errs := make([]error, 20)
 	dirs := make([]string, len(errs))
 	for i := range errs {
-		dirs[i] = layout(t, byte(50+i), 200_000)
+		dirs[i] = samples.Layout(t, byte(50+i), 200_000)
 	}
 	for i := range errs {
 		pushes.Go(func() {
@@ -241,7 +242,7 @@ func TestSharedLayerIsMounted(t *testing.T) { eachForge(t, testSharedLayer) }
 
 func testSharedLayer(t *testing.T, g *servers.Gitea) {
 	t.Helper()
-	dir := layout(t, 5, 5<<20)
+	dir := samples.Layout(t, 5, 5<<20)
 	var sent []int64
 	for range 2 {
 		name := newUser(t, g)
@@ -258,8 +259,8 @@ func TestSameTagTwice(t *testing.T) {
 	g := gitea(t)
 	name := newUser(t, g)
 	c := newClient(t, g.Server, userAuth(name), nil)
-	mustPush(t, c, name+"/app:1", layout(t, 6, 1000), client.PushOptions{})
-	second := layout(t, 7, 1000)
+	mustPush(t, c, name+"/app:1", samples.Layout(t, 6, 1000), client.PushOptions{})
+	second := samples.Layout(t, 7, 1000)
 	mustPush(t, c, name+"/app:1", second, client.PushOptions{})
 	assertBlobs(t, pull(t, g.Server, name, servers.AdminPassword, g.Host+"/"+name+"/app:1"), layoutBlobs(t, second))
 }
@@ -298,7 +299,7 @@ func testPushFromEachDaemon(t *testing.T, g *servers.Gitea) {
 				e := engine(t, store)
 				name := newUser(t, g)
 				tag := name + "/app:1"
-				servers.Need(t, e.Build(t.Context(), tag, buildContext(t, 30, 20<<20)))
+				servers.Need(t, e.Build(t.Context(), tag, samples.BuildContext(t, 30, 20<<20)))
 				cache := filepath.Join(t.TempDir(), "cache")
 				c := newClient(t, g.Server, userAuth(name), &remote.Options{
 					Save: exported(e), CacheDir: cache,
@@ -346,7 +347,7 @@ func TestBuildxInAPipe(t *testing.T) {
 	token, err := g.CreateToken(t.Context(), name, "write:package")
 	servers.Need(t, err)
 	env := append(e.Env(), "DOCKER_GITEA_HOST="+g.Host, "DOCKER_GITEA_TOKEN="+token,
-		"DOCKER="+program(t, "docker"), "CA="+g.CAFile, "DIR="+buildContext(t, 4, 1<<20))
+		"DOCKER="+program(t, "docker"), "CA="+g.CAFile, "DIR="+samples.BuildContext(t, 4, 1<<20))
 	tag := name + "/app:1"
 	out := run(t, env, "bash", "-c", `set -o pipefail
 "$DOCKER" buildx build -o type=oci,dest=- "$DIR" | "$DOCKER" gitea push --ca-file "$CA" - `+tag)
@@ -376,11 +377,11 @@ func testPushThroughALimit(t *testing.T, g *servers.Gitea) {
 	name := newUser(t, g)
 	n := behind(t, servers.NginxOptions{Upstream: g.URL, MaxBody: "4m"})
 	cache := t.TempDir()
-	dir := layout(t, 8, 10<<20)
+	dir := samples.Layout(t, 8, 10<<20)
 	result := mustPush(t, newClient(t, n, userAuth(name), &remote.Options{CacheDir: cache}), name+"/chunked:1", dir, client.PushOptions{})
 	assertBlobs(t, pull(t, g.Server, name, servers.AdminPassword, g.Host+"/"+name+"/chunked:1"), layoutBlobs(t, dir))
 	t.Logf("%d requests, %d retries, %d bytes", result.Requests, result.Retries, result.BytesSent)
-	other := layout(t, 9, 10<<20)
+	other := samples.Layout(t, 9, 10<<20)
 	second := mustPush(t, newClient(t, n, userAuth(name), &remote.Options{CacheDir: cache}), name+"/chunked:2", other, client.PushOptions{})
 	if second.Requests >= result.Requests {
 		t.Errorf("the limit was not remembered: %d requests, then %d", result.Requests, second.Requests)
@@ -390,10 +391,10 @@ func testPushThroughALimit(t *testing.T, g *servers.Gitea) {
 func TestPushToTheDistributionRegistry(t *testing.T) {
 	s := registry(t)
 	c := newClient(t, s, client.AuthConfig{}, nil)
-	dir := layout(t, 10, 5<<20)
+	dir := samples.Layout(t, 10, 5<<20)
 	mustPush(t, c, "team/app:1", dir, client.PushOptions{})
 	assertBlobs(t, pull(t, s, "", "", s.Host+"/team/app:1"), layoutBlobs(t, dir))
-	chunked := layout(t, 11, 5<<20)
+	chunked := samples.Layout(t, 11, 5<<20)
 	mustPush(t, c, "team/app:2", chunked, client.PushOptions{ChunkSize: 1 << 20})
 	assertBlobs(t, pull(t, s, "", "", s.Host+"/team/app:2"), layoutBlobs(t, chunked))
 }
@@ -401,7 +402,7 @@ func TestPushToTheDistributionRegistry(t *testing.T) {
 func TestPushTimeout(t *testing.T) {
 	g := gitea(t)
 	name := newUser(t, g)
-	_, err := pushPath(t, newClient(t, g.Server, userAuth(name), nil), name+"/app:1", layout(t, 12, 1000), client.PushOptions{Timeout: time.Nanosecond})
+	_, err := pushPath(t, newClient(t, g.Server, userAuth(name), nil), name+"/app:1", samples.Layout(t, 12, 1000), client.PushOptions{Timeout: time.Nanosecond})
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker-gitea/docker-gitea/test/interfere"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -21,8 +23,8 @@ func TestPushGoesOnWhereItWasKilled(t *testing.T) {
 	const size = 16 << 20
 	plugin := filepath.Join(pluginDir(t), "docker-gitea")
 	archive := filepath.Join(t.TempDir(), "image.tar")
-	writeFile(t, archive, dockerArchive(t, 71, size))
-	sources := map[string]string{"layout": layout(t, 70, size), "archive": archive}
+	samples.WriteFile(t, archive, samples.DockerArchive(t, 71, size))
+	sources := map[string]string{"layout": samples.Layout(t, 70, size), "archive": archive}
 	g := gitea(t)
 	user := newUser(t, g)
 	token, err := g.CreateToken(t.Context(), user, "write:package")
@@ -32,18 +34,18 @@ func TestPushGoesOnWhereItWasKilled(t *testing.T) {
 			t.Run(kind+" "+source, func(t *testing.T) {
 				t.Parallel()
 				n := behind(t, servers.NginxOptions{Upstream: upstream.URL, MaxBody: "2m", PlainHTTP: true})
-				proxy := startCutter(t, n.Host)
+				proxy := interfere.StartCutter(t, n.Host)
 				env := append(os.Environ(), "HOME="+t.TempDir(), "XDG_CACHE_HOME="+t.TempDir(), "DOCKER_CONFIG="+t.TempDir(),
-					"DOCKER_GITEA_HOST="+proxy.host, "DOCKER_GITEA_TOKEN="+token)
+					"DOCKER_GITEA_HOST="+proxy.Address(), "DOCKER_GITEA_TOKEN="+token)
 				push := func() *exec.Cmd {
-					c := exec.CommandContext(t.Context(), plugin, "push", "--plain-http", "--chunk-size", "2097152", path, proxy.host+"/"+user+"/killed-"+source+":1")
+					c := exec.CommandContext(t.Context(), plugin, "push", "--plain-http", "--chunk-size", "2097152", path, proxy.Address()+"/"+user+"/killed-"+source+":1")
 					c.Env = env
 					return c
 				}
-				proxy.arm(9<<20, faultOutage)
+				proxy.Arm(9<<20, interfere.Outage)
 				first := push()
 				servers.Need(t, first.Start())
-				for cut := false; !cut; _, cut = proxy.count() {
+				for cut := false; !cut; _, cut = proxy.Count() {
 					select {
 					case <-time.After(5 * time.Millisecond):
 					case <-t.Context().Done():
@@ -53,12 +55,12 @@ func TestPushGoesOnWhereItWasKilled(t *testing.T) {
 				servers.Need(t, first.Process.Kill())
 				_ = first.Wait() // it was killed
 
-				proxy.arm(-1, faultReset)
+				proxy.Arm(-1, interfere.Reset)
 				out, err := push().CombinedOutput()
 				if err != nil {
 					t.Fatalf("%v: %s", err, out)
 				}
-				passed, _ := proxy.count()
+				passed, _ := proxy.Count()
 				t.Logf("the second push exchanged %d bytes of a layer of %d", passed, size)
 				if passed > size-6<<20 {
 					t.Errorf("it sent again what was there: %s", out)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -34,7 +35,7 @@ func TestPeersPushToGitea(t *testing.T) {
 	user := newUser(t, g)
 	token, err := g.CreateToken(t.Context(), user, "write:package")
 	servers.Need(t, err)
-	dir := layout(t, 1, 100_000)
+	dir := samples.Layout(t, 1, 100_000)
 	top := dir + "@" + topDigest(t, dir)
 	want := layoutBlobs(t, dir)
 	push := map[string]func(ref string) []string{
@@ -82,7 +83,7 @@ func TestEnginesBuildLoadAndSave(t *testing.T) {
 			t.Parallel()
 			e := engine(t, store)
 			tag := "smoke:" + string(store)
-			servers.Need(t, e.Build(t.Context(), tag, buildContext(t, 2, 100_000)))
+			servers.Need(t, e.Build(t.Context(), tag, samples.BuildContext(t, 2, 100_000)))
 			archive := filepath.Join(t.TempDir(), "image.tar")
 			save(t, e, tag, archive)
 			if names := entries(t, archive); !strings.Contains(names, metadata) {
@@ -107,7 +108,7 @@ func TestEnginesPushToGitea(t *testing.T) {
 			e, g := engine(t, store), gitea(t)
 			user := newUser(t, g)
 			ref := g.Host + "/" + user + "/app:1"
-			servers.Need(t, e.Build(t.Context(), ref, buildContext(t, 3, 100_000)))
+			servers.Need(t, e.Build(t.Context(), ref, samples.BuildContext(t, 3, 100_000)))
 			env, err := g.Env(t.TempDir(), user, servers.AdminPassword)
 			servers.Need(t, err)
 			run(t, append(env, "DOCKER_HOST="+e.Host()), program(t, "docker"), "push", "--quiet", ref)
@@ -128,7 +129,7 @@ func TestDistributionRegistry(t *testing.T) {
 	if status, _ := get(t, guarded, "/v2/"); status != http.StatusUnauthorized {
 		t.Errorf("got %d without credentials, want 401", status)
 	}
-	dir := layout(t, 5, 1000)
+	dir := samples.Layout(t, 5, 1000)
 	for _, c := range []struct {
 		name           string
 		server         *servers.Server

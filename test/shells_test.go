@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -14,7 +15,7 @@ import (
 // whose completion asks the plugin, and after the plugin's own name.
 func TestCompletionInShells(t *testing.T) {
 	e := engine(t, servers.Classic)
-	servers.Need(t, e.Build(t.Context(), "tabulated:dev", buildContext(t, 71, 1000)))
+	servers.Need(t, e.Build(t.Context(), "tabulated:dev", samples.BuildContext(t, 71, 1000)))
 	programs := pluginDir(t)
 	for name, start := range completingShells {
 		t.Run(name, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -177,7 +178,7 @@ func pushThrough(t *testing.T, plugin string, g *servers.Gitea, front *servers.S
 	user = newUser(t, g)
 	token, err := g.CreateToken(t.Context(), user, "write:package")
 	servers.Need(t, err)
-	dir := layout(t, 7, 3_000_000)
+	dir := samples.Layout(t, 7, 3_000_000)
 	ref := front.Host + "/" + user + "/app:1"
 	env, err := front.Env(t.TempDir(), user, token)
 	servers.Need(t, err)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/test/doctest"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -60,7 +61,7 @@ func TestLimitsInTime(t *testing.T) {
 			home := t.TempDir()
 			env := []string{"XDG_CACHE_HOME=" + home}
 			push := func(seed byte) string {
-				p.image = layout(t, seed, slowLayer)
+				p.image = samples.Layout(t, seed, slowLayer)
 				return p.tryIn(t, front, env, servers.AdminUser+"/slow", "--retries", "5")
 			}
 			out := push(tc.seed)
@@ -88,7 +89,7 @@ func overSlowLine(t *testing.T, to address) address {
 // limitedByCaddy is Caddy in front of Gitea, which reads requests for so long.
 func limitedByCaddy(t *testing.T, limit time.Duration) address {
 	t.Helper()
-	caddy, err := servers.StartCaddy(t.Context(), servers.CaddyOptions{Upstream: startPlainGitea(t).URL, Servers: "timeouts {\n read_body " + limit.String() + "\n }"})
+	caddy, err := servers.StartCaddy(t.Context(), servers.CaddyOptions{Upstream: own(t, servers.GiteaOptions{PlainHTTP: true}).URL, Servers: "timeouts {\n read_body " + limit.String() + "\n }"})
 	servers.Need(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -198,7 +199,7 @@ func TestWideLimitInTime(t *testing.T) {
 	table.WriteString("\n| push | seconds | met the limit |\n|---|---|---|\n")
 	for i, name := range []string{"the first, which meets the limit", "the next, of another layer"} {
 		begin := time.Now()
-		p.image = layout(t, byte(86+i), size)
+		p.image = samples.Layout(t, byte(86+i), size)
 		out := p.tryIn(t, front, env, servers.AdminUser+"/slow", "--retries", "5")
 		ended := strings.Count(out, "ended a request") // said once, when it is found
 		t.Logf("%s: %v, and\n%s", name, time.Since(begin).Round(time.Second), out)

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -74,7 +75,7 @@ type source struct {
 // everySource is one image as each kind of source.
 func everySource(t *testing.T) map[string]source {
 	t.Helper()
-	dir, files := layout(t, 77, 300_000), t.TempDir()
+	dir, files := samples.Layout(t, 77, 300_000), t.TempDir()
 	file := func(name string) string { return filepath.Join(files, name) }
 	system := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + files}
 	run(t, system, "tar", "-C", dir, "-cf", file("layout.tar"), ".")
@@ -91,7 +92,7 @@ func everySource(t *testing.T) map[string]source {
 	}
 	for _, store := range []servers.Store{servers.Classic, servers.Containerd} {
 		e := engine(t, store)
-		servers.Need(t, e.Build(t.Context(), "systems:1", buildContext(t, 78, 300_000)))
+		servers.Need(t, e.Build(t.Context(), "systems:1", samples.BuildContext(t, 78, 300_000)))
 		for _, via := range []string{"export", "daemon"} {
 			sources[string(store)+"-"+via] = source{word: "systems:1", env: []string{"DOCKER_HOST=" + e.Host(), "DOCKER_GITEA_VIA=" + via}}
 		}
@@ -264,7 +265,7 @@ func TestWideWindows(t *testing.T) {
 	servers.Need(t, os.WriteFile(filepath.Join(w.home, ".docker/gitea.yaml"), []byte("apiVersion: docker-gitea.github.io/v1alpha1\nkind: RegistryList\nitems:\n- spec:\n    jobs: 2\n"), 0o600))
 	w.run(t, "", `\.docker\gitea.yaml`, plugin, "config")
 
-	dir := layout(t, 79, 300_000)
+	dir := samples.Layout(t, 79, 300_000)
 	archive := filepath.Join(t.TempDir(), "layout.tar")
 	run(t, []string{"PATH=" + os.Getenv("PATH")}, "tar", "-C", dir, "-cf", archive, ".")
 	w.run(t, "", "1: digest: sha256:", plugin, "push", drive(archive), app+":1")

@@ -5,11 +5,12 @@ package test
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/test/interfere"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -17,7 +18,7 @@ import (
 // balancers do when they close a connection.
 func talkative(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		answer := recorder{httptest.NewRecorder(), w}
+		answer := interfere.NewRecorder(w)
 		next.ServeHTTP(answer, req)
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -35,7 +36,7 @@ func talkative(next http.Handler) http.Handler {
 func TestUnaskedAnswers(t *testing.T) {
 	t.Parallel()
 	// Others need their images to be new.
-	p := &patient{command: pushing, plugin: filepath.Join(pluginDir(t), "docker-gitea"), image: layout(t, 77, 1<<20), gitea: gitea(t), took: newStopwatch()}
+	p := &patient{command: pushing, plugin: filepath.Join(pluginDir(t), "docker-gitea"), image: samples.Layout(t, 77, 1<<20), gitea: gitea(t), took: newStopwatch()}
 	to := behindHandler(t, talkative(inFrontOf(t, p.gitea, func(*http.Request) {})))
 	out := p.try(t, to, servers.AdminUser+"/talkative")
 	if strings.Contains(out, "Unsolicited") || !strings.Contains(out, "digest: sha256:") {

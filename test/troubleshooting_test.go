@@ -20,6 +20,7 @@ import (
 
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -125,7 +126,7 @@ func newPatient(t *testing.T, c command) *patient {
 	t.Helper()
 	return &patient{
 		command: c, plugin: filepath.Join(pluginDir(t), "docker-gitea"), helper: filepath.Join(credhelperDir(t), credhelperName),
-		image: layout(t, 60, 2<<20), gitea: gitea(t), plain: startPlainGitea(t), took: newStopwatch(),
+		image: samples.Layout(t, 60, 2<<20), gitea: gitea(t), plain: own(t, servers.GiteaOptions{PlainHTTP: true}), took: newStopwatch(),
 	}
 }
 
@@ -149,7 +150,7 @@ func scripted(t *testing.T, config registrytest.Config, rules ...registrytest.Ru
 // run is what a program prints to somebody who has a credential for a.
 func (p *patient) run(t *testing.T, a address, env []string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(p.limit, endless))
+	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(p.limit, time.Minute))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	if args[0] == inItsNetwork[0] {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -23,7 +24,7 @@ func TestTrust(t *testing.T) {
 	token, err := g.CreateToken(t.Context(), user, "write:package")
 	servers.Need(t, err)
 	plugin := filepath.Join(pluginDir(t), "docker-gitea")
-	push := []string{"push", "--username", user, "--password-stdin", layout(t, 50, 1000), g.Host + "/" + user + "/app:1"}
+	push := []string{"push", "--username", user, "--password-stdin", samples.Layout(t, 50, 1000), g.Host + "/" + user + "/app:1"}
 	first := fingerprint(t, g.CAFile)
 
 	if out, err := d.try(t, "", plugin, "trust", g.Host); err == nil || !strings.Contains(out, "--fingerprint "+first) {

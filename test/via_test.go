@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker-gitea/docker-gitea/test/interfere"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -28,7 +30,7 @@ func TestPushViaTheDaemon(t *testing.T) {
 			token, err := g.CreateToken(t.Context(), name, "write:package")
 			servers.Need(t, err)
 			env := append(e.Env(), "HOME="+t.TempDir(), "DOCKER_GITEA_HOST="+g.Host, "DOCKER_GITEA_TOKEN="+token, "DOCKER_GITEA_CA_FILE="+g.CAFile)
-			dir := buildContext(t, 40, 20<<20)
+			dir := samples.BuildContext(t, 40, 20<<20)
 			tag := name + "/app:1"
 			push := func() string {
 				out := run(t, append(env, "PLUGIN="+plugin, "TAG="+tag), "bash", "-c", `"$PLUGIN" gitea push --via daemon --progress plain "$TAG" "$DOCKER_GITEA_HOST/$TAG" 2>&1`)
@@ -61,11 +63,11 @@ func TestPushViaTheDaemon(t *testing.T) {
 // addLayer makes a build give one small layer more.
 func addLayer(t *testing.T, dir string) {
 	t.Helper()
-	writeFile(t, filepath.Join(dir, "small"), content(41, 10_000))
+	samples.WriteFile(t, filepath.Join(dir, "small"), samples.Content(41, 10_000))
 	path := filepath.Join(dir, "Dockerfile")
 	dockerfile, err := os.ReadFile(path)
 	servers.Need(t, err)
-	writeFile(t, path, append(dockerfile, "\nCOPY small /small\n"...))
+	samples.WriteFile(t, path, append(dockerfile, "\nCOPY small /small\n"...))
 }
 
 // TestChangedLayer pushes an image by its export, and then with a small layer
@@ -80,7 +82,7 @@ func TestChangedLayer(t *testing.T) {
 			token, err := g.CreateToken(t.Context(), name, "write:package")
 			servers.Need(t, err)
 			env := append(e.Env(), "HOME="+t.TempDir(), "DOCKER_GITEA_HOST="+g.Host, "DOCKER_GITEA_TOKEN="+token, "DOCKER_GITEA_CA_FILE="+g.CAFile)
-			dir := buildContext(t, 42, 20<<20)
+			dir := samples.BuildContext(t, 42, 20<<20)
 			tag := name + "/app:1"
 			push := func(way string) string {
 				out := run(t, append(env, "PLUGIN="+plugin, "TAG="+tag, "WAY="+way), "bash", "-c", `"$PLUGIN" gitea push --via "$WAY" --progress plain "$TAG" "$DOCKER_GITEA_HOST/$TAG" 2>&1`)
@@ -110,8 +112,8 @@ func TestDaemonPushesAgain(t *testing.T) {
 	for _, store := range []servers.Store{servers.Classic, servers.Graph, servers.Containerd} {
 		t.Run(string(store), func(t *testing.T) {
 			e, g := engine(t, store), gitea(t)
-			cutter := startCutter(t, g.Host)
-			_, port, err := net.SplitHostPort(cutter.host)
+			cutter := interfere.StartCutter(t, g.Host)
+			_, port, err := net.SplitHostPort(cutter.Address())
 			servers.Need(t, err)
 			host := "localhost:" + port
 			name := newUser(t, g)
@@ -119,10 +121,10 @@ func TestDaemonPushesAgain(t *testing.T) {
 			servers.Need(t, err)
 			env := append(e.Env(), "HOME="+t.TempDir(), "DOCKER_GITEA_HOST="+host, "DOCKER_GITEA_TOKEN="+token, "DOCKER_GITEA_CA_FILE="+g.CAFile)
 			tag := name + "/app:1"
-			servers.Need(t, e.Build(t.Context(), tag, buildContext(t, 43, 20<<20)))
-			cutter.arm(12<<20, faultReset)
+			servers.Need(t, e.Build(t.Context(), tag, samples.BuildContext(t, 43, 20<<20)))
+			cutter.Arm(12<<20, interfere.Reset)
 			out := run(t, env, "bash", "-c", `"$0" gitea push --via daemon --progress plain "$1" "$DOCKER_GITEA_HOST/$1" 2>&1`, plugin, tag)
-			if _, cut := cutter.count(); !cut || !strings.Contains(out, "Retrying") {
+			if _, cut := cutter.Count(); !cut || !strings.Contains(out, "Retrying") {
 				t.Errorf("the connection was not cut in the middle: %s", out)
 			}
 			assertBlobs(t, pull(t, g.Server, name, servers.AdminPassword, g.Host+"/"+tag), pullWithSkopeo(t, g.Server, name, g.Host+"/"+tag))
@@ -147,7 +149,7 @@ func TestDaemonInAnotherNetwork(t *testing.T) {
 			token, err := g.CreateToken(t.Context(), name, "write:package")
 			servers.Need(t, err)
 			env := append(e.Env(), "HOME="+t.TempDir(), "DOCKER_GITEA_HOST="+g.Host, "DOCKER_GITEA_TOKEN="+token, "DOCKER_GITEA_CA_FILE="+g.CAFile)
-			dir := buildContext(t, 44, 1<<20)
+			dir := samples.BuildContext(t, 44, 1<<20)
 			tag := name + "/app:1"
 			servers.Need(t, e.Build(t.Context(), tag, dir))
 			out := run(t, env, "bash", "-c", `if "$0" gitea push --via daemon "$1" "$DOCKER_GITEA_HOST/$1" 2>&1; then exit 1; fi`, plugin, tag)
@@ -185,15 +187,15 @@ func TestKilledPush(t *testing.T) {
 	for _, store := range []servers.Store{servers.Classic, servers.Containerd} {
 		t.Run(string(store), func(t *testing.T) {
 			e, g := engine(t, store), gitea(t)
-			cutter := startCutter(t, g.Host)
-			_, port, err := net.SplitHostPort(cutter.host)
+			cutter := interfere.StartCutter(t, g.Host)
+			_, port, err := net.SplitHostPort(cutter.Address())
 			servers.Need(t, err)
 			name := newUser(t, g)
 			token, err := g.CreateToken(t.Context(), name, "write:package")
 			servers.Need(t, err)
 			large, small := name+"/large:1", name+"/small:1"
-			servers.Need(t, e.Build(t.Context(), large, buildContext(t, 45, 20<<20)))
-			servers.Need(t, e.Build(t.Context(), small, buildContext(t, 46, 1000)))
+			servers.Need(t, e.Build(t.Context(), large, samples.BuildContext(t, 45, 20<<20)))
+			servers.Need(t, e.Build(t.Context(), small, samples.BuildContext(t, 46, 1000)))
 			push := func(host, tag, way string) *exec.Cmd {
 				cmd := exec.CommandContext(t.Context(), plugin, "gitea", "push", "--via", way, tag, host+"/"+tag)
 				cmd.Env = append(e.Env(), "HOME="+t.TempDir(), "DOCKER_GITEA_HOST="+host, "DOCKER_GITEA_TOKEN="+token, "DOCKER_GITEA_CA_FILE="+g.CAFile)
@@ -207,10 +209,10 @@ func TestKilledPush(t *testing.T) {
 				servers.Need(t, err)
 				return names
 			}
-			cutter.arm(8<<20, faultStall)
+			cutter.Arm(8<<20, interfere.Stall)
 			first := push("localhost:"+port, large, "daemon")
 			servers.Need(t, first.Start())
-			for cut := false; !cut; _, cut = cutter.count() {
+			for cut := false; !cut; _, cut = cutter.Count() {
 				select {
 				case <-time.After(5 * time.Millisecond):
 				case <-t.Context().Done():

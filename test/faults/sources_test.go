@@ -1,6 +1,6 @@
 //go:build e2e
 
-package test
+package faults
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -47,27 +48,27 @@ const (
 var atRest = []subject{
 	{"an OCI layout", 1, func(t *testing.T, n int) offer {
 		t.Helper()
-		return opened(t)(image.Open(layout(t, byte(n), smallLayer+n), nil))
+		return opened(t)(image.Open(samples.Layout(t, byte(n), smallLayer+n), nil))
 	}},
 	{"an OCI layout, in chunks", 1, func(t *testing.T, n int) offer {
 		t.Helper()
-		o := opened(t)(image.Open(layout(t, byte(n), smallLayer+n), nil))
+		o := opened(t)(image.Open(samples.Layout(t, byte(n), smallLayer+n), nil))
 		o.options.ChunkSize = smallLayer / 3
 		return o
 	}},
 	{"an archive in a file", 1, func(t *testing.T, n int) offer {
 		t.Helper()
 		path := filepath.Join(t.TempDir(), "image.tar")
-		writeFile(t, path, dockerArchive(t, byte(n), smallLayer+n))
+		samples.WriteFile(t, path, samples.DockerArchive(t, byte(n), smallLayer+n))
 		return opened(t)(image.Open(path, nil))
 	}},
 	{"an archive on standard input", 1, func(t *testing.T, n int) offer {
 		t.Helper()
-		return opened(t)(image.Read(bytes.NewReader(dockerArchive(t, byte(n), smallLayer+n)), "standard input", nil))
+		return opened(t)(image.Read(bytes.NewReader(samples.DockerArchive(t, byte(n), smallLayer+n)), "standard input", nil))
 	}},
 	{"a large archive on standard input", 0.2, func(t *testing.T, n int) offer {
 		t.Helper()
-		return opened(t)(image.Read(bytes.NewReader(dockerArchive(t, byte(n), largeLayer+n)), "standard input", nil))
+		return opened(t)(image.Read(bytes.NewReader(samples.DockerArchive(t, byte(n), largeLayer+n)), "standard input", nil))
 	}},
 }
 
@@ -81,40 +82,9 @@ func opened(t *testing.T) func(*image.Source, error) offer {
 	}
 }
 
-// dockerArchive is an image of one layer of about size bytes, as `docker save` wrote it before 25.0.
-func dockerArchive(t *testing.T, seed byte, size int) []byte {
-	t.Helper()
-	return tarOf(archived(t, seed, size, "")...)
-}
-
-// archived are the files of such an archive, ending with its index.
-func archived(t *testing.T, seed byte, size int, tag string) []file {
-	t.Helper()
-	layer := tarOf(file{"a", content(seed, size)})
-	config := encoded(t, map[string]any{
-		"os": "linux", "architecture": "amd64",
-		"rootfs": map[string]any{"type": "layers", "diff_ids": []digest.Digest{digest.FromBytes(layer)}},
-	})
-	name := digest.FromBytes(config).Encoded() + ".json"
-	path := digest.FromBytes(layer).Encoded() + "/layer.tar"
-	entry := map[string]any{"Config": name, "Layers": []string{path}}
-	if tag != "" {
-		entry["RepoTags"] = []string{tag}
-	}
-	return []file{{path, layer}, {name, config}, {"manifest.json", encoded(t, []any{entry})}}
-}
-
-func encoded(t *testing.T, v any) []byte {
-	t.Helper()
-	data, err := json.Marshal(v)
-	servers.Need(t, err)
-	return data
-}
-
 // inDaemon are the ways out of a daemon, which is given images 0 to n-1.
-func inDaemon(t *testing.T, store servers.Store, n int) []subject {
+func inDaemon(t *testing.T, store servers.Store, e *servers.Engine, n int) []subject {
 	t.Helper()
-	e := engine(t, store)
 	load(t, e, n)
 	d, err := daemon.Connect(t.Context(), daemon.Endpoint{Host: e.Host()})
 	servers.Need(t, err)
@@ -150,15 +120,17 @@ func numbered(n int) string { return "numbered:" + strconv.Itoa(n) }
 // load gives an engine images 0 to n-1, all in one archive.
 func load(t *testing.T, e *servers.Engine, n int) {
 	t.Helper()
-	var files []file
+	var files []samples.File
 	var index []json.RawMessage
 	for i := range n {
-		parts := archived(t, byte(i), smallLayer+i, numbered(i))
+		parts := samples.Archived(t, byte(i), smallLayer+i, numbered(i))
 		last := len(parts) - 1
 		files = append(files, parts[:last]...)
-		index = append(index, decode[[]json.RawMessage](t, parts[last].content)...)
+		var entries []json.RawMessage
+		servers.Need(t, json.Unmarshal(parts[last].Content, &entries))
+		index = append(index, entries...)
 	}
 	path := filepath.Join(t.TempDir(), "images.tar")
-	writeFile(t, path, tarOf(append(files, file{"manifest.json", encoded(t, index)})...))
+	samples.WriteFile(t, path, samples.Tar(append(files, samples.File{Name: "manifest.json", Content: samples.Encoded(t, index)})...))
 	servers.Need(t, e.Load(t.Context(), path))
 }

@@ -15,10 +15,11 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/test/doctest"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
-// outOfBreath is by how much longer a crowd may take at a database that runs out of
+// outOfBreath is by how much longer a sideBySide may take at a database that runs out of
 // connections than at one that does not.
 const outOfBreath = 1.3
 
@@ -36,9 +37,9 @@ func TestWideOutOfBreath(t *testing.T) {
 	table.WriteString("\n| connections | pushed | seconds |\n|---|---|---|\n")
 	for round := range 3 {
 		var archives []string
-		for i := range crowd / 2 {
+		for i := range sideBySide / 2 {
 			path := filepath.Join(t.TempDir(), "image.tar")
-			writeFile(t, path, layeredArchive(t, round, i))
+			samples.WriteFile(t, path, layeredArchive(t, round, i))
 			archives = append(archives, path)
 		}
 		for _, site := range []struct {
@@ -48,10 +49,10 @@ func TestWideOutOfBreath(t *testing.T) {
 		}{{few, 100, &slow}, {many, 500, &quick}} {
 			arrived, took := crowdAt(t, plugin, site.Gitea, archives)
 			*site.took += took
-			fmt.Fprintf(&table, "| %d | %d of %d | %.0f |\n", site.connections, arrived, crowd, took.Seconds())
-			t.Logf("%d connections: %d of %d in %v", site.connections, arrived, crowd, took.Round(time.Second/10))
-			if arrived != crowd {
-				t.Errorf("%d connections: %d of %d arrived", site.connections, arrived, crowd)
+			fmt.Fprintf(&table, "| %d | %d of %d | %.0f |\n", site.connections, arrived, sideBySide, took.Seconds())
+			t.Logf("%d connections: %d of %d in %v", site.connections, arrived, sideBySide, took.Round(time.Second/10))
+			if arrived != sideBySide {
+				t.Errorf("%d connections: %d of %d arrived", site.connections, arrived, sideBySide)
 			}
 		}
 	}
@@ -109,18 +110,18 @@ func layeredArchive(t *testing.T, round, n int) []byte {
 	t.Helper()
 	const layers, size = 6, 2_000_000
 	var (
-		files []file
+		files []samples.File
 		ids   []digest.Digest
 		paths []string
 	)
 	for i := range layers {
-		layer := tarOf(file{"a", content(byte(layers*n+i), size+round)})
+		layer := samples.Tar(samples.File{Name: "a", Content: samples.Content(byte(layers*n+i), size+round)})
 		id := digest.FromBytes(layer)
 		ids, paths = append(ids, id), append(paths, id.Encoded()+"/layer.tar")
-		files = append(files, file{paths[i], layer})
+		files = append(files, samples.File{Name: paths[i], Content: layer})
 	}
-	config := encoded(t, map[string]any{"os": "linux", "architecture": "amd64", "rootfs": map[string]any{"type": "layers", "diff_ids": ids}})
+	config := samples.Encoded(t, map[string]any{"os": "linux", "architecture": "amd64", "rootfs": map[string]any{"type": "layers", "diff_ids": ids}})
 	name := digest.FromBytes(config).Encoded() + ".json"
 	entry := map[string]any{"Config": name, "Layers": paths}
-	return tarOf(append(files, file{name, config}, file{"manifest.json", encoded(t, []any{entry})})...)
+	return samples.Tar(append(files, samples.File{Name: name, Content: config}, samples.File{Name: "manifest.json", Content: samples.Encoded(t, []any{entry})})...)
 }

@@ -22,6 +22,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	client "github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/test/interfere"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -100,26 +102,26 @@ func (v guest) pushes(t *testing.T) {
 // happened, and gets on when it tries again.
 func (v guest) isCutOff(t *testing.T) {
 	t.Helper()
-	c := startCutter(t, v.front.Host)
-	_, port, err := net.SplitHostPort(c.host)
+	c := interfere.StartCutter(t, v.front.Host)
+	_, port, err := net.SplitHostPort(c.Address())
 	servers.Need(t, err)
 	host := net.JoinHostPort("localhost", port)
 	push := func(dir, tag string) (string, int) {
 		cmd := shopper{plugin: v.plugin, dir: v.dir, env: append(v.env, "DOCKER_GITEA_HOST="+host, "DOCKER_GITEA_TOKEN="+v.token)}
 		return cmd.try(t.Context(), "push", "--progress", "quiet", "--retries", "2", dir, host+"/"+v.user+"/app:"+tag)
 	}
-	for seed, kind := range map[byte]fault{9: faultReset, 10: faultOutage} {
+	for seed, kind := range map[byte]interfere.Fault{9: interfere.Reset, 10: interfere.Outage} {
 		dir := stacked(t, 4_000_000, seed)
-		c.arm(2_000_000, kind)
+		c.Arm(2_000_000, kind)
 		out, code := push(dir, string(kind))
-		if _, met := c.count(); !met {
+		if _, met := c.Count(); !met {
 			t.Errorf("%s: nothing was cut off", kind)
 		}
-		c.disarm()
+		c.Disarm()
 		switch {
-		case kind == faultReset && code != 0:
+		case kind == interfere.Reset && code != 0:
 			t.Errorf("one connection was lost: exit code %d: %s", code, out)
-		case kind == faultOutage && (code == 0 || !strings.Contains(out, "cause: ") || !strings.Contains(out, "hint: ")):
+		case kind == interfere.Outage && (code == 0 || !strings.Contains(out, "cause: ") || !strings.Contains(out, "hint: ")):
 			t.Errorf("all connections were lost: exit code %d: %s", code, out)
 		}
 		if out, code := push(dir, string(kind)); code != 0 {
@@ -141,7 +143,7 @@ func (v guest) completes(t *testing.T) {
 	want := layoutBlobs(t, dir)
 	for name, size := range want {
 		if size > 1_000_000 {
-			servers.Need(t, os.Remove(layoutWriter{t: t, dir: dir}.path(digest.Digest(name))))
+			servers.Need(t, os.Remove(samples.LayoutWriter{T: t, Dir: dir}.Path(digest.Digest(name))))
 		}
 	}
 	here := newClient(t, v.front, client.AuthConfig{Token: v.token}, nil)
@@ -188,17 +190,17 @@ func (v guest) tidies(t *testing.T) {
 func (v guest) bringsACrowd(t *testing.T) {
 	t.Helper()
 	var dirs []string
-	for i := range crowd {
+	for i := range sideBySide {
 		dirs = append(dirs, stacked(t, 200_000+i, byte(100+i)))
 	}
 	push := func(i int) (client.Result, error) {
 		c := newClient(t, v.front, client.AuthConfig{Token: v.token}, nil)
 		return pushPath(t, c, fmt.Sprintf("%s/crowd:%d", v.user, i), dirs[i], client.PushOptions{})
 	}
-	failed := make([]error, crowd)
+	failed := make([]error, sideBySide)
 	begin := time.Now()
 	var pushes sync.WaitGroup
-	for i := range crowd {
+	for i := range sideBySide {
 		pushes.Go(func() { _, failed[i] = push(i) })
 	}
 	pushes.Wait()
@@ -215,23 +217,23 @@ func (v guest) bringsACrowd(t *testing.T) {
 			t.Errorf("push %d, again: got %s, %v", i, got.Digest, err)
 		}
 	}
-	t.Logf("%d at once in %s; %d of them failed", crowd, took.Round(100*time.Millisecond), n)
+	t.Logf("%d at once in %s; %d of them failed", sideBySide, took.Round(100*time.Millisecond), n)
 }
 
 // stacked is an OCI layout of one image, with a layer of size bytes for each seed.
 func stacked(t *testing.T, size int, seeds ...byte) string {
 	t.Helper()
-	l := layoutWriter{t: t, dir: t.TempDir()}
+	l := samples.NewLayout(t)
 	config := ocispec.Image{Platform: ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH}, RootFS: ocispec.RootFS{Type: "layers"}}
 	manifest := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest}
 	for _, seed := range seeds {
-		layer := l.layer(seed, size)
+		layer := l.Layer(seed, size)
 		manifest.Layers = append(manifest.Layers, layer)
-		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, l.diffID(layer))
+		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, l.DiffID(layer))
 	}
-	manifest.Config = l.json(ocispec.MediaTypeImageConfig, config)
-	top, err := json.Marshal(indexOf(l.json(ocispec.MediaTypeImageManifest, manifest)))
-	servers.Need(t, errors.Join(err, os.WriteFile(filepath.Join(l.dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o600)))
-	writeFile(t, filepath.Join(l.dir, "index.json"), top)
-	return l.dir
+	manifest.Config = l.JSON(ocispec.MediaTypeImageConfig, config)
+	top, err := json.Marshal(samples.Index(l.JSON(ocispec.MediaTypeImageManifest, manifest)))
+	servers.Need(t, errors.Join(err, os.WriteFile(filepath.Join(l.Dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o600)))
+	samples.WriteFile(t, filepath.Join(l.Dir, "index.json"), top)
+	return l.Dir
 }

@@ -1,6 +1,6 @@
 //go:build e2e
 
-package test
+package faults
 
 import (
 	"errors"
@@ -11,14 +11,16 @@ import (
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
+	"github.com/docker-gitea/docker-gitea/test/interfere"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
 // The faults that are other pushes.
 const (
-	faultSameImage  fault = "the same image to the same tag at once"
-	faultOtherImage fault = "another image to the same tag at once"
-	faultCrowd      fault = "50 pushes at once"
+	faultSameImage  interfere.Fault = "the same image to the same tag at once"
+	faultOtherImage interfere.Fault = "another image to the same tag at once"
+	faultCrowd      interfere.Fault = "50 pushes at once"
 )
 
 const (
@@ -35,7 +37,7 @@ type pushed struct {
 
 // together makes pushes side by side, of the layouts in dirs to the tags, each
 // with a client of its own.
-func together(t *testing.T, k *keeper, dirs, tags []string) []pushed {
+func together(t *testing.T, k *target, dirs, tags []string) []pushed {
 	t.Helper()
 	all := make([]pushed, len(dirs))
 	var pushes sync.WaitGroup
@@ -57,7 +59,7 @@ func together(t *testing.T, k *keeper, dirs, tags []string) []pushed {
 }
 
 // judgeCrowd counts how the pushes ended.
-func judgeCrowd(t *testing.T, l *ledger, e *entry, kind fault, all []pushed) {
+func judgeCrowd(t *testing.T, l *ledger, e *entry, kind interfere.Fault, all []pushed) {
 	t.Helper()
 	for _, p := range all {
 		switch d := client.Diagnose(p.err); {
@@ -75,20 +77,20 @@ func judgeCrowd(t *testing.T, l *ledger, e *entry, kind fault, all []pushed) {
 // pushSideBySide has two pushes race for a tag, and many for a server.
 func pushSideBySide(t *testing.T, l *ledger) {
 	t.Helper()
-	for _, start := range keepers {
+	for _, start := range targets {
 		k := start(t)
 		t.Run("one tag of "+k.name, func(t *testing.T) { raceForTags(t, l, k) })
 		t.Run("many tags of "+k.name, func(t *testing.T) { pushMany(t, l, k) })
 	}
 }
 
-func raceForTags(t *testing.T, l *ledger, k *keeper) {
+func raceForTags(t *testing.T, l *ledger, k *target) {
 	t.Helper()
 	e := entry{situation: "two pushes of one tag", registry: k.name}
 	before := k.sessions(t)
 	for i := range rounds {
-		one, other := layout(t, byte(2*i), smallLayer), layout(t, byte(2*i+1), smallLayer)
-		for kind, dirs := range map[fault][]string{faultSameImage: {one, one}, faultOtherImage: {one, other}} {
+		one, other := samples.Layout(t, byte(2*i), smallLayer), samples.Layout(t, byte(2*i+1), smallLayer)
+		for kind, dirs := range map[interfere.Fault][]string{faultSameImage: {one, one}, faultOtherImage: {one, other}} {
 			tag := fmt.Sprintf("race%d-%d", i, len(kind))
 			all := together(t, k, dirs, []string{tag, tag})
 			judgeCrowd(t, l, &e, kind, all)
@@ -107,13 +109,13 @@ func raceForTags(t *testing.T, l *ledger, k *keeper) {
 	l.add(e)
 }
 
-func pushMany(t *testing.T, l *ledger, k *keeper) {
+func pushMany(t *testing.T, l *ledger, k *target) {
 	t.Helper()
 	e := entry{situation: string(faultCrowd), registry: k.name}
 	before := k.sessions(t)
 	var dirs, tags []string
 	for i := range crowd {
-		dirs = append(dirs, layout(t, byte(i), 200_000+i))
+		dirs = append(dirs, samples.Layout(t, byte(i), 200_000+i))
 		tags = append(tags, fmt.Sprint("crowd", i))
 	}
 	all := together(t, k, dirs, tags)

@@ -1,12 +1,14 @@
 //go:build e2e
 
-package test
+package faults
 
 import (
 	"context"
 	"errors"
 	"slices"
 	"testing"
+
+	"github.com/docker-gitea/docker-gitea/test/interfere"
 )
 
 // cancelEverywhere cancels a push with every one of its requests: as the
@@ -19,12 +21,12 @@ func cancelEverywhere(t *testing.T, l *ledger) {
 		if !slices.Contains(kinds, subject.name) {
 			continue
 		}
-		for _, start := range keepers {
+		for _, start := range targets {
 			k := start(t)
 			t.Run(k.name+" "+subject.name, func(t *testing.T) {
 				t.Parallel()
 				cancelWithEach(t, &sweep{
-					subject: subject, keeper: k, ledger: l,
+					subject: subject, target: k, ledger: l,
 					entry: entry{situation: "cancelled with each request: " + subject.name, registry: k.name},
 				})
 			})
@@ -34,20 +36,20 @@ func cancelEverywhere(t *testing.T, l *ledger) {
 
 func cancelWithEach(t *testing.T, s *sweep) {
 	t.Helper()
-	g := startGateway(t, s.keeper.Host, s.keeper.challenge)
+	g := interfere.StartGateway(t, s.target.Host, s.target.challenge)
 	total := s.length(t, g)
 	met := 0
 	for at := range total {
-		for _, kind := range []fault{faultCancelRequest, faultCancelAnswer} {
-			before := s.keeper.sessions(t)
+		for _, kind := range []interfere.Fault{interfere.CancelRequest, interfere.CancelAnswer} {
+			before := s.target.sessions(t)
 			ctx, cancel := context.WithCancel(t.Context())
-			g.strike = cancel
-			g.arm(at, kind)
+			g.Strike = cancel
+			g.Arm(at, kind)
 			n := s.images
 			s.images++
 			_, err := s.push(ctx, t, g, n, 0)
 			cancel()
-			if _, done := g.count(); !done {
+			if _, done := g.Count(); !done {
 				continue
 			}
 			met++
@@ -59,19 +61,19 @@ func cancelWithEach(t *testing.T, s *sweep) {
 			default:
 				t.Errorf("%s %d: got %v", kind, at, err)
 			}
-			left := s.keeper.settled(t, before) - before
-			if kept := g.cuts(); left > 0 && (!s.keeper.stubborn || left > kept) {
+			left := s.target.settled(t, before) - before
+			if kept := g.Cuts(); left > 0 && (!s.target.stubborn || left > kept) {
 				t.Errorf("%s %d of %d: %d upload sessions are left, and %d bodies were cut", kind, at, total, left, kept)
 			}
-			held := s.keeper.held(t, tagOf(n))
-			g.disarm()
+			held := s.target.held(t, tagOf(n))
+			g.Disarm()
 			s.again(t, g, at, kind, n, held)
-			s.ledger.left(&s.entry, kind, left, s.keeper.sessions(t)-before)
+			s.ledger.left(&s.entry, kind, left, s.target.sessions(t)-before)
 		}
 	}
 	if int64(met) < total {
 		t.Errorf("%d pushes were cancelled, want %d at least", met, total)
 	}
-	s.entry.damaged = s.keeper.damaged
+	s.entry.damaged = s.target.damaged
 	s.ledger.add(s.entry)
 }

@@ -17,6 +17,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -28,7 +29,9 @@ import (
 
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
+	"github.com/docker-gitea/docker-gitea/test/smalldisk"
 )
 
 // mute takes a request, and says nothing to it.
@@ -41,7 +44,7 @@ func (p *patient) onTheWay(t *testing.T) map[string]come {
 	t.Helper()
 	file := func(content string) string {
 		path := filepath.Join(t.TempDir(), "file")
-		writeFile(t, path, []byte(content))
+		samples.WriteFile(t, path, []byte(content))
 		return path
 	}
 	noNames, deadResolver := file("hosts: files\n"), file("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
@@ -95,7 +98,7 @@ func showing(t *testing.T, root *issued, h hostileChain, more func(*tls.Config))
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	writeFile(t, ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}))
+	samples.WriteFile(t, ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}))
 	return address{host: srv.Listener.Addr().String(), ca: ca}
 }
 
@@ -285,8 +288,7 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 		"404 `Not found.`":                                        asking(userAuth(name), "nobody-of-that-name"),
 		"a redirection to another name of the owner or the image": asking(userAuth(name), formerName(t, g)),
 		"401": func(t *testing.T) string {
-			k := startRegistryKeeper(t)
-			return p.try(t, at(k.Server, client.AuthConfig{Username: k.auth.Username, Password: "wrong"}), "me/app", "--plain-http")
+			return p.try(t, at(askingRegistry(t), client.AuthConfig{Username: servers.RegistryUser, Password: "wrong"}), "me/app", "--plain-http")
 		},
 		"403 that is not of the registry": func(t *testing.T) string {
 			n := behind(t, servers.NginxOptions{Upstream: g.URL, Directives: "if (" + p.requests() + ") { return 403; }"})
@@ -423,43 +425,43 @@ func (p *patient) manifests() map[string]come {
 		// Of an index, only what the source holds is sent.
 		"404 `MANIFEST_BLOB_UNKNOWN` of an index": p.refused("PUT", "/manifests/1$", http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN"),
 		"400 `DIGEST_INVALID` of another digest than SHA-256": func(t *testing.T) string {
-			return p.pushLayout(t, func(l layoutWriter) ocispec.Descriptor {
-				layer := l.layer(65, 1000)
-				content, err := os.ReadFile(l.path(layer.Digest))
+			return p.pushLayout(t, func(l samples.LayoutWriter) ocispec.Descriptor {
+				layer := l.Layer(65, 1000)
+				content, err := os.ReadFile(l.Path(layer.Digest))
 				servers.Need(t, err)
 				layer.Digest = digest.SHA512.FromBytes(content)
-				servers.Need(t, os.MkdirAll(filepath.Dir(l.path(layer.Digest)), 0o700))
-				servers.Need(t, os.WriteFile(l.path(layer.Digest), content, 0o600))
-				return l.image(layer, "linux", "amd64")
+				servers.Need(t, os.MkdirAll(filepath.Dir(l.Path(layer.Digest)), 0o700))
+				servers.Need(t, os.WriteFile(l.Path(layer.Digest), content, 0o600))
+				return l.Image(layer, "linux", "amd64")
 			})
 		},
 		"layers that a file or directory lacks": func(t *testing.T) string {
-			return p.pushLayout(t, func(l layoutWriter) ocispec.Descriptor {
-				layer := l.layer(63, 1000)
-				image := l.image(layer, "linux", "amd64")
-				servers.Need(t, os.Remove(l.path(layer.Digest)))
+			return p.pushLayout(t, func(l samples.LayoutWriter) ocispec.Descriptor {
+				layer := l.Layer(63, 1000)
+				image := l.Image(layer, "linux", "amd64")
+				servers.Need(t, os.Remove(l.Path(layer.Digest)))
 				return image
 			})
 		},
 		"400 `MANIFEST_INVALID`": func(t *testing.T) string {
-			return p.pushLayout(t, func(l layoutWriter) ocispec.Descriptor {
-				inner := l.json(ocispec.MediaTypeImageIndex, indexOf(l.image(l.layer(64, 1000), "linux", "amd64")))
-				return l.json(ocispec.MediaTypeImageIndex, indexOf(inner))
+			return p.pushLayout(t, func(l samples.LayoutWriter) ocispec.Descriptor {
+				inner := l.JSON(ocispec.MediaTypeImageIndex, samples.Index(l.Image(l.Layer(64, 1000), "linux", "amd64")))
+				return l.JSON(ocispec.MediaTypeImageIndex, samples.Index(inner))
 			})
 		},
 	}
 }
 
 // pushLayout pushes a layout to Gitea whose top make makes.
-func (p *patient) pushLayout(t *testing.T, make func(layoutWriter) ocispec.Descriptor) string {
+func (p *patient) pushLayout(t *testing.T, make func(samples.LayoutWriter) ocispec.Descriptor) string {
 	t.Helper()
-	l := layoutWriter{t: t, dir: t.TempDir()}
-	top, err := json.Marshal(indexOf(make(l)))
+	l := samples.NewLayout(t)
+	top, err := json.Marshal(samples.Index(make(l)))
 	servers.Need(t, err)
-	writeFile(t, filepath.Join(l.dir, "index.json"), top)
-	writeFile(t, filepath.Join(l.dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`))
+	samples.WriteFile(t, filepath.Join(l.Dir, "index.json"), top)
+	samples.WriteFile(t, filepath.Join(l.Dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`))
 	with := *p
-	with.image = l.dir
+	with.image = l.Dir
 	return with.try(t, at(p.gitea.Server, admin), servers.AdminUser+"/app")
 }
 
@@ -555,10 +557,13 @@ func (p *patient) failingServers() map[string]come {
 func (p *patient) thisMachine() map[string]come {
 	return map[string]come{
 		"no space left on this machine": func(t *testing.T) string {
-			needSmallDisk(t)
-			k := giteaKeeper(t, startPlainGitea(t))
-			end, _ := newPusherMachine(t, p.plugin, k, k.Host, nil).pushOnSmallDisk(t, errands(t, 0, nil)[1], k.Host+"/"+k.repository+":1")
-			return end.stderr
+			program, _ := smalldisk.Wrap(t, p.plugin)
+			cmd := exec.CommandContext(t.Context(), program, "gitea", "push", "--plain-http", "--progress", "quiet", "-", p.plain.Host+"/"+servers.AdminUser+"/app:1")
+			cmd.Env, _ = p.plain.Env(t.TempDir(), admin.Username, admin.Password)
+			cmd.Env = append(cmd.Env, "TMPDIR="+t.TempDir())
+			cmd.Stdin = bytes.NewReader(samples.DockerArchive(t, 66, 5<<20))
+			out, _ := cmd.CombinedOutput() // the text tells how it ended
+			return string(out)
 		},
 		// The program always has a daemon to ask; other programs may have none.
 		"nothing to push": func(t *testing.T) string {

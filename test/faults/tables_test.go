@@ -1,6 +1,6 @@
 //go:build e2e
 
-package test
+package faults
 
 import (
 	"flag"
@@ -12,9 +12,10 @@ import (
 	"testing"
 
 	"github.com/docker-gitea/docker-gitea/test/doctest"
+	"github.com/docker-gitea/docker-gitea/test/interfere"
 )
 
-var update = flag.Bool("update", false, "write the tables of the fault suite, or of the troubleshooting, into docs/reliability.md")
+var update = flag.Bool("update", false, "write the tables into docs/reliability.md")
 
 // end is how a push ends that meets a fault; any other is the test's failure.
 type end int
@@ -60,11 +61,11 @@ type ledger struct {
 	mu      sync.Mutex // guards the fields below
 	entries []entry
 	// faults are the pushes that met each, by registry.
-	faults map[fault]map[string]tally
+	faults map[interfere.Fault]map[string]tally
 }
 
 // met adds a push to its entry, and to its fault.
-func (l *ledger) met(e *entry, kind fault, how end) {
+func (l *ledger) met(e *entry, kind interfere.Fault, how end) {
 	var one tally
 	one.ends[how]++
 	l.count(e, kind, one)
@@ -72,16 +73,16 @@ func (l *ledger) met(e *entry, kind fault, how end) {
 
 // left adds the sessions that a push left, and those of them that the same push
 // again did.
-func (l *ledger) left(e *entry, kind fault, sessions, later int) {
+func (l *ledger) left(e *entry, kind interfere.Fault, sessions, later int) {
 	l.count(e, kind, tally{left: sessions, later: later})
 }
 
-func (l *ledger) count(e *entry, kind fault, more tally) {
+func (l *ledger) count(e *entry, kind interfere.Fault, more tally) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.add(more)
 	if l.faults == nil {
-		l.faults = map[fault]map[string]tally{}
+		l.faults = map[interfere.Fault]map[string]tally{}
 	}
 	if l.faults[kind] == nil {
 		l.faults[kind] = map[string]tally{}
@@ -125,6 +126,6 @@ func (l *ledger) publish(t *testing.T) {
 	t.Helper()
 	t.Logf("\n%s", l.tables())
 	if *update {
-		doctest.Section(t, "../docs/reliability.md", "made by make test-faults UPDATE=1", "\n"+l.tables()+"\n", true)
+		doctest.Section(t, "../../docs/reliability.md", "made by make test-faults UPDATE=1", "\n"+l.tables()+"\n", true)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build e2e
 
-package test
+package faults
 
 import (
 	"bytes"
@@ -15,17 +15,19 @@ import (
 
 	digest "github.com/opencontainers/go-digest"
 
+	"github.com/docker-gitea/docker-gitea/test/interfere"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
 // The faults that strike a push by the real program, in the middle.
 const (
-	faultKill      fault = "kill -9 of the client"
-	faultInterrupt fault = "Ctrl-C"
+	faultKill      interfere.Fault = "kill -9 of the client"
+	faultInterrupt interfere.Fault = "Ctrl-C"
 	// faultRestart kills Gitea and starts it again at once.
-	faultRestart fault = "kill -9 and restart of Gitea"
+	faultRestart interfere.Fault = "kill -9 and restart of Gitea"
 	// faultGone kills Gitea, which is back only after the push has ended.
-	faultGone fault = "kill -9 of Gitea"
+	faultGone interfere.Fault = "kill -9 of Gitea"
 )
 
 // errand is a kind of source as the program's arguments name it.
@@ -38,20 +40,19 @@ type errand struct {
 }
 
 // errands are kinds that differ in what a push has begun when it is struck.
-func errands(t *testing.T, images int, stores []servers.Store) []errand {
+func errands(t *testing.T, images int, engines map[servers.Store]*servers.Engine) []errand {
 	t.Helper()
 	all := []errand{
 		{name: "an OCI layout", source: func(t *testing.T, n int) ([]string, []byte) {
 			t.Helper()
-			return []string{layout(t, byte(n), smallLayer+n)}, nil
+			return []string{samples.Layout(t, byte(n), smallLayer+n)}, nil
 		}},
 		{name: "a large archive on standard input", source: func(t *testing.T, n int) ([]string, []byte) {
 			t.Helper()
-			return []string{"-"}, dockerArchive(t, byte(n), largeLayer+n)
+			return []string{"-"}, samples.DockerArchive(t, byte(n), largeLayer+n)
 		}},
 	}
-	for _, store := range stores {
-		e := engine(t, store)
+	for store, e := range engines {
 		load(t, e, images)
 		for via, way := range map[string]string{"export": "exported", "daemon": "pushed by the daemon"} {
 			all = append(all, errand{
@@ -70,8 +71,8 @@ type pusherMachine struct {
 	temporary string
 }
 
-// newPusherMachine has a credential for keeper k behind a proxy at host.
-func newPusherMachine(t *testing.T, plugin string, k *keeper, host string, e *servers.Engine) pusherMachine {
+// newPusherMachine has a credential for target k behind a proxy at host.
+func newPusherMachine(t *testing.T, plugin string, k *target, host string, e *servers.Engine) pusherMachine {
 	t.Helper()
 	m := pusherMachine{plugin: plugin, temporary: t.TempDir()}
 	env, err := (&servers.Server{Host: host}).Env(t.TempDir(), k.auth.Username, k.auth.Password)
@@ -113,86 +114,86 @@ func (m pusherMachine) push(t *testing.T, e errand, n int, to string, started fu
 // strikes are the pushes of one errand to one registry that something strikes.
 type strikes struct {
 	errand  errand
-	keeper  *keeper
-	cutter  *cutter
+	target  *target
+	cutter  *interfere.Cutter
 	machine pusherMachine
 	ledger  *ledger
 	entry   entry
-	hit     func(kind fault, client *os.Process)
+	hit     func(kind interfere.Fault, client *os.Process)
 	healed  func() // what hit broke
 
 	images int
 }
 
 // run strikes n pushes with each of kinds, at positions spread over a push.
-func (s *strikes) run(t *testing.T, n int, kinds ...fault) {
+func (s *strikes) run(t *testing.T, n int, kinds ...interfere.Fault) {
 	t.Helper()
 	first := s.machine.push(t, s.errand, s.images, s.to(s.images), nil)
 	if first.code != 0 {
 		t.Fatalf("a push without a fault: %+v", first)
 	}
-	s.cutter.disarm()
+	s.cutter.Disarm()
 	s.images++
 	if again := s.machine.push(t, s.errand, s.images, s.to(s.images), nil); again.code != 0 {
 		t.Fatalf("a push without a fault: %+v", again)
 	}
-	total, _ := s.cutter.count()
+	total, _ := s.cutter.Count()
 	s.images++
 	for i := range n * len(kinds) {
 		s.strike(t, kinds[i%len(kinds)], total*int64(i)/int64(n*len(kinds)))
 	}
-	s.entry.damaged = s.keeper.damaged
+	s.entry.damaged = s.target.damaged
 	s.ledger.add(s.entry)
 }
 
 func (s *strikes) to(n int) string {
-	return s.cutter.address() + "/" + s.keeper.repository + ":" + tagOf(n)
+	return s.cutter.Address() + "/" + s.target.repository + ":" + tagOf(n)
 }
 
-func (s *strikes) strike(t *testing.T, kind fault, at int64) {
+func (s *strikes) strike(t *testing.T, kind interfere.Fault, at int64) {
 	t.Helper()
 	n := s.images
 	s.images++
-	before := s.keeper.sessions(t)
+	before := s.target.sessions(t)
 	process, struck := make(chan *os.Process, 1), make(chan struct{})
-	s.cutter.strike = func() {
+	s.cutter.Strike = func() {
 		defer close(struck)
 		s.hit(kind, <-process)
 	}
-	s.cutter.arm(at, kind)
+	s.cutter.Arm(at, kind)
 	end := s.machine.push(t, s.errand, n, s.to(n), func(p *os.Process) { process <- p })
-	if _, met := s.cutter.count(); met {
+	if _, met := s.cutter.Count(); met {
 		<-struck
 	}
-	s.cutter.disarm()
+	s.cutter.Disarm()
 	if s.healed != nil {
 		s.healed()
 	}
-	left := s.keeper.sessions(t) - before
+	left := s.target.sessions(t) - before
 	if kind == faultInterrupt {
-		left = s.keeper.settled(t, before) - before
+		left = s.target.settled(t, before) - before
 	}
 	s.judge(t, kind, at, end, left)
-	held := s.keeper.held(t, tagOf(n))
+	held := s.target.held(t, tagOf(n))
 	again := s.machine.push(t, s.errand, n, s.to(n), nil)
-	s.ledger.left(&s.entry, kind, left, s.keeper.sessions(t)-before)
+	s.ledger.left(&s.entry, kind, left, s.target.sessions(t)-before)
 	if again.code != 0 {
 		t.Errorf("%s at %d: the next push: %+v", kind, at, again)
 		return
 	}
 	if held != "" && held != again.digest() {
-		s.keeper.damaged++
+		s.target.damaged++
 		t.Errorf("%s at %d: the tag leads to %q, want %s or nothing", kind, at, held, again.digest())
 	}
-	if now := s.keeper.held(t, tagOf(n)); now != again.digest() {
-		s.keeper.damaged++
+	if now := s.target.held(t, tagOf(n)); now != again.digest() {
+		s.target.damaged++
 		t.Errorf("%s at %d, and again: the tag leads to %q, want %s", kind, at, now, again.digest())
 	}
 	s.nothingLeft(t, kind, at)
 }
 
 // judge looks at how the program ended.
-func (s *strikes) judge(t *testing.T, kind fault, at int64, o ended, left int) {
+func (s *strikes) judge(t *testing.T, kind interfere.Fault, at int64, o ended, left int) {
 	t.Helper()
 	explained := strings.Contains(o.stderr, "cause: ") && strings.Contains(o.stderr, "hint: ")
 	switch {
@@ -203,13 +204,13 @@ func (s *strikes) judge(t *testing.T, kind fault, at int64, o ended, left int) {
 	default:
 		t.Errorf("%s at %d: got %+v", kind, at, o)
 	}
-	if kind == faultInterrupt && left > 0 && !s.keeper.stubborn {
+	if kind == faultInterrupt && left > 0 && !s.target.stubborn {
 		t.Errorf("%s at %d: %d upload sessions are left", kind, at, left)
 	}
 }
 
 // nothingLeft looks for temporary files, and for names in the daemon.
-func (s *strikes) nothingLeft(t *testing.T, kind fault, at int64) {
+func (s *strikes) nothingLeft(t *testing.T, kind interfere.Fault, at int64) {
 	t.Helper()
 	files, err := os.ReadDir(s.machine.temporary)
 	servers.Need(t, err)
@@ -228,24 +229,24 @@ func (s *strikes) nothingLeft(t *testing.T, kind fault, at int64) {
 }
 
 // strikeClients kills and interrupts the program.
-func strikeClients(t *testing.T, l *ledger, plugin string) {
+func strikeClients(t *testing.T, l *ledger, plugin string, engines map[servers.Store]*servers.Engine) {
 	t.Helper()
 	if *positions < 50 {
 		t.Skip("takes long: make test-faults runs it")
 	}
 	n := *positions / 20
-	for _, e := range errands(t, 2*n+2, stores) {
-		for _, start := range keepers {
+	for _, e := range errands(t, 2*n+2, engines) {
+		for _, start := range targets {
 			t.Run(e.name, func(t *testing.T) {
 				if e.engine == nil {
 					t.Parallel() // the names in an engine are those of one push
 				}
 				k := start(t)
-				c := startCutter(t, k.Host)
+				c := interfere.StartCutter(t, k.Host)
 				s := strikes{
-					errand: e, keeper: k, cutter: c, machine: newPusherMachine(t, plugin, k, c.address(), e.engine), ledger: l,
+					errand: e, target: k, cutter: c, machine: newPusherMachine(t, plugin, k, c.Address(), e.engine), ledger: l,
 					entry: entry{situation: "the program is killed or interrupted: " + e.name, registry: k.name},
-					hit: func(kind fault, client *os.Process) {
+					hit: func(kind interfere.Fault, client *os.Process) {
 						signal := syscall.SIGKILL
 						if kind == faultInterrupt {
 							signal = syscall.SIGINT
@@ -260,13 +261,13 @@ func strikeClients(t *testing.T, l *ledger, plugin string) {
 }
 
 // strikeGitea kills the server.
-func strikeGitea(t *testing.T, l *ledger, plugin string) {
+func strikeGitea(t *testing.T, l *ledger, plugin string, engines map[servers.Store]*servers.Engine) {
 	t.Helper()
 	if *positions < 50 {
 		t.Skip("takes long: make test-faults runs it")
 	}
 	n := *positions / 20
-	for _, e := range errands(t, 2*n+2, stores) {
+	for _, e := range errands(t, 2*n+2, engines) {
 		if e.engine != nil && !strings.HasSuffix(e.name, "pushed by the daemon") {
 			continue
 		}
@@ -275,15 +276,15 @@ func strikeGitea(t *testing.T, l *ledger, plugin string) {
 				t.Parallel()
 			}
 			g := startPlainGitea(t)
-			k := giteaKeeper(t, g)
-			c := startCutter(t, k.Host)
+			k := giteaTarget(t, g)
+			c := interfere.StartCutter(t, k.Host)
 			s := strikes{
-				errand: e, keeper: k, cutter: c, machine: newPusherMachine(t, plugin, k, c.address(), e.engine), ledger: l,
+				errand: e, target: k, cutter: c, machine: newPusherMachine(t, plugin, k, c.Address(), e.engine), ledger: l,
 				entry: entry{situation: "Gitea is killed: " + e.name, registry: k.name},
 			}
 			gone := false
 			back := func() { servers.Need(t, g.Restart(t.Context())) }
-			s.hit = func(kind fault, _ *os.Process) {
+			s.hit = func(kind interfere.Fault, _ *os.Process) {
 				g.Kill()
 				if gone = kind == faultGone; !gone {
 					back()

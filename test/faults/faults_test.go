@@ -1,10 +1,11 @@
 //go:build e2e
 
-package test
+package faults
 
 import (
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/docker-gitea/docker-gitea/test/interfere"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
@@ -32,16 +34,18 @@ var positions = flag.Int("positions", 12, "how many places of a push the fault s
 func TestFaults(t *testing.T) {
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
-	plugin := filepath.Join(pluginDir(t), "docker-gitea")
-	for _, store := range stores {
-		engine(t, store) // goes on after this test
+	plugin := filepath.Join(t.TempDir(), "docker-gitea")
+	build := exec.CommandContext(t.Context(), "go", "build", "-tags", "nethttpomithttp2", "-o", plugin, "../../cmd/docker-gitea")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v: %s", err, out)
 	}
+	engines := startEngines(t)
 	started := goleak.IgnoreCurrent()
 	var l ledger
-	t.Run("faults on the way", func(t *testing.T) { sweepSources(t, &l, temporary) })
+	t.Run("faults on the way", func(t *testing.T) { sweepSources(t, &l, engines, temporary) })
 	t.Run("cancelled", func(t *testing.T) { cancelEverywhere(t, &l) })
-	t.Run("client", func(t *testing.T) { strikeClients(t, &l, plugin) })
-	t.Run("Gitea", func(t *testing.T) { strikeGitea(t, &l, plugin) })
+	t.Run("client", func(t *testing.T) { strikeClients(t, &l, plugin, engines) })
+	t.Run("Gitea", func(t *testing.T) { strikeGitea(t, &l, plugin, engines) })
 	t.Run("disk", func(t *testing.T) { fillDisk(t, &l, plugin) })
 	t.Run("crowd", func(t *testing.T) { pushSideBySide(t, &l) })
 	goleak.VerifyNone(t, started)
@@ -51,29 +55,39 @@ func TestFaults(t *testing.T) {
 	l.publish(t)
 }
 
-// stores are those of the engines that images come from.
-var stores = []servers.Store{servers.Classic, servers.Containerd}
+// startEngines starts the daemons that images come from.
+func startEngines(t *testing.T) map[servers.Store]*servers.Engine {
+	t.Helper()
+	engines := map[servers.Store]*servers.Engine{}
+	for _, store := range []servers.Store{servers.Classic, servers.Containerd} {
+		e, err := servers.StartEngine(t.Context(), store, servers.EngineOptions{})
+		servers.Need(t, err)
+		t.Cleanup(func() { servers.Need(t, e.Stop()) })
+		engines[store] = e
+	}
+	return engines
+}
 
 // sweepSources pushes from everywhere to everywhere.
-func sweepSources(t *testing.T, l *ledger, temporary string) {
+func sweepSources(t *testing.T, l *ledger, engines map[servers.Store]*servers.Engine, temporary string) {
 	t.Helper()
 	subjects := atRest
-	for _, store := range stores {
-		subjects = append(subjects, inDaemon(t, store, *positions+10)...)
+	for store, e := range engines {
+		subjects = append(subjects, inDaemon(t, store, e, *positions+10)...)
 	}
 	for _, subject := range subjects {
-		starts := keepers
+		starts := targets
 		if subject.name == atRest[1].name { // in chunks
-			starts = append(slices.Clip(keepers), startForgejoKeeper)
+			starts = append(slices.Clip(targets), startForgejoTarget)
 		}
 		for _, start := range starts {
 			t.Run(subject.name, func(t *testing.T) {
 				t.Parallel()
 				k := start(t)
-				s := sweep{subject: subject, keeper: k, ledger: l, entry: entry{situation: subject.name, registry: k.name}}
+				s := sweep{subject: subject, target: k, ledger: l, entry: entry{situation: subject.name, registry: k.name}}
 				n := max(int(float64(*positions)*subject.share)/2, 1)
-				s.run(t, startCutter(t, k.Host), n)
-				s.run(t, startGateway(t, k.Host, k.challenge), n)
+				s.run(t, interfere.StartCutter(t, k.Host), n)
+				s.run(t, interfere.StartGateway(t, k.Host, k.challenge), n)
 				s.entry.damaged = k.damaged
 				s.entry.files = namedFiles(t, temporary)
 				l.add(s.entry)

@@ -1,6 +1,4 @@
-//go:build e2e
-
-package test
+package interfere
 
 import (
 	"io"
@@ -12,75 +10,80 @@ import (
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
-// The faults of a [cutter], which knows nothing but bytes.
+// The faults of a [Cutter], which knows nothing but bytes.
 const (
-	// faultReset resets the one connection; what was on its way is lost.
-	faultReset fault = "reset"
-	// faultClose ends the one connection as a server does that goes away.
-	faultClose fault = "close"
-	// faultAnswer answers 503 in the registry's place, then closes.
-	faultAnswer fault = "503 and close"
-	// faultOutage resets this connection and every later one.
-	faultOutage fault = "outage"
-	// faultDrop resets each connection once so many bytes have passed on it.
-	faultDrop fault = "drop after N bytes"
-	// faultStall lets nothing more pass on the one connection, and keeps it.
-	faultStall fault = "stall"
-	// faultDelay makes a pause on the one connection.
-	faultDelay fault = "delay"
-	// faultCancel cancels the push, and lets everything pass.
-	faultCancel fault = "cancelled"
+	// Reset resets the one connection; what was on its way is lost.
+	Reset Fault = "reset"
+	// Close ends the one connection as a server does that goes away.
+	Close Fault = "close"
+	// AnswerAndClose answers 503 in the registry's place, then closes.
+	AnswerAndClose Fault = "503 and close"
+	// Outage resets this connection and every later one.
+	Outage Fault = "outage"
+	// Drop resets each connection once so many bytes have passed on it.
+	Drop Fault = "drop after N bytes"
+	// Stall lets nothing more pass on the one connection, and keeps it.
+	Stall Fault = "stall"
+	// Delay makes a pause on the one connection.
+	Delay Fault = "delay"
+	// Cancel cancels the push, and lets everything pass.
+	Cancel Fault = "cancelled"
 )
 
 // byteFaults are those with which pushes are swept.
-var byteFaults = []fault{faultReset, faultClose, faultAnswer, faultOutage, faultDrop, faultStall, faultDelay, faultCancel}
+var byteFaults = []Fault{Reset, Close, AnswerAndClose, Outage, Drop, Stall, Delay, Cancel}
 
-// delay is how long a [faultDelay] lasts.
+// delay is how long a [Delay] lasts.
 const delay = 50 * time.Millisecond
 
-// cutter is a TCP proxy that interferes once, at a given byte of everything
+// Cutter is a TCP proxy that interferes once, at a given byte of everything
 // that passes in both directions.
-type cutter struct {
+type Cutter struct {
 	host     string
 	upstream string
 	listener net.Listener
 	pipes    sync.WaitGroup
-	// strike is called, once, by faults that are not of the connection; it is
-	// set before arm.
-	strike func()
+	// Strike is called, once, by faults that are not of the connection: Cancel
+	// and those of the caller. It is set before Arm.
+	Strike func()
 
 	// mu guards the fields below.
 	mu      sync.Mutex
 	at      int64 // the byte; negative means never
-	kind    fault
+	kind    Fault
 	passed  int64
 	done    bool          // the fault is there
 	rearmed chan struct{} // ends what stalls
 }
 
-func startCutter(t *testing.T, upstream string) *cutter {
+// StartCutter returns a cutter in front of upstream, a host and port. It lets
+// everything pass until [Cutter.Arm], and ends with the test.
+func StartCutter(t *testing.T, upstream string) *Cutter {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	servers.Need(t, err)
-	c := &cutter{host: l.Addr().String(), upstream: upstream, listener: l, at: -1, rearmed: make(chan struct{})}
+	c := &Cutter{host: l.Addr().String(), upstream: upstream, listener: l, at: -1, rearmed: make(chan struct{})}
 	c.pipes.Go(c.accept)
 	t.Cleanup(func() {
-		stop(t, l.Close)
-		c.disarm()
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		c.Disarm()
 		c.pipes.Wait()
 	})
 	return c
 }
 
-func (c *cutter) address() string { return c.host }
+// Address is where clients find it.
+func (c *Cutter) Address() string { return c.host }
 
-// place goes through the bytes evenly, and through the faults in turn.
-func (c *cutter) place(i, n int, total int64) (int64, fault) {
+// Place goes through the bytes evenly, and through the faults in turn.
+func (c *Cutter) Place(i, n int, total int64) (int64, Fault) {
 	return total * int64(i) / int64(n), byteFaults[i%len(byteFaults)]
 }
 
-// arm has the next bytes counted from 0, and the one at position at met with kind.
-func (c *cutter) arm(at int64, kind fault) {
+// Arm has the next bytes counted from 0, and the one at position at met with kind.
+func (c *Cutter) Arm(at int64, kind Fault) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	close(c.rearmed)
@@ -88,16 +91,17 @@ func (c *cutter) arm(at int64, kind fault) {
 	c.at, c.kind, c.passed, c.done = at, kind, 0, false
 }
 
-func (c *cutter) disarm() { c.arm(-1, "") }
+// Disarm lets everything pass from now on.
+func (c *Cutter) Disarm() { c.Arm(-1, "") }
 
-// count says how many bytes passed since [cutter.arm], and whether the fault came.
-func (c *cutter) count() (int64, bool) {
+// Count says how many bytes passed since [Cutter.Arm], and whether the fault came.
+func (c *Cutter) Count() (int64, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.passed, c.done
 }
 
-func (c *cutter) accept() {
+func (c *Cutter) accept() {
 	for {
 		conn, err := c.listener.Accept()
 		if err != nil {
@@ -113,9 +117,9 @@ func (c *cutter) accept() {
 	}
 }
 
-// pipe is one connection through a [cutter].
+// pipe is one connection through a [Cutter].
 type pipe struct {
-	cutter   *cutter
+	cutter   *Cutter
 	down, up *net.TCPConn
 	// passed counts the bytes in both directions; the cutter's mu guards it.
 	passed int64
@@ -150,18 +154,18 @@ func (p *pipe) copy(to io.Writer, from io.Reader) {
 
 // take counts n bytes and says how many of them may pass before a fault, and
 // which.
-func (p *pipe) take(n int64) (allowed int64, kind fault) {
+func (p *pipe) take(n int64) (allowed int64, kind Fault) {
 	c := p.cutter
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := c.passed
-	if c.kind == faultDrop {
+	if c.kind == Drop {
 		before = p.passed
 	}
 	switch {
-	case c.done && c.kind == faultOutage:
-		return 0, faultOutage
-	case c.at < 0, c.done && c.kind != faultDrop, before+n <= c.at:
+	case c.done && c.kind == Outage:
+		return 0, Outage
+	case c.at < 0, c.done && c.kind != Drop, before+n <= c.at:
 		c.passed += n
 		p.passed += n
 		return n, ""
@@ -174,30 +178,30 @@ func (p *pipe) take(n int64) (allowed int64, kind fault) {
 }
 
 // meet does what kind says, and reports whether the connection goes on.
-func (p *pipe) meet(kind fault) bool {
+func (p *pipe) meet(kind Fault) bool {
 	p.cutter.mu.Lock()
-	rearmed, strike := p.cutter.rearmed, p.cutter.strike
+	rearmed, strike := p.cutter.rearmed, p.cutter.Strike
 	p.cutter.mu.Unlock()
 	switch kind {
-	case faultCancel, faultKill, faultInterrupt, faultRestart, faultGone:
-		strike()
-		return true
-	case faultDelay:
+	case Delay:
 		select {
 		case <-time.After(delay):
 		case <-rearmed:
 		}
 		return true
-	case faultStall:
+	case Stall:
 		<-rearmed
 		reset(p.down)
 		reset(p.up)
-	case faultAnswer:
+	case AnswerAndClose:
 		_, _ = io.WriteString(p.down, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-	case faultReset, faultOutage, faultDrop:
+	case Reset, Outage, Drop:
 		reset(p.down)
 		reset(p.up)
-	default: // faultClose, which the caller does
+	case Close: // which the caller does
+	default:
+		strike()
+		return true
 	}
 	return false
 }

@@ -1,6 +1,6 @@
 //go:build e2e
 
-package test
+package faults
 
 import (
 	"context"
@@ -14,26 +14,24 @@ import (
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
+	"github.com/docker-gitea/docker-gitea/test/interfere"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
-// fault is what happens to one push; its text is its name in the tables.
-type fault string
-
 // meddler is a proxy that interferes once with what passes.
 type meddler interface {
-	// address is where clients find it.
-	address() string
-	// place chooses the fault and the position of try i of n, when a whole
+	// Address is where clients find it.
+	Address() string
+	// Place chooses the fault and the position of try i of n, when a whole
 	// push is total positions long.
-	place(i, n int, total int64) (at int64, kind fault)
-	// arm has positions counted from 0, and kind happen at position at.
-	arm(at int64, kind fault)
-	// disarm lets everything pass from now on.
-	disarm()
-	// count says how many positions have passed since then, and whether the
+	Place(i, n int, total int64) (at int64, kind interfere.Fault)
+	// Arm has positions counted from 0, and kind happen at position at.
+	Arm(at int64, kind interfere.Fault)
+	// Disarm lets everything pass from now on.
+	Disarm()
+	// Count says how many positions have passed since then, and whether the
 	// fault has happened.
-	count() (passed int64, done bool)
+	Count() (passed int64, done bool)
 }
 
 const (
@@ -47,7 +45,7 @@ const (
 // meets a fault at another position.
 type sweep struct {
 	subject subject
-	keeper  *keeper
+	target  *target
 	ledger  *ledger
 	entry   entry
 
@@ -60,7 +58,7 @@ func (s *sweep) run(t *testing.T, m meddler, n int) {
 	total := s.length(t, m)
 	missed := 0
 	for i := range n {
-		at, kind := m.place(i, n, total)
+		at, kind := m.Place(i, n, total)
 		if !s.meet(t, m, at, kind) {
 			missed++
 		}
@@ -74,42 +72,42 @@ func (s *sweep) run(t *testing.T, m meddler, n int) {
 func (s *sweep) length(t *testing.T, m meddler) (total int64) {
 	t.Helper()
 	for range 2 { // what all images have in common is there after the first
-		m.disarm()
+		m.Disarm()
 		if _, err := s.push(t.Context(), t, m, s.images, 0); err != nil {
 			t.Fatal(err)
 		}
 		s.images++
-		total, _ = m.count()
+		total, _ = m.Count()
 	}
 	return total
 }
 
-// meet makes one push with a fault, and checks what came of it. It is false
+// meet makes one push with a interfere.Fault, and checks what came of it. It is false
 // when there was no fault.
-func (s *sweep) meet(t *testing.T, m meddler, at int64, kind fault) bool {
+func (s *sweep) meet(t *testing.T, m meddler, at int64, kind interfere.Fault) bool {
 	t.Helper()
 	n := s.images
 	s.images++
-	before := s.keeper.sessions(t)
-	m.arm(at, kind)
+	before := s.target.sessions(t)
+	m.Arm(at, kind)
 	result, err := s.faulty(t, m, n, kind)
-	_, met := m.count()
-	m.disarm()
+	_, met := m.Count()
+	m.Disarm()
 	if !met {
 		return false
 	}
-	left := s.keeper.sessions(t) - before
-	if kind == faultCancel && left > 0 {
-		if left = s.keeper.settled(t, before) - before; left > 0 && !s.keeper.stubborn {
+	left := s.target.sessions(t) - before
+	if kind == interfere.Cancel && left > 0 {
+		if left = s.target.settled(t, before) - before; left > 0 && !s.target.stubborn {
 			t.Errorf("%s at %d: %d upload sessions are left", kind, at, left)
 		}
 	}
-	held := s.keeper.held(t, tagOf(n))
+	held := s.target.held(t, tagOf(n))
 	switch d := client.Diagnose(err); {
 	case err == nil:
 		s.ledger.met(&s.entry, kind, survived)
 		s.want(t, kind, at, held, result.Digest)
-	case kind == faultCancel && errors.Is(err, context.Canceled):
+	case kind == interfere.Cancel && errors.Is(err, context.Canceled):
 		s.ledger.met(&s.entry, kind, named)
 	case d.Cause == "" || d.Hint == "":
 		t.Errorf("%s at %d: the failure has no name: %v", kind, at, err)
@@ -118,13 +116,13 @@ func (s *sweep) meet(t *testing.T, m meddler, at int64, kind fault) bool {
 		t.Logf("%s at %d: %v, %d sessions left", kind, at, err, left)
 	}
 	s.again(t, m, at, kind, n, held)
-	s.ledger.left(&s.entry, kind, left, s.keeper.sessions(t)-before)
+	s.ledger.left(&s.entry, kind, left, s.target.sessions(t)-before)
 	return true
 }
 
-// again makes the push of image n once more, without the fault, after which the
+// again makes the push of image n once more, without the interfere.Fault, after which the
 // tag led to held: that was nothing or the image, and now is the image.
-func (s *sweep) again(t *testing.T, m meddler, at int64, kind fault, n int, held digest.Digest) {
+func (s *sweep) again(t *testing.T, m meddler, at int64, kind interfere.Fault, n int, held digest.Digest) {
 	t.Helper()
 	result, err := s.push(t.Context(), t, m, n, 0)
 	if err != nil {
@@ -134,28 +132,28 @@ func (s *sweep) again(t *testing.T, m meddler, at int64, kind fault, n int, held
 	if held != "" {
 		s.want(t, kind, at, held, result.Digest)
 	}
-	s.want(t, kind, at, s.keeper.held(t, tagOf(n)), result.Digest)
+	s.want(t, kind, at, s.target.held(t, tagOf(n)), result.Digest)
 }
 
 // want compares what a tag leads to with the image's manifest.
-func (s *sweep) want(t *testing.T, kind fault, at int64, held, want digest.Digest) {
+func (s *sweep) want(t *testing.T, kind interfere.Fault, at int64, held, want digest.Digest) {
 	t.Helper()
 	if held != want {
-		s.keeper.damaged++
+		s.target.damaged++
 		t.Errorf("%s at %d: the tag leads to %q, want %s", kind, at, held, want)
 	}
 }
 
 // faulty makes the push that meets a fault.
-func (s *sweep) faulty(t *testing.T, m meddler, n int, kind fault) (client.Result, error) {
+func (s *sweep) faulty(t *testing.T, m meddler, n int, kind interfere.Fault) (client.Result, error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if c, ok := m.(*cutter); ok {
-		c.strike = cancel
+	if c, ok := m.(*interfere.Cutter); ok {
+		c.Strike = cancel
 	}
 	stall := time.Duration(0)
-	if kind == faultStall {
+	if kind == interfere.Stall {
 		stall = stallTimeout
 	}
 	return s.push(ctx, t, m, n, stall)
@@ -167,13 +165,13 @@ func (s *sweep) push(ctx context.Context, t *testing.T, m meddler, n int, stall 
 	ctx, cancel := context.WithTimeoutCause(ctx, endless, errors.New("no end"))
 	defer cancel()
 	o := s.subject.offer(t, n)
-	c := s.keeper.client(t, m.address(), &remote.Options{
+	c := s.target.client(t, m.Address(), &remote.Options{
 		Save: o.save, StallTimeout: stall, Backoff: func(int) time.Duration { return 0 },
 	})
 	defer c.close()
 	var result client.Result
 	o.options.Result = &result
-	err := c.Push(ctx, s.keeper.repository+":"+tagOf(n), o.options)
+	err := c.Push(ctx, s.target.repository+":"+tagOf(n), o.options)
 	return result, errors.Join(err, o.close())
 }
 
@@ -186,8 +184,8 @@ type proxied struct {
 	close func()
 }
 
-// client is one that reaches the keeper through a proxy at host.
-func (k *keeper) client(t *testing.T, host string, opts *remote.Options) proxied {
+// client is one that reaches the target through a proxy at host.
+func (k *target) client(t *testing.T, host string, opts *remote.Options) proxied {
 	t.Helper()
 	config := client.RegistryConfig{URL: "http://" + host, Auth: k.auth}
 	transport, err := transport.New(config, &transport.Options{StallTimeout: opts.StallTimeout})

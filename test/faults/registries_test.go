@@ -1,9 +1,10 @@
 //go:build e2e
 
-package test
+package faults
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os/exec"
@@ -14,14 +15,15 @@ import (
 	"time"
 
 	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	client "github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
-// keeper is a registry that images are pushed to, and that can be looked into
+// target is a registry that images are pushed to, and that can be looked into
 // without our client.
-type keeper struct {
+type target struct {
 	*servers.Server
 	name string
 	// auth is the credential, repository what is pushed to.
@@ -39,24 +41,24 @@ type keeper struct {
 	damaged int
 }
 
-// The names of the keepers.
+// The names of the targets.
 const (
 	keptByGitea        = "Gitea"
 	keptByDistribution = "distribution"
 )
 
-// keepers start the registries that the fault suite pushes to, each empty: a
+// targets start the registries that the fault suite pushes to, each empty: a
 // registry that has a blob is not sent it.
-var keepers = []func(*testing.T) *keeper{startGiteaKeeper, startRegistryKeeper}
+var targets = []func(*testing.T) *target{startGiteaTarget, startRegistryTarget}
 
-func startGiteaKeeper(t *testing.T) *keeper {
+func startGiteaTarget(t *testing.T) *target {
 	t.Helper()
-	return giteaKeeper(t, startPlainGitea(t))
+	return giteaTarget(t, startPlainGitea(t))
 }
 
-func startForgejoKeeper(t *testing.T) *keeper {
+func startForgejoTarget(t *testing.T) *target {
 	t.Helper()
-	k := giteaKeeper(t, startPlain(t, servers.GiteaOptions{Forgejo: true}))
+	k := giteaTarget(t, startPlain(t, servers.GiteaOptions{Forgejo: true}))
 	k.name = "Forgejo"
 	return k
 }
@@ -69,18 +71,24 @@ func startPlainGitea(t *testing.T) *servers.Gitea {
 func startPlain(t *testing.T, opts servers.GiteaOptions) *servers.Gitea {
 	t.Helper()
 	opts.PlainHTTP = true
-	return own(t, opts)
+	g, err := servers.StartGitea(t.Context(), opts)
+	servers.Need(t, err)
+	t.Cleanup(func() { servers.Need(t, g.Stop()) })
+	return g
 }
 
-func giteaKeeper(t *testing.T, g *servers.Gitea) *keeper {
+func giteaTarget(t *testing.T, g *servers.Gitea) *target {
 	t.Helper()
-	user := newUser(t, g)
-	return &keeper{
-		Server: g.Server, name: keptByGitea, auth: userAuth(user), repository: user + "/app",
+	const user = "pusher"
+	servers.Need(t, g.CreateUser(t.Context(), user, servers.AdminPassword))
+	sqlite, err := servers.Program("sqlite3")
+	servers.Need(t, err)
+	return &target{
+		Server: g.Server, name: keptByGitea, auth: client.AuthConfig{Username: user, Password: servers.AdminPassword}, repository: user + "/app",
 		challenge: fmt.Sprintf(`Bearer realm="%s/v2/token",service="container_registry",scope="*"`, g.URL),
 		sessions: func(t *testing.T) int {
 			t.Helper()
-			out, err := exec.CommandContext(t.Context(), program(t, "sqlite3"), "-readonly", "-cmd", ".timeout 5000",
+			out, err := exec.CommandContext(t.Context(), sqlite, "-readonly", "-cmd", ".timeout 5000",
 				filepath.Join(g.Dir, "gitea.db"), "SELECT count(*) FROM package_blob_upload").Output()
 			servers.Need(t, err)
 			n, err := strconv.Atoi(strings.TrimSpace(string(out)))
@@ -90,12 +98,12 @@ func giteaKeeper(t *testing.T, g *servers.Gitea) *keeper {
 	}
 }
 
-func startRegistryKeeper(t *testing.T) *keeper {
+func startRegistryTarget(t *testing.T) *target {
 	t.Helper()
 	s, err := servers.StartRegistry(t.Context(), servers.RegistryOptions{PlainHTTP: true, Auth: true})
 	servers.Need(t, err)
-	t.Cleanup(func() { stop(t, s.Stop) })
-	k := &keeper{
+	t.Cleanup(func() { servers.Need(t, s.Stop()) })
+	k := &target{
 		Server: s, name: keptByDistribution, stubborn: true, repository: "team/app", challenge: `Basic realm="test"`,
 		auth: client.AuthConfig{Username: servers.RegistryUser, Password: servers.RegistryPassword},
 	}
@@ -112,7 +120,7 @@ func startRegistryKeeper(t *testing.T) *keeper {
 
 // settled counts the sessions once no more than before are there, or when the
 // registry has had its time: it may be busy still with what was broken off.
-func (k *keeper) settled(t *testing.T, before int) int {
+func (k *target) settled(t *testing.T, before int) int {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -132,7 +140,7 @@ func (k *keeper) settled(t *testing.T, before int) int {
 
 // held is what the tag leads to: every blob of it is read and compared with
 // its digest. Nothing is the empty string.
-func (k *keeper) held(t *testing.T, tag string) digest.Digest {
+func (k *target) held(t *testing.T, tag string) digest.Digest {
 	t.Helper()
 	manifest := k.read(t, "manifests/"+tag)
 	if manifest == nil {
@@ -143,13 +151,14 @@ func (k *keeper) held(t *testing.T, tag string) digest.Digest {
 }
 
 // whole reads all that a manifest or index names.
-func (k *keeper) whole(t *testing.T, manifest []byte) {
+func (k *target) whole(t *testing.T, manifest []byte) {
 	t.Helper()
 	type descriptor struct{ Digest digest.Digest }
-	named := decode[struct {
+	var named struct {
 		Config            descriptor
 		Layers, Manifests []descriptor
-	}](t, manifest)
+	}
+	servers.Need(t, json.Unmarshal(manifest, &named))
 	for _, d := range named.Manifests {
 		k.whole(t, k.verified(t, "manifests/", d.Digest))
 	}
@@ -161,7 +170,7 @@ func (k *keeper) whole(t *testing.T, manifest []byte) {
 	}
 }
 
-func (k *keeper) verified(t *testing.T, kind string, d digest.Digest) []byte {
+func (k *target) verified(t *testing.T, kind string, d digest.Digest) []byte {
 	t.Helper()
 	data := k.read(t, kind+d.String())
 	if got := digest.FromBytes(data); got != d {
@@ -172,11 +181,11 @@ func (k *keeper) verified(t *testing.T, kind string, d digest.Digest) []byte {
 }
 
 // read is nil where there is nothing.
-func (k *keeper) read(t *testing.T, path string) []byte {
+func (k *target) read(t *testing.T, path string) []byte {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, k.URL+"/v2/"+k.repository+"/"+path, http.NoBody)
 	servers.Need(t, err)
-	for _, mediaType := range []string{ociManifest, ociIndex, "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json"} {
+	for _, mediaType := range []string{ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex, "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json"} {
 		req.Header.Add("Accept", mediaType)
 	}
 	req.SetBasicAuth(k.auth.Username, k.auth.Password)

@@ -1,0 +1,64 @@
+// Package smalldisk gives a program a temporary directory that fills up.
+package smalldisk
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// onSmallDisk runs a program with a file system of 1 MiB at $TMPDIR, which is
+// there for it alone, and then says what is left in it. As root it needs only
+// the right to mount; anybody else, user namespaces.
+const onSmallDisk = `mount -t tmpfs -o size=1m small "$TMPDIR" || exit 99
+"$@"; code=$?
+ls -A "$TMPDIR" >&3
+exit $code`
+
+// Wrap returns a program that runs the given one on a small disk, and what lists
+// the files that were left on it. It skips the test where nothing may be mounted.
+func Wrap(t testing.TB, program string) (wrapper string, left func() string) {
+	t.Helper()
+	Need(t)
+	report := filepath.Join(t.TempDir(), "left")
+	wrapper = filepath.Join(t.TempDir(), "wrapper")
+	text := "#!/bin/sh\nexec unshare " + strings.Join(namespaces(), " ") + " sh -c '" + onSmallDisk + "' sh " + program + ` "$@" 3>` + report + "\n"
+	if err := os.WriteFile(wrapper, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return wrapper, func() string {
+		files, err := os.ReadFile(report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(files))
+	}
+}
+
+// namespaces are the options of unshare that let somebody mount.
+func namespaces() []string {
+	if os.Geteuid() == 0 {
+		return []string{"--mount"}
+	}
+	return []string{"--user", "--map-root-user", "--mount"}
+}
+
+// Need skips where nothing may be mounted, which in CI is a failure.
+func Need(t testing.TB) {
+	t.Helper()
+	args := append(namespaces(), "sh", "-c", onSmallDisk, "sh", "true")
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "unshare", args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
+	cmd.ExtraFiles = []*os.File{os.Stderr}
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err == nil:
+	case os.Getenv("CI") != "":
+		t.Fatalf("a small file system cannot be mounted: %v: %s", err, out)
+	default:
+		t.Skipf("a small file system cannot be mounted: %v: %s", err, out)
+	}
+}
