@@ -206,12 +206,12 @@ func TestDoctor(t *testing.T) {
 	}
 	writeDocker(t, m, `{"credsStore":"desktop","auths":{"plain.example.com":{"auth":"eDp5"}}}`)
 	m.env[envToken] = "x"
-	check(exitError, "docker-credential-desktop is asked for", `a login to "plain.example.com" in plain text`, "no host is said")
+	check(exitError, "docker-credential-desktop is asked for", `a login to "plain.example.com" in plain text`, "no host is given")
 	delete(m.env, envToken)
 	m.run(t, "", "configure-docker", g.host).must(t)
 	g.tokens["the-token"] = "write:package"
 	m.run(t, "the-token", "login", "--with-token", "--ca-file", g.caFile, g.host).must(t)
-	check(exitOK, "this program is asked for", "stored in plain text", "who may push")
+	check(exitOK, "this program is asked for", "stored in plain text", "(push and pull)")
 	m.env["DOCKER_AUTH_CONFIG"] = `{"auths":{"` + g.host + `":{"auth":"eDp5"}}}`
 	check(exitError, "takes precedence")
 	delete(m.env, "DOCKER_AUTH_CONFIG")

@@ -200,7 +200,7 @@ func (h *helper) examineEnvironment(_ context.Context, host string) []finding {
 		return []finding{{detail: "a variable holds the token for " + host + ", which takes precedence over a login"}}
 	}
 	if h.Getenv(envToken) != "" && h.Getenv(envHost) == "" {
-		return []finding{{fault: fmt.Errorf("%s is not used, since no host is said", envToken), advice: "set " + envHost}}
+		return []finding{{fault: fmt.Errorf("%s is not used, because no host is given", envToken), advice: "set " + envHost}}
 	}
 	return []finding{{detail: "holds no token for " + host}}
 }
@@ -242,5 +242,5 @@ func (h *helper) examineLogin(ctx context.Context, host string) []finding {
 	if err != nil {
 		return append(findings, failed(err))
 	}
-	return append(findings, finding{detail: fmt.Sprintf("%s takes it, for user number %d, who may push", host, id.UserID)})
+	return append(findings, finding{detail: fmt.Sprintf("%s accepts it, for user number %d (push and pull)", host, id.UserID)})
 }

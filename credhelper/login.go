@@ -322,7 +322,7 @@ func tokenName() string {
 // refuses the password alone.
 func (h *helper) withPassword(ctx context.Context, host, username string, stdin bool, use func(account) error) error {
 	if strings.Contains(username, "@") {
-		return advice.Give(usageError{fmt.Errorf("%q is no name of an account, but an e-mail address", username)},
+		return advice.Give(usageError{fmt.Errorf("%q is an e-mail address, not the name of an account", username)},
 			"--username takes the name that is shown at https://"+host+"/user/settings")
 	}
 	as := account{username: username}
@@ -347,7 +347,7 @@ func (h *helper) withPassword(ctx context.Context, host, username string, stdin 
 		return err
 	}
 	var askErr error
-	if as.otp, askErr = askSecret(ctx, "one-time code, if the account has two factors: "); askErr != nil {
+	if as.otp, askErr = askSecret(ctx, "one-time code, if the account has two-factor authentication: "); askErr != nil {
 		return errors.Join(err, askErr)
 	}
 	if as.otp.IsZero() {
@@ -390,7 +390,7 @@ func (s *server) verify(ctx context.Context, got *granted, pullOnly bool) (regis
 	if got.username, err = s.userName(ctx, shown.secret, id); err == nil {
 		return id, nil
 	}
-	hint := "say it yourself: --username NAME"
+	hint := "give it yourself: --username NAME"
 	if got.session != nil {
 		hint = "have the application ask for it: --scope 'write:package read:user'"
 	}
@@ -398,11 +398,11 @@ func (s *server) verify(ctx context.Context, got *granted, pullOnly bool) (regis
 }
 
 func (h *helper) reportLogin(host string, e entry, id registry.Identity) {
-	can := "push and pull"
+	access := "push and pull"
 	if !id.CanPush() {
-		can = "pull"
+		access = "pull only"
 	}
-	fmt.Fprintf(h.Stderr, "logged in to %s as %s, who may %s; stored in %s\n", host, e.Username, can, e.Storage)
+	fmt.Fprintf(h.Stderr, "logged in to %s as %s (%s); stored in %s\n", host, e.Username, access, e.Storage)
 	if e.Storage == store.File {
 		fmt.Fprintf(h.Stderr, "warning: the login is stored in plain text under %s\n", h.dir)
 	}

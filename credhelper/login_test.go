@@ -79,7 +79,7 @@ func TestLoginWithBrowser(t *testing.T) {
 			if err := cmd.Wait(); err != nil {
 				t.Fatalf("login: %v\n%s", err, &text)
 			}
-			if want := "logged in to " + g.host + " as alice, who may push and pull"; !strings.Contains(text.String(), want) {
+			if want := "logged in to " + g.host + " as alice (push and pull)"; !strings.Contains(text.String(), want) {
 				t.Errorf("got %s, want %q", &text, want)
 			}
 			if got := get(t, m, g.host); got.Username != "alice" || !g.access[got.Secret] {
@@ -153,7 +153,7 @@ func TestLoginWithoutUserInfo(t *testing.T) {
 	g, m := newFakeGitea(t, ""), newHome(t)
 	g.scoped = true
 	out := loginPasting(t, m, g, g.host).must(t)
-	if !strings.Contains(out.stderr, "as alice, who may push") {
+	if !strings.Contains(out.stderr, "as alice (push and pull)") {
 		t.Errorf("got %q, want the name that the search found", out.stderr)
 	}
 	g.discreet = true
@@ -174,7 +174,7 @@ func TestLoginWithToken(t *testing.T) {
 		"read":            {scope: "read:package", want: "may pull but not push"},
 		"read, pull only": {scope: "read:package", flags: []string{"--pull-only"}},
 		"other":           {scope: "read:user", want: "may do nothing with packages"},
-		"nobody's":        {scope: "ghost", want: "took the request for that of nobody, though the credential of --with-token was sent"},
+		"nobody's":        {scope: "ghost", want: "treated the request as anonymous, though the credential of --with-token was sent"},
 		"a job's":         {scope: "actions", want: "hint: store a personal access token with the scope write:package as a secret of the repository, and give it with --with-token"},
 		"refused":         {want: "cause: the server refuses the credential of --with-token: "},
 	}
@@ -214,7 +214,7 @@ func TestLoginWithPassword(t *testing.T) {
 		"password":              {stdin: "pw\n"},
 		"password and code":     {otp: "123456", stdin: "pw\n123456\n"},
 		"missing code":          {otp: "123456", stdin: "pw\n", want: exitError, hint: "second line of standard input"},
-		"an e-mail address":     {user: "alice@example.com", stdin: "pw\n", want: exitUsage, hint: "is no name of an account, but an e-mail address"},
+		"an e-mail address":     {user: "alice@example.com", stdin: "pw\n", want: exitUsage, hint: "is an e-mail address, not the name of an account"},
 		"wrong password":        {stdin: "wrong\n", want: exitError, hint: "second line of standard input"},
 		"used code":             {otp: "123456", stdin: "pw\n654321\n", want: exitError, hint: "each code works once"},
 		"Windows' line endings": {otp: "123456", stdin: "pw\r\n123456\r\n"},

@@ -99,7 +99,7 @@ func (h *helper) show(address string) <-chan error {
 	shown := make(chan error, 1)
 	open := h.Browser()
 	if open == nil {
-		shown <- errors.New("there is no browser to be seen")
+		shown <- errors.New("no browser can be shown here")
 		return shown
 	}
 	go func() {
@@ -164,7 +164,7 @@ Examples:
 
 func (h *helper) registerApp(ctx context.Context, address string, opts registerOptions) error {
 	if opts.username == "" && !opts.withToken {
-		return usageError{errors.New("say who you are: --username NAME, or --with-token")}
+		return usageError{errors.New("give --username NAME, or --with-token")}
 	}
 	srv, _, err := h.reach(address, opts.settings)
 	if err != nil {

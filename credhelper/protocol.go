@@ -185,7 +185,7 @@ func (c credential) check() error {
 	case strings.ContainsFunc(c.username, isUnprintable) || strings.ContainsFunc(c.secret.Reveal(), unicode.IsControl):
 		return errors.New("control characters in the credential")
 	case strings.Contains(c.username, ":"):
-		return errors.New("a user name has no colon")
+		return errors.New("a user name cannot contain a colon")
 	}
 	return nil
 }

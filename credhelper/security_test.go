@@ -64,7 +64,7 @@ func TestRedirectIsNotFollowedWithSecret(t *testing.T) {
 		}))
 		defer front.Close()
 		out := newHome(t).run(t, "the-token", "login", "--with-token", "--username", "a", front.URL)
-		if out.code != exitError || !strings.Contains(out.stderr, "answers 307 and leads from /v2/ to "+other.URL) {
+		if out.code != exitError || !strings.Contains(out.stderr, "answers 307 and redirects /v2/ to "+other.URL) {
 			t.Errorf("got %d %q", out.code, out.stderr)
 		}
 	}
@@ -181,7 +181,7 @@ func TestInsecureIsForItsHostAlone(t *testing.T) {
 	trusted, other, m := newFakeGitea(t, ""), newFakeGitea(t, ""), newHome(t)
 	trusted.tokens["the-token"] = "all"
 	m.run(t, "the-token", "login", "--with-token", "--insecure", trusted.host).must(t)
-	if out := m.run(t, "", "doctor", trusted.host); !strings.Contains(out.stdout, "who may push") {
+	if out := m.run(t, "", "doctor", trusted.host); !strings.Contains(out.stdout, "(push and pull)") {
 		t.Errorf("the host that was logged in to with --insecure is refused: %s", out.stdout)
 	}
 	if out := m.run(t, "the-token", "login", "--with-token", other.host); out.code != exitError || len(other.seen) != 0 {

@@ -110,12 +110,12 @@ func checkSecure(address string, plainHTTP bool) error {
 		if at := strings.LastIndex(address, "@"); at >= 0 { // a password may stand before it
 			address = "[redacted]" + address[at:]
 		}
-		return fmt.Errorf("%.200q is no address of a server", address)
+		return fmt.Errorf("%.200q is not the address of a server", address)
 	}
 	if u.Scheme == "https" || plainHTTP || isLoopback(u.Host) {
 		return nil
 	}
-	return advice.Give(fmt.Errorf("%s is plain http, where anyone on the way reads the password", u.Host),
+	return advice.Give(fmt.Errorf("%s is plain http, where anyone on the way can read the password", u.Host),
 		"use https, or accept that with --plain-http")
 }
 

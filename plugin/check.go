@@ -27,8 +27,8 @@ func (a *app) newCheckCommand() *cobra.Command {
 	var format print.Format
 	command := &cobra.Command{
 		Use:   "check [OPTIONS] HOST[/OWNER[/NAME]]",
-		Short: "Find out what is wrong between this machine and a registry",
-		Long: `Find out what is right and wrong between this machine and a registry.
+		Short: "Check everything between this machine and a registry",
+		Long: `Check everything between this machine and a registry.
 
 It looks at the name, the connection, the certificate, the registry, the clock,
 proxies, the version of the server, the login and what docker itself would do;

@@ -25,8 +25,8 @@ func (a *app) newConfigCommand() *cobra.Command {
 	var format print.Format
 	command := &cobra.Command{
 		Use:   "config [OPTIONS] [HOST]",
-		Short: "Show every option, its value, and where that comes from",
-		Long: `Show every option, its value, and where that comes from: the command line,
+		Short: "Show every option, its value, and where the value comes from",
+		Long: `Show every option, its value, and where the value comes from: the command line,
 the environment, a line of the configuration file, or nowhere. With HOST, show
 what holds for that registry. The options of push can be given to see their
 effect.`,

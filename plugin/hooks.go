@@ -58,30 +58,30 @@ type remedy struct {
 // the push.
 var remedies = []remedy{
 	{regexp.MustCompile(`x509:|certificate signed by unknown authority`), []string{
-		"docker's daemon does not trust the certificate of {{$host}}. Without it:",
+		"docker's daemon does not trust the certificate of {{$host}}. To push past the daemon:",
 		"    docker gitea trust {{$host}}    (once, unless that is done)",
 		"    PUSH",
 	}},
 	{regexp.MustCompile(`server gave HTTP response to HTTPS client`), []string{
-		"{{$host}} speaks plain HTTP, which docker's daemon has to be configured for. Without it:",
+		"{{$host}} speaks plain HTTP, for which docker's daemon has to be configured. To push past the daemon:",
 		"    PUSH --plain-http",
 	}},
 	{regexp.MustCompile(`\b413\b|Request Entity Too Large|Payload Too Large`), []string{
-		"A proxy in front of {{$host}} limits the size of requests. This keeps within it:",
+		"A proxy in front of {{$host}} limits the size of requests. To keep within the limit:",
 		"    PUSH",
 	}},
 	// The classic store leaves out what Gitea says.
 	{regexp.MustCompile(`reqPackageAccess|unauthorized: authentication required|insufficient_scope`), []string{
-		"{{$host}} does not allow this to whom it takes you for. This says who that is, and what is missing:",
+		"{{$host}} refused this for your account. To see which account, and what it lacks:",
 		"    docker gitea check " + hookImage,
 	}},
 	// Gitea's answer for an owner that there is not is no JSON.
 	{regexp.MustCompile(`HTTP 404 response body: .*Not found\.`), []string{
-		"{{$host}} has no such owner, or none that you may see. This says more:",
+		"{{$host}} has no such owner, or hides it from you. For details:",
 		"    docker gitea check " + hookImage,
 	}},
 	{regexp.MustCompile(`(?i)blob upload (unknown|invalid)|BLOB_UPLOAD_(UNKNOWN|INVALID)`), []string{
-		"{{$host}} lost an upload. This begins it again, and sends what is missing alone:",
+		"{{$host}} lost an upload. To begin it again, and send only what is missing:",
 		"    PUSH",
 	}},
 }

@@ -63,7 +63,7 @@ directory.`,
 func (a *app) newUnlinkCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:     "unlink [OPTIONS] HOST/OWNER/NAME",
-		Short:   "Take the link of an image to its repository away",
+		Short:   "Remove the link between an image and its repository",
 		Example: `  docker gitea unlink git.example.com/me/app`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -145,7 +145,7 @@ func checkLink(r target.Remote, repository string) error {
 	case repository == "", repository == linkAuto:
 		return nil
 	case !repositoryName.MatchString(name):
-		return fault.Usage(fmt.Errorf("%q is no OWNER/REPOSITORY", repository))
+		return fault.Usage(fmt.Errorf("%q is not OWNER/REPOSITORY", repository))
 	case !strings.EqualFold(owner, r.Owner):
 		return fault.Usage(fault.WithHint(fmt.Errorf("%s cannot be linked to %s: they have different owners", r.Familiar(), repository),
 			"Gitea links an image only to a repository of its own owner"))

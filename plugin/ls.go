@@ -137,7 +137,7 @@ func (a *app) listImages(ctx context.Context, client *remote.Client, r target.Re
 		return format.Write(a.Stdout, imageList{Host: r.Host, Owner: r.Owner, Images: items})
 	}
 	if len(items) == 0 {
-		_, err := fmt.Fprintln(a.Stderr, "no images that you may see")
+		_, err := fmt.Fprintln(a.Stderr, "no images that you can see")
 		return err
 	}
 	rows := [][]string{{"IMAGE", "TAGS", "PUSHED", "LINKED TO"}}

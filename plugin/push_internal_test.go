@@ -57,7 +57,7 @@ func TestPlanPushRefuses(t *testing.T) {
 		{"upper case", "app h.example/me/App", "names are lower case", ""},
 		{"source in upper case", "App h.example/me/app", `image "App": invalid reference format`, ""},
 		{"stdin to two repositories", "- h.example/me/app h.example/me/app2", "standard input can be read only once", "file"},
-		{"--tag with a reference", "app h.example/me/app -t h.example/me/app:2", `--tag "h.example/me/app:2" is no tag`, "DESTINATION"},
+		{"--tag with a reference", "app h.example/me/app -t h.example/me/app:2", `--tag "h.example/me/app:2" is not a tag`, "DESTINATION"},
 		{"--tag with the name of a branch", "app h.example/me/app -t feature/x", `invalid name "feature/x": a tag has no "/", as the name of a branch may have (did you mean "feature-x"?)`, ""},
 		{"a branch as tag", "app h.example:3000/me/app:feature/X_1", `(did you mean "h.example:3000/me/app:feature-X_1"?)`, ""},
 		{"a branch as tag, without an owner", "app app:feature/x", `(did you mean "app:feature-x"?)`, ""},

@@ -107,7 +107,7 @@ func (d daemonImage) order(_ context.Context, t target.Target) (order, error) {
 	p, found := d.p, d.found
 	s := p.plan.settings[t.Host]
 	if among := found.Choices(); s.Platform == "" && len(among) > 0 {
-		return order{}, fmt.Errorf("%s is an index of which the daemon holds only a part; choose a platform (--platform) among: %s", found.Export, strings.Join(among, ", "))
+		return order{}, fmt.Errorf("%s is an index, and the daemon holds only a part of it; choose a platform (--platform) among: %s", found.Export, strings.Join(among, ", "))
 	}
 	o := order{PushOptions: s.PushOptions(), done: func() error { return nil }}
 	o.Image = found.Export

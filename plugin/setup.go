@@ -231,7 +231,7 @@ func (s *setup) installCompletion(shell string) error {
 	}
 	path, known := paths[shell]
 	if !known {
-		return fault.Usage(fault.WithHint(fmt.Errorf("--completion %q is none of bash, zsh and fish", shell),
+		return fault.Usage(fault.WithHint(fmt.Errorf("--completion %q is not one of bash, zsh and fish", shell),
 			"docker gitea completion powershell prints that of PowerShell"))
 	}
 	var script bytes.Buffer

@@ -172,7 +172,7 @@ func parseFingerprint(s string) (string, error) {
 	plain = strings.TrimPrefix(strings.TrimPrefix(plain, "sha-256"), "sha256")
 	plain = strings.TrimLeft(plain, "= ")
 	if decoded, err := hex.DecodeString(plain); s != "" && (err != nil || len(decoded) != 32) {
-		return "", fault.Usage(fmt.Errorf("--fingerprint %q is no SHA-256: 64 hexadecimal digits", s))
+		return "", fault.Usage(fmt.Errorf("--fingerprint %q is not a SHA-256: 64 hexadecimal digits are needed", s))
 	}
 	return plain, nil
 }
@@ -196,7 +196,7 @@ func (a *app) shownCertificate(ctx context.Context, host, wanted string) ([]*x50
 		}
 	}
 	if wanted != "" {
-		return nil, fmt.Errorf("%s shows the certificate SHA-256 %s, signed by %s, neither of which is the --fingerprint",
+		return nil, fmt.Errorf("%s shows the certificate SHA-256 %s, signed by %s, and neither is the --fingerprint",
 			host, registry.Fingerprint(chain[0]), registry.Fingerprint(authority))
 	}
 	describeCertificate(a.Stderr, host+" shows the certificate", chain[0])
@@ -255,7 +255,7 @@ func certificateNames(c *x509.Certificate) []string {
 }
 
 // errNo: the user did not say yes.
-var errNo = errors.New("the answer was no")
+var errNo = errors.New("you answered no")
 
 // confirm asks a question on the terminal. Anything but yes is [errNo];
 // without a terminal, hint says how to do without.

@@ -78,7 +78,7 @@ func pullerNames() (names []string) {
 func (a *app) printPin(name, host string) error {
 	i := slices.IndexFunc(pullers, func(r puller) bool { return r.name == name })
 	if i < 0 {
-		return fault.Usage(fmt.Errorf("--print %q: it is none of %s", name, strings.Join(pullerNames(), ", ")))
+		return fault.Usage(fmt.Errorf("--print %q is not one of %s", name, strings.Join(pullerNames(), ", ")))
 	}
 	host, err := registry.NormalizeHost(host)
 	if err != nil {

@@ -135,7 +135,7 @@ func TestDiagnoses(t *testing.T) {
 		"`HTTPS_PROXY` names what is no proxy, or one that speaks TLS itself":                 &registry.ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Status: 405},
 		"another answer of the proxy of this machine":                                         &registry.ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Status: 403},
 		"a proxy of this machine that cannot be reached":                                      &registry.ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Proxy: "proxy:3128", Err: refused("192.0.2.1")},
-		"`HTTPS_PROXY` or `HTTP_PROXY` makes no sense":                                        &registry.ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Err: errors.New("its value is no address of a proxy")},
+		"`HTTPS_PROXY` or `HTTP_PROXY` makes no sense":                                        &registry.ProxyError{Host: "git.example.com", Variable: "HTTPS_PROXY", Err: errors.New("its value is not the address of a proxy")},
 		"a resolver that does not answer":                                                     &net.DNSError{Name: "git.example.com", IsTimeout: true},
 		"an unknown host":                                                                     &net.DNSError{Name: "git.example.con", IsNotFound: true},
 		"connection refused by this machine":                                                  refused("127.0.0.1"),

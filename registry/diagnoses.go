@@ -28,27 +28,27 @@ var wayDiagnoses = []diagnosis{
 	// Where one is led away from the registry, whatever is there.
 	{
 		"a redirection to another name of the owner or the image", redirected(toOtherName),
-		"{host} leads on to {to}: the owner or the image has another name now", "use the new name: {host}/{renamed}",
+		"{host} redirects to {to}: the owner or the image was renamed", "use the new name: {host}/{renamed}",
 	},
 	{
 		"a redirection from http to https", redirected(toTLS),
-		"http://{host} leads to {to}: it wants TLS", "leave out --plain-http and http://, and use {there}",
+		"http://{host} redirects to {to}: the server requires TLS", "leave out --plain-http and http://, and use {there}",
 	},
 	{
 		"a redirection to another host", redirected(toRegistry),
-		"{host} answers {answer} and leads to {to}, where no program sends its credential",
-		"use {there} in place of {host}; or on the server, have {host} pass /v2/ on to Gitea, not lead elsewhere",
+		"{host} answers {answer} and redirects to {to}; no program sends its credential to another host",
+		"use {there} in place of {host}; or on the server, have {host} pass /v2/ on to Gitea, not redirect it",
 	},
 	{
 		"a redirection to a page, such as a sign-in", redirected(anywhere),
-		"{host} answers {answer} and leads from /v2/ to {to}: a sign-in page, another site, or the sign-in page of this network",
+		"{host} answers {answer} and redirects /v2/ to {to}: a sign-in page, another site, or the sign-in page of this network",
 		"on the proxy, exempt /v2/ from the sign-in: Gitea asks for a credential there itself; in a network with a sign-in page of its own, sign in with a browser first",
 	},
 
 	// The way to the server.
 	{
 		"`--plain-http` or `http://`, and the server speaks TLS", is(ErrWantsTLS),
-		"{host} speaks TLS on that port, and was asked without", "leave out --plain-http and http://",
+		"{host} speaks TLS on that port, and the request had none", "leave out --plain-http and http://",
 	},
 	{
 		"TLS, and the server speaks plain HTTP", func(f failure) bool { return speaksPlainHTTP(f.error) },
@@ -61,8 +61,8 @@ var wayDiagnoses = []diagnosis{
 	},
 	{
 		"a chain of certificates that ends below the pinned authority", func(f failure) bool { return isUnfinished(f) && len(f.tls.Pinned) > 0 },
-		"{host} leaves out the certificate of {issuer}, which signed the one that it shows; so nothing leads to the authority that is pinned (SHA-256 {pinned})",
-		"on the server, put the certificate of that authority behind its own, into the same file (fullchain.pem; CERT_FILE of Gitea, ssl_certificate of nginx); if another authority than the pinned one is meant to sign: docker gitea untrust {host}, then docker gitea trust {host}",
+		"{host} does not send the certificate of {issuer}, which signed its own; so its chain does not reach the pinned authority (SHA-256 {pinned})",
+		"on the server, append the certificate of that authority to the server's own, in the same file (fullchain.pem; CERT_FILE of Gitea, ssl_certificate of nginx); if a different authority is meant to sign: docker gitea untrust {host}, then docker gitea trust {host}",
 	},
 	{
 		"a certificate other than the one that was pinned", func(f failure) bool { return f.tls != nil && len(f.tls.Pinned) > 0 && isAuthority(f) },
@@ -71,8 +71,8 @@ var wayDiagnoses = []diagnosis{
 	},
 	{
 		"`x509: certificate signed by unknown authority`, and the server does not show which", isUnfinished,
-		"{host} shows a certificate that {issuer} signed, and not the certificate of {issuer}, which this machine does not know either ({certificate})",
-		"on the server, put the certificate of that authority behind its own, into the same file (fullchain.pem; CERT_FILE of Gitea, ssl_certificate of nginx); where that is the authority at the top, docker gitea trust {host} FILE, with its certificate in FILE; docker gitea trust {host} pins what is shown, until it is renewed",
+		"{host} sends a certificate that {issuer} signed, but not that of {issuer}, which this machine does not know ({certificate})",
+		"on the server, append the certificate of that authority to the server's own, in the same file (fullchain.pem; CERT_FILE of Gitea, ssl_certificate of nginx); if {issuer} is the root, docker gitea trust {host} FILE, with its certificate in FILE; docker gitea trust {host} pins what is shown, until it is renewed",
 	},
 	{
 		"`x509: certificate signed by unknown authority`", isAuthority,
@@ -81,12 +81,12 @@ var wayDiagnoses = []diagnosis{
 	},
 	{
 		"a certificate whose name stands in CN alone", lacksNames,
-		"the certificate of {host} has its name, {cn}, in the field CN alone, where no current program looks",
+		"the certificate of {host} has its name, {cn}, only in the field CN, which current programs ignore",
 		"have the certificate made anew with the name as a subject alternative name: with openssl, -addext subjectAltName=DNS:NAME, or IP:ADDRESS for an address",
 	},
 	{
 		"a certificate with an address among its names", func(f failure) bool { return f.address() != "" },
-		"the certificate of {host} has {ip} as a name and not as an address, so that it does not count",
+		"the certificate of {host} lists {ip} as a name and not as an address, so it does not count",
 		"have the certificate made anew with it as an address: with openssl, -addext subjectAltName=IP:{ip}; or use a name that it is for",
 	},
 	{
@@ -104,16 +104,16 @@ var wayDiagnoses = []diagnosis{
 	},
 	{
 		"400, and a client certificate is missing or another is wanted", is(ErrWantsCertificate),
-		"{host} wants a client certificate that it knows", givesCertificate,
+		"{host} requires a client certificate that it knows", givesCertificate,
 	},
 	{
 		"another failure of the TLS handshake", isHandshake,
-		"{host} does not agree on TLS: it may ask for a client certificate, or there is something else on that port",
+		"{host} and this machine do not agree on TLS: it may require a client certificate, or another service is on that port",
 		"check the port; where a client certificate is wanted, " + givesCertificate,
 	},
 	{
 		"407 from the proxy of this machine", func(f failure) bool { return f.proxy.Status == http.StatusProxyAuthRequired },
-		"the proxy {proxy}, which {variable} names, wants a credential, or another than it got",
+		"the proxy {proxy}, which {variable} names, requires a credential, or rejects the one that it got",
 		"put it into the variable: {variable}=http://USER:PASSWORD@{proxy} - or go past the proxy with NO_PROXY={host}",
 	},
 	{
@@ -135,7 +135,7 @@ var wayDiagnoses = []diagnosis{
 	},
 	{
 		"`HTTPS_PROXY` or `HTTP_PROXY` makes no sense", func(f failure) bool { return f.proxy.Variable != "" },
-		"{variable} is set to something that is no address of a proxy",
+		"the value of {variable} is not the address of a proxy",
 		"set it to http://HOST:PORT, or unset it",
 	},
 	{
@@ -145,7 +145,7 @@ var wayDiagnoses = []diagnosis{
 	},
 	{
 		"a resolver that does not answer", func(f failure) bool { return f.dns != nil && !f.dns.IsNotFound },
-		"this machine's resolver could not say what {name} is", "check the network, and the resolver in /etc/resolv.conf",
+		"this machine's resolver could not look up {name}", "check the network, and the resolver in /etc/resolv.conf",
 	},
 	{
 		"an unknown host", func(f failure) bool { return f.dns != nil },
@@ -162,11 +162,11 @@ var wayDiagnoses = []diagnosis{
 	},
 	{
 		"no route to the host", func(f failure) bool { return f.is(syscall.EHOSTUNREACH) || f.is(syscall.ENETUNREACH) },
-		"there is no way from this machine to that address", "check the network, a VPN, and HTTPS_PROXY if this network needs one",
+		"this machine has no route to that address", "check the network, a VPN, and HTTPS_PROXY if this network needs one",
 	},
 	{
 		"silence in both directions, or an answer without an end", is(ErrStalled),
-		"nothing moved in either direction for too long, or the answer comes a byte at a time", "docker gitea check {host} tells whether it is still there; then try again; behind a proxy, a push with --chunk-size 32MiB keeps requests short",
+		"nothing moved in either direction for too long, or the answer comes a byte at a time", "docker gitea check {host} shows whether the server is still there; then try again; behind a proxy, a push with --chunk-size 32MiB keeps requests short",
 	},
 	{
 		"the limit of `--timeout`", isTimeout,
@@ -175,7 +175,7 @@ var wayDiagnoses = []diagnosis{
 	{
 		"a connection, or its TLS handshake, that does not come about in time", func(f failure) bool { return f.answer.Status == 0 && neverAnswered(f.error) },
 		"{host} does not answer: the server hangs, or something on the way drops what is sent to it",
-		"check the host and its port, a firewall or a VPN, and the server; docker gitea check {host} tells how far one gets",
+		"check the host and its port, a firewall or a VPN, and the server; docker gitea check {host} shows how far a request gets",
 	},
 	{
 		"a connection that broke off, and again when tried again", func(f failure) bool { return f.answer.Status == 0 && isNetwork(f.error) },
@@ -187,17 +187,17 @@ var wayDiagnoses = []diagnosis{
 	// What was not answered by the registry. No row below these is of another.
 	{
 		"a failure of the storage that the registry leads to", func(f failure) bool { return f.answer.By == ByStorage },
-		"the storage of {host}, to which its registry leads, answers {answer}",
+		"the registry of {host} redirects to its storage, which answers {answer}",
 		"look at the clock of the server and the credential of its storage; in [storage] of app.ini, SERVE_DIRECT = false has Gitea pass blobs on itself",
 	},
 	{
 		"a storage without TLS, to which the registry leads", is(ErrPlainStorage),
-		"the registry of {host} leads to its storage without TLS, where nothing is fetched: what comes from there could be anybody's",
+		"the registry of {host} redirects to its storage without TLS; nothing is read from there, since anyone on the way could change it",
 		"on the server, in [storage] of app.ini: MINIO_USE_SSL = true, with a storage that speaks TLS; or SERVE_DIRECT = false, with which Gitea passes blobs on itself",
 	},
 	{
 		"a redirection that is not followed", is(ErrRedirected),
-		"the server leads to a place where nothing is sent: without TLS, or to no registry", "on the server, ROOT_URL with https and the name that people use; on the proxy, the headers Host and X-Forwarded-Proto",
+		"the server redirects to where nothing is sent: to plain HTTP, or to no registry", "on the server, ROOT_URL with https and the name that people use; on the proxy, the headers Host and X-Forwarded-Proto",
 	},
 	{
 		"413 from something in front of the registry", func(f failure) bool { return f.is(ErrTooLarge) && f.answer.Code != "MANIFEST_INVALID" },
@@ -209,7 +209,7 @@ var wayDiagnoses = []diagnosis{
 	},
 	{
 		"401 that is not of the registry", foreign(http.StatusUnauthorized),
-		"{server} in front of {host}, or in its place, wants a login of its own; that and Gitea's cannot both be sent",
+		"{server} in front of {host}, or in its place, requires a login of its own, which cannot be sent together with Gitea's",
 		"check the host; on the proxy, exempt /v2/, where Gitea asks for a login itself: {login}",
 	},
 	{
@@ -218,7 +218,7 @@ var wayDiagnoses = []diagnosis{
 	},
 	{
 		"404 of Gitea, and not of its registry", func(f failure) bool { return f.answer.By == ByGitea && f.answer.Status == http.StatusNotFound },
-		"there is a Gitea at {host}, and no registry in it: packages are switched off", "on the server, in app.ini: ENABLED = true in [packages]; then restart Gitea",
+		"{host} is a Gitea without a registry: packages are switched off", "on the server, in app.ini: ENABLED = true in [packages]; then restart Gitea",
 	},
 	{
 		"404 that is not of the registry", foreign(http.StatusNotFound),
@@ -261,7 +261,7 @@ var wayDiagnoses = []diagnosis{
 	},
 	{
 		"the clocks of this machine and the server differ", is(ErrClock),
-		"tokens and certificates hold for a time, and the two sides do not agree on it", "set the clock (timedatectl set-ntp true), here or on the server",
+		"tokens and certificates are valid for a time, and the two clocks differ", "set the clock (timedatectl set-ntp true), here or on the server",
 	},
 }
 

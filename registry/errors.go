@@ -54,8 +54,8 @@ var (
 	// ErrServer: the server failed.
 	ErrServer = errors.New("server error")
 	// ErrBusy: the server refuses a credential that it accepted before, or while it
-	// says that it is unwell: it has no time or no connection to look it up.
-	ErrBusy = errors.New("server out of breath")
+	// reports that it is unhealthy: it has no time or no connection to look it up.
+	ErrBusy = errors.New("server overloaded")
 	// ErrStalled: nothing moved in either direction for too long.
 	ErrStalled = errors.New("connection stalled")
 	// ErrWantsTLS: the server speaks TLS, and was asked without.

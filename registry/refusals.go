@@ -26,7 +26,7 @@ var registryDiagnoses = []diagnosis{
 	// Who asks, and what they may do.
 	{
 		"401 of a server that took the credential before, or is unwell", is(ErrBusy),
-		"{host} refuses a credential that it took before, or says that it is unwell: it is out of breath, mostly because its database gives it no more connections; nothing is wrong with the credential",
+		"{host} refuses a credential that it accepted before, or reports that it is unhealthy: it is overloaded, often because its database has no free connection; nothing is wrong with the credential",
 		"try later, and push with --jobs 1 --retries 10; on the server, in [database] of app.ini, MAX_OPEN_CONNS below the limit of the database (max_connections of PostgreSQL)",
 	},
 	{
@@ -46,8 +46,8 @@ var registryDiagnoses = []diagnosis{
 	},
 	{
 		"401 to a login with a password alone", func(f failure) bool { return f.is(ErrUnauthorized) && f.answer.Account.Factors == 1 },
-		"{host} refuses the user name with that password: one of them is wrong, or the account has two factors",
-		"try both at https://{host}/user/login; if the account has two factors, its one-time code goes on the second line of standard input, or where the terminal asks for it",
+		"{host} refuses the user name with that password: one of them is wrong, or the account has two-factor authentication",
+		"try both at https://{host}/user/login; if the account has two factors, the one-time code goes on the second line of standard input, or where the terminal asks for it",
 	},
 	{
 		"401 to a login with a password and a one-time code", func(f failure) bool { return f.is(ErrUnauthorized) && f.answer.Account.Factors > 1 },
@@ -58,7 +58,7 @@ var registryDiagnoses = []diagnosis{
 		"401, and the API knows the token", func(f failure) bool {
 			return f.is(ErrUnauthorized) && (f.answer.Account.Status == http.StatusOK || f.answer.Account.Status == http.StatusForbidden)
 		},
-		"the server knows {from}, but its registry does not take it: the token has no scope for packages, or belongs to a job of Gitea Actions",
+		"the server knows {from}, but its registry does not accept it: the token has no scope for packages, or belongs to a job of Gitea Actions",
 		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and {use}",
 	},
 	{
@@ -75,7 +75,7 @@ var registryDiagnoses = []diagnosis{
 	},
 	{
 		"401 `reqPackageAccess`, anonymous in the registry's eyes", func(f failure) bool { return f.is(ErrDenied) && f.answer.Identity.UserID == ghostUser },
-		"the registry took the request for that of nobody, though {from} was sent", "{renew}; if that changes nothing, have the proxies in between pass on the header Authorization",
+		"the registry treated the request as anonymous, though {from} was sent", "{renew}; if that changes nothing, have the proxies in between pass on the header Authorization",
 	},
 	{
 		"401 `reqPackageAccess`, with the token of a job", func(f failure) bool { return f.is(ErrDenied) && f.answer.Identity.Actions },
@@ -91,7 +91,7 @@ var registryDiagnoses = []diagnosis{
 	},
 	{
 		"403 `reqToken`", func(f failure) bool { return f.is(ErrDenied) && f.answer.Message == "reqToken" },
-		"the token is for public things alone, and {owner} is private, or limited to those who are logged in", "make a token that is not limited to public repositories and packages, and {use}",
+		"the token is limited to public packages, and {owner} is private, or visible to logged-in users alone", "make a token that is not limited to public repositories and packages, and {use}",
 	},
 	{
 		"401 `reqPackageAccess` under one's own name", func(f failure) bool { return f.is(ErrDenied) && strings.EqualFold(f.answer.Account.Name, ownerIn(f)) },
@@ -100,13 +100,13 @@ var registryDiagnoses = []diagnosis{
 	{
 		"401 `reqPackageAccess`", is(ErrDenied),
 		"{who} may not push to {owner}: it is another user, or an organisation none of whose teams gives {who} write access to packages (being a repository's collaborator is not enough)",
-		"push to your own name, or have a team of {owner} that you are in set Packages to Write",
+		"push to your own name, or have {owner} set Packages to Write for one of your teams",
 	},
 
 	// Names.
 	{
 		"404 `Not found.`", is(ErrOwnerUnknown),
-		"{host} has no user or organisation {owner}, or none that you may see", "check the spelling; a push makes no owners: an organisation is made at https://{host}/org/create",
+		"{host} has no user or organisation {owner}, or hides it from you", "check the spelling; a push creates no owner; create an organisation at https://{host}/org/create",
 	},
 	{
 		"400 `NAME_INVALID` or `Tag is invalid` from the server", func(f failure) bool { return f.is(ErrNameInvalid) && f.answer.Status != 0 },
@@ -131,7 +131,7 @@ var registryDiagnoses = []diagnosis{
 	// Manifests.
 	{
 		"404 `BLOB_UNKNOWN` of a manifest", func(f failure) bool { return f.is(ErrBlobUnknown) && f.answer.Code == "BLOB_UNKNOWN" },
-		"the registry has lost blobs of the image, also after they were sent again", "push again; on the server, look at the log and the storage of packages",
+		"the registry has lost blobs of the image, even after they were sent again", "push again; on the server, look at the log and the storage of packages",
 	},
 	{
 		"layers that a file or directory lacks", func(f failure) bool {
@@ -146,7 +146,7 @@ var registryDiagnoses = []diagnosis{
 			_, missing := errors.AsType[*MissingError](f.error)
 			return missing
 		},
-		"the source does not hold these layers, nor does the registry: the containerd store does not fetch a layer of which it has the files already, and cannot export it",
+		"the source does not hold these layers, nor does the registry: the containerd store does not fetch a layer whose files it has already, and then cannot export it",
 		"docker login to the registry that the image came from, and push again; or remove it and all images that share layers with it (docker image rm, docker builder prune), and docker pull it again",
 	},
 	{
@@ -178,7 +178,7 @@ var registryDiagnoses = []diagnosis{
 			upload, ok := errors.AsType[*UploadError](f.error)
 			return ok && f.is(ErrDigestMismatch) && upload.Digest.Validate() == nil && upload.Digest.Algorithm() != digest.SHA256
 		},
-		"the image names its parts by another digest than SHA-256, and Gitea knows no other", "build the image again with digests of SHA-256, which is what all programs do unless told otherwise",
+		"the image uses digests other than SHA-256, and Gitea supports no others", "build the image again with digests of SHA-256, the default of every program",
 	},
 	{
 		"400 `DIGEST_INVALID`", is(ErrDigestMismatch),
@@ -190,7 +190,7 @@ var registryDiagnoses = []diagnosis{
 	},
 	{
 		"400, 404 or 416 `BLOB_UPLOAD_INVALID`", func(f failure) bool { return f.answer.Code == "BLOB_UPLOAD_INVALID" },
-		"the registry does not take the parts of an upload as they were sent: a proxy changes the header Content-Range", "push without --chunk-size, or look at the proxies in between",
+		"the registry rejects the parts of an upload: a proxy changes the header Content-Range", "push without --chunk-size, or look at the proxies in between",
 	},
 	{
 		"500 without a text", is(ErrServer),

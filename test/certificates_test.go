@@ -163,13 +163,13 @@ func hostileChains(t *testing.T, root *issued) map[string]hostileChain {
 	}
 	chains["400 of one name and key"] = shown("cannot be verified", leaf(same, nil), clones...)
 
-	big := shown("does not agree on TLS", plain)
+	big := shown("do not agree on TLS", plain)
 	for range 8 << 20 / len(root.Raw) {
 		big.chain = append(big.chain, root.Raw)
 	}
 	chains["8 MiB"] = big
-	chains["no certificate"] = hostileChain{plain.key, [][]byte{[]byte(steering)}, "does not agree on TLS"}
-	chains["no certificate behind one"] = hostileChain{plain.key, [][]byte{plain.Raw, []byte(steering)}, "does not agree on TLS"}
+	chains["no certificate"] = hostileChain{plain.key, [][]byte{[]byte(steering)}, "do not agree on TLS"}
+	chains["no certificate behind one"] = hostileChain{plain.key, [][]byte{plain.Raw, []byte(steering)}, "do not agree on TLS"}
 
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	servers.Need(t, err)
@@ -181,7 +181,7 @@ func hostileChains(t *testing.T, root *issued) map[string]hostileChain {
 	chains["an authority with a signature of SHA-1"] = shown("too weak", leaf(old, nil), old, root)
 	tiny, err := rsa.GenerateKey(rand.Reader, 512)
 	servers.Need(t, err)
-	chains["a key of 512 bits"] = shown("does not agree on TLS", issueWith(t, tiny, root, nil), root)
+	chains["a key of 512 bits"] = shown("do not agree on TLS", issueWith(t, tiny, root, nil), root)
 	tinyRoot := issueWith(t, tiny, root, authority("tiny"))
 	chains["an authority with a key of 512 bits"] = shown("too weak", leaf(tinyRoot, nil), tinyRoot, root)
 	chains["a key of 1024 bits"] = shown("an authority that this machine does not know", issueWith(t, weak, nil, nil))

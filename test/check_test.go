@@ -246,7 +246,7 @@ func TestFailuresAreExplained(t *testing.T) {
 		{"a large layer", small, newUser(t, small), "a limit on the size of a layer"},
 		{"much in all", little, newUser(t, little), "or of all packages of "},
 		{"many packages", few, newUser(t, few), "a limit on the number of packages"},
-		{"a former name", g, formerName(t, g), "the owner or the image has another name now"},
+		{"a former name", g, formerName(t, g), "the owner or the image was renamed"},
 		{"another's name", g, newUser(t, g), "it is another user, or an organisation"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -26,7 +26,7 @@ func testCredentialHelperOAuth(t *testing.T, g *servers.Gitea) {
 	t.Run("paste", func(t *testing.T) {
 		p, d := newPerson(t, g), newDesk(t, g.Server)
 		out := d.logIn(t, func(address string) string { return p.consent(t, address) }, "--paste")
-		if want := "logged in to " + g.Host + " as " + p.name + ", who may push and pull"; !strings.Contains(out, want) {
+		if want := "logged in to " + g.Host + " as " + p.name + " (push and pull)"; !strings.Contains(out, want) {
 			t.Errorf("got %s\nwant %q", out, want)
 		}
 		d.run(t, "", credhelperName, "configure-docker", g.Host)

@@ -106,7 +106,7 @@ func testOwnPackages(t *testing.T, plugin string) {
 	image := g.Host + "/" + name + "/app"
 	one, two := samples.Layout(t, 50, 2000), samples.Layout(t, 51, 3000)
 
-	me.expect(t, 0, "no images that you may see\n", "ls", g.Host+"/"+name)
+	me.expect(t, 0, "no images that you can see\n", "ls", g.Host+"/"+name)
 	me.expect(t, 1, "no image "+name+"/app in "+g.Host, "ls", image)
 	me.expect(t, 125, "they have different owners", "push", "--link", "other/shop", one, image+":1")
 	me.expect(t, 0, image+": linked to "+name+"/shop\n", "push", "-t", "latest", "--link", "shop", one, image+":1")

@@ -122,7 +122,7 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 		},
 		{
 			name: "a wrong credential", env: []string{"HTTPS_PROXY=http://" + user + "@PROXY"}, setUp: func(p *proxy) { p.credential = "other" }, used: true,
-			want: []string{"407 Proxy Authentication Required", "wants a credential, or another"},
+			want: []string{"407 Proxy Authentication Required", "requires a credential, or rejects"},
 		},
 		{
 			name: "no credential, plain HTTP", env: []string{"HTTP_PROXY=http://PROXY"}, args: []string{"--plain-http"}, setUp: func(p *proxy) { p.credential = user }, used: true,
@@ -146,7 +146,7 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 		},
 		{
 			name: "no address", env: []string{"HTTPS_PROXY=http://" + user + "@[bad"},
-			want: []string{"its value is no address of a proxy", "http://HOST:PORT"},
+			want: []string{"its value is not the address of a proxy", "http://HOST:PORT"},
 		},
 		{
 			name: "past the proxy", env: []string{"HTTPS_PROXY=http://PROXY", "NO_PROXY=other.example.com,.behind.invalid"},

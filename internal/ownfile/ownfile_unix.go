@@ -35,7 +35,7 @@ func give(file *os.File, owner fs.FileInfo) (group bool, err error) {
 	if err := file.Chown(int(want.Uid), int(want.Gid)); err == nil {
 		return true, nil
 	} else if !ok || have.Uid != want.Uid {
-		return false, fmt.Errorf("%s belongs to user %d, and would not any more: %w", owner.Name(), want.Uid, err)
+		return false, fmt.Errorf("%s belongs to user %d, and would lose its owner: %w", owner.Name(), want.Uid, err)
 	}
 	return false, nil
 }

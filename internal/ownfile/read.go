@@ -25,7 +25,7 @@ func Read(path string) ([]byte, error) {
 func ReadOpened(file *os.File) ([]byte, error) {
 	content, err := io.ReadAll(io.LimitReader(file, Limit+1))
 	if err == nil && len(content) > Limit {
-		return nil, fmt.Errorf("%s has more than %d MiB, which no file of configuration has", file.Name(), Limit>>20)
+		return nil, fmt.Errorf("%s has more than %d MiB, more than a configuration file can have", file.Name(), Limit>>20)
 	}
 	return content, err
 }

@@ -92,9 +92,9 @@ type Said struct{ Cause, Hint string }
 // setting that go into it are in named.
 var expected = map[int]Said{
 	200: {"", ""}, // below, by who answered
-	301: {"answers 301 and leads to https://elsewhere.example.com/v2/", "use elsewhere.example.com in place of git.example.com"},
-	302: {"answers 302 and leads from /v2/ to https://git.example.com/user/login", "on the proxy, exempt /v2/ from the sign-in"},
-	401: {"WHO in front of git.example.com, or in its place, wants a login of its own", "LOGIN"},
+	301: {"answers 301 and redirects to https://elsewhere.example.com/v2/", "use elsewhere.example.com in place of git.example.com"},
+	302: {"answers 302 and redirects /v2/ to https://git.example.com/user/login", "on the proxy, exempt /v2/ from the sign-in"},
+	401: {"WHO in front of git.example.com, or in its place, requires a login of its own", "LOGIN"},
 	403: {"WHO in front of git.example.com, or in its place, refuses the request before Gitea sees it", "DENY"},
 	404: {"WHO in front of git.example.com, or in its place, has nothing at /v2/", "ROUTE"},
 	405: {"WHO in front of git.example.com, or in its place, gave this answer", "have /v2/ passed on to Gitea"},

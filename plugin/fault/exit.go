@@ -12,7 +12,7 @@ import (
 const (
 	// ExitOK: done.
 	ExitOK = 0
-	// ExitFailed: not done, for a reason that is none of the others.
+	// ExitFailed: not done, for any other reason.
 	ExitFailed = 1
 	// ExitTemporary: the network or the server failed; the same command may
 	// succeed later.

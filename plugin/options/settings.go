@@ -150,7 +150,7 @@ func (s *Settings) Register(flags *pflag.FlagSet) {
 	flags.IntVar(&s.Level, "compression-level", 0, "Level of the compression (0: its default)")
 	flags.BoolVarP(&s.Quiet, "quiet", "q", false, "Print only the pushed references")
 	flags.BoolVar(&s.DryRun, "dry-run", false, "Say what would be sent, and send nothing")
-	flags.BoolVar(&s.Verify, "verify", false, "Look at everything that the tags lead to, and send what the registry lacks")
+	flags.BoolVar(&s.Verify, "verify", false, "Check every manifest and blob of the tags, and send what the registry lacks")
 	flags.BoolVar(&s.NoClobber, "no-clobber", false, NoClobberUsage)
 	s.Via = ViaAuto
 	flags.Var(&s.Via, "via", `How an image leaves the docker daemon ("auto", "export", "daemon")`)

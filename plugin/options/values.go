@@ -65,7 +65,7 @@ func (v *Via) Set(s string) error {
 		*v = Via(s)
 		return nil
 	}
-	return fmt.Errorf("%q is none of auto, export, daemon", s)
+	return fmt.Errorf("%q is not one of auto, export, daemon", s)
 }
 
 // String implements [pflag.Value].

@@ -67,7 +67,7 @@ func (f *Format) Set(s string) error {
 		return nil
 	}
 	if !strings.Contains(s, "{{") {
-		return fmt.Errorf(`format %q is none of text, json, yaml and a template such as "{{.Status.Digest}}"`, s)
+		return fmt.Errorf(`format %q is not one of text, json, yaml, or a template such as "{{.Status.Digest}}"`, s)
 	}
 	parsed, err := template.New("").Funcs(templateFunctions).Parse(s)
 	if err != nil {

@@ -33,7 +33,7 @@ func ParseMode(s string) (Mode, error) {
 	case ModeAuto, ModeTTY, ModePlain, ModeJSON, ModeQuiet:
 		return mode, nil
 	}
-	return "", fmt.Errorf("progress %q is none of auto, tty, plain, json and quiet", s)
+	return "", fmt.Errorf("progress %q is not one of auto, tty, plain, json and quiet", s)
 }
 
 // Screen is where progress is shown.

@@ -112,7 +112,7 @@ func CheckTags(tags []string) error {
 	if err := (registry.PushOptions{Tags: tags}).Validate(); err != nil {
 		i := slices.IndexFunc(tags, isReference)
 		if i >= 0 {
-			return fault.Usage(fault.WithHint(fmt.Errorf("--tag %q is no tag", tags[i]), "a whole reference is given as a DESTINATION; there may be several"))
+			return fault.Usage(fault.WithHint(fmt.Errorf("--tag %q is not a tag", tags[i]), "a whole reference is given as a DESTINATION; there may be several"))
 		}
 		return fault.Usage(err)
 	}

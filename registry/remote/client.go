@@ -115,7 +115,7 @@ func (c *Client) Authenticate(ctx context.Context, config registry.AuthConfig) e
 		return err
 	}
 	if !config.IsZero() && trial.Identity().Anonymous {
-		return &registry.Error{Op: "authenticate", Status: http.StatusUnauthorized, Message: "the registry took the credential for none", Kind: registry.ErrDenied}
+		return &registry.Error{Op: "authenticate", Status: http.StatusUnauthorized, Message: "the registry treated the credential as anonymous", Kind: registry.ErrDenied}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

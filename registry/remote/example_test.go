@@ -104,5 +104,5 @@ func ExampleDiagnose() {
 	// Output:
 	// true
 	// invalid name "git.example.com/Me/App": names are lower case (did you mean "git.example.com/me/app:latest"?)
-	// check the spelling; a push makes no owners: an organisation is made at https://HOST/org/create
+	// check the spelling; a push creates no owner; create an organisation at https://HOST/org/create
 }

@@ -15,7 +15,7 @@ import (
 
 // errProxyAddress is why a variable of the environment is of no use. Its value
 // may hold a password and is not shown.
-var errProxyAddress = errors.New("its value is no address of a proxy")
+var errProxyAddress = errors.New("its value is not the address of a proxy")
 
 // proxyOf is the proxy of the environment for a request. (net/http never takes
 // one for this machine itself.)
