@@ -192,7 +192,7 @@ func TestCheckBehindNginx(t *testing.T) {
 		{"no X-Forwarded-Proto", servers.NginxOptions{Upstream: plain.URL, MaxBody: "0", HideScheme: true}, "proxy_set_header X-Forwarded-Proto $scheme"},
 		{"another ROOT_URL", servers.NginxOptions{Upstream: legacy.URL, MaxBody: "0"}, "the registry names https://git.example.com/v2/token as its token service"},
 		{"a path, and /v2/ passed on", servers.NginxOptions{Upstream: underPath.URL, MaxBody: "0", Port: port}, ""},
-		{"packages switched off", servers.NginxOptions{Upstream: off.URL}, "and no registry in it: packages are switched off"},
+		{"packages switched off", servers.NginxOptions{Upstream: off.URL}, "is a Gitea without a registry: packages are switched off"},
 		{"/v2/ not passed on", servers.NginxOptions{Upstream: plain.URL, Directives: "if ($http_user_agent = docker-gitea) { return 404; }"}, "in front of localhost:"},
 		{"a sign-in in front", servers.NginxOptions{Upstream: plain.URL, Directives: "if ($http_user_agent = docker-gitea) { return 302 /sso/login; }"}, "/sso/login: a sign-in page, another site, or the sign-in page of this network"},
 	} {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/test/samples"
 )
 
 // TestWidePodman has podman stand in for the docker daemon. It calls what has no
@@ -22,7 +23,7 @@ func TestWidePodman(t *testing.T) {
 	attest(t, "engine", "podman", "pushes what podman has, by its socket and from its archives", "podman")
 	p := startPodman(t)
 	files := filepath.Join(t.TempDir(), "files.tar")
-	writeFile(t, files, layeredArchive(t, 9, 9))
+	samples.WriteFile(t, files, layeredArchive(t, 9, 9))
 	for _, tag := range []string{"dev", "1"} {
 		p.run(t, "import", "--quiet", files, "app:"+tag)
 	}

@@ -131,7 +131,7 @@ var settings = map[string]struct{ who, size, time, route, deny, login string }{
 // exceptions are the cells in which who answered changes more than a name.
 var exceptions = map[string]map[int]Said{
 	"Traefik":          {524: {"something in front of git.example.com ended a request", "its limits on the time"}}, // it is Cloudflare's alone
-	"Gitea's web side": {404: {"there is a Gitea at git.example.com, and no registry in it: packages are switched off", "ENABLED = true in [packages]"}},
+	"Gitea's web side": {404: {"git.example.com is a Gitea without a registry: packages are switched off", "ENABLED = true in [packages]"}},
 }
 
 // Misled is what must never be said of another's answer: what only the registry
