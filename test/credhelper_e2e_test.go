@@ -160,7 +160,7 @@ func testCredentialHelperScope(t *testing.T, g *servers.Gitea) {
 	user, d := newUser(t, g), newDesk(t, g.Server, "SSL_CERT_FILE=/dev/null")
 	for scope, want := range map[string]string{
 		"read:package":  "may pull but not push",
-		"read:user":     map[bool]string{false: "the server knows the credential of --with-token, but its registry does not take it", true: "may do nothing with packages"}[g.Forgejo()],
+		"read:user":     map[bool]string{false: "the server knows the credential of --with-token, but its registry does not accept it", true: "may do nothing with packages"}[g.Forgejo()],
 		"write:package": "logged in to " + g.Host + " as " + user,
 	} {
 		token, err := g.CreateToken(t.Context(), user, scope)

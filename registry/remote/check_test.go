@@ -40,7 +40,7 @@ func TestCheck(t *testing.T) {
 				w.Header().Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
 				next.ServeHTTP(w, req)
 			})},
-			want: "clock warning: tokens and certificates hold for a time",
+			want: "clock warning: tokens and certificates are valid for a time",
 		},
 		{
 			name: "the token of a job", config: registrytest.Config{ActionsToken: "job-token"}, auth: registry.AuthConfig{Token: "job-token"},
