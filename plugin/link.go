@@ -205,7 +205,7 @@ func (p *pusher) linkPushed(ctx context.Context, client *remote.Client, t target
 	return linked
 }
 
-// linkedAlready is all well if the image is linked to that repository.
+// linkedAlready succeeds if the image is linked to that repository.
 func linkedAlready(ctx context.Context, api *giteaapi.Client, r target.Remote, repository string, err error) print.Linked {
 	versions, listErr := api.Versions(ctx, r.Owner, r.Name)
 	if listErr != nil {

@@ -26,8 +26,8 @@ func (a *app) waiting(what string) (done func()) {
 	return a.later(what + " has not answered for " + longWait.String())
 }
 
-// later says something after a while, unless done is called before. Who wants
-// nothing but the result, or reads JSON, is not told.
+// later says something after a while, unless done is called before. It is
+// silent with --quiet, and where JSON is read.
 func (a *app) later(text string) (done func()) {
 	if a.unheard {
 		return func() {}

@@ -129,8 +129,8 @@ func (l *Loopback) handler(consent, state string) http.Handler {
 	})
 }
 
-// begin leads to the consent page. Who comes second cannot know who came first,
-// so that the login ends.
+// begin leads to the consent page. A second
+// visitor cannot know who was the first, so the login ends.
 func (l *Loopback) begin(w http.ResponseWriter, r *http.Request, consent string) {
 	if l.opened.Swap(true) {
 		http.NotFound(w, r)

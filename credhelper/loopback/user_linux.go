@@ -31,7 +31,7 @@ func sameUser(remote, local string) bool {
 		// A socket that its program has closed belongs to nobody, and says root.
 		return row.open && (row.uid == 0 || row.uid == os.Geteuid())
 	}
-	// Who hangs up at once is in no table either, but then our end is not open.
+	// A peer that hangs up at once is in no table either, but then our end is not open.
 	rows, err = sockets()
 	return err == nil && rows[[2]netip.AddrPort{ours, theirs}].established
 }

@@ -17,8 +17,8 @@ import (
 	"unicode"
 )
 
-// Writer is the gate of one stream. Whoever prints has to keep text of others
-// on its line, by registry.Printable. A write has whole characters.
+// Writer is the gate of one stream. A caller keeps the text of others on
+// its line with registry.Printable. A write has whole characters.
 type Writer struct {
 	to     io.Writer
 	hidden *Hidden

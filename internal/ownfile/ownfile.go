@@ -3,8 +3,8 @@
 // runs as root, as under sudo, in the directories of a user leaves nothing
 // there that the user cannot read or replace, and is not led elsewhere by that
 // user: a directory is opened once, and all that is done in it is done to what
-// was opened, be it under that name any more or not. Who gets a file is read
-// from the opened directory, and what is given away is an open file.
+// was opened, even if it no longer has that name. The owner of a new file is that
+// of the opened directory, and only an open file is given away.
 //
 // directory.go is the opened directory, read.go what is read; ownfile_unix.go and ownfile_windows.go
 // are what the systems call an owner.

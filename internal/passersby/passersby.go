@@ -1,5 +1,5 @@
 // Package passersby is, for tests, who may answer in the place of a registry, and
-// what has to be said of each answer. Whoever asks, the words are the same.
+// what has to be said of each answer. The words are the same for every program.
 package passersby
 
 import (

@@ -37,7 +37,7 @@ var usualRoots = []string{"/gitea", "/git", "/forgejo", "/code"}
 // Find looks for the API of a registry's server. The registry is always at the
 // root of its host, but the API is below the path of ROOT_URL: where the
 // registry's challenge says (Forgejo's does), or else at the root and at the
-// usual places. Whoever is there is asked without the credential.
+// usual places. The server there is asked without the credential.
 //
 // Errors: [ErrNone], and those of the connection.
 func Find(ctx context.Context, server *remote.Client) (*Client, error) {

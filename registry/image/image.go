@@ -1,7 +1,7 @@
 // Package image reads what is pushed: an OCI image layout (a directory or a
 // tar), a docker-archive in either of its forms, what skopeo calls dir:, or the
-// stream of `docker save`. Whoever wrote it, it is refused where what it says
-// disagrees, and not for its shape. The package compresses raw layers and puts
+// stream of `docker save`. An image is refused for a contradiction in what it says,
+// and not for the program that wrote it. The package compresses raw layers and puts
 // together the manifests. It knows nothing of HTTP or of registries.
 //
 // # How the files fit together

@@ -220,7 +220,7 @@ func (t *Transport) transport(settings *tls.Config) *http.Transport {
 		MaxIdleConnsPerHost:    16,
 		IdleConnTimeout:        60 * time.Second,
 		MaxResponseHeaderBytes: 1 << 20,
-		// Who sends a byte of a header now and then, for ever, never stalls.
+		// A trickled header never counts as a stall, so its time is bounded.
 		ResponseHeaderTimeout: t.stall + headerTime,
 		// No layer of a registry is ever sent compressed a second time.
 		DisableCompression: true,

@@ -50,7 +50,7 @@ func (e *examination) limit(ctx context.Context) []registry.Check {
 var errProbe = errors.New("probe")
 
 // probe is the body of a request that is made for the answer to its header.
-// Who says "100 Continue" has not refused it, and is sent nothing.
+// A server that says "100 Continue" has not refused it, and gets no body.
 type probe struct {
 	told <-chan struct{} // "100 Continue" came
 	// left is what is sent to one who has said nothing so far. Caddy refuses

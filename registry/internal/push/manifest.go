@@ -88,9 +88,8 @@ func (d delivery) next(err error) delivery {
 		d.step = manifestDone
 	case d.step == manifestPut && errors.Is(err, registry.ErrDigestMismatch) && d.mismatches < d.retries:
 		// A body may have been mangled on the way. And distribution 2.8 empties
-		// its links before it writes them: who comes at that moment is told that
-		// a digest is wrong, which is that of what another push sends as well
-		// (registry/storage/driver/filesystem).
+		// its links before it writes them: a concurrent push of the same manifest may
+		// be told that its digest is wrong (registry/storage/driver/filesystem).
 		d.mismatches++
 	case d.step == manifestPut && errors.Is(err, registry.ErrBlobUnknown) && !d.index && !d.repaired:
 		// Its cleaning was quicker, or a mount was of a package that has gone.

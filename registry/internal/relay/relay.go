@@ -134,8 +134,8 @@ func Begin(ctx context.Context, j Job) (*Relay, error) {
 	return r, nil
 }
 
-// via has the holder push once. What it did before says nothing of this push:
-// who takes a call for it removes the name before the holder has looked it up.
+// via has the holder push once. Reached is new for each push: a call of an
+// earlier one must not have the name removed before the holder has looked it up.
 func (r *Relay) via() error {
 	reached := make(chan struct{})
 	r.mu.Lock()

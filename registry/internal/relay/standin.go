@@ -49,8 +49,8 @@ type standIns struct {
 	off bool
 }
 
-// standInHead is how much of a layer is taken. What is not longer is whole; in
-// anything longer are [content.BeginningSize] bytes, uncompressed.
+// standInHead is how much of a layer is taken. A shorter layer is whole; of a
+// longer one, this holds [content.BeginningSize] bytes, uncompressed.
 const standInHead = 64 << 10
 
 func newStandIns(ctx context.Context, r *Relay) *standIns {
@@ -128,8 +128,8 @@ func (s *standIns) isOff() bool {
 	return s.off
 }
 
-// mayBe reports whether a layer that begins so, or of which that is not known,
-// may be one that the registry has.
+// mayBe reports whether a layer with this beginning ("" if unknown) could be one
+// that the registry has.
 func (s *standIns) mayBe(begins digest.Digest) bool {
 	if s.isOff() {
 		return false

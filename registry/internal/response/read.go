@@ -31,8 +31,8 @@ func ReadBriefly(body io.ReadCloser, n int64) []byte {
 	return content
 }
 
-// Patience is how long an answer of at most n bytes may take. Who sends a byte
-// now and then, for ever, never stalls.
+// Patience is how long an answer of at most n bytes may take. A
+// trickled answer never counts as a stall, so its time is bounded.
 func Patience(n int64) time.Duration {
 	const leastRate = 32 << 10 // bytes a second
 	return 30*time.Second + time.Duration(n/leastRate)*time.Second

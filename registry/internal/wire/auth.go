@@ -81,8 +81,8 @@ func (a *authorizer) outOfBreath(ctx context.Context, scope string) bool {
 	return known && (accepted || a.unwell(ctx))
 }
 
-// unwell asks Gitea whether it works (routers/web/healthcheck). Whoever has it
-// under a path, or does not pass that on, gets no answer of that form.
+// unwell asks Gitea whether it works (routers/web/healthcheck). A Gitea
+// under a path, or behind a proxy that does not pass this on, gives no such answer.
 func (a *authorizer) unwell(ctx context.Context) bool {
 	if !a.traits.Gitea() {
 		return false

@@ -22,7 +22,7 @@ const (
 )
 
 // Traits are what a registry is and does, found out once and kept for the
-// client. Whoever wants to know asks here. It is safe for concurrent use.
+// client. Every room asks here. It is safe for concurrent use.
 type Traits struct {
 	// mu guards the fields below.
 	mu       sync.Mutex
