@@ -56,7 +56,7 @@ var referrersTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}(\..*)?$`)
 // takes reports a tag that is to be copied.
 func (o *copyOptions) takes(tag string) bool {
 	matched, err := path.Match(o.match, tag)
-	return (o.match == "" || err == nil && matched) && !(o.noReferrers && referrersTag.MatchString(tag))
+	return (o.match == "" || err == nil && matched) && (!o.noReferrers || !referrersTag.MatchString(tag))
 }
 
 // copyCall is one call of the command for several images.
@@ -236,9 +236,8 @@ type unchanged struct {
 	print.Outcome
 }
 
-// differing makes the plan's jobs of the tags that are not the same yet, and gives
-// those that are.
-func (p *pusher) differing(ctx context.Context, repositories []copied, takes func(tag string) bool) (same []unchanged, err error) {
+// candidates makes a job of each tag that is to be copied.
+func (p *pusher) candidates(ctx context.Context, repositories []copied, takes func(tag string) bool) ([]job, error) {
 	var jobs []job
 	for _, c := range repositories {
 		client, err := p.client(ctx, c.from.Host, c.from.Repository)
@@ -262,6 +261,16 @@ func (p *pusher) differing(ctx context.Context, repositories []copied, takes fun
 			}
 			jobs = append(jobs, j)
 		}
+	}
+	return jobs, nil
+}
+
+// differing makes the plan's jobs of the tags that are not the same yet, and gives
+// those that are.
+func (p *pusher) differing(ctx context.Context, repositories []copied, takes func(tag string) bool) (same []unchanged, err error) {
+	jobs, err := p.candidates(ctx, repositories, takes)
+	if err != nil {
+		return nil, err
 	}
 	var mu sync.Mutex // guards same and left
 	left := make([]job, len(jobs))

@@ -75,7 +75,7 @@ func layersOf(ctx context.Context, pieces []piece) (all []string, err error) {
 	return all, nil
 }
 
-// firstHolders says for each image after which of those before it it has to come,
+// firstHolders says for each image which of the earlier ones it has to wait for,
 // so that a layer which several have is sent once: by the first that has it. The
 // others find it in the registry then.
 func firstHolders(layers [][]string) [][]int {

@@ -25,7 +25,7 @@ func TestContributingNamesWhatExists(t *testing.T) {
 	}
 	tests := testNames(t)
 	guides, paths := 0, 0
-	for _, section := range strings.Split(string(page), "\n## ") {
+	for section := range strings.SplitSeq(string(page), "\n## ") {
 		title, text, _ := strings.Cut(section, "\n")
 		if !strings.HasPrefix(title, "A new ") {
 			continue

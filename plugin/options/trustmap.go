@@ -15,21 +15,21 @@ import (
 type BoundTo string
 
 const (
-	// ToNamed: those that the command names. The registry that a layer comes
+	// ToNamed is those that the command names. The registry that a layer comes
 	// from is none of them.
 	ToNamed BoundTo = "the registries that the command names"
 	// ToVariable is what holds for variables: that of DOCKER_GITEA_HOST, or
 	// where that is not set, the one that the command names.
 	ToVariable BoundTo = "DOCKER_GITEA_HOST, or else the one registry that the command names"
-	// ToServer: that of the variable that the program which sets both sets.
+	// ToServer is that of the variable that the program which sets both sets.
 	ToServer BoundTo = "GITEA_SERVER_URL or GITHUB_SERVER_URL, or else DOCKER_GITEA_HOST"
-	// ToHost: that of DOCKER_GITEA_HOST, and no other.
+	// ToHost is that of DOCKER_GITEA_HOST, and no other.
 	ToHost BoundTo = "DOCKER_GITEA_HOST"
-	// ToEntry: that of the entry's url.
+	// ToEntry is that of the entry's url.
 	ToEntry BoundTo = "the url of its entry, which it needs"
-	// ToEntries: that of the entry's url, or every registry where it has none.
+	// ToEntries is that of the entry's url, or every registry where it has none.
 	ToEntries BoundTo = "the url of its entry, or every registry without one"
-	// ToKey: the one that it is kept under, by name and port.
+	// ToKey is the one that it is kept under, by name and port.
 	ToKey BoundTo = "the registry that it is kept under"
 )
 

@@ -22,7 +22,6 @@ func place(t *testing.T, dir, name, content string) string {
 
 // Images are those that compose itself would build, by its names.
 func TestCompose(t *testing.T) {
-	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "My.Shop")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)

@@ -27,13 +27,13 @@ import (
 type Kind int
 
 const (
-	// Daemon: an image of the docker daemon.
+	// Daemon is an image of the docker daemon.
 	Daemon Kind = iota
-	// Path: a file or a directory.
+	// Path is a file or a directory.
 	Path
-	// Stdin: an archive on standard input.
+	// Stdin is an archive on standard input.
 	Stdin
-	// Registry: an image of a registry.
+	// Registry is an image of a registry.
 	Registry
 )
 

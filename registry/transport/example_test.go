@@ -23,7 +23,7 @@ func ExampleNew() {
 		return
 	}
 	defer t.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: t}).Get(server.URL + "/v2/") //nolint:noctx // an example
+	resp, err := (&http.Client{Transport: t}).Get(server.URL + "/v2/")
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -153,10 +153,13 @@ func (k *target) held(t *testing.T, tag string) digest.Digest {
 // whole reads all that a manifest or index names.
 func (k *target) whole(t *testing.T, manifest []byte) {
 	t.Helper()
-	type descriptor struct{ Digest digest.Digest }
+	type descriptor struct {
+		Digest digest.Digest `json:"digest"`
+	}
 	var named struct {
-		Config            descriptor
-		Layers, Manifests []descriptor
+		Config    descriptor   `json:"config"`
+		Layers    []descriptor `json:"layers"`
+		Manifests []descriptor `json:"manifests"`
 	}
 	servers.Need(t, json.Unmarshal(manifest, &named))
 	for _, d := range named.Manifests {

@@ -12,16 +12,16 @@ import (
 )
 
 // DockerArchive is an image of one layer of about size bytes, as `docker save` wrote it before 25.0.
-func DockerArchive(t testing.TB, seed byte, size int) []byte {
-	t.Helper()
-	return Tar(Archived(t, seed, size, "")...)
+func DockerArchive(tb testing.TB, seed byte, size int) []byte {
+	tb.Helper()
+	return Tar(Archived(tb, seed, size, "")...)
 }
 
 // Archived are the files of such an archive, ending with its index.
-func Archived(t testing.TB, seed byte, size int, tag string) []File {
-	t.Helper()
+func Archived(tb testing.TB, seed byte, size int, tag string) []File {
+	tb.Helper()
 	layer := Tar(File{"a", Content(seed, size)})
-	config := Encoded(t, map[string]any{
+	config := Encoded(tb, map[string]any{
 		"os": "linux", "architecture": "amd64",
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []digest.Digest{digest.FromBytes(layer)}},
 	})
@@ -31,14 +31,14 @@ func Archived(t testing.TB, seed byte, size int, tag string) []File {
 	if tag != "" {
 		entry["RepoTags"] = []string{tag}
 	}
-	return []File{{path, layer}, {name, config}, {"manifest.json", Encoded(t, []any{entry})}}
+	return []File{{path, layer}, {name, config}, {"manifest.json", Encoded(tb, []any{entry})}}
 }
 
 // Encoded is v as JSON.
-func Encoded(t testing.TB, v any) []byte {
-	t.Helper()
+func Encoded(tb testing.TB, v any) []byte {
+	tb.Helper()
 	data, err := json.Marshal(v)
-	servers.Need(t, err)
+	servers.Need(tb, err)
 	return data
 }
 

@@ -25,20 +25,20 @@ func Content(seed byte, size int) []byte {
 
 // BuildContext writes a folder that builds into an image of two layers,
 // which depend on the seed alone, and needs no network.
-func BuildContext(t testing.TB, seed byte, size int) string {
-	t.Helper()
-	dir := t.TempDir()
-	WriteFile(t, filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\nCOPY a /a\nCOPY b /b\nCMD [\"/a\"]\n"))
-	WriteFile(t, filepath.Join(dir, "a"), Content(seed, size))
-	WriteFile(t, filepath.Join(dir, "b"), []byte{seed})
+func BuildContext(tb testing.TB, seed byte, size int) string {
+	tb.Helper()
+	dir := tb.TempDir()
+	WriteFile(tb, filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\nCOPY a /a\nCOPY b /b\nCMD [\"/a\"]\n"))
+	WriteFile(tb, filepath.Join(dir, "a"), Content(seed, size))
+	WriteFile(tb, filepath.Join(dir, "b"), []byte{seed})
 	return dir
 }
 
 // Layout writes an OCI layout of one index, as BuildKit writes it: an image of
 // one layer of size bytes, and an attestation for it.
-func Layout(t testing.TB, seed byte, size int) string {
-	t.Helper()
-	l := NewLayout(t)
+func Layout(tb testing.TB, seed byte, size int) string {
+	tb.Helper()
+	l := NewLayout(tb)
 	image := l.Image(l.Layer(seed, size), "linux", runtime.GOARCH)
 	image.Platform = &ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH}
 	statement := l.Blob("application/vnd.in-toto+json", []byte(`{"predicateType":"https://slsa.dev/provenance/v0.2"}`))
@@ -51,10 +51,10 @@ func Layout(t testing.TB, seed byte, size int) string {
 	index := l.JSON(ocispec.MediaTypeImageIndex, Index(image, attestation))
 	top, err := json.Marshal(Index(index))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	WriteFile(t, filepath.Join(l.Dir, "index.json"), top)
-	WriteFile(t, filepath.Join(l.Dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`))
+	WriteFile(tb, filepath.Join(l.Dir, "index.json"), top)
+	WriteFile(tb, filepath.Join(l.Dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`))
 	return l.Dir
 }
 
@@ -75,7 +75,10 @@ type LayoutWriter struct {
 }
 
 // NewLayout returns a writer with an empty directory.
-func NewLayout(t testing.TB) LayoutWriter { return LayoutWriter{t, t.TempDir()} }
+func NewLayout(tb testing.TB) LayoutWriter {
+	tb.Helper()
+	return LayoutWriter{tb, tb.TempDir()}
+}
 
 // Image writes a manifest and a configuration for one layer.
 func (l LayoutWriter) Image(layer ocispec.Descriptor, goos, arch string) ocispec.Descriptor {
@@ -160,9 +163,9 @@ func (l LayoutWriter) Path(d digest.Digest) string {
 }
 
 // WriteFile writes a file that everybody may read.
-func WriteFile(t testing.TB, path string, data []byte) {
-	t.Helper()
+func WriteFile(tb testing.TB, path string, data []byte) {
+	tb.Helper()
 	if err := os.WriteFile(path, data, 0o644); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

@@ -20,19 +20,19 @@ exit $code`
 
 // Wrap returns a program that runs the given one on a small disk, and what lists
 // the files that were left on it. It skips the test where nothing may be mounted.
-func Wrap(t testing.TB, program string) (wrapper string, left func() string) {
-	t.Helper()
-	Need(t)
-	report := filepath.Join(t.TempDir(), "left")
-	wrapper = filepath.Join(t.TempDir(), "wrapper")
+func Wrap(tb testing.TB, program string) (wrapper string, left func() string) {
+	tb.Helper()
+	Need(tb)
+	report := filepath.Join(tb.TempDir(), "left")
+	wrapper = filepath.Join(tb.TempDir(), "wrapper")
 	text := "#!/bin/sh\nexec unshare " + strings.Join(namespaces(), " ") + " sh -c '" + onSmallDisk + "' sh " + program + ` "$@" 3>` + report + "\n"
 	if err := os.WriteFile(wrapper, []byte(text), 0o700); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return wrapper, func() string {
 		files, err := os.ReadFile(report)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return strings.TrimSpace(string(files))
 	}
@@ -47,18 +47,18 @@ func namespaces() []string {
 }
 
 // Need skips where nothing may be mounted, which in CI is a failure.
-func Need(t testing.TB) {
-	t.Helper()
+func Need(tb testing.TB) {
+	tb.Helper()
 	args := append(namespaces(), "sh", "-c", onSmallDisk, "sh", "true")
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "unshare", args...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
+	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), "unshare", args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+tb.TempDir())
 	cmd.ExtraFiles = []*os.File{os.Stderr}
 	out, err := cmd.CombinedOutput()
 	switch {
 	case err == nil:
 	case os.Getenv("CI") != "":
-		t.Fatalf("a small file system cannot be mounted: %v: %s", err, out)
+		tb.Fatalf("a small file system cannot be mounted: %v: %s", err, out)
 	default:
-		t.Skipf("a small file system cannot be mounted: %v: %s", err, out)
+		tb.Skipf("a small file system cannot be mounted: %v: %s", err, out)
 	}
 }
