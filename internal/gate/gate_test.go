@@ -3,7 +3,6 @@ package gate_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -100,32 +99,5 @@ func TestAddJSON(t *testing.T) {
 	none.AddJSON([]byte(`"` + token + `"`))
 	if got := none.Clean(token); got != token {
 		t.Errorf("got %q", got)
-	}
-}
-
-// A file may have any number of texts and of secrets: each costs as much as the
-// first one, and what is printed costs what stands in it.
-func TestManyWords(t *testing.T) {
-	took := func(many int) time.Duration {
-		var file strings.Builder
-		for i := range many {
-			fmt.Fprintf(&file, `"https://me%d:pass%d@h":{"auth":"%040x"},`, i, i, i)
-		}
-		best := time.Hour
-		for range 3 {
-			var h gate.Hidden
-			begun := time.Now()
-			h.AddJSON([]byte(file.String()))
-			token := fmt.Sprintf("%040x", many/2)
-			if got := h.Clean("it is " + token + "!"); got != "it is "+gate.NotShown+"!" {
-				t.Fatalf("got %q", got)
-			}
-			best = min(best, time.Since(begun))
-		}
-		return best
-	}
-	// Each word compared with each other, it is 64 times.
-	if ratio := took(8000).Seconds() / took(1000).Seconds(); ratio > 25 {
-		t.Errorf("8 times as many take %.0f times as long", ratio)
 	}
 }
