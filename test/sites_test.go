@@ -164,7 +164,7 @@ func listThrough(t *testing.T, env []string, plugin, ref string) {
 	cmd := exec.CommandContext(t.Context(), plugin, "ls", strings.TrimSuffix(ref, ":1"))
 	cmd.Env = env
 	out, err := cmd.CombinedOutput()
-	if refused := strings.Contains(string(out), "leads to its storage without TLS") && strings.Contains(string(out), "SERVE_DIRECT = false"); refused != (err != nil) {
+	if refused := strings.Contains(string(out), "redirects to its storage without TLS") && strings.Contains(string(out), "SERVE_DIRECT = false"); refused != (err != nil) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
