@@ -91,7 +91,12 @@ func (a *app) copyAll(ctx context.Context, flags *pflag.FlagSet, call copyCall) 
 	if err != nil {
 		return err
 	}
-	p := &pusher{app: a, config: config, plan: pushPlan{layers: l, settings: map[string]options.Settings{}, many: true}}
+	plan, err := newPlan(l)
+	if err != nil {
+		return err
+	}
+	plan.many = true
+	p := &pusher{app: a, config: config, plan: plan}
 	whole, notices := names.All(call.args[1:])
 	if p.plan.notices = notices; from.Name == "" {
 		if i := slices.IndexFunc(whole, func(name string) bool { return !strings.HasSuffix(name, "/") }); i >= 0 {
@@ -145,11 +150,6 @@ func parseCopied(arg string, n target.Naming) (target.Remote, error) {
 // prepareCopy finds the settings of the destinations, whose names may lack their
 // last part yet.
 func (p *pushPlan) prepareCopy(l options.Layers, whole []string) error {
-	general := l
-	general.Getenv = options.WithoutTrust(l.Getenv)
-	if _, err := general.Resolve(&p.general, ""); err != nil {
-		return err
-	}
 	if len(p.general.Tags) > 0 {
 		return fault.Usage(errors.New("--all-tags and --tag exclude each other"))
 	}
@@ -165,10 +165,7 @@ func (p *pushPlan) prepareCopy(l options.Layers, whole []string) error {
 		return err
 	}
 	p.jobs, p.written = []job{{source.Source{Kind: source.Registry}, d.Targets}}, named
-	if err := p.resolve(l); err != nil {
-		return err
-	}
-	return errors.Join(p.checkPorts(), p.checkHosts())
+	return p.resolve(l)
 }
 
 // copied lists the repositories to copy, each with where it goes.
@@ -215,9 +212,13 @@ func (p *pusher) copyTags(ctx context.Context, repositories []copied, call copyC
 	if err != nil {
 		return outOfTime(ctx, err)
 	}
-	e := p.all(ctx)
+	e := p.run(ctx)
 	if e.err == nil && !p.plan.general.DryRun {
-		e.err = p.compareCount(ctx, same)
+		all := slices.Concat(e.begun...)
+		for _, o := range same {
+			all = append(all, o.Outcome)
+		}
+		e.err = p.compareCount(ctx, all)
 	}
 	var reports []v1alpha1.Push
 	for _, o := range same {
@@ -330,34 +331,34 @@ func (p *pusher) digest(ctx context.Context, host, repository, tag string) (dige
 }
 
 // compareCount compares what the destinations have in the end with what they were
-// to get: a registry that answers well may have lost some all the same.
-func (p *pusher) compareCount(ctx context.Context, same []unchanged) error {
-	wanted := map[string][]target.Target{}
-	for _, t := range p.plan.targets() {
-		wanted[t.Familiar()] = append(wanted[t.Familiar()], t)
-	}
-	for _, o := range same {
-		wanted[o.Familiar()] = append(wanted[o.Familiar()], o.Target)
+// to get: a registry that answers well may have lost some all the same, or have
+// stored two tags as one.
+func (p *pusher) compareCount(ctx context.Context, copied []print.Outcome) error {
+	wanted := map[string][]print.Outcome{}
+	for _, o := range copied {
+		wanted[o.Familiar()] = append(wanted[o.Familiar()], o)
 	}
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
-		t := wanted[name][0]
+		t := wanted[name][0].Target
 		client, err := p.client(ctx, t.Host, t.Repository)
 		if err != nil {
 			return err
 		}
-		found, err := client.Tags(ctx, t.Repository)
+		left, err := client.Tags(ctx, t.Repository)
 		if err != nil {
 			return fault.Push(fmt.Errorf("count the tags of %s: %w", name, err))
 		}
-		there := map[string]bool{}
-		for _, tag := range found {
-			there[strings.ToLower(tag)] = true // Gitea stores them so
-		}
 		var missing []string
-		for _, t := range wanted[name] {
-			if !there[strings.ToLower(t.Tags[0])] {
-				missing = append(missing, t.Tags[0])
+		for _, o := range wanted[name] {
+			i := slices.Index(left, o.Result.Tags[0])
+			if i < 0 { // one that was there already may be stored in lower case
+				i = slices.Index(left, strings.ToLower(o.Result.Tags[0]))
 			}
+			if i < 0 {
+				missing = append(missing, o.Tags[0])
+				continue
+			}
+			left = slices.Delete(left, i, i+1) // it stands for no other
 		}
 		if len(missing) > 0 {
 			return fault.Push(fmt.Errorf("%s has %d of the %d tags: it lacks %s", name, len(wanted[name])-len(missing), len(wanted[name]), strings.Join(missing, ", ")))

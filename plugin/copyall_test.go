@@ -26,14 +26,23 @@ func twoRegistries(t *testing.T) (d *desk, from *registrytest.Server) {
 		}
 	}
 	from = d.server
-	d.server = registrytest.Start(t, registrytest.Config{})
+	moveTo(t, d, registrytest.Config{})
+	return d, from
+}
+
+// moveTo has the variables be for another registry, and the configuration file for
+// the one before, whose host it returns.
+func moveTo(t *testing.T, d *desk, c registrytest.Config) (before string) {
+	t.Helper()
+	from := d.server
+	d.server = registrytest.Start(t, c)
 	config := "apiVersion: docker-gitea.github.io/v1alpha1\nkind: RegistryList\nitems:\n- spec: {url: " + from.Host + ", caFiles: [" + from.CAFile + "], credential: {env: OTHER}}\n"
 	if err := os.WriteFile(filepath.Join(d.env["DOCKER_CONFIG"], "gitea.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	d.env["OTHER"] = registrytest.Token
 	d.env["DOCKER_GITEA_HOST"], d.env["DOCKER_GITEA_CA_FILE"] = d.server.Host, d.server.CAFile
-	return d, from
+	return from.Host
 }
 
 // copiedList is the report of a copy, by tag.
@@ -127,6 +136,43 @@ func TestCopyGoesOn(t *testing.T) {
 	}
 	if got := copiedList(t, d); got["alice/web:2"] != "Pushed" || got["alice/web:1"] != "Unchanged" {
 		t.Errorf("got %v", got)
+	}
+}
+
+// Where a registry stores two tags as one, one image takes the place of the other:
+// that is no success, whichever is there already. Another registry keeps both.
+func TestTagsThatAreStoredAsOne(t *testing.T) {
+	file := bundle(t, "web:RC1", "web:rc1")
+	for name, test := range map[string]struct {
+		flavor registrytest.Flavor
+		before string
+		code   int
+	}{
+		"both are kept":         {registrytest.Distribution, "", fault.ExitOK},
+		"one is left":           {registrytest.Gitea, "", fault.ExitFailed},
+		"one of them was there": {registrytest.Gitea, "web:RC1", fault.ExitFailed},
+		"the other was there":   {registrytest.Gitea, "web:rc1", fault.ExitFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			d.server = registrytest.Start(t, registrytest.Config{Flavor: registrytest.Distribution})
+			d.env["DOCKER_GITEA_HOST"], d.env["DOCKER_GITEA_CA_FILE"] = d.server.Host, d.server.CAFile
+			if code := d.run(t.Context(), "push", "--all-images", "--to", "alice/", file); code != fault.ExitOK {
+				t.Fatalf("exit code %d\n%s", code, &d.stderr)
+			}
+			to := moveTo(t, d, registrytest.Config{Flavor: test.flavor})
+			if test.before != "" {
+				if code := d.run(t.Context(), "copy", to+"/alice/"+test.before, "alice/web:rc1"); code != fault.ExitOK {
+					t.Fatalf("exit code %d\n%s", code, &d.stderr)
+				}
+			}
+			if code := d.run(t.Context(), "copy", "-a", to+"/alice/web", "alice/"); code != test.code {
+				t.Errorf("copy: exit code %d\n%s", code, &d.stderr)
+			}
+			if code := d.run(t.Context(), "push", "--all-images", "--to", "alice/again/", file); code != test.code {
+				t.Errorf("push: exit code %d\n%s", code, &d.stderr)
+			}
+		})
 	}
 }
 

@@ -80,11 +80,17 @@ func (p *pusher) run(ctx context.Context) ending {
 			p.daemon.Close()
 		}
 	}()
+	var e ending
 	if p.plan.many {
-		return p.all(ctx)
+		e = p.all(ctx)
+	} else {
+		begun, err := p.job(ctx, p.plan.jobs[0])
+		e = ending{err: err, begun: [][]print.Outcome{begun}, errs: []error{err}}
 	}
-	begun, err := p.job(ctx, p.plan.jobs[0])
-	return ending{err: err, begun: [][]print.Outcome{begun}, errs: []error{err}}
+	if e.err == nil {
+		e.err = storedAsOne(e.begun)
+	}
+	return e
 }
 
 // job pushes what a SOURCE is, one target after another, and stops at the first

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -61,6 +62,23 @@ func (p *pusher) all(ctx context.Context) ending {
 		_, _ = fmt.Fprintln(p.Stderr, e.err)
 	}
 	return e
+}
+
+// storedAsOne refuses two images that the registry has stored under one tag, since
+// it folds tags: the plan cannot know which registries do.
+func storedAsOne(begun [][]print.Outcome) error {
+	stored := map[string]print.Outcome{}
+	for _, o := range slices.Concat(begun...) {
+		for _, tag := range o.Result.Tags {
+			name := o.Familiar() + ":" + tag
+			other, is := stored[name]
+			if is && other.Result.Digest != o.Result.Digest {
+				return fault.WithHint(fmt.Errorf("the registry stores tags in lower case: %s and %s are one tag, and only one of the two images has it", other, o), "push one of them with another tag")
+			}
+			stored[name] = o
+		}
+	}
+	return nil
 }
 
 // layersOf are the layers of all pieces of a job.

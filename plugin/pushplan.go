@@ -86,20 +86,26 @@ func words(args, to []string) (sources, destinations []string) {
 	return args[:1], args[1:]
 }
 
-// planPush checks everything that can be checked from the command line, the
-// configuration, and the names in files.
-func planPush(l options.Layers, args []string, n target.Naming, isLayout func(string) bool) (pushPlan, error) {
+// newPlan has the general settings alone.
+func newPlan(l options.Layers) (pushPlan, error) {
 	plan := pushPlan{layers: l, settings: map[string]options.Settings{}}
 	general := l
 	general.Getenv = options.WithoutTrust(l.Getenv)
-	if _, err := general.Resolve(&plan.general, ""); err != nil {
+	_, err := general.Resolve(&plan.general, "")
+	return plan, err
+}
+
+// planPush checks everything that can be checked from the command line, the
+// configuration, and the names in files.
+func planPush(l options.Layers, args []string, n target.Naming, isLayout func(string) bool) (pushPlan, error) {
+	plan, err := newPlan(l)
+	if err != nil {
 		return plan, err
 	}
 	if err := target.CheckTags(plan.general.Tags); err != nil {
 		return plan, err
 	}
-	args, err := plan.projects(args, l.Getenv)
-	if err != nil {
+	if args, err = plan.projects(args, l.Getenv); err != nil {
 		return plan, err
 	}
 	args, destinations := words(args, plan.general.To)
@@ -112,10 +118,7 @@ func planPush(l options.Layers, args []string, n target.Naming, isLayout func(st
 	if err := errors.Join(plan.checkStdin(), plan.checkAlike()); err != nil {
 		return plan, err
 	}
-	if err := plan.resolve(l); err != nil {
-		return plan, err
-	}
-	return plan, errors.Join(plan.checkPorts(), plan.checkHosts())
+	return plan, plan.resolve(l)
 }
 
 // add plans the pushes of a SOURCE.
@@ -253,7 +256,7 @@ func (p *pushPlan) targets() (all []target.Target) {
 	return all
 }
 
-// resolve gives each registry its settings.
+// resolve gives each registry its settings, and checks them.
 func (p *pushPlan) resolve(l options.Layers) error {
 	for _, t := range p.targets() {
 		l.Named = append(l.Named, t.Host)
@@ -270,7 +273,7 @@ func (p *pushPlan) resolve(l options.Layers) error {
 			p.settings[t.Host] = s
 		}
 	}
-	return nil
+	return errors.Join(p.checkPorts(), p.checkHosts())
 }
 
 // checkSource refuses options that do not go with the source.
