@@ -251,9 +251,9 @@ func (d directory) whole(err error) error {
 	var link *os.LinkError
 	switch {
 	case errors.As(err, &several):
-		all := several.Unwrap()
-		for i := range all {
-			all[i] = d.whole(all[i])
+		var all []error
+		for _, err := range several.Unwrap() {
+			all = append(all, d.whole(err))
 		}
 		return errors.Join(all...)
 	case errors.As(err, &path) && path.Op != "stat" && strings.HasSuffix(path.Op, "at"):
