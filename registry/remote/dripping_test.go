@@ -8,35 +8,22 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/docker-gitea/docker-gitea/internal/hostile"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
-// dripping is a server that sends a blank now and then, for ever.
-type dripping struct{ closed atomic.Bool }
+// dripping is a server whose answers have no end.
+type dripping struct{}
 
-func (*dripping) RoundTrip(req *http.Request) (*http.Response, error) {
+func (dripping) RoundTrip(req *http.Request) (*http.Response, error) {
 	header := http.Header{"Content-Type": {"application/json"}}
-	return &http.Response{StatusCode: http.StatusOK, Header: header, Body: new(dripping), Request: req}, nil
-}
-
-func (d *dripping) Read(p []byte) (int, error) {
-	time.Sleep(time.Second) // of the test's own clock
-	if d.closed.Load() {
-		return 0, net.ErrClosed
-	}
-	return copy(p, " "), nil
-}
-
-func (d *dripping) Close() error {
-	d.closed.Store(true)
-	return nil
+	return &http.Response{StatusCode: http.StatusOK, Header: header, Body: new(hostile.Dripping), Request: req}, nil
 }
 
 // What is small ends in a bounded time, although the connection never stalls.
@@ -59,7 +46,7 @@ func TestDrippingAnswersEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				c, err := remote.New(registry.RegistryConfig{URL: "https://git.example.com"}, &remote.Options{Transport: new(dripping)})
+				c, err := remote.New(registry.RegistryConfig{URL: "https://git.example.com"}, &remote.Options{Transport: dripping{}})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -68,8 +68,8 @@ var raw = []string{
 	"HTTP/1.1 307 x\r\nLocation: https://[\x1b[31m" + mark + "\r\nContent-Length: 0\r\n\r\n",
 }
 
-// hostile are the ways in which a server answers.
-func hostile() map[string]func(w http.ResponseWriter, req *http.Request) {
+// payloadWays are the ways in which a server answers.
+func payloadWays() map[string]func(w http.ResponseWriter, req *http.Request) {
 	ways := map[string]func(w http.ResponseWriter, req *http.Request){}
 	for _, status := range []int{200, 201, 202, 206, 301, 307, 400, 401, 403, 404, 405, 413, 416, 429, 500, 502} {
 		for _, location := range []string{"https://u:" + secret + "@" + payloadHost + "/v2/x?_state=" + secret, "/v2/" + payloadHost + "/x?" + secret + "=1", "https://other.invalid/" + "v2/x?sig=" + secret} {
@@ -106,7 +106,7 @@ func TestHostileTextLeavesNowhere(t *testing.T) {
 	t.Parallel()
 	dir := writeLayout(t, []byte("x"))
 	for place, match := range map[string]string{"everything": "", "the registry": "GET /v2/ ", "its token service": "GET /v2/token", "uploads": "POST ", "sessions": "P", "manifests": "PUT /v2/me/app/manifests"} {
-		for way, answer := range hostile() {
+		for way, answer := range payloadWays() {
 			t.Run(place+", "+way, func(t *testing.T) {
 				t.Parallel()
 				base := bearer(own, func() string { return "t1" })
