@@ -7,7 +7,7 @@ import (
 )
 
 // S27: every setting in the map of inputs that carries or weakens trust is tried
-// with two hosts, of which it was said for one.
+// with two hosts, and was given for one of them.
 func TestInputsStayWithTheirHost(t *testing.T) {
 	cases := map[string]func(t *testing.T, m *userHome, a, b *fakeGitea){
 		"with-token": func(t *testing.T, m *userHome, a, _ *fakeGitea) {

@@ -218,7 +218,7 @@ func (h *helper) server(address, host string, s *settings) (*server, error) {
 	}
 	s.PlainHTTP = &plain
 	s.RootURL = strings.TrimSuffix(cmp.Or(s.RootURL, origin), "/")
-	// The pages may be another server's, for which nothing was allowed.
+	// The pages may be another server's, and nothing was allowed for that.
 	pages, err := h.bound(s.RootURL, host, *s)
 	if err != nil {
 		return nil, err

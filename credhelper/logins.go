@@ -132,8 +132,8 @@ func (h *helper) save(ctx context.Context, host string, e entry, login, access r
 	return h.removeSecrets(ctx, host, before, e)
 }
 
-// writeSecrets writes the refresh token before the access token: whoever is
-// killed between the two has lost nothing that cannot be had again.
+// writeSecrets writes the refresh token before the access token: a process that is
+// killed between the two loses nothing that it cannot get again.
 func writeSecrets(ctx context.Context, s store.Store, host string, e entry, login, access registry.Secret) error {
 	if err := s.Write(ctx, e.key(host, store.SlotLogin), login); err != nil {
 		return err

@@ -1,12 +1,27 @@
-// Package credhelper is the program docker-credential-gitea: Docker's
-// credential helper for the container registries of Gitea and Forgejo.
+// Package credhelper is the program docker-credential-gitea: Docker's credential
+// helper for the container registries of Gitea and Forgejo.
 //
-// It answers the four verbs that Docker, crane, skopeo, oras and others ask
-// (store, get, erase, list), and has commands for people: login, logout,
-// status, configure-docker, unconfigure-docker, doctor and register-app. It
-// knows nothing of images and does not push.
+// # Where to begin
 //
-// # Files
+// [Main] is the whole program: it takes a [System] with the arguments, the environment and
+// the streams, and returns the exit code. The program's own main does nothing else. It
+// answers the four verbs that Docker, crane, skopeo and oras ask (store, get, erase and
+// list), and has commands for people: login, logout, status, configure-docker,
+// unconfigure-docker, doctor and register-app. It knows no images and does not push.
+//
+// # Errors and concurrency
+//
+// Main prints every error itself, with a hint, and returns another exit code than 0. It
+// may run several times side by side, in one process or in many: locks on files keep two
+// from refreshing one login.
+//
+// # Other packages
+//
+// Manuals are made from [Command]; [Variables] and [Files] list what the program reads
+// from the environment and keeps on disk, for tests. A program that only wants the credentials which Docker would
+// use runs docker-credential-gitea, by Docker's protocol.
+//
+// # How the files fit together
 //
 //   - protocol.go answers the verbs; everything that Docker sees is there.
 //   - index.go holds what is known of each host, without secrets; stores.go
@@ -96,7 +111,7 @@ type helper struct {
 }
 
 // Main runs the program and returns its exit code: 0 when it did what it was
-// asked, 1 when it could not, 2 when the arguments make no sense. Cancelling
+// asked, 1 when it could not, 2 when the arguments make no sense, 130 after Ctrl-C. Cancelling
 // ctx ends it, except in the middle of a refresh, which is always saved.
 func Main(ctx context.Context, sys System) int {
 	credentials.Name = program

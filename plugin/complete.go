@@ -175,8 +175,8 @@ func (a *app) completeRemotes(depth int) completer {
 	}
 }
 
-// remoteParts are what may follow what is typed already, of which before is
-// the part that is decided.
+// remoteParts are the candidates for what is typed; before is the part of it that is
+// decided already.
 func (a *app) remoteParts(command *cobra.Command, typed string, depth int) (before string, found []string) {
 	host, rest, decided := strings.Cut(typed, "/")
 	if !decided {

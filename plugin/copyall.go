@@ -237,7 +237,7 @@ type unchanged struct {
 	print.Outcome
 }
 
-// candidates makes a job of each tag that is to be copied.
+// candidates makes a job for each tag that is to be copied.
 func (p *pusher) candidates(ctx context.Context, repositories []copied, takes func(tag string) bool) ([]job, error) {
 	var jobs []job
 	for _, c := range repositories {
@@ -266,8 +266,8 @@ func (p *pusher) candidates(ctx context.Context, repositories []copied, takes fu
 	return jobs, nil
 }
 
-// differing makes the plan's jobs of the tags that are not the same yet, and gives
-// those that are.
+// differing makes the plan's jobs for the tags that are not the same yet, and
+// returns the tags that are.
 func (p *pusher) differing(ctx context.Context, repositories []copied, takes func(tag string) bool) (same []unchanged, err error) {
 	jobs, err := p.candidates(ctx, repositories, takes)
 	if err != nil {

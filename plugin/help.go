@@ -52,7 +52,7 @@ func showUsage(command *cobra.Command) error {
 // helpAll is the option that shows the help with every option.
 const helpAll = "help-all"
 
-// shownAll marks a command of which every option is shown.
+// shownAll marks a command that shows every option.
 const shownAll = "docker-gitea.help-all"
 
 // common are the options that most people need, of the commands that have so many

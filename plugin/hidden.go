@@ -21,8 +21,8 @@ type hidden struct{ *gate.Hidden }
 // commitHash is the hash of a commit, in the form that a token of Gitea has too.
 var commitHash = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
-// hideArguments hides what looks like a secret on the command line, and what
-// follows the options by which secrets are given elsewhere.
+// hideArguments hides what looks like a secret on the command line, and what follows
+// the options that other programs take a secret with.
 func (h hidden) hideArguments(args []string) {
 	previous := ""
 	for _, arg := range args {

@@ -36,7 +36,7 @@ func (a *app) newHooksCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			var request hookRequest
 			if len(args) > 0 {
-				// What is not understood is from a newer docker, and answered by silence.
+				// A request that is not understood is from a newer docker; the answer is silence.
 				_ = json.Unmarshal([]byte(args[len(args)-1]), &request)
 			}
 			return json.NewEncoder(a.Stdout).Encode(hookResponse{Template: advice(request, a.silent().knownHosts())})

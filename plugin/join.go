@@ -61,7 +61,7 @@ The options are for the destination; see docker gitea copy.`,
 }
 
 // join makes the index in each repository. The registries of the images have
-// their own settings, as those that are copied from have.
+// their own settings, like registries that are copied from.
 func (a *app) join(ctx context.Context, flags *pflag.FlagSet, wanted joinOptions, args []string) error {
 	annotations, err := parseAnnotations(wanted.annotations)
 	if err != nil {

@@ -1,6 +1,18 @@
 // Package plugin is the program docker-gitea: the Docker CLI plugin that adds
-// `docker gitea push` and its companions. It is for people at a terminal and
-// for scripts; what it does to a registry is in package registry.
+// `docker gitea push` and its companions, for people at a terminal and for scripts.
+//
+// # Where to begin
+//
+// [Main] is the whole program: it takes a [System] with the arguments, the environment
+// and the streams, and returns the exit code. The program's own main does nothing else.
+// [Command] returns the commands for manuals. A Go program that pushes images uses
+// package [github.com/docker-gitea/docker-gitea/registry/remote] instead.
+//
+// # Errors and concurrency
+//
+// Main prints every error itself, with a hint, and returns the exit code that package
+// fault gives it. It may run several times side by side; what it keeps on disk is
+// written so that others never read half of it.
 //
 // # How a call travels
 //
@@ -15,9 +27,9 @@
 //     command that shows what came out.
 //   - client.go: the registry's client, made of these options.
 //   - push.go: the push command. pushplan.go makes a plan of its words, which
-//     packages source and target read; pusher.go carries it out: what a SOURCE of
-//     any kind has in common is [origin], of which pushdaemon.go and pushsource.go
-//     have the kinds; pushmany.go is for several images. copy.go names a registry as
+//     packages source and target read; pusher.go carries it out: what every SOURCE
+//     can do is [origin], and pushdaemon.go and pushsource.go have the kinds;
+//     pushmany.go is for several images. copy.go names a registry as
 //     the SOURCE, and copyall.go copies whole repositories. credential.go finds
 //     credentials, via.go decides how an image leaves a daemon, and package print
 //     writes the report.

@@ -44,7 +44,7 @@ func (p *pusher) inDaemon(ctx context.Context, j job) ([]piece, error) {
 	return []piece{{daemonImage{p, found}, j.targets}}, nil
 }
 
-// connectDaemon connects to the daemon once for all of its images.
+// connectDaemon connects to the daemon.
 func (p *pusher) connectDaemon(ctx context.Context) error {
 	if p.daemon != nil {
 		return nil

@@ -104,7 +104,8 @@ func (p *pusher) job(ctx context.Context, j job) ([]print.Outcome, error) {
 	return begun, outOfTime(ctx, err)
 }
 
-// outOfTime is err, or that the time of the command is over.
+// outOfTime is err, or that the time of the command is over. An error that says so
+// itself says in what.
 func outOfTime(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 		return fault.Push(context.Cause(ctx))

@@ -112,7 +112,8 @@ func (p *pusher) removeLeftovers(ctx context.Context) error {
 
 // removeLeftover removes a name if the push that gave it is no more: its port
 // is free, and is kept so meanwhile, so that no push with the same name begins;
-// or, whoever has the port by now, it was long ago.
+// or it was long ago, and it does not matter who has the port by now. A daemon that
+// does not say when has not said that it was long ago.
 func (p *pusher) removeLeftover(ctx context.Context, name string, left registry.Leftover) error {
 	if left.Here {
 		var config net.ListenConfig

@@ -32,7 +32,8 @@ type Check struct {
 // Passed makes a check of something that is as it should be.
 func Passed(name, detail string) Check { return Check{Name: name, Outcome: OutcomeOK, Detail: detail} }
 
-// Warned makes a check of something that will stop others, or a later push.
+// Warned makes a check of something that will stop others, or a later push. What the
+// hint says of a check is left out: this is one.
 func Warned(name string, err error) Check {
 	return Check{Name: name, Outcome: OutcomeWarning, Detail: printable.Clean(err.Error()), Diagnosis: Diagnose(err), Err: err}
 }

@@ -250,8 +250,8 @@ func redirects(status int) bool {
 	return status >= http.StatusMultipleChoices && status < http.StatusBadRequest && status != http.StatusNotModified
 }
 
-// redirected fits a redirection for which leads is true: of the address that was
-// asked, and of the one to which it leads.
+// redirected fits a redirection if leads is true for the address that was asked and
+// the one that it leads to.
 func redirected(leads func(from, to *url.URL) bool) func(failure) bool {
 	return func(f failure) bool {
 		from, err := url.Parse(f.answer.URL)

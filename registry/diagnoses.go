@@ -19,11 +19,11 @@ type diagnosis struct {
 	cause, hint string
 }
 
-// diagnoses is the table, of which docs/troubleshooting.md is made. The first
-// row that fits counts, so that special cases stand before general ones.
+// diagnoses is the table that docs/troubleshooting.md is made from. The first row
+// that fits counts, so special cases stand before general ones.
 var diagnoses = slices.Concat(wayDiagnoses, registryDiagnoses)
 
-// wayDiagnoses are of what keeps one from the registry.
+// wayDiagnoses are the failures on the way to the registry.
 var wayDiagnoses = []diagnosis{
 	// Where one is led away from the registry, whatever is there.
 	{

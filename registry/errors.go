@@ -285,8 +285,8 @@ func (e *TLSError) Unwrap() error { return e.Err }
 // PlainHTTP reports that the answer to a TLS handshake was plain HTTP.
 func (e *TLSError) PlainHTTP() bool { return speaksPlainHTTP(e.Err) }
 
-// UnreachableError is a failure on the way to a host, of which the text does not
-// tell which one it was.
+// UnreachableError is a failure on the way to a host. Host says which one; the text may
+// not.
 type UnreachableError struct {
 	// Host is the one that was asked.
 	Host string

@@ -22,7 +22,8 @@ type Account struct {
 	Name string
 	// SecurityKey: the account has one, so that its password is never enough.
 	SecurityKey bool
-	// Barred: the account is not activated, or forbidden to sign in.
+	// Barred: the account is not activated, or forbidden to sign in, or has to
+	// have a second factor first, which Forgejo can want of all since 13.
 	Barred bool
 	// Factors are how many were given of a login with a password: 1 is the
 	// password alone, and 2 that with a one-time code. Any other credential has none.

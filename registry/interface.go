@@ -1,15 +1,46 @@
-// Package registry is the vocabulary of pushing images to a container registry of
-// Gitea or Forgejo, or to another that follows the OCI distribution specification:
-// the contract ([RegistryClient]), options, events, results, errors, names and
-// secrets. It asks nobody. The client is package
-// [github.com/docker-gitea/docker-gitea/registry/remote]; images come from package
-// [github.com/docker-gitea/docker-gitea/registry/image].
+// Package registry is the vocabulary for pushing images to a container registry of
+// Gitea or Forgejo, or to any other that follows the OCI distribution specification.
+// It has the interface, the options, the events, the results and the errors. It makes
+// no request.
 //
-// # Failures
+// # Where to begin
 //
-// They are [*Error], [*UploadError], [*TLSError] and [*NameError], among others;
-// errors.Is with the errors beside [ErrDenied] says what they mean, and [Diagnose]
-// says it in words, with what to do.
+// A program that pushes imports three packages:
+//
+//   - this one, for [RegistryConfig] (which registry, which credential) and
+//     [PushOptions] (what, and how);
+//   - [github.com/docker-gitea/docker-gitea/registry/remote], for the client, which
+//     implements [RegistryClient];
+//   - [github.com/docker-gitea/docker-gitea/registry/image], to open a file, a
+//     directory or a stream with an image in it.
+//
+// A program that is handed a client by others needs [RegistryClient] alone. Its tests
+// can use [github.com/docker-gitea/docker-gitea/registry/registrytest], a registry in
+// memory and a fake client. For a client of your own, certs has the TLS settings of a
+// host and transport the connections.
+//
+// # Names and secrets
+//
+// [ParseReference] reads "HOST/OWNER/NAME:TAG" by the rules of the specification, and
+// says how a wrong name should be written. A [Secret] cannot be printed by accident:
+// only [Secret.Reveal] gives its text.
+//
+// # Errors
+//
+// Two questions can be asked of an error. What does it mean? Use errors.Is with
+// [ErrDenied], [ErrUnauthorized], [ErrTooLarge] and the errors beside them. Where did it
+// happen? Use errors.As with [*Error] (an answer of the registry), [*UploadError] (a
+// blob), [*TLSError] (a certificate), [*UnreachableError] (no answer), [*NameError] (a
+// name) or [*MissingError] (layers that nobody has).
+//
+// [Temporary] reports whether another try may help. [Diagnose] gives the cause in words,
+// and a hint what to do.
+//
+// # Concurrency
+//
+// The types are plain values: do not share one while you write to it. All
+// functions are safe for concurrent use, and so is every implementation
+// of [RegistryClient]. [PushOptions.Progress] is called for one event at a time.
 //
 // # How the files fit together
 //
@@ -17,9 +48,10 @@
 //     and what it tells
 //   - reference.go: names and hosts, by the rules of the specification and of Gitea
 //   - errors.go, answerer.go, temporary.go: what went wrong, who said so, and
-//     whether another try may help; diagnose.go and its table in diagnoses.go and refusals.go,
-//     certificates.go: what to say about it
-//   - identity.go, origin.go, secret.go: whom the registry takes the client for,
+//     whether another try may help
+//   - diagnose.go, with its tables in diagnoses.go and refusals.go, and
+//     certificates.go: what to say about a failure
+//   - identity.go, origin.go, secret.go: which user the registry takes the client for,
 //     where the credential came from, and how it is kept out of sight
 //   - loopback.go: the names of registries of this machine that live for one push
 package registry

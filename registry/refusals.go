@@ -9,7 +9,8 @@ import (
 	digest "github.com/opencontainers/go-digest"
 )
 
-// registryDiagnoses are of what the registry itself refuses, and of this machine.
+// registryDiagnoses are the refusals of the registry itself, and the failures of this
+// machine.
 var registryDiagnoses = []diagnosis{
 	// What is read from a registry.
 	{

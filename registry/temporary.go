@@ -46,8 +46,8 @@ func speaksPlainHTTP(err error) bool {
 		strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
-// refusals are the alerts with which a server ends a handshake for good. (RFC
-// 8446 section 6.2.) Others come of what was damaged on the way.
+// refusals are the alerts that end a handshake for good (RFC 8446 section 6.2). A server
+// sends the others when something was damaged on the way.
 var refusals = []tls.AlertError{
 	40,  // handshake failure
 	42,  // bad certificate

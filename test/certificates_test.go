@@ -189,8 +189,8 @@ func hostileChains(t *testing.T, root *issued) map[string]hostileChain {
 }
 
 // TestHostileCertificates shows certificates to push, check and trust. Each of
-// them ends with an error that is explained, after a little time, in a little
-// memory, and prints little, nothing of which steers a terminal.
+// them ends soon with an error that is explained, takes little memory, and prints little,
+// and nothing that steers a terminal.
 func TestHostileCertificates(t *testing.T) {
 	t.Parallel()
 	const (

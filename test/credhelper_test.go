@@ -26,7 +26,7 @@ func credhelperDir(tb testing.TB) string {
 
 func TestCredentialHelperScripts(t *testing.T) {
 	dir := credhelperDir(t)
-	// A registry, of which the rest is down.
+	// A registry that answers at /v2/ alone; the rest is down.
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 		status := http.StatusServiceUnavailable

@@ -19,9 +19,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
 
-// TestWideDistribution3 does with release 3.1 of the distribution registry what
-// people do one after the other: after each push, skopeo and crane pull what has
-// to be there.
+// TestWideDistribution3 pushes to release 3.1 of the distribution registry.
 func TestWideDistribution3(t *testing.T) {
 	wide(t)
 	s, err := servers.StartRegistry(t.Context(), servers.RegistryOptions{Newer: true})

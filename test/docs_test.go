@@ -79,6 +79,7 @@ type reader struct {
 //	uninstalled   this project's programs are not there, nor the image app:dev
 //	untrusted     the machine does not know the authority of Gitea's certificate
 //	proxied       the page itself starts a proxy at ADDRESS, before GITEA_URL
+//	wide          the machine has cosign and helm, too
 func newReader(t *testing.T, options []string, programs string) *reader {
 	t.Helper()
 	dir := t.TempDir()

@@ -135,7 +135,7 @@ func (v guest) isCutOff(t *testing.T) {
 // the tests has no TLS, and https may not lead there.
 const awayFromTLS = "redirect not followed: from https to http://127.0.0.1:"
 
-// completes pushes to another registry an image of which a layer is here alone.
+// completes pushes an image to another registry, when one of its layers is here alone.
 func (v guest) completes(t *testing.T) {
 	t.Helper()
 	dir := stacked(t, 2_000_000, 11)

@@ -27,10 +27,9 @@ var hostileCalls = []string{
 }
 
 // TestHostileRegistryByTheRealPrograms has both programs push to, list, check,
-// link, open, complete and log in to a registry of which every text is a payload,
-// with and without TLS, whose certificate is a payload as well. No output has
-// anything that a terminal would act upon, no payload begins a line, and no file
-// appears.
+// link, open, complete and log in to a registry whose every text is a payload, with
+// and without TLS; its certificate is one as well. No output has anything that a terminal
+// would act upon, no payload begins a line, and no file appears.
 func TestHostileRegistryByTheRealPrograms(t *testing.T) {
 	t.Parallel()
 	plugin, helper := filepath.Join(pluginDir(t), "docker-gitea"), filepath.Join(credhelperDir(t), "docker-credential-gitea")

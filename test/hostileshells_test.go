@@ -17,8 +17,8 @@ import (
 
 // TestHostileCompletionInShells presses the tabulator in real shells where a
 // registry has payloads for owners, images and tags, and then runs commands there.
-// What is harmless is offered. Nothing is run, no file appears, and the terminal,
-// of which every byte is looked at, is not acted upon.
+// Harmless words are offered. Nothing runs, and no file appears. The test looks at every
+// byte that the terminal gets, and none steers it.
 func TestHostileCompletionInShells(t *testing.T) {
 	programs := pluginDir(t)
 	for name, start := range completingShells {

@@ -61,8 +61,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// writeLayer writes a layer with one file, half of which compresses well, and
-// returns its diff ID.
+// writeLayer writes a layer with one file and returns its diff ID. Half of the file
+// compresses well.
 func writeLayer(t *testing.T, w *tar.Writer, size int64) string {
 	t.Helper()
 	const frame = 3 * 512 // header, and the end of a tar

@@ -54,7 +54,8 @@ type pluginKey struct{}
 
 // TestPluginScripts runs docker-gitea against a registry in memory. A script
 // finds the registry at $HOST with the authority $CA, the token $TOKEN of the
-// user alice, and an image as archive.tar, layout and layout.tar.
+// user alice, and an image as archive.tar, layout and layout.tar; as attested it is in
+// an index, beside its attestation.
 func TestPluginScripts(t *testing.T) {
 	dir := pluginDir(t)
 	testscript.Run(t, testscript.Params{

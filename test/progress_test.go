@@ -73,8 +73,7 @@ func (term *terminal) await(want string) string {
 	return ""
 }
 
-// The image has 60 layers, four of which are more than the buffers of a
-// connection hold.
+// The image has 60 layers. Four of them are larger than the buffers of a connection.
 const layers, largeLayers, largeSize, smallSize = 60, 4, 12_000_000, 300_000
 
 // writeLayers writes a layout with the image.

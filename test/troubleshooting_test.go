@@ -277,7 +277,8 @@ func deaf(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// inItsNetwork runs a program in a network of its own.
+// inItsNetwork runs a program in a network of its own, withOtherFiles where other
+// files are at paths of the system.
 var inItsNetwork = []string{"sh", "-ec"}
 
 // elsewhere has the program in a network of its own, and with another file at

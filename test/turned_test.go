@@ -20,9 +20,9 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 )
 
-// turned is each kind of fault by which something turned one of the programs
-// against its user, as SECURITY.md names it, and what shows by the real programs
-// that it is gone.
+// turned is each kind of fault that turned one of the programs against its user, as
+// SECURITY.md names it, and a function that shows with the real programs that it is
+// gone.
 var turned = []struct {
 	kind  string
 	shown func(*testing.T, *owner)

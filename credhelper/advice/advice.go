@@ -1,6 +1,8 @@
 // Package advice keeps beside an error what the user can do about it, so that it is
 // printed on a line of its own. What a failure at a registry means is not its
 // business: package registry explains that.
+//
+// It takes an error and gives one that carries advice; it imports nothing of the project.
 package advice
 
 import "errors"

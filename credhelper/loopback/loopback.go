@@ -2,6 +2,9 @@
 // part of a login (RFC 8252, section 7.3). It knows no login: what the redirect brings
 // is the caller's.
 //
+// It gives an address for the redirect, and then its [Callback]; it listens on a port of
+// the loopback interface, and makes no request. Begin with loopback.go.
+//
 //   - loopback.go: the port, and what it answers; user_*.go: whose a connection is
 package loopback
 

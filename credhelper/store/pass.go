@@ -17,7 +17,7 @@ import (
 // for a passphrase in its own dialogue.
 type passStore struct{ Patience }
 
-// address is the key under which another Program stores a secret of ours. It
+// address is the key under which another program stores a secret of ours. It
 // cannot collide with a registry's: no registry has this name. The user name
 // beside it is always our own, so that a new user's secret replaces the old.
 func (k Key) address() string {

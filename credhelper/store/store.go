@@ -2,6 +2,9 @@
 // system's keyring, in pass, with another credential helper, or in files. Which login
 // has which secrets is the caller's business.
 //
+// It takes the name of a login and gives its secrets. It touches the keyring, other
+// programs or files, and no registry. Begin with store.go.
+//
 //   - store.go: what every store does, and their names
 //   - keyring.go, with probe*.go; pass.go, helper.go, file.go: one store each
 package store
@@ -18,7 +21,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
-// Program is the program whose secrets they are, and own what Docker calls it.
+// program is the program whose secrets they are, and own what Docker calls it.
 const (
 	own     = "gitea"
 	Program = "docker-credential-" + own
@@ -75,7 +78,7 @@ var (
 	ErrTimeout      = errors.New("no answer in time")
 )
 
-// helperPattern keeps paths and options out of the name of a Program.
+// helperPattern keeps paths and options out of the name of a program.
 var helperPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // CheckName reports what is wrong with the name of a store.

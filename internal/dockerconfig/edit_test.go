@@ -184,8 +184,8 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// FuzzEdit looks for a file in which an edit does not do what it says, as
-// docker itself reads it, or changes what is not its own.
+// FuzzEdit looks for a file that an edit damages: docker, reading it, does not find what
+// was asked for, or something else has changed.
 func FuzzEdit(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `{"credHelpers":{"git.example.com":"other"}}`, `{"credHelpers":null,"credsStore":"desktop"}`, "{\n}\n",

@@ -4,8 +4,8 @@
 // Names and sentences of a registry, of a certificate, an image or a daemon come
 // to it from anywhere, and it lets nothing through that does more than stand
 // there: no escape sequence, no direction mark. Nor does it let a secret through
-// that was given in a wrong place, see [Hidden]: messages need not know, whoever
-// makes them.
+// that was given in a wrong place, see [Hidden]: those who make messages need not know
+// of it.
 //
 // It is not for what a program reads that waits for a secret: what "get" answers
 // docker goes past it.
@@ -18,7 +18,8 @@ import (
 )
 
 // Writer is the gate of one stream. A caller keeps the text of others on
-// its line with registry.Printable. A write has whole characters.
+// its line with registry.Printable. A write has whole characters. It is safe for
+// concurrent use: the pushes of several images, and the log, share a stream.
 type Writer struct {
 	to     io.Writer
 	hidden *Hidden

@@ -23,8 +23,8 @@ var errTooLong = errors.New("its answer is too long")
 // Call is one run of a helper. It implements [client.Program].
 type Call struct {
 	*exec.Cmd
-	// Err is how it ended. The library's own error has all that the helper
-	// printed, which may be the secret.
+	// Err is how it ended, a [context.Canceled] if Ctrl-C ended it. The library's
+	// own error has all that the helper printed, which may be the secret.
 	Err error
 }
 

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Dripping is the body of an answer of which a blank comes each second, for ever. It
-// is for tests with a clock of their own (testing/synctest).
+// Dripping is the body of an answer: one blank each second, for ever. It is for tests
+// with a clock of their own (testing/synctest).
 type Dripping struct{ closed atomic.Bool }
 
 // Read implements [io.Reader].

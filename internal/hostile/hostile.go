@@ -1,5 +1,5 @@
-// Package hostile is a registry of which every string is a payload: for a shell,
-// a terminal, a path, an address, YAML and a template. It is for tests, which
+// Package hostile is a registry that sends a payload in every string: for a shell, a
+// terminal, a path, an address, YAML and a template. It is for tests, which
 // have the programs ask it everything, and look for what the payloads do.
 //
 // A payload that is run makes a file called [Mark]; one that begins a line

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// directory is one that was opened: whoever swaps it for another, or for a
-// link, changes nothing any more.
+// directory is one that was opened: swapping it for another, or for a link, changes
+// nothing any more.
 type directory struct {
 	*os.Root
 	path string // as it was opened, for errors
@@ -55,8 +55,8 @@ func (d directory) makeDirectory(name string, mode fs.FileMode) (directory, erro
 }
 
 // giveDirectory gives what root has just made to the owner of the directory
-// around it. That one may put another in its place meanwhile: what is not
-// root's, or has something in it, is not what was made.
+// around it. The owner may put another in its place meanwhile: a directory that is not
+// root's, or is not empty, is not the one that was made.
 func (d directory) giveDirectory(name string) error {
 	owner, err := d.owner()
 	if owner == nil || err != nil {
@@ -84,8 +84,8 @@ func (d directory) giveDirectory(name string) error {
 	return err
 }
 
-// owner says whose a file is that root makes here. It is nil for whoever makes
-// it: another user, or root in a directory of root's.
+// owner is the owner of the files that root makes here. It is nil if the maker keeps
+// them: another user, or root in a directory of root's.
 func (d directory) owner() (fs.FileInfo, error) {
 	if !isRoot() {
 		return nil, nil //nolint:nilnil // no owner is an answer

@@ -27,8 +27,8 @@ func Write(path string, data []byte, mode fs.FileMode) error {
 	return write(path, data, mode, (*os.File).Sync)
 }
 
-// WriteUnflushed is Write for what may be lost when the machine stops: whoever
-// reads it can tell whether it is whole.
+// WriteUnflushed is Write for files that may be lost when the machine stops: their
+// readers can tell whether they are whole.
 func WriteUnflushed(path string, data []byte, mode fs.FileMode) error {
 	return write(path, data, mode, func(*os.File) error { return nil })
 }
@@ -42,7 +42,7 @@ func write(path string, data []byte, mode fs.FileMode, flush func(*os.File) erro
 }
 
 // MkdirAll makes a directory and the parents that it lacks. Those that root
-// makes belong to whom the directory around them belongs to.
+// makes belong to the owner of the directory around them.
 func MkdirAll(dir string, mode fs.FileMode) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
@@ -54,8 +54,8 @@ func MkdirAll(dir string, mode fs.FileMode) error {
 	return made.Close()
 }
 
-// Make makes an empty file where there is nothing, with this mode. What root
-// makes belongs to whom the directory belongs to.
+// Make makes an empty file where there is nothing, with this mode. What root makes
+// belongs to the owner of the directory.
 func Make(path string, mode fs.FileMode) error {
 	dir, err := openDirectory(filepath.Dir(path))
 	if err != nil {
@@ -70,8 +70,8 @@ func Make(path string, mode fs.FileMode) error {
 	return errors.Join(file.Close(), dir.Close())
 }
 
-// Open opens what is at path as [os.OpenFile] does. What root makes belongs to
-// whom the directory belongs to. Root follows a link only where nobody else
+// Open opens what is at path as [os.OpenFile] does. What root makes belongs to the
+// owner of the directory. Root follows a link only where nobody else
 // can have put it, and writes to no file that a user may have brought into the
 // directory by a second name; both are errors.
 func Open(path string, flag int, mode fs.FileMode) (*os.File, error) {

@@ -40,8 +40,8 @@ func give(file *os.File, owner fs.FileInfo) (group bool, err error) {
 	return false, nil
 }
 
-// Owner is the number of the user whom a file belongs to; it is unknown where
-// the system has none.
+// Owner is the number of the user who owns a file; it is unknown where the system has
+// none.
 func Owner(info fs.FileInfo) (uid int, known bool) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

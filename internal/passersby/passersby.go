@@ -88,8 +88,8 @@ func traefikText(status int) string {
 // credential came from, change nothing of it: nobody has looked at that.
 type Said struct{ Cause, Hint string }
 
-// expected is what is said of each status, whoever answered: the name and the
-// setting that go into it are in named.
+// expected is what must be said of each status; named has the name and the setting
+// that go into it for each who may answer.
 var expected = map[int]Said{
 	200: {"", ""}, // below, by who answered
 	301: {"answers 301 and redirects to https://elsewhere.example.com/v2/", "use elsewhere.example.com in place of git.example.com"},

@@ -59,9 +59,11 @@ func Replace(text, by string) string {
 func HasKey(text string) bool { return strings.Contains(text, "-----BEGIN") }
 
 // Parts are the parts of a text that nobody would call a path, a name or an
-// address: the text itself if it is a token, the lines of a key, the user
-// information of an address, the code, state or token in one, and the name of a
-// credential helper that is a token, as "helper:NAME" has it.
+// address:
+//
+//   - the text itself, or the NAME of "helper:NAME", if that is a token;
+//   - the lines of a key;
+//   - the user information of an address, and the code, state or token in one.
 func Parts(text string) []string {
 	if HasKey(text) {
 		return keyLines(text)

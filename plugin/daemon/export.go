@@ -32,8 +32,8 @@ func (e *exported) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close gives the daemon's error where whoever read the archive stumbled over
-// its beginning.
+// Close gives the daemon's error, if the reader of the archive stumbled over its
+// beginning.
 func (e *exported) Close() error {
 	if bytes.Contains(e.tail, errorLine) {
 		rest, _ := io.ReadAll(io.LimitReader(e.ReadCloser, maxTail)) // as much as there is

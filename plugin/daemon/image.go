@@ -88,7 +88,7 @@ func (i Image) Pushed(platform string) string {
 	return images[0].ID
 }
 
-// Choices are the platforms of which one has to be asked for: the daemon holds
+// Choices are the platforms to choose from, if one must be chosen: the daemon holds
 // several images of an index, but not all that belongs to it. It would push the
 // one for its own platform, without a word (moby, daemon/containerd/image_push.go,
 // getPushDescriptor). Where there is nothing to choose there are none.
@@ -108,7 +108,7 @@ func (i Image) whole() bool {
 	return !slices.ContainsFunc(i.Manifests, func(m Manifest) bool { return !m.Available })
 }
 
-// available are the images of which the daemon holds everything.
+// available are the images that the daemon holds completely.
 func (i Image) available() []Manifest {
 	return slices.DeleteFunc(i.images(""), func(m Manifest) bool { return !m.Available })
 }

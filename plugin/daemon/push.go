@@ -61,7 +61,7 @@ type Auth struct {
 	Server string `json:"serveraddress"`
 }
 
-// Push has the daemon push its image called repository:tag. platform is that
+// push has the daemon push its image called repository:tag. platform is that
 // of [Client.Save]; whether it matters says [Info.PushesPlatform].
 func (c *Client) Push(ctx context.Context, repository, tag, platform string, auth Auth) error {
 	encoded, err := json.Marshal(auth) //nolint:gosec // this is what the header is for

@@ -53,8 +53,8 @@ type severalError struct {
 	total int
 }
 
-// Several is how a command ends that makes several pushes, each of which ended
-// with one of errs: nil where all went well. The command has told of each failure.
+// Several is the error of a command that makes several pushes; errs are theirs, nil if
+// one went well. The command has printed each failure.
 func Several(errs []error) error {
 	var failed []error
 	for _, err := range errs {

@@ -1,6 +1,8 @@
 // Package fault is how the plugin fails: which kind of failure an error is, the
 // exit code that follows, and what people are told. It prints nothing.
 //
+// It takes an error and gives a kind, an exit code or a text. Begin with fault.go.
+//
 //   - fault.go: the kinds, and advice that comes with an error;
 //   - exit.go: the exit codes;
 //   - explain.go: a failure in words.

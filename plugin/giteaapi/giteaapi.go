@@ -2,8 +2,8 @@
 // that concern container packages: listing them, and linking them to
 // repositories. What the registry API can do as well (tags, manifests,
 // deleting) is in package registry; so are the connection and the credential.
-// Gitea's own Go SDK covers hundreds of calls and needs a connection of its
-// own, for which these six would pay.
+// Gitea's own Go SDK covers hundreds of calls and needs a connection of its own, which
+// is too much for these six.
 //
 // giteaapi.go finds the API and sends requests, packages.go has the calls.
 package giteaapi
@@ -136,8 +136,8 @@ func NotFound(err error) bool {
 }
 
 // Unknown reports that the server does not know what was asked: Gitea before
-// 1.24, and Forgejo 9, have no links of packages in their API. What is not
-// found by a call that they know has a message.
+// 1.24, and Forgejo before 11, have no links of packages in their API. If they know the
+// call, and do not find what it names, the answer has a message.
 func Unknown(err error) bool {
 	answer, ok := errors.AsType[*Error](err)
 	return ok && answer.Status == http.StatusNotFound && answer.Message == ""

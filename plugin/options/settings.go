@@ -1,10 +1,13 @@
 // Package options has what can be set: the options of commands, and the places
 // where they are given. It reads no file and no variable by itself.
 //
+// It takes the values of flags, variables and a file, and gives the settings for one registry.
+// Begin with settings.go.
+//
 //   - settings.go: the options; values.go: those with values of their own kind;
 //   - layers.go: which of the places counts: the command line, the environment,
 //     the configuration file;
-//   - trustmap.go: for which registry a setting counts that carries trust;
+//   - trustmap.go: the settings that carry trust, and the registry that each is for;
 //   - configfile.go and configentry.go: the configuration file, and what it says
 //     of one registry.
 package options
@@ -95,8 +98,8 @@ func (i *Inquiry) Register(flags *pflag.FlagSet) {
 	flags.IntVar(&i.Retries, "retries", registry.DefaultRetries, "How often to try a failed step again")
 }
 
-// Tries is the number of retries as the registry's client takes it, for which
-// zero means the default.
+// Tries is the number of retries as the registry's client takes it: there zero means
+// the default.
 func (i Inquiry) Tries() int {
 	if i.Retries == 0 {
 		return -1

@@ -83,8 +83,8 @@ var TrustMap = []Bound{
 	{"docker gitea trust", ToKey},
 }
 
-// boundVariables are the variables that hold for one registry alone, without
-// saying for which.
+// boundVariables are the variables that hold for one registry alone, but do not name
+// it.
 var boundVariables = func() map[string]bool {
 	variables := map[string]bool{}
 	for _, row := range TrustMap {

@@ -48,8 +48,8 @@ func (f outputFile) Prepare() error {
 	return nil
 }
 
-// Write puts content where the path leads. A file is there as a whole or not at
-// all, and one that root makes belongs to whom its directory belongs to.
+// Write puts content where the path leads. A file is there as a whole or not at all.
+// One that root makes belongs to the owner of its directory.
 func (f outputFile) Write(content []byte) error {
 	path := string(f)
 	info, err := os.Stat(path)

@@ -1,6 +1,8 @@
 // Package print writes results: tables, documents, reports of pushes, and the files
 // that they go to. What happens meanwhile is shown by package progress.
 //
+// It takes results and gives bytes, to a writer or a file. Begin with format.go.
+//
 //   - format.go: text, JSON, YAML or a template; printable.go: values made fit for
 //     a terminal, for templates; yaml.go: YAML by the tags of JSON;
 //   - table.go: columns; terminal.go: what a terminal is;

@@ -13,8 +13,8 @@ import (
 // columnGap is between the columns of a table.
 const columnGap = 3
 
-// Table writes rows, the first of which has the titles, in columns. Where
-// w is a terminal that is too narrow, the first column is shortened.
+// Table writes rows in columns; the first row has the titles. If w is a terminal that
+// is too narrow, the first column is shortened.
 func Table(w io.Writer, rows [][]string) error {
 	widths := make([]int, len(rows[0]))
 	total := -columnGap

@@ -49,7 +49,8 @@ type Screen struct {
 	Repository string
 }
 
-// Display shows the events of one push.
+// Display shows the events of one push. It is safe for concurrent use: the way
+// through the daemon tells of itself beside the push.
 type Display interface {
 	// Event has the signature of [registry.ProgressFunc].
 	Event(registry.Event)

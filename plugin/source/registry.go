@@ -16,7 +16,7 @@ const RegistryPrefix = "docker://"
 // RegistryImage is an image of a registry as a SOURCE.
 type RegistryImage struct {
 	Host, Repository string
-	// Version is a tag or a digest.
+	// Version is a tag or a digest; empty stands for all tags.
 	Version string
 }
 

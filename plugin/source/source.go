@@ -1,6 +1,9 @@
 // Package source says what the SOURCE of a push is, and opens what is on the disk
 // or on standard input. It asks neither a daemon nor a registry.
 //
+// It takes a word and gives a kind with what it opened; it reads files and standard input.
+// Begin with source.go.
+//
 //   - source.go: the kinds, and how a word is understood;
 //   - registry.go: the name of an image in a registry;
 //   - compose.go: the images of a compose project, and those that bake made.
@@ -142,8 +145,8 @@ func IsLayout(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// Open opens a source on the disk or on standard input, of which stdin gives the
-// bytes, once. The caller calls closer.
+// Open opens a source on the disk or on standard input; stdin gives the bytes of the
+// latter, once. The caller calls closer.
 func (s Source) Open(stdin func() io.ReadCloser, opts *image.Options) (opened *image.Source, closer func() error, err error) {
 	if s.Kind == Path {
 		if opened, err = image.Open(s.Name, opts); err != nil {

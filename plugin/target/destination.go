@@ -1,6 +1,9 @@
 // Package target says what the names on a command line mean: where a push goes
 // and what else a registry is asked about. It asks nobody.
 //
+// It takes words and gives names; package registry checks their form. Begin with
+// destination.go.
+//
 //   - destination.go: the DESTINATION of a push;
 //   - remote.go: a registry, an owner, an image or a version of one, which the
 //     other commands look at;

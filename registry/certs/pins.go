@@ -18,10 +18,9 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
-// A pinned certificate is the only authority for its host: the system's are
-// not asked, so that a certificate from another authority is refused until the
-// pin is taken away. Pins are kept as HOST/pinned.pem in [TrustDir], a name
-// that Docker's own reading of such directories passes by.
+// A pinned certificate takes the place of the system's authorities for its host. So a
+// certificate that only they vouch for is refused until the pin is removed. Pins are kept as HOST/pinned.pem in [TrustDir]. Docker ignores a
+// file of that name in such a directory.
 const pinnedFile = "pinned.pem"
 
 // Pin is the certificates that are pinned for a host.
@@ -34,9 +33,9 @@ type Pin struct {
 // up to four.
 const maxShown = 10
 
-// Authority is the certificate of chain that vouches for the others: the last
-// that the leaf, which is the first, can be verified with, or the leaf itself.
-// Of a chain without end it looks at the beginning.
+// Authority is the certificate of chain that vouches for the others. It is the
+// last with which the leaf, which is the first, can be verified, or else the
+// leaf itself. Of a chain without end, Authority looks at the beginning.
 func Authority(chain []*x509.Certificate) *x509.Certificate {
 	leaf := chain[0]
 	for i := min(len(chain), maxShown) - 1; i > 0; i-- {
@@ -70,7 +69,7 @@ func SavePin(host string, certificates []*x509.Certificate) error {
 	return nil
 }
 
-// RemovePin takes the pin of host away. Without one, it is an error that is
+// RemovePin removes the pin of host. If there is none, the error is
 // [fs.ErrNotExist].
 func RemovePin(host string) error {
 	dir, err := pinDir(host)
@@ -80,12 +79,12 @@ func RemovePin(host string) error {
 	if err := os.Remove(filepath.Join(dir, pinnedFile)); err != nil {
 		return fmt.Errorf("remove pin: %w", err)
 	}
-	// What else is in the directory, such as a client certificate, stays.
+	// Other files in the directory, such as a client certificate, stay.
 	_ = os.Remove(dir)
 	return nil
 }
 
-// Pins are all that are kept, sorted by host.
+// Pins returns all pins that are kept, sorted by host.
 func Pins() ([]Pin, error) {
 	trusted, err := trustDir()
 	if err != nil {
@@ -108,8 +107,8 @@ func Pins() ([]Pin, error) {
 	return pins, nil
 }
 
-// Parse reads the certificates of a PEM file and passes by what
-// else is in it. None at all is an error.
+// Parse reads the certificates of a PEM file and ignores what else is in it. If
+// there is no certificate, that is an error.
 func Parse(content []byte) ([]*x509.Certificate, error) {
 	var all []*x509.Certificate
 	for {
@@ -153,8 +152,9 @@ func trustDir() (string, error) {
 	return filepath.Join(config, "docker-gitea", "certs.d"), nil
 }
 
-// pinName is the directory of host in [TrustDir]. Windows allows no colon; what
-// stands for it is in no host's name, so that two hosts never share one.
+// pinName is the directory of host in [TrustDir]. Windows allows no colon. The
+// character in its place is in no host's name, so two hosts never share a
+// directory.
 func pinName(host, system string) string {
 	if system == windows {
 		return strings.ReplaceAll(host, ":", "+")
@@ -191,7 +191,8 @@ func readPin(dir string) ([]*x509.Certificate, error) {
 
 // usePin makes config, which is for host alone, accept what pinned and its own
 // authorities vouch for. The verification is that of crypto/tls, but its error
-// knows what was pinned. It takes the place of what config says itself.
+// names what was pinned. It takes the place of the verification that config
+// asks for.
 func usePin(config *tls.Config, host string, pinned []*x509.Certificate) {
 	for _, c := range pinned {
 		config.RootCAs.AddCert(c)

@@ -1,7 +1,34 @@
-// Package certs knows which certificates count for a host: TLS settings from a
-// configuration and from directories laid out as Docker's certs.d, and the
-// certificates that the user has pinned. It reads and writes files and connects to
-// nobody: package transport does, with these settings.
+// Package certs says which certificates count for a host. It gathers the TLS settings
+// for a registry from a configuration, from directories laid out as Docker's certs.d,
+// and from the certificates that the user has pinned.
+//
+// # Where to begin
+//
+// [TLSConfig] makes a [*tls.Config] for one host, for any client. [SavePin],
+// [RemovePin] and [Pins] edit the pinned certificates. [DefaultDirs] lists the
+// directories that are searched.
+//
+// For a host with a pinned certificate the system's authorities do not count. Those of
+// CAFiles, of CAData and of the host's certificate directories count beside the pin.
+//
+// # Errors
+//
+// A file that cannot be read, or holds no certificate, is an error that names the file.
+// RemovePin of a host without a pin gives one that is fs.ErrNotExist. A certificate that
+// is not accepted is only found while connecting: package transport makes a
+// [*registry.TLSError] of it.
+//
+// # Concurrency
+//
+// All functions are safe for concurrent use. They read and write files, and connect to
+// nobody.
+//
+// # Other packages
+//
+// Package transport connects with these settings, and package remote does so by itself:
+// a program that uses either of them needs this package only to show or to edit pins.
+//
+// # How the files fit together
 //
 //   - tls.go: the settings for a host
 //   - pins.go: what is pinned for hosts
@@ -25,14 +52,18 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 )
 
-// TLSConfig returns the TLS settings for the host of config, for this client
-// and for any other: TLS 1.2 at least, the system's certificate authorities
-// beside those of config.CAFiles, config.CAData and of the host's certificate
-// directories, and the client certificate, if there is one. A pinned
-// certificate takes the place of the system's authorities, and of
-// config.Insecure: that pins cannot be found or read is an error. It reads
-// files and makes no connection. The result holds for that host alone; without
-// RootCAs it means the system's, which are then read at the first handshake.
+// TLSConfig returns the TLS settings for the host of config, and for that host
+// alone. This client uses them, and any other may. They ask for TLS 1.2 at least,
+// and have the client certificate, if there is one. The certificate authorities
+// are the system's, those of config.CAFiles and config.CAData, and those of the
+// host's certificate directories.
+//
+// A pinned certificate takes the place of the system's authorities, and of
+// config.Insecure. If pins cannot be found or read, that is an error.
+//
+// TLSConfig reads files and makes no connection. RootCAs of the result are the
+// authorities beside the system's, or the pinned ones. The system's are read at
+// the first handshake that needs them.
 func TLSConfig(config registry.RegistryConfig) (*tls.Config, error) {
 	e, err := endpoint.Parse(config.URL)
 	if err != nil {
@@ -94,8 +125,8 @@ func pinsIn(dirs []string, host string) ([]*x509.Certificate, error) {
 // DefaultDirs returns the directories laid out as Docker's certs.d, most
 // specific first: docker-gitea's own, where trusted certificates are pinned,
 // then Docker's (Desktop's, rootless, the system's) and those of containers.
-// They need not exist. The first is [TrustDir], even where that is not known:
-// then there might be a pin, and [TLSConfig] refuses. dockerConfig is Docker's
+// They need not exist. The first is [TrustDir], even if that is not known:
+// there might be a pin, so [TLSConfig] fails then. dockerConfig is Docker's
 // configuration directory; empty means ~/.docker.
 //
 // Source: moby daemon/pkg/registry (CertsDir), containers-certs.d(5).
@@ -131,8 +162,8 @@ func TrustDir() string {
 
 const windows = "windows"
 
-// systemCertDirs are those of the machine, which its administrator alone may
-// write to. Windows has none: anybody may make C:\ProgramData\docker there.
+// systemCertDirs are those of the machine, which only its administrator may
+// write to. Windows has none: there anybody may make C:\ProgramData\docker.
 func systemCertDirs() []string {
 	if runtime.GOOS == windows {
 		return nil
@@ -153,8 +184,8 @@ func hostDir(dir, host string) string {
 }
 
 // addDir adds the *.crt files of dir as authorities, and its *.cert with the
-// *.key of the same name as client certificates. What may not be read is
-// passed by, as Docker's directory may belong to another user.
+// *.key of the same name as client certificates. It ignores what it may not
+// read, because Docker's directory may belong to another user.
 func addDir(config *tls.Config, dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
@@ -178,8 +209,7 @@ func addDir(config *tls.Config, dir string) error {
 	return nil
 }
 
-// authorities are those of config to add to, the system's if none were added
-// so far.
+// authorities are those of config, to add others to.
 func authorities(config *tls.Config) *x509.CertPool {
 	if config.RootCAs == nil {
 		var err error

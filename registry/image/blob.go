@@ -25,7 +25,7 @@ type verifier struct {
 
 	read int64
 	hash hash.Hash
-	// proof looks into a compressed layer, of which diffID is to be the inside.
+	// proof looks into a compressed layer; diffID is the digest that the inside must have.
 	proof  *proof
 	diffID digest.Digest
 	err    error
@@ -171,8 +171,8 @@ func (p *proof) check(name string, diffID digest.Digest) error {
 // connection that broke off as well, and is kept from those who try again then.
 func isCut(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
-// claimOf is the digest by which a file is named: of "HEX", "HEX.json",
-// "sha256:HEX", and of "HEX.tar.gz" in whatever directory; or "".
+// claimOf is the digest in a file's name: "HEX", "HEX.json", "sha256:HEX", or
+// "HEX.tar.gz" in any directory. It is empty for any other name.
 func claimOf(name string) digest.Digest {
 	encoded, _, _ := strings.Cut(strings.TrimPrefix(path.Base(name), "sha256:"), ".")
 	d := digest.NewDigestFromEncoded(digest.SHA256, encoded)

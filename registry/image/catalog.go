@@ -15,8 +15,8 @@ import (
 )
 
 // What bounds the table of contents of a tar. An image has a few files for each
-// layer, of which there are at most 127; a whole file system that somebody took
-// for an image has far more.
+// layer, and at most 127 layers. A whole file system that somebody took for an image
+// has far more files.
 const (
 	maxEntries = 1 << 16
 	// maxNames is for all names and links together, in bytes.
@@ -133,8 +133,8 @@ func linkTarget(name string, header *tar.Header) string {
 	return path.Join(path.Dir(name), header.Linkname) //nolint:gosec // G305: a key of the catalog, checked by lookup; nothing is extracted
 }
 
-// sparse reports a file of which the archive holds only the parts that are not
-// zero, so that its size is not that of its bytes in the archive.
+// sparse reports a file that the archive holds without its zeroes, so that its size
+// is not that of its bytes in the archive.
 func sparse(header *tar.Header) bool {
 	for key := range header.PAXRecords {
 		if strings.HasPrefix(key, "GNU.sparse.") {

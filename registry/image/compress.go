@@ -29,7 +29,7 @@ type Compression struct {
 	// Algorithm is [Gzip], [Zstd] or [None]. Empty means gzip.
 	Algorithm string `json:"algorithm,omitempty"`
 	// Level is 1 (fastest) to 9 for gzip, to 22 for zstd. Zero means 6 for
-	// gzip and 1 for zstd.
+	// gzip and 3 for zstd.
 	Level int `json:"level,omitempty"`
 }
 
@@ -159,8 +159,8 @@ type decoded struct {
 
 func (d decoded) Close() error { return errors.Join(d.ReadCloser.Close(), d.from.Close()) }
 
-// decompress reads what is encoded as e; what is not compressed is read as it
-// is.
+// decompress reads content that is encoded as e; content that is not compressed it
+// reads as it is.
 func decompress(e Encoding, r io.Reader) (io.ReadCloser, error) {
 	switch e {
 	case EncodingGzip:

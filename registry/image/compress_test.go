@@ -217,7 +217,7 @@ func TestCompressionFails(t *testing.T) {
 			if err = errors.Join(writeErr, w.Close()); !errors.Is(err, errFull) {
 				t.Errorf("%s, room for %d: got %v, want %v", c, room, err, errFull)
 			}
-			// Whoever writes may never look at what Close says.
+			// The writer may never look at the error of Close.
 			if writeErr != nil && !errors.Is(writeErr, errFull) {
 				t.Errorf("%s, room for %d: Write gave %v, which hides %v", c, room, writeErr, errFull)
 			}

@@ -128,7 +128,7 @@ func (c flat) find(name string) (file, error) {
 // directory is an unpacked image. [os.Root] keeps links from leading out, but for
 // a file at the place of a digest: Bazel makes layouts of links to its other
 // outputs. Such a file can have no other bytes than those that the manifest
-// names, so that nothing is sent that whoever made the layout did not know.
+// names, so that nothing is sent that the maker of the layout did not know.
 type directory struct {
 	root *os.Root
 	path string

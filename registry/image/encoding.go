@@ -10,8 +10,8 @@ import (
 // headSize is how many bytes tell what a file is: one tar block.
 const headSize = 512
 
-// detect tells the encoding by the first bytes, of which it needs
-// [headSize] where there are as many.
+// detect tells the encoding by the first bytes. It needs [headSize] of them, or all
+// where there are fewer.
 func detect(head []byte) Encoding {
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}): // RFC 1952, section 2.3.1

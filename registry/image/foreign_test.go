@@ -39,7 +39,7 @@ type foreign struct {
 }
 
 // TestForeignImages reads what other programs write, in every way that it can
-// be read, all of which have to come to the same.
+// be read. All ways must give the same image.
 func TestForeignImages(t *testing.T) {
 	for name, test := range foreignImages(t) {
 		t.Run(name, func(t *testing.T) {

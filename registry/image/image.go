@@ -1,13 +1,37 @@
-// Package image reads what is pushed: an OCI image layout (a directory or a
-// tar), a docker-archive in either of its forms, what skopeo calls dir:, or the
-// stream of `docker save`. An image is refused for a contradiction in what it says,
-// and not for the program that wrote it. The package compresses raw layers and puts
-// together the manifests. It knows nothing of HTTP or of registries.
+// Package image reads the images that are pushed: an OCI image layout (a directory or a
+// tar), a docker-archive in either of its forms, the directory that skopeo calls dir:,
+// and the stream of `docker save`. It compresses raw layers and makes the manifests. It
+// knows nothing of HTTP or of registries.
+//
+// # Where to begin
+//
+// [Open] opens a file or a directory, [Read] a stream, and [From] what another registry
+// or store has. Each returns a [Source]. Give that to remote's Client.Push, which does
+// the rest.
+//
+// To read an image yourself, call [Source.Next] until it returns io.EOF: it hands out
+// each piece of the image once, as a [Blob]. Then call [Source.Finish] with what became
+// of each; it returns the manifests as an [Image]. [List] says which images a file holds
+// without opening one, and [ParseManifest] reads a manifest by itself.
+//
+// # Errors
+//
+// An [*Error] names the file and what is wrong with it; errors.Is with [ErrNotImage] and
+// the errors beside it says what that means. An image is refused where it contradicts
+// itself, and never because of the program that wrote it. What is read is compared with
+// its digest: a flipped bit is an error.
+//
+// # Concurrency
+//
+// The methods of a Source are for one goroutine. The blobs of a source at rest (a file
+// or a directory) may be read side by side; those of a stream come one after another.
+// The functions are safe for concurrent use.
+//
+// # Other packages
+//
+// Package remote pushes a source; its Client.Source opens an image of a registry as one.
 //
 // # How the files fit together
-//
-// A [Source] hands out the content of one image, each piece once, as a [Blob];
-// when all are dealt with, [Source.Finish] gives the manifests as an [Image].
 //
 //   - open.go tells the kinds of source apart by looking; encoding.go knows
 //     the first bytes of what there is.
@@ -18,7 +42,7 @@
 //   - indexes.go lists the images that the metadata names, and compares what two
 //     indexes say of them; plan.go decides what is pushed of one. A layout is a
 //     tree of manifests that are pushed as they are (tree.go); a docker archive
-//     is a bundle of layers for which a manifest is made (bundle.go).
+//     is a bundle of layers, and a manifest is made for it (bundle.go).
 //   - select.go and platform.go choose among several images.
 //   - manifest.go reads and makes the documents themselves; pure, like the
 //     choosing. json.go refuses documents that could be read in two ways.
@@ -45,11 +69,11 @@ type SaveFunc func(ctx context.Context, ref string) (io.ReadCloser, error)
 // Options choose among the images of a source. Nil and the zero value mean:
 // the one image that the source holds, with every platform it has.
 type Options struct {
-	// Name selects an image of a source that holds several: the reference
-	// that the archive or layout gives it, "app:1" or
-	// "docker.io/library/app:1", its tag alone in a layout, the digest of its
-	// manifest or config, "app:1@sha256:…" where several have the name, or its
-	// position in index.json or manifest.json, "@0".
+	// Name selects an image of a source that holds several. It is one of these:
+	// the reference that the archive or layout gives it, "app:1" or
+	// "docker.io/library/app:1"; its tag alone, in a layout; the digest of its
+	// manifest or config; "app:1@sha256:…", where several have the name; or "@0",
+	// its position in index.json or manifest.json.
 	Name string
 	// Platform selects one image of an index, as "os/arch",
 	// "os/arch/variant" or "windows(version)/arch". An older variant serves
@@ -81,7 +105,8 @@ type Blob struct {
 	// Digest is the digest of the bytes that Open gives; empty when it is
 	// known only after reading.
 	Digest digest.Digest
-	// Size is the number of bytes that Open gives.
+	// Size is the number of bytes that Open gives; 0 of a layer that is taken out
+	// of its compression to get another.
 	Size int64
 	// Encoding is how the bytes are stored.
 	Encoding Encoding

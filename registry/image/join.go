@@ -28,8 +28,8 @@ func (m Manifest) Describe(config []byte) (ocispec.Descriptor, error) {
 	return desc, nil
 }
 
-// Join makes the index of images, each of which has its platform in its
-// descriptor, and of the attestations of these. The index is the same for the
+// Join makes the index of images and of their attestations. Each image has its platform
+// in its descriptor. The index is the same for the
 // same images in any order: images sorted by platform, then attestations. It is
 // Docker's if everything in it is, and there are no annotations.
 //

@@ -290,8 +290,8 @@ func listOf(element string, n int) []byte {
 	return []byte(`{"schemaVersion":2,"manifests":[` + strings.TrimSuffix(strings.Repeat(element+",", n), ",") + `]}`)
 }
 
-// misfit is an index of which one image is whole, one has a part, and one
-// nothing, all for a platform that a terminal would obey.
+// misfit is an index with one image that is whole, one with a part, and
+// one without anything. The name of their platform would steer a terminal.
 func misfit(tb testing.TB) []byte {
 	tb.Helper()
 	evil := ocispec.Platform{OS: "\x1b]0;evil\a", Architecture: "\u202e"}

@@ -101,7 +101,7 @@ func (s *Source) openFile(path string, info os.FileInfo, opts Options) error {
 	return explain(err, whole)
 }
 
-// unopened is a stream of which nothing has been read yet.
+// unopened is a stream that nobody has read from yet.
 type unopened struct {
 	r      io.Reader
 	source *Source

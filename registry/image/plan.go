@@ -42,7 +42,7 @@ type plan struct {
 	parts   []*part
 	missing []ocispec.Descriptor
 	// root and children are the manifests of a layout. An archive has a
-	// bundle instead, of which the manifest is made in the end.
+	// bundle instead; its manifest is made in the end.
 	root     Manifest
 	children []Manifest
 	bundle   *bundle

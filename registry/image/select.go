@@ -163,7 +163,7 @@ const (
 
 // candidate is one image of several in a source.
 type candidate struct {
-	// ids are digests by which it can be asked for, and of an archive the name
+	// ids are the digests that one can ask for it by, and in an archive the name
 	// of its config. The first is the same for two candidates that are the same
 	// image, and is what people are shown.
 	ids   []string

@@ -251,7 +251,7 @@ func TestRawLayerOfLayout(t *testing.T) {
 	}
 }
 
-// What is not an image for containers is pushed byte for byte all the same.
+// An artifact that is no image for containers is pushed byte for byte too.
 func TestArtifacts(t *testing.T) {
 	l := newLayout(t)
 	empty := ocispec.DescriptorEmptyJSON // It brings its own two bytes.

@@ -1,18 +1,30 @@
-// Package registrytest is a container registry for tests: it lives in memory,
-// answers as Gitea 1.27 does (or 1.26, Forgejo, or the distribution registry),
-// and fails on demand. It is no registry for anything else: nothing is stored,
-// and the checks are those that a client can observe.
+// Package registrytest is a container registry for tests. It lives in memory, answers as
+// Gitea 1.27 does (or 1.26, Forgejo, or the distribution registry), and fails on demand.
+// It is for tests alone: it stores nothing on disk, and makes only the checks that a
+// client can observe.
 //
-// # Use
+// # Where to begin
+//
+// [Start] serves over TLS for the length of a test, with a certificate of its own:
 //
 //	srv := registrytest.Start(t, registrytest.Config{})
 //	client, err := remote.New(srv.Config(), nil)
 //	…
 //	srv.Registry.Fault(registrytest.Rule{Method: "PATCH", Skip: 1, Times: 1, Action: registrytest.Cut{After: 1000}})
 //
-// [Start] serves over TLS with a certificate of its own; a [Registry] by
-// itself is an [http.Handler]. [Client] is a fake of registry.RegistryClient
-// for programs that push but do not care how.
+// [Registry.Fault] makes chosen requests fail, and the methods beside it show what the
+// registry holds and was asked. [Listen] serves outside a test. A [Registry] by itself is
+// an [http.Handler]. A program that pushes but does not care how tests with [Client], a
+// fake of registry.RegistryClient.
+//
+// # Errors
+//
+// The registry answers with the status codes and codes of the real one. [Start] and
+// [StartPlain] fail the test themselves.
+//
+// # Concurrency
+//
+// A Registry, a [Server] and a Client are safe for concurrent use; none may be copied.
 //
 // # How the files fit together
 //
@@ -28,7 +40,8 @@
 //
 // releases.go has what differs in other releases of Gitea and in Forgejo;
 // distribution.go and content.go are the distribution registry.
-// server.go and tls.go start a server, client.go is the fake client.
+// server.go and tls.go start a server, inspect.go shows what is held, client.go is the
+// fake client.
 //
 // Comments cite Gitea's source by file below routers/api/packages/container
 // (version 1.27.3) unless they give a whole path.

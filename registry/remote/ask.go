@@ -21,16 +21,16 @@ func ReadAnswer(resp *http.Response, n int64) ([]byte, error) {
 	return response.ReadWithin(resp.Body, n, response.Patience(n))
 }
 
-// NextPage is the path, with its query, of the page that the Link header of an
-// answer to [Client.Ask] calls the next; empty where there is none. It is of the
-// registry's host, whatever the link names.
+// NextPage is the path, with its query, of the next page, by the Link header of
+// an answer to [Client.Ask]; empty if there is none. It is on the registry's
+// host, whatever host the link names.
 func NextPage(resp *http.Response) string { return repo.NextPage(resp) }
 
-// Ask sends a request to another API of the registry's server, such as Gitea's
-// own, with the client's credential: to what is known to be that API. address is
-// the escaped path, with its query. The caller closes the body of the answer,
-// whatever its status. Of a redirect to another origin the answer is the
-// redirect: what others say of the registry is not believed.
+// Ask sends a request, with the client's credential, to another API of the
+// registry's server, such as Gitea's own. The caller has to know that this API
+// is there. address is the escaped path, with its query. The caller closes the
+// body of the answer, whatever its status. A redirect to another origin is
+// itself the answer: what others say of the registry is not believed.
 func (c *Client) Ask(ctx context.Context, method, address string) (*http.Response, error) {
 	s, req, err := c.question(ctx, method, address)
 	if err != nil {
@@ -39,7 +39,8 @@ func (c *Client) Ask(ctx context.Context, method, address string) (*http.Respons
 	return s.Direct(req, address, s.Within)
 }
 
-// Look is a GET by Ask without the credential, of what may be anybody's.
+// Look is a GET like that of Ask, but without the credential: anybody's program
+// may be at address.
 func (c *Client) Look(ctx context.Context, address string) (*http.Response, error) {
 	s, req, err := c.question(ctx, http.MethodGet, address)
 	if err != nil {
@@ -66,9 +67,9 @@ func (c *Client) question(ctx context.Context, method, address string) (*wire.Co
 }
 
 // Root is the path that the pages of Gitea are under, as far as its registry
-// tells: Forgejo's names its token service below it, Gitea's at the root of the
-// host wherever the pages are. ok is false where the registry is neither's, so
-// that no API on this host is its.
+// tells. Forgejo's registry names its token service below that path. Gitea's
+// names it at the root of the host, wherever the pages are. ok is false if the
+// registry is neither's: then no API on this host belongs to it.
 func (c *Client) Root(ctx context.Context) (root string, ok bool, err error) {
 	s, err := c.conn(ctx, false, nil)
 	if err != nil {
@@ -92,7 +93,8 @@ func (c *Client) Root(ctx context.Context) (root string, ok bool, err error) {
 }
 
 // rootOf is the path before that of the token service in a realm, on whatever
-// host. As a path of the registry's host it must be one: "@other" is none.
+// host. It must be a path, because it is used on the registry's host: "@other"
+// is none.
 func rootOf(realm string) string {
 	u, err := url.Parse(realm)
 	if err != nil {
@@ -105,8 +107,8 @@ func rootOf(realm string) string {
 	return root
 }
 
-// Origin is "https://HOST" or "http://HOST", which of them is found out first
-// if need be.
+// Origin is "https://HOST" or "http://HOST". If it is not known which, Origin
+// finds out first.
 func (c *Client) Origin(ctx context.Context) (string, error) {
 	s, err := c.conn(ctx, false, nil)
 	if err != nil {

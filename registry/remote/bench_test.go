@@ -40,7 +40,7 @@ func (nullRegistry) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// half is data of which a half compresses to nothing.
+// half is data that compresses to half its size, the same each time.
 func half(b *testing.B, size int) []byte {
 	b.Helper()
 	data := make([]byte, size)

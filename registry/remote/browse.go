@@ -36,7 +36,7 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 }
 
 // Manifest reads the manifest or index that a tag or a digest of a repository
-// is. Gitea counts it as a download.
+// leads to. Gitea counts it as a download.
 //
 // Errors: [registry.ErrManifestUnknown], [registry.ErrDigestMismatch].
 func (c *Client) Manifest(ctx context.Context, repository, reference string) (image.Manifest, error) {
@@ -48,8 +48,8 @@ func (c *Client) Manifest(ctx context.Context, repository, reference string) (im
 	return m, told(ctx, r, err)
 }
 
-// ManifestDigest asks for the digest of what a tag or a digest of a repository
-// is, and for no more.
+// ManifestDigest asks only for the digest of the manifest or index that a tag
+// or a digest of a repository leads to.
 //
 // Errors: [registry.ErrManifestUnknown].
 func (c *Client) ManifestDigest(ctx context.Context, repository, reference string) (digest.Digest, error) {
@@ -61,8 +61,8 @@ func (c *Client) ManifestDigest(ctx context.Context, repository, reference strin
 	return d, told(ctx, r, err)
 }
 
-// DeleteManifest removes a tag, or by its digest a manifest with every tag that
-// it has.
+// Delete removes a tag, or, given a digest, a manifest with every tag that it
+// has.
 //
 // Errors: [registry.ErrManifestUnknown], [registry.ErrDenied], [registry.ErrUnsupported].
 func (c *Client) DeleteManifest(ctx context.Context, repository, reference string) error {
@@ -84,7 +84,7 @@ func (c *Client) Config(ctx context.Context, repository string, d digest.Digest)
 }
 
 // Blob opens a blob of a repository; the caller closes it, and compares what it
-// reads with the digest. Where the connection breaks off, reading goes on from
+// reads with the digest. If the connection breaks off, reading goes on from
 // there.
 //
 // Errors: a [*registry.SourceError], also of what is read; in it [registry.ErrBlobUnknown].
@@ -113,7 +113,7 @@ func (c *Client) look(ctx context.Context, repository, scope string) (repo.Repo,
 	return repo.Repo{Conn: conn, Name: repository}, wire.WithInfo(ctx, own), nil
 }
 
-// told is what an answer says to somebody who only looked.
+// told is what an error means to somebody who only looked.
 func told(ctx context.Context, r repo.Repo, err error) error {
 	err = repo.Meaning(err)
 	if answer, ok := err.(*registry.Error); ok { //nolint:errorlint // of this request, and of no other that it took

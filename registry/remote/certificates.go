@@ -13,8 +13,8 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
-// Certificates are those that the server shows, leaf first, whether they are
-// to be trusted or not. No credential is sent.
+// Certificates returns those that the server shows, leaf first, whether they
+// are to be trusted or not. It sends no credential.
 func (c *Client) Certificates(ctx context.Context) ([]*x509.Certificate, error) {
 	config := c.config
 	config.Auth, config.Insecure = registry.AuthConfig{}, true

@@ -8,16 +8,16 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
-// Health implements [registry.RegistryClient]: the first of the checks that fails, as
-// far as they concern no owner. Without a credential, the registry's asking
-// for one counts as good health.
+// Health implements [registry.RegistryClient]. It returns the first failure of the
+// checks that concern no owner. Without a credential, a registry that asks for one is
+// in good health.
 func (c *Client) Health(ctx context.Context) error { return check.Health(ctx, c.env()) }
 
 // Check looks at everything between this machine and the registry, from the
-// name to the right to push, in the order in which each needs the one before
-// it; it ends with the first that fails. repository is what somebody wants to
-// push to, as "owner" or "owner/name"; empty leaves the last checks out. An
-// upload is begun and taken back; nothing is left on the server.
+// name to the right to push. Each check needs the one before it, and the first
+// that fails is the last. repository is what somebody wants to push to, as
+// "owner" or "owner/name"; if it is empty, the last checks are left out. Check
+// begins an upload and cancels it, and leaves nothing on the server.
 func (c *Client) Check(ctx context.Context, repository string) []registry.Check {
 	return check.All(ctx, c.env(), repository)
 }

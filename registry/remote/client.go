@@ -1,9 +1,37 @@
-// Package remote is the client for one registry. [New] makes a [Client], which may
-// be shared; [Client.Push] sends an image, [Client.Health] and
-// [Client.Authenticate] look before, [Client.Check] looks at everything in between.
-// What it is asked for and what it answers is the vocabulary of package
-// [github.com/docker-gitea/docker-gitea/registry]; it reads no image format and
-// knows no command line.
+// Package remote is the client for one registry: it pushes, copies, tags, joins, lists
+// and deletes images, and examines the way to the registry.
+//
+// # Where to begin
+//
+// [New] makes a [Client] from a [registry.RegistryConfig], which says where the registry
+// is and holds the credential. It makes no request. Then:
+//
+//   - [Client.Push] sends an image that package image has opened;
+//   - [Client.Copy] brings an image from another registry, [Client.Tag] gives it other
+//     tags, [Client.Join] makes one index of images for several platforms;
+//   - [Client.Repositories], [Client.Tags] and [Client.Manifest] show what is there,
+//     and [Client.Delete] removes it;
+//   - [Client.Health] is a quick look before a push, [Client.Check] a thorough one.
+//
+// [Options] has what the program around the client decides: the logger, the timeouts,
+// the retries and the directory of the cache. Nil means the defaults.
+//
+// # Errors
+//
+// They are those of package
+// [github.com/docker-gitea/docker-gitea/registry]: errors.Is says what an error means,
+// registry.Diagnose says it in words. Each method names the errors to expect.
+//
+// # Concurrency
+//
+// A Client is safe for concurrent use. Make one for each registry and share it: all
+// pushes of a client share its connections and tokens.
+//
+// # Other packages
+//
+// Use package transport for requests of your own to a registry, package certs for its
+// TLS settings alone. Tests use package registrytest. This package reads no image
+// format, and knows neither docker nor a command line.
 //
 // # How the files fit together
 //
@@ -95,8 +123,8 @@ func (c *Client) Host() string {
 // to the registry before, in whichever way. They need not be compressed again.
 func (c *Client) Pushed(diffIDs []digest.Digest) int { return c.cache.Pushed(c.Host(), diffIDs) }
 
-// retries is how often to try again where a push says own, which is zero where
-// it says nothing.
+// retries is how often to try again. own is what a push says, and zero if it
+// says nothing.
 func (c *Client) retries(own int) int {
 	return max(cmp.Or(own, c.opts.Retries, registry.DefaultRetries), 0)
 }
@@ -126,7 +154,7 @@ func (c *Client) Authenticate(ctx context.Context, config registry.AuthConfig) e
 	return nil
 }
 
-// Identity asks the registry whom it takes the client for. Registries other
+// Identity asks the registry which user it takes the client for. Registries other
 // than Gitea and Forgejo do not tell; the zero Identity is then returned.
 func (c *Client) Identity(ctx context.Context) (registry.Identity, error) {
 	s, err := c.conn(ctx, false, nil)
@@ -139,11 +167,11 @@ func (c *Client) Identity(ctx context.Context) (registry.Identity, error) {
 	return s.Identity(), nil
 }
 
-// conn returns the layers for a request, building them at their first use.
-// greet is the first request of whoever finds that nobody has asked for a token:
-// a push that finds nothing changed needs none, and the next push may. Those who
-// only look have no greeting: where it has to be known whether the registry
-// speaks TLS, it is asked without a credential.
+// conn returns the connection for a request, and builds it at its first use.
+// greet makes the first request of a caller who finds that nobody has asked for
+// a token: a push that finds nothing changed needs none, and the next push may
+// need one. greet may be nil: if conn then has to know whether the registry
+// speaks TLS, it asks without a credential.
 func (c *Client) conn(ctx context.Context, insecure bool, greet wire.Greeting) (*wire.Conn, error) {
 	insecure = insecure || c.config.Insecure
 	c.mu.Lock()
@@ -173,7 +201,8 @@ func (c *Client) conn(ctx context.Context, insecure bool, greet wire.Greeting) (
 	return s, nil
 }
 
-// transport is the lowest layers, which know nothing of credentials.
+// transport is the lowest part of a connection, which knows nothing of
+// credentials.
 func (c *Client) transport(insecure bool) (http.RoundTripper, error) {
 	base := c.opts.Transport
 	if base == nil {

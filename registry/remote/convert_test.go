@@ -22,8 +22,7 @@ import (
 // dockerTypes makes an OCI layout of manifests one of Docker's.
 const dockerTypes = "application/vnd.docker."
 
-// blobsOf writes a layout with these documents and blobs, of which root is the one
-// that it names.
+// blobsOf writes a layout with these documents and blobs; its index names root.
 func blobsOf(t *testing.T, root ocispec.Descriptor, blobs ...[]byte) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -9,11 +9,12 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
-// Copy copies an image of a registry to imageRef, byte for byte: an index with all
-// that it names, or the one platform of the options. Layers go through memory, and
-// a connection that breaks off is taken up again, on either side. Within one
-// registry no layer is read: each is mounted. Of the options Source, MountFrom, Image,
-// ImageID and Via are Copy's own business and are not looked at.
+// Copy copies an image of a registry to imageRef: an index with all that it names, or
+// the one platform of the options. It copies byte for byte, unless the options leave
+// out or change a part. Layers go through memory. If a connection breaks off on either
+// side, Copy takes it up again. Within one registry Copy reads no layer, but mounts
+// each. Copy sets Source, MountFrom, Image, ImageID and Via by itself, and does not
+// look at those of the options.
 //
 // Errors: those of [Client.Source] and [Client.Push].
 func (c *Client) Copy(ctx context.Context, imageRef string, from Member, opts registry.PushOptions) error {

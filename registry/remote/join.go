@@ -10,8 +10,8 @@ import (
 
 // Member is an image of a registry that becomes part of an index, or is copied.
 type Member struct {
-	// Client is that of the registry which has the image. Nil is the one whose
-	// method is called.
+	// Client is the client of the registry that has the image. Nil means the
+	// client whose method is called.
 	Client *Client
 	// Repository is "owner/name", and Reference a tag or a digest.
 	Repository, Reference string
@@ -36,10 +36,10 @@ type JoinOptions struct {
 // imageRef (see [image.Join]). A member that is an index gives all that it
 // names, its attestations too.
 //
-// Each image is put by its digest as well. So the index stays whole when the tag
-// of the image is moved or deleted: Gitea keeps an image that only a tag names
-// no longer than the tag. What is in another repository of the registry is
-// mounted, and what is in another registry is brought over.
+// Join puts each image by its digest as well. So the index stays whole when the
+// tag of the image is moved or deleted: if only a tag names an image, Gitea
+// keeps it no longer than the tag. Join mounts what is in another repository of
+// the registry, and brings over what is in another registry.
 //
 // Errors: [registry.ErrManifestUnknown], [registry.ErrUnauthorized], [registry.ErrDenied],
 // [registry.ErrNameInvalid], [registry.ErrBlobUnknown] where the registry has lost a part of an

@@ -247,8 +247,8 @@ func pushes(t *testing.T) map[string]remembered {
 
 const dockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
 
-// amounts says what a tag leads to, whoever compressed it: of layers that have a
-// diff ID their form and their raw bytes.
+// amounts says what a tag leads to, in the same words whoever compressed it: a layer
+// that has a diff ID is its form and its raw bytes.
 func amounts(t *testing.T, srv *registrytest.Server, repository, reference string) string {
 	t.Helper()
 	data, mediaType, ok := srv.Registry.Manifest(repository, reference)

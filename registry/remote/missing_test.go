@@ -22,8 +22,8 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
-// without is a tar of an OCI layout as the containerd store writes it of an
-// image with these layers, of which it does not hold some.
+// without is a tar of an OCI layout, as the containerd store writes it when it does
+// not hold these layers of the image.
 func without(t *testing.T, whole []byte, layers ...[]byte) []byte {
 	t.Helper()
 	var kept []entry

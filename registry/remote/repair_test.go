@@ -20,8 +20,8 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
-// loseAtManifest loses a layer when the manifest of a tag arrives, after whoever
-// asked was told that it is there.
+// loseAtManifest loses a layer when the manifest of a tag arrives, after the client
+// was told that the registry has it.
 func loseAtManifest(t *testing.T, srv *registrytest.Server, c *remote.Client, repository string, d digest.Digest) {
 	t.Helper()
 	srv.Registry.Fault(registrytest.Rule{
@@ -195,7 +195,7 @@ func TestPortIsOpenUntilThePushReturns(t *testing.T) {
 }
 
 // Several pushes of one client, at once and one after the other, each find out
-// with one request that nothing has changed, whoever of them greeted.
+// with one request that nothing has changed, whichever of them greeted.
 func TestUnchangedPushesAtOnce(t *testing.T) {
 	t.Parallel()
 	srv := registrytest.Start(t, registrytest.Config{})

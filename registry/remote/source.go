@@ -9,12 +9,12 @@ import (
 
 // Source opens the image that a tag or a digest of a repository leads to, so
 // that it can be pushed elsewhere: an index with all that it names, byte for
-// byte, or the one platform in opts. The manifests are read at once, each blob
-// while it is sent; where a connection breaks off, reading goes on from there.
-// ctx holds for all of it. opts may be nil.
+// byte, or the one platform in opts. Source reads the manifests at once, and
+// each blob is read while it is sent. If a connection breaks off, reading goes
+// on from there. ctx holds for all of it. opts may be nil.
 //
-// To another repository of the same registry, [registry.PushOptions.MountFrom] spares the
-// way through this program.
+// On a push to another repository of the same registry, [registry.PushOptions.MountFrom]
+// spares the blobs the way through this program.
 //
 // Errors: [registry.ErrManifestUnknown], [registry.ErrDigestMismatch], [*image.Error]; those of a blob are
 // a [*registry.SourceError].

@@ -13,17 +13,18 @@ type TagOptions struct {
 	NoClobber bool
 }
 
-// Tag points tags of a repository at what one of its tags or a digest leads to:
-// after the token, one request reads that and one sets each tag. Nothing else is
-// looked at; what a tag pointed at before stays in the registry until that
-// cleans up. repository may begin with the client's host.
+// Tag points tags of a repository at the manifest that one of its tags or a
+// digest leads to. After the token, one request reads the manifest, and one
+// request sets each tag. Tag looks at nothing else. What a tag pointed at before
+// stays in the registry until the registry cleans up. repository may begin with
+// the client's host.
 //
-// A tag is set to what was read. Where another client moves the first tag
-// meanwhile, the new ones stay at what it was.
+// Tag sets the tags to what it has read. If another client moves the first tag
+// meanwhile, the new tags stay at what was read.
 //
 // Errors: [registry.ErrManifestUnknown], [registry.ErrUnauthorized], [registry.ErrDenied],
-// [registry.ErrNameInvalid], [registry.ErrTagExists], and [registry.ErrBlobUnknown] where the registry has lost what the
-// manifest names.
+// [registry.ErrNameInvalid], [registry.ErrTagExists], and [registry.ErrBlobUnknown] if the
+// registry has lost what the manifest names.
 func (c *Client) Tag(ctx context.Context, repository, reference string, tags []string, opts TagOptions) (registry.Result, error) {
 	if len(tags) == 0 {
 		return registry.Result{}, &registry.NameError{Fault: "no tag is given"}
@@ -36,7 +37,7 @@ func (c *Client) Tag(ctx context.Context, repository, reference string, tags []s
 	return push.Tag(ctx, c.pushes(), ref, options, reference)
 }
 
-// named is the destination of what has only names to set.
+// named is a destination where only names are set.
 func (c *Client) named(imageRef string, opts registry.PushOptions) (registry.Reference, error) {
 	if err := opts.Validate(); err != nil {
 		return registry.Reference{}, err

@@ -93,8 +93,7 @@ func TestPin(t *testing.T) {
 	}
 }
 
-// The system's authorities take long to read: they are, before they are needed,
-// only where others are put beside them.
+// The system's authorities take long to read: they are only where they are needed.
 func TestWhoseAuthorities(t *testing.T) {
 	ownTrustDir(t)
 	own, err := registrytest.NewAuthority()

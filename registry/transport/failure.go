@@ -64,10 +64,10 @@ func asTLSError(host string, err error) error {
 	return result
 }
 
-// Unreached is the failure of a request that got no answer of the other side, in
-// the form that [registry.Diagnose] knows: of the way there, of its certificate, or
-// of the proxy of this machine, of which there may be an answer. It is nil where
-// there is one of the other side.
+// Unreached is the failure of a request that the other side did not answer, in the
+// form that [registry.Diagnose] knows: a failure on the way there, of its certificate,
+// or of the proxy of this machine, which may have answered in its place. It is nil if
+// the other side has answered.
 func Unreached(req *http.Request, resp *http.Response, err error) error {
 	if err = asProxyError(req, resp, withoutAnswer(endlessHeader(err))); err == nil {
 		return nil

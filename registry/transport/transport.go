@@ -1,7 +1,32 @@
-// Package transport makes the connections to a registry and to where it leads: with
-// the TLS settings of each host (package certs), through the proxy of the
-// environment, and with an end to every silence. It knows no credential and tries
+// Package transport makes the connections to a registry and to the hosts that it leads
+// to: with the TLS settings of each host, through the proxy of the environment, and with
+// an end to every silence.
+//
+// # Where to begin
+//
+// [New] returns a [Transport] for the registry of a configuration. It is an
+// [http.RoundTripper]: give it to an [http.Client]. It adds no credential and tries
 // nothing again.
+//
+// # Errors
+//
+// A certificate that is not accepted fails with a [*registry.TLSError], and a connection
+// on which nothing moves with [registry.ErrStalled]. Whatever went wrong, [Unreached]
+// puts it into the form that [registry.Diagnose] explains, for the failures of other
+// transports too.
+// [AnswerError] does so for an answer that is no success, and [RegistryError] for an
+// answer at /v2/.
+//
+// # Concurrency
+//
+// A Transport is safe for concurrent use. Share it: it holds the connections.
+//
+// # Other packages
+//
+// Package remote is a whole client with tokens, retries and uploads, and builds its
+// transport itself. Package certs has the TLS settings alone.
+//
+// # How the files fit together
 //
 //   - transport.go: a transport for each host
 //   - proxy.go: the proxy of this machine

@@ -1,8 +1,22 @@
-// Package v1alpha1 is the API of the project's files and reports in the form
-// of Kubernetes objects: a [RegistryList] configures registries, a [Push]
-// reports what a push did. Kubernetes programs can embed the types as they
-// are, register them with [AddToScheme], or install the definitions in crd.
-// It holds data only; package plugin fills it in and reads it.
+// Package v1alpha1 has the project's configuration and reports in the form of Kubernetes
+// objects. It holds data only: package plugin fills it in and reads it.
+//
+// # Where to begin
+//
+// [RegistryList] is the configuration file: one [Registry] for each host. [Push] is the
+// report that `docker gitea push --format json` prints; its conditions, such as
+// [ConditionReady], say how the push ended.
+//
+// A Kubernetes program embeds the types as they are, registers them with [AddToScheme],
+// or installs the definitions in crd. An editor or a validator uses the JSON Schemas in
+// schema. docs/examples/controller is a whole controller.
+//
+// # Errors and concurrency
+//
+// AddToScheme alone can fail. The types are plain values: give each goroutine its own
+// with DeepCopy.
+//
+// # How the files fit together
 //
 //   - registry.go: configuration; push.go: reports
 //   - zz_generated.deepcopy.go and crd are written by controller-gen, and

@@ -29,8 +29,8 @@ var positions = flag.Int("positions", 12, "how many places of a push the fault s
 // temporary file is left.
 //
 // The upload sessions that are left on the server are counted, after the push
-// and after the next. Those of which the client never heard cannot be removed by
-// it; of a push that was cancelled none is left.
+// and after the next. The client cannot remove a session that it never heard
+// of; a push that was cancelled leaves none.
 func TestFaults(t *testing.T) {
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)

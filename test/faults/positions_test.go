@@ -41,8 +41,8 @@ const (
 	endless = time.Minute
 )
 
-// sweep is the pushes of one kind of source to one registry, each of which
-// meets a fault at another position.
+// sweep is the pushes of one kind of source to one registry. Each meets a fault at
+// another position.
 type sweep struct {
 	subject subject
 	target  *target

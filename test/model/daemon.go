@@ -16,8 +16,8 @@ import (
 
 // daemon is a Docker Engine as far as the plugin asks for one: its API on a unix
 // socket, and its own push. It answers as dockerd does with either store; how
-// it pushes is in dockerpush.go. Or a real engine answers, of which it keeps
-// what that holds.
+// it pushes is in dockerpush.go. Or a real engine answers, and it keeps
+// what that engine holds.
 type daemon struct {
 	// modern: engines of the classic store write an archive with a layout in it
 	// since 25.0.
@@ -85,9 +85,8 @@ func (d *daemon) load(p *picture, name string, platforms int) {
 	}
 }
 
-// pull gives it a picture under a name, of which it leaves the layers where it
-// comes from. Of a real engine that is shown by itself
-// (TestLayersThatTheDaemonDoesNotHold).
+// pull gives it a picture under a name, and leaves the layers where the picture comes
+// from. TestLayersThatTheDaemonDoesNotHold shows the same with a real engine.
 func (d *daemon) pull(p *picture, name, origin string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

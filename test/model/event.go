@@ -305,7 +305,7 @@ func borrowed(c choice) []event {
 // again is an earlier push of the history once more, without its trouble: what
 // is remembered shows where the same is asked for after something has changed.
 type again struct {
-	// n counts back from the last push; tag, when not empty, is another one.
+	// n counts back from the last call; tag, when not empty, is another one.
 	n    int
 	tag  string
 	push *push // which that is

@@ -98,7 +98,8 @@ func (h history) run(c cast, f *files, l *ledger) error {
 }
 
 // begin gives the daemons their first images; of one, the containerd store has
-// pulled one platform, and of another it may have pulled two of three.
+// pulled one platform, and of another it may have pulled two of three. The registries
+// have an image each, and one for another platform.
 func (w *world) begin() {
 	w.classic.load(named("ab"), names[0], every)
 	w.classic.load(named("ac"), names[1], every)

@@ -173,7 +173,7 @@ func (h *host) manifest(repository, reference string) (data []byte, mediaType st
 	return data, header.Get("Content-Type"), found
 }
 
-// holds compares a blob of a repository with what it has to be.
+// holds compares a blob of a repository with its digest.
 func (h *host) holds(repository string, b blob) error {
 	data, _, found := h.get("/v2/" + repository + "/blobs/" + b.digest)
 	switch {
@@ -268,8 +268,8 @@ func (h *host) gather(repository, reference string, found *parts) {
 	}
 }
 
-// delete removes a blob or a manifest. What is not there, or cannot be removed
-// (a tag by its name, of distribution 2.8), is left alone.
+// delete removes a blob or a manifest, if it is there and can be removed (distribution
+// 2.8 removes no tag by its name).
 func (h *host) delete(repository, kind, reference string) {
 	got := h.ask(http.MethodDelete, "/v2/"+repository+"/"+kind+"/"+reference, "", nil)
 	switch got.status {

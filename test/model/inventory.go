@@ -28,8 +28,8 @@ func (h *held) whole() bool { return h.platforms == len(h.members) }
 // present are the images that are there.
 func (h *held) present() []*member { return h.members[:h.platforms] }
 
-// presentDocuments are the documents that are there, without an index of which a
-// part is not.
+// presentDocuments are the documents that are there, without an index that lacks a
+// part.
 func (h *held) presentDocuments() []*document {
 	if h.whole() {
 		return h.root.children

@@ -1,8 +1,8 @@
 // Package model shows that a push leaves the right image under every tag,
-// whatever came before. It makes up histories of a small world (two registries,
-// a daemon of each store, two users with a cache each), has the plugin push in
-// it, and compares after each push every tag with what a client without any
-// memory would have put there, byte for byte.
+// whatever came before. It makes up histories of a small world: two registries,
+// a daemon of each store, and two users with a cache each. The plugin pushes in it.
+// After each push the package compares every tag, byte for byte, with what a client
+// without any memory would have put there.
 //
 // # How the files fit together
 //
@@ -12,8 +12,9 @@
 //   - inventory.go: what a daemon holds; daemon.go: its API, as the plugin asks
 //     it; dockerpush.go: its own push.
 //   - world.go: all of them together.
-//   - event.go: what happens besides pushes; source.go and push.go: a push, what
-//     goes wrong in the middle of it, and what is looked at afterwards.
+//   - event.go: what happens besides pushes; source.go and push.go: a push, from a file,
+//     a daemon or a registry (remote.go), of one image or of several; trouble.go: what
+//     goes wrong in the middle of it; check.go: what is looked at afterwards.
 //   - oracle.go: what has to be there, by the bytes of the source and the
 //     options of the push alone. Nothing of this project helps to say it but
 //     the compressors, which make the same of the same bytes.

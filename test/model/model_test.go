@@ -19,14 +19,14 @@ var (
 )
 
 // enough is from how many histories on every pair of event and source is to
-// have occurred leastPair times.
+// have occurred leastPair times. It has to occur in as few as there may be.
 const (
 	enough    = 10_000
 	leastPair = 20
 )
 
 // TestHistories has every push of many histories leave the right image. One of
-// them by itself: -run with the name of its shard, and -rapid.seed.
+// them by itself: -run with the name of its shard and group, and -rapid.seed.
 func TestHistories(t *testing.T) {
 	f := newFiles(t.TempDir())
 	var l ledger

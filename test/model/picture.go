@@ -169,8 +169,7 @@ var contents = map[byte][]byte{
 	'L': slices.Concat(noise(6, long), noise(7, longer)), 'M': slices.Concat(noise(6, long), noise(8, longer)),
 }
 
-// newLayer is a layer of which the stored form is gzip, zstd or raw (the empty
-// algorithm).
+// newLayer is a layer whose stored form is gzip, zstd or raw (the empty algorithm).
 func newLayer(letter byte, algorithm string) *layer {
 	l := &layer{raw: newBlob(tarOf("file", contents[letter]))}
 	switch algorithm {
@@ -276,8 +275,8 @@ func named(name string) *picture {
 	return pictures[slices.IndexFunc(pictures, func(p *picture) bool { return p.name == name })]
 }
 
-// plain are the pictures that fit the classic store and a docker archive: of
-// one image, of which such a place keeps the raw layers and the config.
+// plain are the pictures that fit the classic store and a docker archive. They have one
+// image, and such a place keeps its raw layers and its config.
 var plain = pictures[:6]
 
 // alike are the plain pictures that have a raw layer in common with p.

@@ -16,7 +16,8 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
-// push is the event that everything is about: one call of the plugin.
+// push is the event that everything is about: an image that a call of the plugin
+// brings into a repository.
 type push struct {
 	source           source
 	user, host, repo int

@@ -70,7 +70,7 @@ func Build(ctx context.Context, w io.Writer, names ...string) error {
 }
 
 // build makes the program in a folder of its own, which moves into place
-// when it is complete: whoever builds the same at the same time wins or loses whole.
+// when it is complete: of two builds of the same at once, one wins as a whole.
 func (t tool) build(ctx context.Context, w io.Writer) (err error) {
 	path, err := t.path()
 	if err != nil {

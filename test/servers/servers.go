@@ -1,7 +1,7 @@
 // Package servers starts real servers for tests, benchmarks and demonstrations:
 // Gitea and Forgejo, on several databases and storages, Docker engines with
-// either image store, the distribution registry, and nginx, Caddy, haproxy or
-// Traefik in front of any of them. It also finds the programs that other people
+// either image store, BuildKit, the distribution registry, and nginx, Caddy,
+// haproxy or Traefik in front of any of them. It also finds the programs that other people
 // push images with.
 //
 // Everything runs on loopback addresses with random ports, in a temporary
@@ -19,9 +19,10 @@
 //
 // # Servers
 //
-// [StartGitea], [StartEngine], [StartRegistry], [StartNginx], [StartCaddy],
-// [StartHAProxy] and [StartTraefik] return when the server answers. Their
-// context bounds the start only: a server runs until its Stop method is called. A program that is not there is a [*MissingError];
+// [StartGitea], [StartEngine], [StartBuildKit], [StartRegistry], [StartNginx],
+// [StartCaddy], [StartHAProxy] and [StartTraefik] return when the server answers.
+// Their context bounds the start only: a server runs until its Stop method is
+// called. A program that is not there is a [*MissingError];
 // a test hands every error to [Need], which tells a missing program, worth a
 // skip on a developer's machine, from a failure.
 package servers

@@ -15,7 +15,7 @@ import (
 // Storage is where a Gitea keeps files, packages among them.
 type Storage string
 
-// The storages. S3Direct redirects whoever downloads to the storage.
+// The storages. With the last two Gitea redirects downloads to the storage.
 const (
 	Disk     Storage = ""
 	S3       Storage = "s3"

@@ -22,7 +22,7 @@ type Question struct {
 	// which becomes a blob of the form. Either may be empty.
 	Digest, DiffID digest.Digest
 	Form           image.Compression
-	// Name is that in its archive, of a layer of which nothing else is known.
+	// Name is the layer's name in its archive, if nothing else is known of it.
 	Name string
 }
 

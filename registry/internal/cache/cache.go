@@ -4,6 +4,9 @@
 // relied on. What may be kept, and under which key, those decide who keep it
 // (remember.go of package push).
 //
+// It takes and gives entries, reads and writes files in one directory, and logs by itself
+// what it cannot write. It makes no request. Begin with blob.go.
+//
 //   - cache.go: images, tags, hosts, and the entries as files; blob.go: what is asked
 //     of a blob before it is sent, and what is learned of it
 //   - session.go: uploads that another process goes on with
@@ -30,12 +33,12 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
-// Cache remembers what compressing a layer gave and which manifest an image
-// became, so that an unchanged image is pushed without reading it, what a tag
-// was pointed at, and in which ways a host takes blobs. It is a directory of small files, safe to be
-// used by several processes at once and to be deleted at any time. What it
-// says is a hint: the registry is asked before it is relied on.
-// What it cannot write it logs, and goes on: nobody else has to mind.
+// Cache remembers what a layer became when it was compressed and which manifest an
+// image became, so that an unchanged image is pushed without reading it. It also
+// remembers what a tag was pointed at, and the ways that a host takes blobs. It is a
+// directory of small files. Several processes may use it at once, and anybody may delete
+// it at any time. It is a hint: the registry is asked before anything relies on it. If a
+// file cannot be written, the cache logs that, and callers need not mind.
 type Cache struct {
 	dir string
 	log *slog.Logger

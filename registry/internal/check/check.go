@@ -2,6 +2,9 @@
 // to a registry, looked at in order, up to the first thing that fails. It sends no
 // image; what is wrong is put into words by [registry.Diagnose].
 //
+// It takes an [Env] and a repository, and gives a list of [registry.Check]. It makes
+// requests through packages repo and wire, and touches no file. Begin with check.go.
+//
 //   - check.go: the steps
 //   - trace.go: how the first request finds its way
 //   - limit.go: the largest body that the way allows

@@ -2,10 +2,13 @@
 // an offset more than once while an upload goes on, though its source may give them
 // only once. It knows no registry and makes no request.
 //
+// It takes a reader or what opens one, and gives readers and, in the end, digest and size.
+// It touches memory and temporary files. Begin with content.go.
+//
 //   - content.go: what is known before, and what grows while it is read
 //   - spool.go: all of it is kept, in memory and then in a file
-//   - window.go: the last bytes are kept, of what passes
-//   - stored.go: nothing is kept of what can be opened again
+//   - window.go: only the last bytes that passed are kept
+//   - stored.go: nothing is kept, because the source can be opened again
 //   - fill.go: a source is written into a [Spool] or a [Window], and compressed on
 //     the way; verified.go: what is read is compared with its digest
 package content
@@ -20,8 +23,8 @@ import (
 
 // Announced is what is known of content before it comes.
 type Announced struct {
-	// Digest is that of the content. It is empty where only the end tells; where
-	// it is not, nobody computes it here, and whoever writes compares it.
+	// Digest is that of the content; empty if only the end tells. If it is known,
+	// this package does not compute it, and the writer compares it.
 	Digest digest.Digest
 	// Size is how many bytes the source has, 0 where that is unknown. With a
 	// digest they are those of the content.

@@ -51,7 +51,7 @@ func newWindow(a Announced, limit int64) *Window {
 	return w
 }
 
-// Write takes p into memory, in the place of what was read first.
+// Write takes p into memory, in the place of the oldest bytes.
 func (w *Window) Write(p []byte) (int, error) {
 	w.digestOf(p)
 	n := len(p)

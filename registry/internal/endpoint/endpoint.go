@@ -1,7 +1,10 @@
-// Package endpoint knows where a registry is: the scheme and the host of its
-// address, in the one form by which two addresses are compared, and which other
+// Package endpoint knows where a registry is. It has the scheme and the host of its
+// address, in one form so that two addresses can be compared, and says which other
 // addresses are the registry's own. It asks nobody; names of repositories are not
 // its business.
+//
+// It takes addresses and gives an [Endpoint]; beside the standard library it uses
+// package printable alone. endpoint.go is all of it.
 package endpoint
 
 import (

@@ -1,6 +1,9 @@
 // Package fronts knows the software that stands in front of registries: by what
 // its answers are recognised, and what its owner changes so that a push comes
-// through. Whether an answer is of such software at all, package answer decides.
+// through. Whether an answer is of such software at all, package response decides.
+//
+// It takes the header and the body of an answer, or a name, and gives a [Front]; it
+// imports nothing of the project. fronts.go is all of it.
 package fronts
 
 import (

@@ -1,6 +1,9 @@
 // Package printable makes text harmless that strangers wrote: servers, files,
 // certificates. What passes it cannot steer a terminal, and shows no secret of an
 // address. It decides nothing about what the text means.
+//
+// It takes text and gives text; it imports nothing of the project. printable.go is all of
+// it.
 package printable
 
 import (

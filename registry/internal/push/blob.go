@@ -19,9 +19,9 @@ import (
 type sending struct {
 	push *push
 	blob *image.Blob
-	// open gives its bytes, of a raw layer before it is compressed.
+	// open gives its bytes; those of a raw layer are not compressed yet.
 	open func() (io.ReadCloser, error)
-	// read is called as soon as the source may go on to the next.
+	// read is called as soon as the source may go on to the next blob.
 	read func()
 	// known is what the cache has of it.
 	known cache.Answer
@@ -58,8 +58,8 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 	return s.stored(ctx, &content.Stored{Open: blob.Open, Digest: blob.Digest, Size: blob.Size})
 }
 
-// isThere spares compressing a raw layer that the registry has in the form
-// that it took the last time.
+// isThere reports whether the registry has a raw layer in the form that it took
+// the last time. If so, nothing is compressed.
 func (s *sending) isThere(ctx context.Context) (there bool, err error) {
 	p, layer := s.push, s.known.Layer
 	if p.opts.DryRun {
@@ -91,8 +91,9 @@ func (s *sending) stored(ctx context.Context, c *content.Stored) error {
 }
 
 // spooled sends a blob that cannot simply be read again: it comes from a
-// stream, or it is compressed on its way. Filling the spool and sending from
-// it overlap. What can be opened again is kept only once a copy was needed.
+// stream, or it is compressed on its way. Filling the spool and sending from it
+// overlap. A blob that can be opened again is kept only after a copy turned out
+// to be needed.
 func (s *sending) spooled(ctx context.Context) error {
 	if !s.blob.Once && !s.push.opts.DryRun && !s.push.parted() {
 		if _, err := s.through(ctx, content.NewWindow(announced(s.blob))); !errors.Is(err, content.ErrPassed) {
@@ -103,7 +104,7 @@ func (s *sending) spooled(ctx context.Context) error {
 	return err
 }
 
-// announced is what is known of what will be sent for a blob.
+// announced is what is known beforehand of the bytes that are sent for a blob.
 func announced(blob *image.Blob) content.Announced {
 	if blob.Compress {
 		return content.Announced{Size: blob.Size}
@@ -120,8 +121,7 @@ type passage interface {
 	Close() error
 }
 
-// through sends a blob through a passage of its own, which it closes. It returns
-// what was sent.
+// through sends a blob through c, closes c, and returns what was sent.
 func (s *sending) through(ctx context.Context, c passage) (image.Sent, error) {
 	fillCtx, stop := context.WithCancel(ctx)
 	filled := make(chan error, 1)
@@ -171,8 +171,8 @@ func (s *sending) deliver(ctx context.Context, c upload.Content) (registry.Statu
 	p := s.push
 	d, size, ok := c.Complete()
 	if !ok {
-		// Short content is better sent in one request, with its digest; so is
-		// what the registry may have already.
+		// One request, with the digest, is better for short content, and for
+		// content that the registry may have already.
 		enough := int64(content.Memory + 1)
 		if s.known.Named {
 			enough = 1 << 62
@@ -193,7 +193,7 @@ func (s *sending) deliver(ctx context.Context, c upload.Content) (registry.Statu
 	return s.upload(ctx, c, d, size)
 }
 
-// holder is the repository that may have a digest, which is known by now.
+// holder is the repository that may have the blob with digest d.
 func (s *sending) holder(d digest.Digest) string {
 	if !s.blob.Compress && d == s.blob.Digest {
 		return s.known.Holder
@@ -220,8 +220,8 @@ func (s *sending) upload(ctx context.Context, c upload.Content, d digest.Digest,
 // awaitStep is how much is awaited between two events.
 const awaitStep = 256 << 10
 
-// await waits for n bytes of the content, or all that there are, and tells how
-// far a layer is compressed by then.
+// await waits for n bytes of the content, or for all if there are fewer.
+// Meanwhile it reports how far a layer is compressed.
 func (s *sending) await(ctx context.Context, c upload.Content, n int64) error {
 	for want := min(awaitStep, n); ; want = min(want+awaitStep, n) {
 		available, err := c.Wait(ctx, want)
@@ -238,8 +238,9 @@ func (s *sending) await(ctx context.Context, c upload.Content, n int64) error {
 	}
 }
 
-// session is that of a blob whose digest is known, or else the diff ID of
-// which, with the kind of compression, decides the digest.
+// session is the upload session of a blob. The cache finds it by the digest,
+// or, while that is not known, by the diff ID and the compression, which decide
+// the digest.
 func (s *sending) session(d digest.Digest, size int64) *cache.Session {
 	p, name := s.push, d.String()
 	if name == "" && s.blob.Digest != "" {
@@ -264,6 +265,6 @@ func (s *sending) wouldSend(ctx context.Context, c upload.Content) (registry.Sta
 	return registry.StatusExists, nil
 }
 
-// parted reports whether something limits the body of a request, by all that is known
-// now: then a part is sent once all of it is there.
+// parted reports whether something is known to limit the body of a request. Then a
+// part is sent once all of it is there.
 func (p *push) parted() bool { return p.env.Limits.Part(p.opts.ChunkSize) > 0 }

@@ -12,16 +12,17 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 )
 
-// spare refuses to move a tag that stands at another manifest than root, where
-// the push is to move none. The registry has no request that would do both at once:
-// between this one and the next another client may set the tag.
+// spare refuses to move a tag that points at another manifest than root, if the
+// push is to move none. The registry has no request that compares and sets a tag at
+// once: between the two, another client may set the tag.
 func (p *push) spare(ctx context.Context, root digest.Digest, tags []string) error {
 	return p.spareWhere(ctx, tags, root, func(found ocispec.Descriptor) (bool, error) { return found.Digest == root, nil })
 }
 
-// spareUnread is spare before the image is read and anything is sent. What the image
-// will be in the registry may not be known by then: a manifest with its config is
-// taken for it, and compared when the tag is set. Of a stream nothing is known.
+// spareUnread is spare before the image is read and anything is sent. The digest
+// that the manifest will have may not be known by then. Then a manifest with the
+// image's config passes, and spare compares it when the tag is set. Nothing is known
+// of a stream, so it passes, too.
 func (p *push) spareUnread(ctx context.Context) error {
 	root, known := p.knownRoot()
 	if p.opts.ImageID == "" && !known {
@@ -40,8 +41,7 @@ func (p *push) spareUnread(ctx context.Context) error {
 	})
 }
 
-// spareWhere refuses the tags that stand at what is not the image, which wanted
-// names.
+// spareWhere refuses a tag that points at another image than wanted.
 func (p *push) spareWhere(ctx context.Context, tags []string, wanted digest.Digest, same func(ocispec.Descriptor) (bool, error)) error {
 	if !p.opts.NoClobber {
 		return nil

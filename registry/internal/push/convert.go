@@ -14,7 +14,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
-// ociTypes are Docker's media types with those that OCI has for the same bytes
+// ociTypes maps Docker's media types to those that OCI has for the same bytes
 // (image-spec, "Compatibility Matrix").
 var ociTypes = map[string]string{
 	"application/vnd.docker.distribution.manifest.v2+json":      ocispec.MediaTypeImageManifest,
@@ -28,7 +28,7 @@ var ociTypes = map[string]string{
 }
 
 // converted is a manifest with OCI's media types in the place of Docker's, and
-// with what its children became in the place of these.
+// with its converted children in the place of the original ones.
 func converted(m image.Manifest, children map[digest.Digest]image.Manifest) (image.Manifest, error) {
 	oci := func(d *ocispec.Descriptor) {
 		if child, ok := children[d.Digest]; ok {
@@ -72,7 +72,8 @@ func converted(m image.Manifest, children map[digest.Digest]image.Manifest) (ima
 }
 
 // fitting is m in the form that the registry takes, as far as is known: with
-// OCI's media types where it refuses Docker's. An index follows its children.
+// OCI's media types if it refuses Docker's. An index is converted with its
+// children.
 func (p *push) fitting(m image.Manifest) (image.Manifest, error) {
 	known := p.record.sentAs(m)
 	if known.Descriptor.Digest != m.Descriptor.Digest {
@@ -95,8 +96,8 @@ func (p *push) fitting(m image.Manifest) (image.Manifest, error) {
 	return other, nil
 }
 
-// putFitting sends a manifest, and once more in OCI's form where the registry
-// refuses that of Docker (zot does).
+// putFitting sends a manifest, and sends it once more in OCI's form if the
+// registry refuses Docker's (zot does).
 func (p *push) putFitting(ctx context.Context, m image.Manifest, reference string) error {
 	for {
 		form, err := p.fitting(m)

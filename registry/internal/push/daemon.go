@@ -16,17 +16,18 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 )
 
-// anticipate has the holder of the image begin to push it while the registry is
-// asked for a token: to find and name the image takes a daemon as long. An image
-// that was pushed before may be there, and a new tag all that it lacks.
+// anticipate has the holder of the image begin to push it while this program
+// asks the registry for a token: a daemon takes as long to find and name the
+// image. It leaves out an image that was pushed before: the registry may have
+// it, and lack only the tag.
 func (p *push) anticipate(ctx context.Context) {
 	if _, pushed := p.knownRoot(); !pushed && !p.opts.NoClobber {
 		p.relay = p.beginRelay(ctx)
 	}
 }
 
-// beginRelay opens a relay, and has the holder push to it, which gets no answers
-// yet. It is nil where that cannot be.
+// beginRelay opens a relay, and has the holder of the image push to it. The
+// holder gets no answers yet. The result is nil if there can be no relay.
 func (p *push) beginRelay(ctx context.Context) *relay.Relay {
 	if p.opts.Via == nil || p.opts.DryRun {
 		return nil
@@ -49,8 +50,8 @@ func (p *push) abandonRelay() {
 	}
 }
 
-// relayed has the holder of the image push it through a relay. done is false
-// where that could not be; the source then decides.
+// relayed has the holder of the image push it through a relay. done is false if
+// that could not be; the push then reads the source.
 func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err error) {
 	r := p.relay
 	if r == nil {
@@ -88,6 +89,9 @@ func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err
 // destination is the push as a relay needs it; it implements [relay.Destination].
 type destination struct{ push *push }
 
+// Find asks for a mount first if another repository has the blob: the daemon would
+// begin to send a blob that is not there yet. It asks each time, because a blob may
+// have gone. The size of a blob is bound to its digest.
 func (d destination) Find(ctx context.Context, blob digest.Digest) (ocispec.Descriptor, error) {
 	return d.push.repo().Stat(ctx, repo.Blobs, blob.String())
 }
@@ -110,8 +114,9 @@ func (d destination) Send(ctx context.Context, blob *image.Blob, body io.Reader,
 	var c passage = content.NewWindow(announced(blob))
 	if keep {
 		c = content.NewSpool(announced(blob))
-		// Otherwise the registry alone compares, as with the daemon's own push:
-		// here it would cost a quarter of the processor time.
+		// Otherwise the registry alone compares the digest, as in the daemon's
+		// own push: to compare it here would cost a quarter of the processor
+		// time.
 		if blob.Digest != "" {
 			body = content.Verified(body, announced(blob))
 		}

@@ -52,8 +52,8 @@ func (p *push) send(ctx context.Context, source *image.Source) (image.Manifest, 
 	return img.Root, nil
 }
 
-// finish sends what only the end of the source tells: the manifests, by what has
-// become of the blobs, and the last of these.
+// finish sends what is known only at the end of the source: the last blobs, and
+// the manifests, by what the blobs became.
 func (p *push) finish(ctx context.Context, source *image.Source) (*image.Image, error) {
 	img, err := source.Finish(p.record.all())
 	if err != nil {
@@ -103,8 +103,8 @@ func (p *push) sendBlobs(ctx context.Context, source *image.Source) error {
 	return ctx.Err()
 }
 
-// sendRest sends the blobs that only the end of the source made known, and
-// those that it lacks, once all of these are found.
+// sendRest sends the blobs that became known only at the end of the source, and
+// those that the source lacks, once all of the latter are found.
 func (p *push) sendRest(ctx context.Context, img *image.Image) (err error) {
 	found, err := p.locate(ctx, img.Missing)
 	defer func() {

@@ -39,6 +39,8 @@ func (o Origin) Image(ctx context.Context, root image.Manifest, opts *image.Opti
 // store is an origin as an [image.Store].
 type store struct{ Origin }
 
+// Manifest reads a manifest that an index names. If it is lacking, the source has
+// failed; the image is not unknown.
 func (s store) Manifest(ctx context.Context, d digest.Digest) (image.Manifest, error) {
 	return s.Registry.Manifest(ctx, s.Repository, d.String())
 }
@@ -63,7 +65,7 @@ func Join(ctx context.Context, env Env, ref registry.Reference, opts registry.Pu
 }
 
 // join reads what the members are, makes the index, brings over what it names,
-// and puts it.
+// and puts the index.
 func (p *push) join(ctx context.Context, members []Member, annotations map[string]string) (image.Manifest, error) {
 	entries, err := p.entries(ctx, members)
 	if err != nil {
@@ -127,7 +129,7 @@ func (p *push) entries(ctx context.Context, members []Member) ([]entry, error) {
 const maxNested = 4
 
 // entries are the manifests that a tag or a digest of the member's repository
-// leads to. named is what an index says of it.
+// leads to. named is the descriptor that an index has of it.
 func (m Member) entries(ctx context.Context, named ocispec.Descriptor, reference string, depth int) ([]entry, error) {
 	read, err := m.From.Registry.Manifest(ctx, m.From.Repository, reference)
 	if err != nil {

@@ -56,23 +56,22 @@ type manifestStep int
 const (
 	// manifestPut sends it.
 	manifestPut manifestStep = iota
-	// manifestRepair sends blobs again that the registry no longer has.
+	// manifestRepair sends again the blobs that the registry has lost.
 	manifestRepair
 	manifestDone
 	manifestFailed
 )
 
-// delivery is the state of a manifest on its way into the registry: a value
-// like that of an upload. What is wrong with the connection or the server is none of its
-// business, the retrier's is.
+// delivery is the state of a manifest on its way into the registry: a value, like that
+// of an upload. The retrier handles what is wrong with the connection or the server.
 type delivery struct {
 	step manifestStep
 	// index: it names manifests, which are there by now, and no blobs.
 	index bool
 	// repaired: its blobs were sent again.
 	repaired bool
-	// mismatches counts the answers that it is not what it should be; more than
-	// retries end the delivery.
+	// mismatches counts the answers that its digest is wrong; more than retries
+	// end the delivery.
 	mismatches, retries int
 	// err is the last failure.
 	err error
@@ -92,7 +91,8 @@ func (d delivery) next(err error) delivery {
 		// be told that its digest is wrong (registry/storage/driver/filesystem).
 		d.mismatches++
 	case d.step == manifestPut && errors.Is(err, registry.ErrBlobUnknown) && !d.index && !d.repaired:
-		// Its cleaning was quicker, or a mount was of a package that has gone.
+		// The registry's cleaning was quicker, or the package that a blob was
+		// mounted from has gone.
 		d.step = manifestRepair
 	default:
 		d.step = manifestFailed
@@ -130,8 +130,8 @@ func (p *push) putManifest(ctx context.Context, m image.Manifest, reference stri
 // again and has become another blob. The manifest has to be made anew.
 var errOtherForm = errors.New("a layer was compressed again, and has another digest now")
 
-// repair sends what the registry lacks of a manifest's blobs, as it says with
-// cause.
+// repair sends the blobs of a manifest that the registry lacks. cause is the
+// answer that says so.
 func (p *push) repair(ctx context.Context, m image.Manifest, cause error) error {
 	p.record.note("the registry lacks blobs that it had; sending them again")
 	var other error
@@ -147,9 +147,9 @@ func (p *push) repair(ctx context.Context, m image.Manifest, cause error) error 
 	return other
 }
 
-// sendAgain sends a blob of a manifest if the registry lacks it. A layer whose
-// digest the cache had, from a daemon's compressor or from an earlier version of
-// ours, becomes another blob: errOtherForm.
+// sendAgain sends a blob of a manifest if the registry lacks it. A layer becomes
+// another blob (errOtherForm) if its digest came from the cache, and a daemon's
+// compressor or an earlier version of ours had made it.
 func (p *push) sendAgain(ctx context.Context, d ocispec.Descriptor) error {
 	if exists, err := p.repo().Exists(ctx, repo.Blobs, d.Digest); err != nil || exists {
 		return err
@@ -170,7 +170,8 @@ func (p *push) sendAgain(ctx context.Context, d ocispec.Descriptor) error {
 	return nil
 }
 
-// putOnce sends a manifest, and makes known what it refers to.
+// putOnce sends a manifest, and makes known that it refers to another, if it
+// does.
 func (p *push) putOnce(ctx context.Context, m image.Manifest, reference string) error {
 	answer, err := p.repo().Put(ctx, m, reference)
 	if err != nil {
@@ -179,8 +180,8 @@ func (p *push) putOnce(ctx context.Context, m image.Manifest, reference string) 
 	return p.refer(ctx, m, answer)
 }
 
-// lacking names the manifests of an index that the registry says it has not,
-// since Gitea does not.
+// lacking names the manifests of an index that the registry lacks, because
+// Gitea's answer does not name them.
 func (p *push) lacking(ctx context.Context, m image.Manifest) string {
 	var names []string
 	for _, d := range m.References {

@@ -27,8 +27,8 @@ type located struct {
 }
 
 // locate finds the blobs that the source lacks, so that nothing is sent of an
-// image that cannot be completed. What is nowhere is named in one error. The
-// caller closes what was found.
+// image that cannot be completed. One error names all blobs that are nowhere.
+// The caller closes what was found.
 func (p *push) locate(ctx context.Context, missing []ocispec.Descriptor) (found []located, err error) {
 	var group errgroup.Group
 	group.SetLimit(cmp.Or(p.opts.Jobs, registry.DefaultJobs))
@@ -55,7 +55,7 @@ func (p *push) locate(ctx context.Context, missing []ocispec.Descriptor) (found 
 	return found, lacking
 }
 
-// both is the error of one and another; the first may be nil.
+// both makes one error of two; the first may be nil.
 func both(one, other *registry.MissingError) *registry.MissingError {
 	if one == nil {
 		return other
@@ -63,9 +63,9 @@ func both(one, other *registry.MissingError) *registry.MissingError {
 	return &registry.MissingError{Digests: append(slices.Clone(one.Digests), other.Digests...), File: one.File, Err: cmp.Or(one.Err, other.Err)}
 }
 
-// find looks for a blob in another package of the registry, from where it is
-// mounted at once, in the compressed form that was just sent, and where
-// [registry.PushOptions.Fetch] has it.
+// find looks for a blob in another package of the registry, from which it
+// mounts the blob at once. Then it looks for the compressed form that was just
+// sent, and where [registry.PushOptions.Fetch] has the blob.
 func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, error) {
 	blob := &image.Blob{Name: missing.Digest.String(), Digest: missing.Digest, Size: missing.Size, Once: true}
 	sent := image.Sent{Digest: missing.Digest, Size: missing.Size}
@@ -145,7 +145,7 @@ func (p *push) getDecompressed(ctx context.Context, d digest.Digest) (_ io.ReadC
 	return p.opts.Compression.NewReader(readBack{body})
 }
 
-// readBack marks its failures.
+// readBack marks its failures with [content.ErrReadBack].
 type readBack struct{ io.ReadCloser }
 
 func (r readBack) Read(p []byte) (int, error) {

@@ -1,15 +1,20 @@
-// Package push brings one image into a repository and points tags at it. How a blob
-// gets there is package upload's business, what a daemon pushes by itself package
-// relay's; which image is pushed where, and as whom, is decided by the client
-// (package remote).
+// Package push brings one image into a repository and points tags at it. Package
+// upload decides how a blob gets there, and package relay handles what a daemon
+// pushes by itself. The client (package remote) decides which image is pushed
+// where, and as whom.
+//
+// It takes an [Env], a reference and options, and gives events, a [registry.Result] and an
+// error. It makes requests through packages repo and upload, and remembers in the cache.
+// The lock of what a push has done is in record.go, and nothing else takes it. Begin with
+// push.go.
 //
 //   - push.go: one push from its start to its end; gate.go: how many blobs are under
 //     way; record.go: what was done so far, and what is told of it
 //   - shortcut.go: what need not be sent at all; remember.go: what may be kept for
 //     that (package cache)
 //   - image.go: the blobs of an image, in the order in which its source gives them;
-//     blob.go: one of them, of whose upload observer.go hears; missing.go: those that the
-//     source lacks
+//     blob.go: one of them; observer.go: the events of its upload; missing.go: those that
+//     the source lacks
 //   - daemon.go: a daemon reads and compresses instead
 //   - manifest.go: manifests and tags; convert.go: their other form; referrers.go:
 //     what refers to another manifest; verify.go: whether all is there
@@ -41,7 +46,7 @@ type Env struct {
 	// Host is the registry's, in its normal form.
 	Host string
 	// Connect gives the connection to the registry, and lets greet make the first
-	// request where nobody has asked for a token yet.
+	// request if nobody has asked for a token yet.
 	Connect func(ctx context.Context, insecure bool, greet wire.Greeting) (*wire.Conn, error)
 	// Cache has what one push leaves to the next; Traits and Limits what the
 	// client has found out about the registry.
@@ -54,8 +59,8 @@ type Env struct {
 	// it says nothing; Backoff the wait before.
 	Retries func(own int) int
 	Backoff func(n int) time.Duration
-	// StallTimeout is after how long a connection is given up on which nothing
-	// moves.
+	// StallTimeout is how long nothing may move on a connection before it is
+	// given up.
 	StallTimeout time.Duration
 	// Logger receives debugging messages.
 	Logger *slog.Logger
@@ -71,8 +76,8 @@ type push struct {
 	opts registry.PushOptions
 	info *wire.RequestInfo
 	gate *gate // bounds the blobs under way
-	// compressors bounds the layers being compressed, each of which uses all
-	// processors and some memory.
+	// compressors bounds the layers being compressed. Each uses all processors and
+	// some memory.
 	compressors chan struct{}
 	record      *record
 
@@ -148,9 +153,9 @@ func distinct(tags []string, stored func(tag string) string) []string {
 	})
 }
 
-// failure puts the destination in front, and says when it was the push's own
-// time limit that ended it, or that there was no credential: Gitea lets
-// anybody in as a reader and then says that this one may not write.
+// failure puts the destination in front of an error. It adds that the push's
+// own time limit ended it, or that there was no credential: Gitea lets anybody
+// in as a reader, and then says that this one may not write.
 func (p *push) failure(ctx context.Context, op string, err error) error {
 	if fault := p.nameFault(); fault != nil {
 		return fault // whatever the registry made of it
@@ -203,8 +208,8 @@ func (p *push) carry(ctx context.Context) (image.Manifest, error) {
 	return root, errors.Join(err, closeSource())
 }
 
-// settle goes by the rules that the registry has beyond the specification's, as
-// far as it is known by now what it is.
+// settle applies the rules for names and tags that the registry has beyond the
+// specification's, if it is known by now which registry it is.
 func (p *push) settle() error {
 	if err := p.nameFault(); err != nil {
 		return err

@@ -13,9 +13,8 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
-// record is what a push has done so far, and the only one that tells of it: it lets
-// one event out at a time. It is safe for concurrent use, and nobody else holds its
-// lock.
+// record is what a push has done so far. It alone tells of that, and lets out one
+// event at a time. It is safe for concurrent use, and nothing else holds its lock.
 type record struct {
 	progress           registry.ProgressFunc // may be nil
 	bytesSent, retries atomic.Int64
@@ -29,8 +28,8 @@ type record struct {
 	// digest of their own.
 	converted map[digest.Digest]image.Manifest
 	blobs     []registry.BlobResult
-	// mounts are the blobs that the registry was asked to take from another
-	// repository, and which that was; empty where it could not.
+	// mounts has, for each blob that the registry was asked to mount, the
+	// repository that the blob was mounted from; empty if it was not mounted.
 	mounts map[digest.Digest]string
 	// lasting are the blobs that can be opened again until the push ends, by
 	// name.
@@ -68,8 +67,7 @@ func (r *record) waiting(blob *image.Blob) {
 	r.emit(e)
 }
 
-// done records what became of a blob. One that exists may do so because it was
-// mounted.
+// done records what became of a blob. A blob that exists may have been mounted.
 func (r *record) done(blob *image.Blob, sent image.Sent, status registry.Status) {
 	r.mu.Lock()
 	r.sent[blob.Name] = sent
@@ -88,8 +86,8 @@ func (r *record) done(blob *image.Blob, sent image.Sent, status registry.Status)
 	})
 }
 
-// shortID is what docker shows of a layer, the first digits of its diff ID or
-// digest, if that is known from the beginning: no layer changes its name.
+// shortID is what docker shows of a layer: the first digits of its diff ID or
+// digest, if that is known from the beginning. So no layer changes its name.
 func shortID(blob *image.Blob) string {
 	name := blob.Name
 	if blob.Digest.Validate() == nil {
@@ -105,8 +103,8 @@ func (r *record) keep(blob *image.Blob) {
 	r.lasting[blob.Name] = blob
 }
 
-// again is the blob that became d, if it can be opened again. What became of it is
-// forgotten.
+// again is the blob that became d, if it can be opened again. The record forgets
+// what became of it.
 func (r *record) again(d digest.Digest) *image.Blob {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -160,8 +158,9 @@ func (r *record) results() []registry.BlobResult {
 	return slices.Clone(r.blobs)
 }
 
-// asks notes that the registry is asked to take a blob from another repository.
-// asked reports that it was before, and from says from where it took it then.
+// asks notes that the registry is asked to mount a blob from another
+// repository. asked reports whether it was asked before, and from is the
+// repository from which it mounted the blob then.
 func (r *record) asks(d digest.Digest) (from string, asked bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

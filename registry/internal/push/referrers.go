@@ -41,7 +41,7 @@ func (p *push) refer(ctx context.Context, m image.Manifest, answer http.Header) 
 		}
 		list.Manifests = append(list.Manifests, own)
 		if err = p.putList(ctx, list, tag); errors.Is(err, registry.ErrBlobUnknown) {
-			// Gitea takes no index of which it lacks a child: one was deleted.
+			// Gitea refuses an index if it lacks a child: one was deleted.
 			list.Manifests = slices.DeleteFunc(list.Manifests, func(d ocispec.Descriptor) bool {
 				there, err := p.repo().Exists(ctx, repo.Manifests, d.Digest)
 				return err == nil && !there

@@ -26,7 +26,8 @@ const (
 	// Their keys are those of a layer, and the loopback repository with the diff ID.
 	subjectDaemons subject = "layers of the daemon"
 	// subjectThere is that the registry has a layer. Its key is the host with the
-	// diff ID, and for what has only a name, the repository with that.
+	// diff ID, or, for a layer that has only a name, the repository with the
+	// name.
 	subjectThere subject = "layer in the registry"
 	// subjectHolder is that the repository has the blobs of the image. Its key is
 	// the host with the digest.
@@ -44,18 +45,18 @@ type finding struct {
 	status registry.Status
 }
 
-// memorable decides whether the next push may rely on a finding of this one, and
-// says why, or why not. It is the one place that does; nothing gets into the cache
-// but by it, save what a tag was pointed at and how a host takes blobs, which are no
-// more than that. The keys are beside the subjects.
+// memorable decides whether the next push may rely on a finding of this one, and says
+// why, or why not. Nothing else decides that. Three things are kept without it, because
+// they hold whatever the push was: what a raw layer became (rememberLayer), what a tag
+// was pointed at, and how a host takes blobs. The keys are beside the subjects.
 //
 // An image cannot be taken for another, since [registry.PushOptions.ImageID] is a
 // digest, and root is compared with it: before it is remembered, and again before it
-// is relied on. A config has the diff ID of every layer, so that any two manifests
-// with it are of the same image, and the same manifest but for how the layers are
-// compressed, which is in the key. Whatever else a push had to do with is not what
-// the ID stands for: the one platform of an index that the daemon held just then,
-// another image that got the name between the daemon's two answers.
+// is relied on. A config has the diff ID of every layer. So two manifests with the
+// same config are of the same image, and differ only in how the layers are
+// compressed, which is in the key. A push may meet other manifests, which the ID
+// does not stand for: that of the one platform of an index that the daemon held just
+// then, or that of another image that got the name between the daemon's two answers.
 func (p *push) memorable(f finding) (why string, ok bool) {
 	id := p.opts.ImageID
 	switch f.subject {
@@ -75,8 +76,8 @@ func (p *push) memorable(f finding) (why string, ok bool) {
 		return "it was compressed while its diff ID was computed", true
 	case subjectDaemons:
 		// A classic store has compressed those layers itself, from what it knows by
-		// the diff IDs. A store of manifests passes on what others made, of which
-		// nobody has compared a layer with the diff ID that the config gives it.
+		// the diff IDs. A store of manifests passes on what others made, and
+		// nobody has compared its layers with the diff IDs of the config.
 		return "the ID is that of the config, in which each layer of the manifest has its diff ID, if it is a classic store's", len(p.opts.DiffIDs) > 0 && f.root.HasConfig(id, daemonForm)
 	case subjectThere:
 		return "the registry took it, or has it, unless this is a dry run", f.status != registry.StatusSkipped
@@ -86,7 +87,7 @@ func (p *push) memorable(f finding) (why string, ok bool) {
 	return "nobody has thought of it", false
 }
 
-// keeps is memorable for what is about to be kept, and logs that.
+// keeps asks memorable about what is to be kept, and logs the answer.
 func (p *push) keeps(ctx context.Context, f finding) bool {
 	why, ok := p.memorable(f)
 	p.env.Logger.DebugContext(ctx, "for the next push", slog.String("what", string(f.subject)), slog.Bool("kept", ok), slog.String("why", why))
@@ -151,8 +152,9 @@ func (p *push) rememberRelayed(ctx context.Context, r *relay.Relay, root image.M
 	}
 }
 
-// rememberLayer keeps what a raw layer became, whose name is that in its archive.
-// What it begins with may not be known.
+// rememberLayer keeps what a raw layer became, under its diff ID and its form. Either
+// the push compressed it while it computed its diff ID, or the cache had it and the
+// registry has it still. Its name is that in its archive. begins may be unknown.
 func (p *push) rememberLayer(ctx context.Context, blob *image.Blob, sent image.Sent, begins digest.Digest, status registry.Status) {
 	if !p.keeps(ctx, finding{subject: subjectLayer}) {
 		return

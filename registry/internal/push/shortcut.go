@@ -17,9 +17,9 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
-// greet is the first request of a push. Where nothing will have changed it asks
-// whether that is so, and shows the credential itself: fetching a token would
-// take longer than all the rest. Any other push begins with its token.
+// greet makes the first request of a push. If nothing seems to have changed, it
+// asks whether that is so, and sends the credential itself: to fetch a token
+// would take longer than all the rest. Any other push begins with its token.
 func (p *push) greet(ctx context.Context, s *wire.Conn) (err error) {
 	p.conn = s
 	if !p.verifies() {
@@ -31,8 +31,8 @@ func (p *push) greet(ctx context.Context, s *wire.Conn) (err error) {
 	return wire.Introduce(ctx, s)
 }
 
-// stands gives the manifest that the image became where earlier pushes left every
-// tag at it, and the registry has them there still; nil otherwise.
+// stands gives the manifest that the image became, if earlier pushes left every
+// tag at it and the registry has every tag there still; nil otherwise.
 func (p *push) stands(ctx context.Context) (*image.Manifest, error) {
 	root, found := p.knownRoot()
 	if !found || slices.ContainsFunc(p.tags, func(tag string) bool { return !p.leftAt(tag, root) }) {
@@ -50,9 +50,9 @@ func (p *push) stands(ctx context.Context) (*image.Manifest, error) {
 	return &root, nil
 }
 
-// known pushes an image without reading its layers, where the registry has all
-// of it and the manifest is at hand. done is false where that fails, for
-// whatever reason but a cancelled context: the source then decides.
+// known pushes an image without reading its layers, if the registry has all of
+// it and the manifest is at hand. done is false if that fails. The push then
+// reads the source, unless err says that it would fail as well.
 func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err error) {
 	if !p.identified() {
 		return root, false, nil
@@ -75,9 +75,9 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 	return root, true, nil
 }
 
-// retag points tags at a manifest of which the registry has everything, as far
-// as is known. It compares what it is sent with what it has; what it lacks then,
-// the source has.
+// retag points tags at a manifest; as far as is known, the registry has everything that
+// it names. The registry compares that with what it has. If it lacks something, the
+// source has it.
 func (p *push) retag(ctx context.Context, root image.Manifest, tags []string) error {
 	if image.IsIndex(root.Descriptor.MediaType) {
 		if err := p.putChildren(ctx, root); err != nil {
@@ -87,10 +87,10 @@ func (p *push) retag(ctx context.Context, root image.Manifest, tags []string) er
 	return p.setTags(ctx, root, tags, p.putOnce)
 }
 
-// knownManifest is the manifest that the image became, when the registry has
-// what it names, and the tags that do not point at it yet. The containerd store
-// and layouts know an image by the digest of its manifest, others by that of
-// its config.
+// knownManifest is the manifest that the image became, if the registry has what
+// it names, and the tags that do not point at it yet. The containerd store and
+// layouts know an image by the digest of its manifest, others by that of its
+// config.
 func (p *push) knownManifest(ctx context.Context) (image.Manifest, []string, error) {
 	if p.standing != nil {
 		return *p.standing, nil, nil
@@ -122,8 +122,8 @@ func (p *push) namesConfig() bool {
 	return p.opts.Source != nil && slices.ContainsFunc(p.opts.Source.Left(), func(b *image.Blob) bool { return b.Digest == p.opts.ImageID })
 }
 
-// moved leaves out the tags that point at root already. Only those are looked
-// at that an earlier push pointed there: of others it would be one request more.
+// moved leaves out the tags that point at root already. It looks only at tags
+// that an earlier push pointed there: any other would cost one request more.
 func (p *push) moved(ctx context.Context, root image.Manifest) ([]string, error) {
 	var moved []string
 	for _, tag := range p.tags {
@@ -151,8 +151,8 @@ func (p *push) tagged(tag string) string {
 	return registry.Reference{Host: p.env.Host, Repository: p.ref.Repository, Tag: tag}.String()
 }
 
-// permanent keeps of the failures of a shortcut those that the long way would
-// meet as well.
+// permanent returns a failure of a shortcut that the long way would meet as
+// well, and nil for any other.
 func (p *push) permanent(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
@@ -168,7 +168,8 @@ func (p *push) permanent(ctx context.Context, err error) error {
 }
 
 // mountAll asks for every blob of a manifest; the registry may hold them for
-// another package. An index is not tried: its children would have to be there.
+// another package. It does not try an index, whose children would have to be
+// there.
 func (p *push) mountAll(ctx context.Context, root image.Manifest) error {
 	if image.IsIndex(root.Descriptor.MediaType) {
 		return registry.ErrManifestUnknown
@@ -188,7 +189,7 @@ func (p *push) mountAll(ctx context.Context, root image.Manifest) error {
 }
 
 // mount asks the registry for a blob that it may hold for another package and
-// reports whether it is in the repository now. (Gitea 1.26 needs no "from".)
+// reports whether it is in the repository then. (Gitea 1.26 needs no "from".)
 func (p *push) mount(ctx context.Context, d digest.Digest) (bool, error) {
 	return p.mountFrom(ctx, d, p.holder(d))
 }
@@ -198,7 +199,8 @@ func (p *push) holder(d digest.Digest) string {
 	return p.env.Cache.Ask(cache.Question{Host: p.env.Host, Repository: p.ref.Repository, Digest: d}).Holder
 }
 
-// mountFrom is mount, and begins with a repository that may have the blob.
+// mountFrom is mount that begins with holder, the repository that may have the
+// blob.
 func (p *push) mountFrom(ctx context.Context, d digest.Digest, holder string) (bool, error) {
 	if p.held(ctx, d, holder) {
 		return true, nil
@@ -211,10 +213,11 @@ func (p *push) mountFrom(ctx context.Context, d digest.Digest, holder string) (b
 	return p.repo().Exists(ctx, repo.Blobs, d)
 }
 
-// held asks for a blob where an earlier push from here left it, which is in holder,
-// or where the options say that it is: in the repository itself, where a mount would have Gitea lock its database for
-// nothing, or else in another, and only once. It may have gone since; that, and
-// any failure, leaves it to other ways.
+// held asks for a blob in holder, where an earlier push from here left it, or in the
+// repository that the options name. If that is the destination itself, it does not mount,
+// which would have Gitea lock its database for nothing. If it is another repository, it
+// asks for a mount, and only once. If the blob has gone since, or the request fails, held
+// reports false, and other ways remain.
 func (p *push) held(ctx context.Context, d digest.Digest, holder string) bool {
 	from := cmp.Or(holder, p.opts.MountFrom)
 	if from == p.ref.Repository {
@@ -228,7 +231,8 @@ func (p *push) held(ctx context.Context, d digest.Digest, holder string) bool {
 	if from == "" || asked {
 		return earlier != ""
 	}
-	// Token authentication specification: the other repository is to be read.
+	// Token authentication specification: the token must allow reading the
+	// other repository.
 	ctx = wire.WithInfo(ctx, p.info.And("repository:"+from+":pull"))
 	mounted, err := p.repo().Mount(ctx, d, from)
 	if err != nil {

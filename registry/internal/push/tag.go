@@ -17,8 +17,8 @@ func Tag(ctx context.Context, env Env, ref registry.Reference, opts registry.Pus
 	})
 }
 
-// arrange lets do point the tags of the push at a manifest of what registries have
-// already. op is what errors call that.
+// arrange connects, and lets do point the tags of the push at a manifest that
+// registries have already. Errors call this op.
 func (p *push) arrange(ctx context.Context, op string, do func(context.Context, *push) (image.Manifest, error)) (registry.Result, error) {
 	start := time.Now()
 	ctx = wire.WithInfo(ctx, p.info)

@@ -19,8 +19,8 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 )
 
-// incompleteError names what the registry lacks of an image that it has a
-// manifest of.
+// incompleteError names what the registry lacks of an image whose manifest it
+// has.
 type incompleteError struct{ lacking []digest.Digest }
 
 func (e *incompleteError) Error() string {
@@ -39,12 +39,13 @@ func isIncomplete(err error) bool {
 	return incomplete
 }
 
-// verifies reports that the push looks at what its tags lead to.
+// verifies reports whether the push looks at what its tags lead to.
 func (p *push) verifies() bool { return p.opts.Verify && !p.opts.DryRun }
 
-// whole looks whether the registry has everything that root leads to: each
-// manifest, whose bytes are compared with its digest, and each blob, of which
-// the registry tells digest and size, or else gives the bytes. What it lacks is an [*incompleteError].
+// whole checks whether the registry has everything that root leads to. It compares the
+// bytes of each manifest with its digest, and asks for the digest and size of each blob;
+// if the registry does not tell them, it reads the blob. An [*incompleteError] names
+// whatever is missing.
 func (p *push) whole(ctx context.Context, root image.Manifest) error {
 	level := []ocispec.Descriptor{root.Descriptor}
 	known := map[digest.Digest]bool{root.Descriptor.Digest: true}
@@ -104,8 +105,9 @@ func (p *push) look(ctx context.Context, d ocispec.Descriptor) (there bool, name
 	return there, nil, err
 }
 
-// reads reports whether the registry gives the bytes of a blob. That is asked
-// where a HEAD proves nothing: some name no digest in the answer, or refuse it.
+// reads reports whether the registry gives the bytes of a blob. It is for a
+// registry whose answer to HEAD proves nothing: some name no digest in it, or
+// refuse HEAD.
 func (p *push) reads(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	body, err := p.repo().Blob(ctx, d.Digest)
 	if answer, ok := errors.AsType[*registry.Error](err); ok && answer.Status == http.StatusNotFound {
@@ -120,8 +122,9 @@ func (p *push) reads(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 }
 
 // putChildren puts the manifests below an index again, as the registry has
-// them, deepest first. A registry compares an index with its children, but not
-// those with their blobs: that it does when it takes a child.
+// them, deepest first. When a registry takes an index, it compares it with the
+// children, but not the children with their blobs. It does that when it takes a
+// child.
 func (p *push) putChildren(ctx context.Context, index image.Manifest) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(cmp.Or(p.opts.Jobs, registry.DefaultJobs))

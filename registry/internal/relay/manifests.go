@@ -97,8 +97,8 @@ func (r *Relay) lostMeanwhile(err error) bool {
 	return true
 }
 
-// Layers pairs the layers of a manifest of the daemon's with their diff IDs, by
-// its config: that which has just passed, or else the registry's.
+// Layers pairs the layers of a daemon's manifest with their diff IDs, by its config:
+// the one that has just passed, or else the registry's.
 func (r *Relay) Layers(ctx context.Context, m image.Manifest) ([]image.Layer, error) {
 	if len(m.References) == 0 {
 		return nil, errors.New("the manifest names no config")
@@ -118,5 +118,5 @@ func (r *Relay) Layers(ctx context.Context, m image.Manifest) ([]image.Layer, er
 // [content.Layer.Begins] has it; empty where that is not known.
 func (r *Relay) Begins(layer image.Layer) digest.Digest { return r.digests.get(layer.Digest).begins }
 
-// Repository is the one by which the daemon remembers what it has sent here.
+// Repository is the name that the daemon remembers its pushes to here by.
 func (r *Relay) Repository() string { return r.repository }

@@ -6,6 +6,10 @@
 // they arrive; the manifest of the tag is put under all tags of the push. It makes no
 // request itself.
 //
+// It takes a [Job] and gives an [Outcome]; everything that it wants from the registry it
+// asks of the [Destination], which package push implements. It listens on one port, and keeps
+// what the daemon sends in memory or in a temporary file. Begin with relay.go.
+//
 //   - relay.go: a relay from its beginning to its end; listen.go: its port
 //   - handler.go: who is let in, and what is answered
 //   - uploads.go: the blobs that pass; state.go: what became of them
@@ -165,8 +169,8 @@ type Outcome struct {
 	Reached bool
 }
 
-// Finish waits for the holder's push, has it push once more where that is needed,
-// and then closes the port: whoever pushes still asks when the image has arrived.
+// Finish waits for the daemon's push, has it push once more if that is needed, and
+// then closes the port: the daemon still asks when the image has arrived.
 func (r *Relay) Finish() Outcome {
 	err := <-r.pushed
 	if err == nil && r.needsMore() {
@@ -186,7 +190,7 @@ func (r *Relay) Abandon() {
 	}
 }
 
-// end ends a relay of which the holder's push has ended.
+// end ends a relay after the holder's push.
 func (r *Relay) end() {
 	r.close()
 	// Shutdown would wait for connections that were never used.

@@ -21,21 +21,20 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/content"
 )
 
-// A classic store does not know what its layers are when compressed. A layer
-// that it has pushed before, it asks for by the digest that it had then; any
-// other it compresses, on one processor, while it sends it, and tells the
-// digest at the end. So a layer that an export took to the registry would be
+// A classic store does not know the digests of its compressed layers. If it has pushed
+// a layer before, it asks for the digest of that time. It compresses any other layer, on
+// one processor, while it sends it, and tells the digest at the end. So a layer that an export took to the registry would be
 // compressed and sent once more when the daemon pushes.
 //
-// It need not be. The relay takes the beginning of a layer, by which it knows
-// those that it saw before, and breaks off where the registry has it: the
+// It need not be. The relay takes the beginning of a layer, recognises by it
+// a layer that it saw before, and breaks off if the registry has that: the
 // daemon then names the layer by the digest of what it has sent, which stands
 // in for the real one. Which layer a stand-in is for, its place in the manifest
 // tells; the manifest for the registry is made with the real digests, the same
 // as of an export. Layers that begin alike, or that nobody saw, are broken off
-// too, and those that the registry turns out to lack are asked for in a second
-// push, in which the others are found by their stand-ins; so they are in every
-// push to come.
+// too. If the registry turns out to lack some, the daemon is asked for them in a
+// second push. There, and in every push to come, the others are found by their
+// stand-ins.
 type standIns struct {
 	relay *Relay
 	// cached is what the cache knows of the image's layers, by diff ID.
@@ -119,7 +118,7 @@ func (s *standIns) find(d digest.Digest) (ocispec.Descriptor, error) {
 	return known[diffIDs[0]], nil
 }
 
-// fresh reports a stand-in of which the manifest has not told yet what it is for.
+// fresh reports a stand-in whose layer the manifest has not told yet.
 func (s *standIns) fresh(d digest.Digest) bool { return s.relay.digests.get(d).standIn && !s.isOff() }
 
 func (s *standIns) isOff() bool {
@@ -150,8 +149,8 @@ func (s *standIns) mayBe(begins digest.Digest) bool {
 	})
 }
 
-// beginning is the digest of the first bytes of a raw layer, of which data is
-// the beginning, compressed; empty where it is too short.
+// beginning is the digest of the first bytes of a raw layer. data is the beginning of
+// the compressed layer; if it is too short, beginning is empty.
 func beginning(data []byte) digest.Digest {
 	raw := make([]byte, content.BeginningSize)
 	z, err := gzip.NewReader(bytes.NewReader(data))
@@ -177,8 +176,8 @@ func head(body io.Reader) (data []byte, whole bool, err error) {
 	return data, !bytes.HasPrefix(data, []byte{0x1f, 0x8b}), nil // a config is no gzip
 }
 
-// breakOff answers a request of which not everything was read, and lets what
-// still comes go by.
+// breakOff answers a request before all of its body was read, and lets the rest go
+// by.
 func breakOff(w http.ResponseWriter, req *http.Request, location, id string) error {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {

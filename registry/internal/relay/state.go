@@ -65,7 +65,7 @@ func (u *uploads) end(id string) {
 	delete(u.of, id)
 }
 
-// next numbers the blobs of which nothing is known beforehand.
+// next numbers the blobs that nothing is known of beforehand.
 func (u *uploads) next() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -80,7 +80,7 @@ type blob struct {
 	told bool
 	// before: it was sent by another push, to whichever repository.
 	before bool
-	// lost: the daemon has sent it, and the registry lacks it all the same.
+	// lost: the daemon has sent it, but the registry lacks it.
 	lost bool
 	// standIn: it is of the beginning of a layer.
 	standIn bool

@@ -119,9 +119,9 @@ func (r *Relay) pass(req *http.Request, b *image.Blob, begins digest.Digest) (up
 	return upload{state: uploadPassed, sent: sent}, nil
 }
 
-// drop lets the rest of an upload go by of which the registry did not get
-// everything, since its beginning is needed again. The daemon, which would not send
-// that again by itself, or not soon, is asked to push once more; then copies are kept.
+// drop lets the rest of an upload go by when the registry did not get everything and
+// would need its beginning again. The daemon would not send that again by itself, or
+// not soon, so it is asked to push once more; then copies are kept.
 func (r *Relay) drop(req *http.Request) error {
 	r.mu.Lock()
 	r.keep = true

@@ -60,7 +60,7 @@ func (r Repo) BlobFrom(ctx context.Context, d digest.Digest, offset int64) (io.R
 	return from(resp, offset)
 }
 
-// from is the body of resp from an offset on, for which it was asked.
+// from is the body of resp, which was asked for an offset, from that offset on.
 func from(resp *http.Response, offset int64) (io.ReadCloser, error) {
 	skip := offset
 	if resp.StatusCode == http.StatusPartialContent {

@@ -75,9 +75,9 @@ func readList(body []byte, field string, page any) error {
 // 100 names where nobody asks for more.
 const maxPages = 1000
 
-// pages reads a list page by page, as the Link header leads on, all of which
-// have the time of the largest. Gitea links to
-// a next page even from the last one, so that an empty page is the end too.
+// pages reads a list page by page, as the Link header leads on. All pages together have
+// the time of the largest answer. Gitea links to a next page even from the last one, so
+// an empty page is the end too.
 func pages(ctx context.Context, conn *wire.Conn, op, address string, read func(page []byte) (int, error)) error {
 	end := time.Now().Add(response.Patience(maxListing))
 	for range maxPages {

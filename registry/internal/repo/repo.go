@@ -2,6 +2,9 @@
 // once: what is there, and what is put there, but for the body of a blob, which
 // package upload sends. It keeps nothing, and decides nothing about what follows.
 //
+// It takes names and digests, and gives descriptors, manifests and bodies. It has no state:
+// every request goes through the [wire.Conn] that it is given. Begin with repo.go.
+//
 //   - repo.go: how they are asked, whether something is there, and mounts
 //   - manifest.go: manifests
 //   - blob.go: blobs, read
@@ -48,8 +51,7 @@ type question struct {
 	header                 http.Header
 }
 
-// answer performs the request of q, and returns that too, as it was before any
-// redirect. The caller closes the body, whatever the status.
+// answer performs the request of q with the retries of the connection; see ask.
 func (r Repo) answer(ctx context.Context, q question) (*http.Response, *http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, q.method, r.Address(q.kind, q.name), nil)
 	if err != nil {
@@ -136,7 +138,7 @@ func (r Repo) stat(ctx context.Context, do func(*http.Request) (*http.Response, 
 	return ocispec.Descriptor{}, nil
 }
 
-// shown is the digest of what a HEAD found, empty where the answer proves none.
+// shown is the digest that the answer to a HEAD proves; empty if it proves none.
 func shown(resp *http.Response, kind, name string) digest.Digest {
 	asked := digest.Digest(name)
 	got := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
@@ -149,9 +151,9 @@ func shown(resp *http.Response, kind, name string) digest.Digest {
 	return ""
 }
 
-// Mount asks for a blob that the registry may hold for another repository: for from,
-// or for whichever where from is empty. The session that a registry begins when it
-// has none is removed.
+// Mount asks for a blob that the registry may hold for another repository: for from, or
+// for any if from is empty. If the registry has no such blob it begins an upload, which
+// Mount cancels.
 func (r Repo) Mount(ctx context.Context, d digest.Digest, from string) (mounted bool, err error) {
 	query := url.Values{"mount": {d.String()}}
 	if from != "" {

@@ -75,9 +75,9 @@ func Lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // Cancel removes the upload session at location, also after ctx has ended, and
 // reports whether the registry answered; err is why the last try failed. It tries
-// again, up to retries times, while the registry is still busy with what was broken
-// off (distribution 2.8 then answers 500), and once on another connection where the
-// first was of no use any more.
+// again, up to retries times, while the registry is still busy with the request that
+// was broken off (distribution 2.8 then answers 500). It also tries once more on another
+// connection, if the first one no longer works.
 func (r Repo) Cancel(ctx context.Context, location string, retries int) (answered bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), CleanupTimeout)
 	defer cancel()
@@ -124,9 +124,8 @@ func WithDigest(location string, d digest.Digest) string {
 	return location + separator + "digest=" + url.QueryEscape(d.String())
 }
 
-// HeldBytes reads the Range of an upload's answer: "0-1023" is 1024 bytes. It
-// is -1 where there is none. The specification has no unit in it; "bytes=" is
-// seen all the same.
+// HeldBytes reads the Range of an upload's answer: "0-1023" is 1024 bytes. It is -1
+// without one. The specification has no unit in it, but some registries send "bytes=".
 func HeldBytes(header string) int64 {
 	header = strings.TrimPrefix(strings.TrimPrefix(header, "bytes="), "bytes ")
 	first, last, found := strings.Cut(header, "-")
@@ -140,10 +139,10 @@ func HeldBytes(header string) int64 {
 	return end + 1
 }
 
-// ResolveLocation is the address of an upload session. A registry behind a
-// proxy that ends TLS may name itself with http; the session is where the
-// request went all the same. Another origin is gone to, without a credential,
-// but never from TLS to plain HTTP.
+// ResolveLocation is the address of an upload session. A registry behind a proxy that
+// ends TLS may name itself with http; the session is still where the request went. An
+// upload may go on at another origin, without a credential, but never from TLS to plain
+// HTTP.
 func ResolveLocation(base *url.URL, location string) (string, error) {
 	u, err := base.Parse(location)
 	if err != nil || u.Hostname() == "" {

@@ -72,10 +72,9 @@ func (c Challenge) byRegistry() bool {
 	return token || c.ByGitea()
 }
 
-// provesGitea reports an answer of Gitea or Forgejo that is not about packages:
-// with the cookie that their sessions have by default, with what stands in the
-// head of their pages, with their texts and a session of another name, or with an
-// error in the form of their API.
+// provesGitea reports an answer of Gitea or Forgejo that is not about packages. It has
+// the cookie of their sessions by default, the head of their pages, one of their texts,
+// or an error in the form of their API.
 func provesGitea(resp *http.Response, body []byte) bool {
 	text := string(body)
 	cookie := slices.ContainsFunc(resp.Header.Values("Set-Cookie"), func(c string) bool {

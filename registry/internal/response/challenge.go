@@ -16,9 +16,8 @@ type Challenge struct {
 	Params map[string]string // by lower-case name
 }
 
-// Challenges reads WWW-Authenticate headers, each of which may hold
-// several challenges (RFC 9110 section 11.6.1). What is malformed ends the
-// header it is in.
+// Challenges reads WWW-Authenticate headers. Each may hold several challenges (RFC
+// 9110 section 11.6.1); one that is malformed ends its header.
 func Challenges(headers []string) []Challenge {
 	var all []Challenge
 	for _, header := range headers {
@@ -109,7 +108,7 @@ func (p *parser) value() (string, bool) {
 // GitLab does, whose token service is at another place.
 const GiteaService = "container_registry"
 
-// The realms of Gitea: of its Basic challenge, and of the one with which it says
+// The realms of Gitea: that of its Basic challenge, and that of a challenge which says
 // that the user is known but lacks the permission (services/context/package.go).
 const (
 	realmBasic  = "Gitea Container Registry"

@@ -2,11 +2,14 @@
 // its place: who answered, what it proves, what it asks for, and which error it is.
 // It makes no request, and decides nothing about another try.
 //
+// It takes an answer with its request, and gives an [*registry.Error], a digest or a time.
+// It reads bodies, and touches nothing else. Begin with error.go.
+//
 //   - error.go: an answer that is no success, as a [*registry.Error]
 //   - answerer.go: who gave it
 //   - proof.go: what an answer has to hold to be believed
 //   - challenge.go: what a 401 asks for
-//   - read.go: the bodies, of which none is read for ever
+//   - read.go: the bodies; none is read for ever
 package response
 
 import (

@@ -15,8 +15,8 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
-// briefTime bounds the reading of what is not needed: who answers with an
-// error may be unable to finish it.
+// briefTime bounds the reading of a body that is not needed: a server that answers
+// with an error may be unable to finish it.
 const briefTime = 5 * time.Second
 
 // MediaType is that of a message's body, without parameters.
@@ -56,8 +56,7 @@ func ReadWithin(body io.ReadCloser, n int64, limit time.Duration) ([]byte, error
 // maxRetryAfter bounds what a server may ask for.
 const maxRetryAfter = 5 * time.Minute
 
-// RetryAfter reads the header in both its forms: seconds, and a date (RFC 9110
-// section 10.2.3). It is zero where there is none.
+// RetryAfter is how long to wait before another try, as far as that is worth it.
 func RetryAfter(header http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(header.Get("Retry-After"))
 	wait := time.Duration(0)

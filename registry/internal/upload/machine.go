@@ -182,7 +182,7 @@ func (u upload) resume(location string, offset int64) upload {
 	return u.to(stepQuery)
 }
 
-// first is the step with which a new try begins.
+// first is the step that a new try begins with.
 func (u upload) first() step {
 	if u.size >= 0 && u.fits(u.size) && !u.noSingle && (!u.gitea || u.size <= maxGathered) {
 		return stepSingle

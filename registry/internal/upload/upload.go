@@ -1,6 +1,10 @@
-// Package upload brings one blob into a repository, by whichever way the registry
-// takes it and however often that takes. What is sent, and who waits for it, are the
+// Package upload brings one blob into a repository, in a way that the registry takes,
+// and tries as often as it is worth. What is sent, and who waits for it, are the
 // caller's ([Job]); it knows neither images nor pushes.
+//
+// It takes a [Job] and gives whether the blob was there already; meanwhile it tells the
+// [Observer]. It makes requests through package repo, and keeps sessions in the cache. Begin
+// with upload.go, and then read machine.go.
 //
 //   - upload.go: what is asked for and what is told
 //   - machine.go: what follows which answer, without any request; failure.go: what
@@ -58,7 +62,8 @@ type Observer interface {
 	// Refused tells of a request that was too large, and reports whether another
 	// was before, in the same push.
 	Refused() (before bool)
-	// Narrow lets fewer blobs of the push be under way; Width is how many may.
+	// Narrow lets fewer blobs of the push be under way; Width is how many may. Turn
+	// waits, before a step is tried again, while there are more.
 	Narrow()
 	Width() int
 }
@@ -135,8 +140,8 @@ func (t *transfer) learn(u upload) {
 	t.Observer.Note(fmt.Sprintf("%s; sending parts of at most %d MiB%s (%s)", d.Cause, u.chunk>>20, fewer, d.Hint))
 }
 
-// ended is the answer that something did not give which closed the connection
-// instead. Its name is that which the other answers came with.
+// ended is the answer that should have come where a connection was closed instead. It
+// has the server's name from the other answers.
 func (t *transfer) ended(status int, after time.Duration) *registry.Error {
 	e := &registry.Error{URL: t.Repo.StartAddress(nil), Status: status, After: after, By: registry.BySomebody, Server: t.server}
 	e.Kind = response.ClassifyForeign(e)

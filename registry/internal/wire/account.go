@@ -80,8 +80,8 @@ func (s *Conn) askAPI(ctx context.Context, path, authorization string, answer an
 	return resp.StatusCode
 }
 
-// Identify adds to an answer that refuses something to the client whom the
-// server takes it for, so that [registry.Diagnose] can say what is missing.
+// Identify adds to a refusal the user that the server takes the client for, so that
+// [registry.Diagnose] can say what is missing.
 func (s *Conn) Identify(ctx context.Context, err error) error {
 	var answer *registry.Error
 	if !errors.As(err, &answer) {

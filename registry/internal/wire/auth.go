@@ -36,8 +36,8 @@ type authorizer struct {
 	mu         sync.Mutex
 	credential registry.AuthConfig
 	challenge  response.Challenge // the one in use; zero until the first 401
-	// accepted has the scopes for which the registry took the credential: Gitea
-	// gives a token to nobody else, others may give one that allows nothing.
+	// accepted has the scopes that the registry took the credential for: Gitea gives
+	// a token only then, others may give one that allows nothing.
 	accepted   map[string]bool
 	tokens     map[string]token
 	notice     string // what is odd about the realm, for the user

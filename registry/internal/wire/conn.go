@@ -1,8 +1,8 @@
 // Package wire is the way to one registry with one credential: tokens, retries, what
-// is known of the registry, and whom it takes the client for. What an answer means,
-// package response says; what is asked, packages repo and upload.
+// is known of the registry, and which user it takes the client for. Package response
+// says what an answer means; packages repo and upload have the requests.
 //
-// Requests pass these layers, each of which does one thing:
+// A request passes these layers. Each does one thing:
 //
 //	retrier      other requests than uploads: again after a passing failure
 //	  authorizer   adds the token, fetches a new one on 401   (auth.go)
@@ -11,6 +11,9 @@
 //	                   and stall detection                (package transport)
 //
 // Uploads enter below the retrier: their retries belong to package upload alone.
+//
+// It takes a request and gives the answer. It holds the credential, the tokens and what is
+// known of the registry, and touches no file. Begin with conn.go.
 //
 //   - conn.go: a connection, and which of the layers a request passes
 //   - auth.go: the credential, and who gets it; tokens.go: what it is exchanged for
@@ -151,7 +154,7 @@ func (s *Conn) Use(credential registry.AuthConfig) { s.auth.use(credential) }
 // Anonymous reports whether there is no credential.
 func (s *Conn) Anonymous() bool { return s.auth.anonymous() }
 
-// Identity is whom the registry takes the client for, as its tokens tell.
+// Identity is the user that the registry takes the client for, as its tokens tell.
 func (s *Conn) Identity() registry.Identity { return s.auth.identity() }
 
 // Notice is what is odd about the realm, for the user; it is told once.
@@ -167,7 +170,8 @@ type Greeting func(context.Context, *Conn) error
 // Meet lets greet make the first request, which finds out two things at once:
 // what greet wants to know, and whether a loopback address without a scheme
 // speaks TLS, which is tried first, as Docker does. What else goes wrong shows
-// again, with its cause, in the request proper.
+// again, with its cause, in the request proper; but a silence, where nothing is
+// tried again, is not waited for a second time.
 func (s *Conn) Meet(ctx context.Context, greet Greeting) error {
 	probe := !s.auth.endpoint.Chosen && s.auth.endpoint.Loopback()
 	if greet == nil || s.auth.anonymous() {

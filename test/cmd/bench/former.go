@@ -62,9 +62,8 @@ func (t tool) by(ours, other string) tool {
 	return t
 }
 
-// interval holds the median of that of which sorted is a sample with 95 %
-// certainty, by the ranks of the sample (the sign test). With fewer than six values
-// it is all of them.
+// interval is the 95 % confidence interval of the median, by the ranks of the sample (the
+// sign test). With fewer than six values it is all of them.
 func interval(sorted []float64) (low, high float64) {
 	n := len(sorted)
 	below, term := 0.0, 1.0 // of 2^n

@@ -50,7 +50,7 @@ type road struct {
 	link     link
 }
 
-// lane is one direction of a road, of which all connections have a part.
+// lane is one direction of a road; all connections share it.
 type lane struct {
 	mu   sync.Mutex // guards free
 	free time.Time  // when it has passed on what it was given
@@ -115,7 +115,7 @@ const (
 	inFlight = 1024
 )
 
-// copy keeps the order of what it passes on. It reads no quicker than the lane
+// copy keeps the order of what it passes on. It reads hardly quicker than the lane
 // passes on, so that a sender notices.
 func (r *road) copy(to, from net.Conn, lane *lane) {
 	type part struct {

@@ -18,7 +18,8 @@
 //
 //   - scenarios.go says what is compared
 //   - tools.go knows the programs' command lines
-//   - images.go makes the images out of the Go toolchain's own tree
+//   - images.go makes the images out of the Go toolchain's own tree, stock.go those
+//     of another registry and of a project; site.go has a Gitea of a larger site
 //   - run.go runs one program once; link.go and proxies.go are what it may push through
 //   - start.go measures what it takes to start, levels.go what the levels of
 //     compression do

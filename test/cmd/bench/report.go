@@ -167,7 +167,7 @@ func (r report) betterWay() int {
 	return best
 }
 
-// peer is the one called name, or the one for whom of is least.
+// peer is the one called name, or the one that has the least of.
 func (r report) peer(name string, of func(n int) time.Duration) int {
 	best := -1
 	for i, t := range r.scenario.tools {

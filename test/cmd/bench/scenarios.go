@@ -25,7 +25,7 @@ type scenario struct {
 	// the same place, untimed:
 	// nothing, the same image, or the image that changed since.
 	before before
-	// link is between the program and the registry.
+	// link is between the program and the registry, which runs at a site.
 	link link
 	// rounds, when not zero, multiplies the flag's: there are fewer of what is
 	// long, and more of what is short where ours and the best peer are close.

@@ -1,7 +1,7 @@
-// Command demo shows a push from end to end: it builds both programs, starts a
-// registry with a certificate that nobody trusts, pushes an image to it, reads
-// the image back with a client that shares no code with the one that pushed,
-// and prints the digests.
+// Command demo shows a push from end to end. It builds both programs, starts a
+// registry with a certificate that nobody trusts, and pushes an image to it. It reads
+// the image back with a client that shares no code with the one that pushed, and prints
+// the digests.
 //
 // The registry is registrytest, so Go is all it needs. With -gitea (or
 // GITEA=1) it is a real Gitea, and the image is built by a real Docker engine

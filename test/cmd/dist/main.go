@@ -5,10 +5,11 @@
 //
 //	dist [-o DIR] [-version VERSION] [-maintainer "NAME <ADDRESS>"] [GOOS/GOARCH…]
 //	dist [-version VERSION] share DIR     write manual pages and completions alone
+//	dist [-o DIR] -version TAG publish    make what is in DIR the release of the tag
 //
 // build.go makes the programs and their bills, share.go manual pages and
 // completions, notice.go the file NOTICE; archive.go and package.go put them
-// together.
+// together. publish.go gives it all to a Gitea.
 package main
 
 import (
