@@ -89,17 +89,6 @@ func Open(path string, flag int, mode fs.FileMode) (*os.File, error) {
 	return file, errors.Join(dir.whole(err), dir.Close())
 }
 
-// OpenRegular opens a plain file for reading. A link, or anything else, is an
-// error.
-func OpenRegular(path string) (*os.File, error) {
-	dir, err := openDirectory(filepath.Dir(path))
-	if err != nil {
-		return nil, err
-	}
-	file, err := dir.openRegular(filepath.Base(path))
-	return file, errors.Join(dir.whole(err), dir.Close())
-}
-
 // Remove removes a file that may be gone already.
 func Remove(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -1,6 +1,7 @@
 package ownfile
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -28,7 +29,16 @@ func WritePrivate(path string, data []byte) error {
 // who can plant a file there could redirect a login. A file that others may
 // read is closed to them.
 func ReadPrivate(path string) ([]byte, error) {
-	file, err := OpenRegular(path)
+	dir, err := openDirectory(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	data, err := dir.readPrivate(filepath.Base(path))
+	return data, errors.Join(dir.whole(err), dir.Close())
+}
+
+func (d directory) readPrivate(name string) ([]byte, error) {
+	file, err := d.openRegular(name)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +47,7 @@ func ReadPrivate(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkOwner(path, info); err != nil {
+	if err := d.checkOwner(name, info); err != nil {
 		return nil, err
 	}
 	// On Windows files inherit the access list of the user's folder.
@@ -46,20 +56,20 @@ func ReadPrivate(path string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return ReadOpened(file)
+	return readOpened(file)
 }
 
 // checkOwner refuses a file that is another user's. Root may use those of whom
 // the directory belongs to: with sudo, that is the user's.
-func checkOwner(path string, info fs.FileInfo) error {
+func (d directory) checkOwner(name string, info fs.FileInfo) error {
 	uid, known := Owner(info)
 	if !known || uid == os.Geteuid() {
 		return nil
 	}
-	if around, err := os.Stat(filepath.Dir(path)); err == nil && os.Geteuid() == 0 {
+	if around, err := d.Stat("."); err == nil && isRoot() {
 		if owner, _ := Owner(around); owner == uid {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s belongs to another user", path)
+	return fmt.Errorf("%s belongs to another user", filepath.Join(d.path, name))
 }

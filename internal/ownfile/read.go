@@ -18,11 +18,11 @@ func Read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }() // nothing is written
-	return ReadOpened(file)
+	return readOpened(file)
 }
 
-// ReadOpened is [Read] of what is left of an open file, which it leaves open.
-func ReadOpened(file *os.File) ([]byte, error) {
+// readOpened is [Read] of what is left of an open file, which it leaves open.
+func readOpened(file *os.File) ([]byte, error) {
 	content, err := io.ReadAll(io.LimitReader(file, Limit+1))
 	if err == nil && len(content) > Limit {
 		return nil, fmt.Errorf("%s has more than %d MiB, more than a configuration file can have", file.Name(), Limit>>20)

@@ -45,6 +45,17 @@ func TestSwapBetweenSteps(t *testing.T) {
 			must(t, dir.replace("file", []byte("x"), 0o600, (*os.File).Sync))
 			expectOwner(t, filepath.Join(dir.path+".away", "file"), aUser)
 		},
+		"the directory around, before its owner is asked": func(t *testing.T, dir directory, _ string) {
+			t.Helper()
+			const other = aUser + 1
+			must(t, os.WriteFile(filepath.Join(dir.path, "file"), nil, 0o600))
+			must(t, os.Chown(filepath.Join(dir.path, "file"), other, other))
+			must(t, os.Rename(dir.path, dir.path+".away"))
+			must(t, os.Mkdir(dir.path, 0o700))
+			must(t, os.Chown(dir.path, other, other))
+			_, err := dir.readPrivate("file")
+			wantError(t, err)
+		},
 		"a file, for a link while it is opened": func(t *testing.T, dir directory, roots string) {
 			t.Helper()
 			must(t, os.WriteFile(filepath.Join(roots, "file"), nil, 0o600))
@@ -80,7 +91,7 @@ func TestNamesOfRootsFiles(t *testing.T) {
 		for what, do := range map[string]func(path string) error{
 			"Make":        func(path string) error { return Make(path, 0o600) },
 			"Open":        func(path string) error { return openAndClose(Open(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)) },
-			"OpenRegular": func(path string) error { return openAndClose(OpenRegular(path)) },
+			"ReadPrivate": func(path string) error { return onlyError(ReadPrivate(path)) },
 			"Write":       func(path string) error { return Write(path, []byte("x"), 0o600) },
 		} {
 			t.Run(how+" "+what, func(t *testing.T) {
@@ -122,7 +133,7 @@ func TestErrorsHaveTheWholePath(t *testing.T) {
 	for want, err := range map[string]error{
 		"open " + filepath.Join(dir, "none") + ": no such file or directory":    Write(filepath.Join(dir, "none", "file"), nil, 0o600),
 		"open " + filepath.Join(dir, "file", "deep") + ": not a directory":      MkdirAll(filepath.Join(dir, "file", "deep"), 0o700),
-		"stat " + filepath.Join(dir, "missing") + ": no such file or directory": openAndClose(OpenRegular(filepath.Join(dir, "missing"))),
+		"stat " + filepath.Join(dir, "missing") + ": no such file or directory": onlyError(ReadPrivate(filepath.Join(dir, "missing"))),
 		dir + " is not a regular file":                                          Write(dir, nil, 0o600),
 		"open " + filepath.Join(dir, long) + ": file name too long":             MkdirAll(filepath.Join(dir, long), 0o700),
 	} {
@@ -145,6 +156,8 @@ func places(t *testing.T) (users, roots string) {
 	must(t, os.MkdirAll(roots, 0o700))
 	return users, roots
 }
+
+func onlyError(_ []byte, err error) error { return err }
 
 func openAndClose(file *os.File, err error) error {
 	if err != nil {
