@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/docker-gitea/docker-gitea/internal/gate"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
@@ -22,9 +21,6 @@ const imagesAtOnce = 3
 // all pushes many images. What one fails for does not keep the others from being
 // pushed.
 func (p *pusher) all(ctx context.Context) ending {
-	shared := *p.app
-	shared.Stderr, shared.Stdout = &lockedWriter{to: p.Stderr}, &lockedWriter{to: p.Stdout}
-	p.app = &shared
 	n := len(p.plan.jobs)
 	e := ending{begun: make([][]print.Outcome, n), errs: make([]error, n)}
 	found, layers := make([][]piece, n), make([][]string, n)
@@ -137,19 +133,3 @@ func (p *pusher) failed(name string, err error) {
 	}
 	_, _ = io.WriteString(p.Stderr, strings.TrimRight(fmt.Sprintf("%s: %s", name, fault.Explain(err)), "\n")+"\n")
 }
-
-// lockedWriter lets one writer at a time through.
-type lockedWriter struct {
-	mu sync.Mutex
-	to io.Writer
-}
-
-// Write implements [io.Writer].
-func (w *lockedWriter) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.to.Write(b)
-}
-
-// Behind is the stream behind it.
-func (w *lockedWriter) Behind() io.Writer { return gate.Behind(w.to) }

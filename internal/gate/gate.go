@@ -14,6 +14,7 @@ package gate
 import (
 	"io"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -23,13 +24,17 @@ import (
 type Writer struct {
 	to     io.Writer
 	hidden *Hidden
+
+	mu sync.Mutex // one write at a time
 }
 
 // New is the gate of a stream, which keeps the hidden words back. Nil hides none.
-func New(to io.Writer, hidden *Hidden) *Writer { return &Writer{to, hidden} }
+func New(to io.Writer, hidden *Hidden) *Writer { return &Writer{to: to, hidden: hidden} }
 
 // Write implements [io.Writer]. It reports as written what was left out, too.
 func (w *Writer) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if _, err := io.WriteString(w.to, w.hidden.Clean(string(p))); err != nil {
 		return 0, err
 	}

@@ -6,7 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,5 +102,39 @@ func TestAddJSON(t *testing.T) {
 	none.AddJSON([]byte(`"` + token + `"`))
 	if got := none.Clean(token); got != token {
 		t.Errorf("got %q", got)
+	}
+}
+
+// alone counts the writes that begin while another one goes on.
+type alone struct {
+	busy   atomic.Bool
+	beside atomic.Int64
+}
+
+func (a *alone) Write(p []byte) (int, error) {
+	if a.busy.Swap(true) {
+		a.beside.Add(1)
+	}
+	runtime.Gosched()
+	a.busy.Store(false)
+	return len(p), nil
+}
+
+// The pushes of several images, and the log, share a stream.
+func TestWritesSideBySide(t *testing.T) {
+	t.Parallel()
+	var to alone
+	w := gate.New(&to, nil)
+	var writers sync.WaitGroup
+	for range 8 {
+		writers.Go(func() {
+			for range 200 {
+				_, _ = w.Write([]byte("a line\n"))
+			}
+		})
+	}
+	writers.Wait()
+	if beside := to.beside.Load(); beside > 0 {
+		t.Errorf("%d lines were written beside another one", beside)
 	}
 }

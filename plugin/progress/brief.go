@@ -11,10 +11,10 @@ import (
 // brief writes one line when the push of an image among many has ended, and its
 // notices.
 type brief struct {
-	screen      Screen
-	sent, there int
-	bytes       int64
-	ended       bool
+	screen    Screen
+	sent, all int
+	bytes     int64
+	ended     bool
 }
 
 // NewBrief returns the display of one image among many that are pushed side by
@@ -23,27 +23,28 @@ func NewBrief(mode Mode, screen Screen) Display {
 	if mode == ModeJSON || mode == ModeQuiet {
 		return New(mode, screen)
 	}
-	return printable{&brief{screen: screen}}
+	return &printable{Display: &brief{screen: screen}}
 }
 
 func (b *brief) Event(e registry.Event) {
 	switch {
 	case e.Note != "":
 		b.print(e.Note)
-	case e.Status == registry.StatusExists, e.Status == registry.StatusMounted:
-		b.there++
-	case e.Status.Final():
+	case e.Status == registry.StatusPushed:
 		b.sent++
 		b.bytes += e.Total
+		b.all++
+	case e.Status.Final():
+		b.all++
 	}
 }
 
 func (b *brief) Done() {
-	if b.ended || b.sent+b.there == 0 {
+	if b.ended || b.all == 0 {
 		return
 	}
 	b.ended = true
-	b.print(fmt.Sprintf("%d of %d blobs (%s) sent", b.sent, b.sent+b.there, humanize.Bytes(uint64(max(b.bytes, 0)))))
+	b.print(fmt.Sprintf("%d of %d blobs (%s) sent", b.sent, b.all, humanize.Bytes(uint64(max(b.bytes, 0)))))
 }
 
 // print ignores errors: a push does not fail because nobody reads on.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -65,28 +66,40 @@ func New(mode Mode, screen Screen) Display {
 	case mode == ModeQuiet:
 		return quiet{}
 	case mode == ModeJSON:
-		return printable{newJSON(screen, time.Now)}
+		return &printable{Display: newJSON(screen, time.Now)}
 	case mode == ModeTTY, mode == ModeAuto && screen.Terminal:
 		if screen.Console != nil {
 			screen.Writer = screen.Console
 		}
-		return printable{newTerminal(screen)}
+		return &printable{Display: newTerminal(screen)}
 	}
-	return printable{newPlain(screen, time.Now)}
+	return &printable{Display: newPlain(screen, time.Now)}
 }
 
 // printable shows events with names and sentences that are fit for a terminal:
 // those of a blob come from the image, and others from the registry.
-type printable struct{ Display }
+type printable struct {
+	Display
 
-func (p printable) Event(e registry.Event) {
+	mu sync.Mutex // one event at a time
+}
+
+func (p *printable) Event(e registry.Event) {
 	e.ID, e.Name, e.From = registry.Printable(e.ID), registry.Printable(e.Name), registry.Printable(e.From)
 	var lines []string
 	for line := range strings.Lines(e.Note) {
 		lines = append(lines, registry.Printable(line))
 	}
 	e.Note = strings.Join(lines, "\n")
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.Display.Event(e)
+}
+
+func (p *printable) Done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Display.Done()
 }
 
 type quiet struct{}

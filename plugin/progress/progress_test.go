@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -174,7 +177,7 @@ func TestModes(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := New(mode, Screen{Writer: io.Discard, Terminal: test.terminal})
-		if shown, ok := got.(printable); ok {
+		if shown, ok := got.(*printable); ok {
 			got = shown.Display
 		}
 		if fmt.Sprintf("%T", got) != fmt.Sprintf("%T", test.want) {
@@ -374,5 +377,42 @@ func TestConsoleKeepsWhatIsFinished(t *testing.T) {
 	}
 	if _, height, err := c.GetTermSize(); err != nil || height < 1000 {
 		t.Errorf("got a height of %d and %v; mpb drops what goes beyond it", height, err)
+	}
+}
+
+// alone counts the calls that were made while another one was going on.
+type alone struct {
+	busy   atomic.Bool
+	beside atomic.Int64
+}
+
+func (a *alone) Write(p []byte) (int, error) {
+	if a.busy.Swap(true) {
+		a.beside.Add(1)
+	}
+	runtime.Gosched()
+	a.busy.Store(false)
+	return len(p), nil
+}
+
+// The push and the way through the daemon tell of themselves side by side.
+func TestEventsSideBySide(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []Mode{ModePlain, ModeJSON} {
+		var out alone
+		display := New(mode, Screen{Writer: &out})
+		var tellers sync.WaitGroup
+		for range 8 {
+			tellers.Go(func() {
+				for range 100 {
+					display.Event(registry.Event{Note: "a sentence"})
+				}
+			})
+		}
+		tellers.Wait()
+		display.Done()
+		if beside := out.beside.Load(); beside > 0 {
+			t.Errorf("%s: %d lines were written beside another one", mode, beside)
+		}
 	}
 }
