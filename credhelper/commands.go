@@ -40,6 +40,10 @@ func (h *helper) report(ctx context.Context, err error) int {
 		return exitOK
 	}
 	h.log.DebugContext(ctx, "command failed", slog.Any("error", err))
+	if errors.Is(err, context.Canceled) { // by Ctrl-C
+		fmt.Fprintf(h.Stderr, "%s: interrupted\n", program)
+		return exitInterrupted
+	}
 	if !errors.Is(err, errReported) {
 		fmt.Fprintf(h.Stderr, "%s: %s\n", program, registry.Printable(err.Error()))
 	}

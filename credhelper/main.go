@@ -90,6 +90,8 @@ const (
 	exitOK    = 0
 	exitError = 1
 	exitUsage = 2
+	// exitInterrupted is what shells make of Ctrl-C.
+	exitInterrupted = 130
 )
 
 // helper is one run of the program. Its streams and its log are behind a gate.

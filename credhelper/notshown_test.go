@@ -1,7 +1,9 @@
 package credhelper
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/credhelper/loopback"
 	"github.com/docker-gitea/docker-gitea/credhelper/store"
+	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 // S33: what another helper prints before it fails may be the secret.
@@ -56,6 +59,13 @@ exit "$(cat rc)"`
 	if log := read(t, m.env[envLog]); strings.Contains(log, canary) {
 		t.Errorf("the log shows the secret: %s", log)
 	}
+	// Ctrl-C goes to the other helper too, which may end before the signal is heard here.
+	if err := os.WriteFile(filepath.Join(bin, "rc"), []byte("130"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := m.run(t, "", "logout", "git.example.com"); out.code != exitInterrupted || out.stderr != program+": interrupted\n" {
+		t.Errorf("got %d %q", out.code, out.all())
+	}
 }
 
 // S33: a server that sends back what it was sent does not have it shown.
@@ -86,7 +96,7 @@ func TestWhatIsSentBackIsNotShown(t *testing.T) {
 			args  []string
 		}{
 			{canary, []string{"login", "--with-token", "--plain-http", host}},
-			{canary + "\n" + canary + "\n", []string{"login", "-u", "alice", "--password-stdin", "--plain-http", host}},
+			{"minted-password\n" + canary + "\n", []string{"login", "-u", "alice", "--password-stdin", "--plain-http", host}},
 			{canary, []string{"register-app", "--with-token", "--plain-http", host}},
 		} {
 			out := m.run(t, tt.stdin, append(tt.args, level...)...)
@@ -115,9 +125,11 @@ func TestStateIsInNoArgument(t *testing.T) {
 		_ = resp.Body.Close()
 		return resp.StatusCode, resp.Header.Get("Location")
 	}
+	ctx, giveUp := context.WithCancel(t.Context()) // nobody comes back from what is wrong
+	defer giveUp()
 	login := func(browse func(argument string)) output {
 		var stdout, stderr strings.Builder
-		code := Main(t.Context(), System{
+		code := Main(ctx, System{
 			Args:      []string{"login", "--web", "--ca-file", g.caFile, g.host},
 			LookupEnv: func(key string) (string, bool) { value, set := m.env[key]; return value, set },
 			Stdin:     strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
@@ -133,6 +145,8 @@ func TestStateIsInNoArgument(t *testing.T) {
 	login(func(argument string) {
 		if strings.Contains(argument, "state") || !strings.HasPrefix(argument, loopback.URI+":") {
 			t.Errorf("the browser is opened with %s", argument)
+			giveUp()
+			return
 		}
 		status, consent := open(argument)
 		if status != http.StatusFound {
@@ -147,6 +161,7 @@ func TestStateIsInNoArgument(t *testing.T) {
 		open(argument)
 		if status, location := open(argument); status != http.StatusNotFound || location != "" {
 			t.Errorf("a second time: got %d and %q", status, location)
+			giveUp()
 		}
 	})
 	if out.code != exitError || !strings.Contains(out.stderr, "opened a second time") {
@@ -182,5 +197,20 @@ func TestLoopbackAnswersNoOtherUser(t *testing.T) {
 		}
 		l.Close(t.Context())
 		consent.Close()
+	}
+}
+
+// The log is behind the same gate as what is printed: no secret, and nothing that
+// moves a cursor.
+func TestLogIsBehindTheGate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	h := guarded(System{LookupEnv: func(key string) (string, bool) { return path, key == envLog }})
+	h.hide(registry.NewSecret(canary))
+	closeLog := h.openLog()
+	h.log.Debug("a server said", slog.String("text", canary+"\x1b[2J"))
+	closeLog()
+	if log := read(t, path); !strings.Contains(log, "a server said") || strings.Contains(log, canary) || strings.Contains(log, "\x1b") {
+		t.Errorf("got %q", log)
 	}
 }

@@ -422,7 +422,7 @@ func TestWaitForBrowserEnds(t *testing.T) {
 			}
 		},
 	})
-	if code == 0 || !strings.Contains(stderr.String(), "wait for the browser") {
+	if code != exitInterrupted || !strings.HasSuffix(stderr.String(), program+": interrupted\n") {
 		t.Errorf("got exit code %d and %s", code, stderr.String())
 	}
 }

@@ -79,7 +79,7 @@ func (s helperStore) ask(ctx context.Context, input string, call func(client.Pro
 		return ErrNoSecret
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", s.program(), context.Cause(ctx))
-	case errors.Is(run.Err, exec.ErrNotFound):
+	case errors.Is(run.Err, exec.ErrNotFound), errors.Is(run.Err, context.Canceled):
 		return fmt.Errorf("%s: %w", s.program(), run.Err)
 	case run.Err == nil:
 		run.Err = errors.New("its answer is malformed")

@@ -7,8 +7,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"github.com/docker/docker-credential-helpers/client"
@@ -48,10 +50,30 @@ func (c *Call) Output() ([]byte, error) {
 	out := &answer{}
 	c.Stdout = out
 	c.Err = c.Run()
-	if out.tooLong {
-		c.Err = errTooLong // of which the broken pipe is a consequence
+	switch {
+	case out.tooLong:
+		c.Err = errTooLong // the broken pipe is a consequence
+	case interrupted(c.Err):
+		c.Err = fmt.Errorf("%w: %w", context.Canceled, c.Err)
 	}
 	return bytes.TrimSpace(out.text.Bytes()), c.Err
+}
+
+// What programs end with that Ctrl-C ends: a shell, and one on Windows.
+const (
+	shellInterrupted   = 128 + int(syscall.SIGINT)
+	windowsInterrupted = 0xC000013A // STATUS_CONTROL_C_EXIT
+)
+
+// interrupted reports that Ctrl-C ended the helper. All programs of the terminal are
+// told so, and the helper may end before its caller knows of it.
+func interrupted(err error) bool {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGINT || exit.ExitCode() == shellInterrupted || uint32(exit.ExitCode()) == windowsInterrupted //nolint:gosec // G115: of 32 bits
 }
 
 // answer is as much of an answer as is read. The first byte too many closes the

@@ -4,6 +4,7 @@ package helperprogram
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -18,6 +19,9 @@ func TestCall(t *testing.T) {
 	}{
 		"answers":        {`cat; echo " and more "; echo told >&2`, "asked and more", func(err error) bool { return err == nil }},
 		"fails":          {`echo secret; echo told >&2; exit 3`, "secret", func(err error) bool { return err != nil && err.Error() == "exit status 3" }},
+		"is interrupted": {`echo told >&2; kill -INT $$`, "", func(err error) bool { return errors.Is(err, context.Canceled) }},
+		"says so":        {`echo told >&2; exit 130`, "", func(err error) bool { return errors.Is(err, context.Canceled) }},
+		"is killed":      {`echo told >&2; kill -KILL $$`, "", func(err error) bool { return err != nil && !errors.Is(err, context.Canceled) }},
 		"does not stop":  {`echo told >&2; exec yes secret`, "", func(err error) bool { return errors.Is(err, errTooLong) }},
 		"is heedless":    {`echo told >&2; trap "" PIPE; yes secret 2>/dev/null | head -c 9000000 2>/dev/null; exit 0`, "", func(err error) bool { return errors.Is(err, errTooLong) }},
 		"does not read":  {`exec <&-; echo told >&2; echo done`, "done", func(error) bool { return true }},

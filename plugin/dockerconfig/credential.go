@@ -192,6 +192,8 @@ func (c *Config) askHelper(ctx context.Context, name, host string, stderr io.Wri
 		return registry.AuthConfig{}, ctx.Err()
 	case limited.Err() != nil:
 		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: fmt.Errorf("no answer within %v", helperLimit)}
+	case errors.Is(call.Err, context.Canceled): // by Ctrl-C, which ctx hears of in a moment
+		return registry.AuthConfig{}, fmt.Errorf("%s: %w", program, call.Err)
 	case call.Err != nil:
 		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: call.Err}
 	case err != nil: // which may quote the answer

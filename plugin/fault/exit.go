@@ -37,7 +37,7 @@ func ExitCode(ctx context.Context, err error) int {
 	switch {
 	case usage, errors.Is(err, registry.ErrNameInvalid):
 		return ExitUsage
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, context.Canceled): // a credential helper may hear of Ctrl-C first
 		return ExitInterrupted
 	case errors.Is(err, registry.ErrUnauthorized), errors.Is(err, registry.ErrDenied):
 		return ExitDenied

@@ -27,6 +27,7 @@ func TestExitCode(t *testing.T) {
 		{"usage", t.Context(), fault.Usage(errors.New("unknown flag")), fault.ExitUsage},
 		{"name", t.Context(), &registry.NameError{}, fault.ExitUsage},
 		{"interrupted", cancelled, fault.Push(context.Canceled), fault.ExitInterrupted},
+		{"interrupted, as another program says first", t.Context(), fmt.Errorf("helper: %w", context.Canceled), fault.ExitInterrupted},
 		{"credential", t.Context(), fault.Push(registry.ErrUnauthorized), fault.ExitDenied},
 		{"permission", t.Context(), fault.Push(fmt.Errorf("push x: %w", registry.ErrDenied)), fault.ExitDenied},
 		{"server", t.Context(), fault.Push(&registry.Error{Status: 503}), fault.ExitTemporary},
