@@ -10,6 +10,7 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 	"github.com/spf13/cobra"
 
+	"github.com/docker-gitea/docker-gitea/internal/switches"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -88,6 +89,12 @@ Docker itself uses the commands get, store, erase and list.`,
 		},
 	}
 	root.PersistentFlags().BoolVar(&debug, "debug", false, "show on standard error what is being done")
+	usage := root.UsageFunc()
+	root.SetUsageFunc(func(cmd *cobra.Command) error {
+		switches.Shorten(cmd.LocalFlags())
+		switches.Shorten(cmd.InheritedFlags())
+		return usage(cmd)
+	})
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		h.loginCommand(), h.logoutCommand(), h.statusCommand(),

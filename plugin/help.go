@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/docker-gitea/docker-gitea/internal/switches"
 )
 
 // helpWidth is how many columns help takes, as in docker's own help where that
@@ -111,6 +113,7 @@ func listCommands(out *strings.Builder, command *cobra.Command, title, group str
 
 func listFlags(out *strings.Builder, title string, flags *pflag.FlagSet) {
 	if flags.HasAvailableFlags() {
+		switches.Shorten(flags)
 		fmt.Fprintf(out, "\n%s\n%s\n", title, strings.TrimRight(flags.FlagUsagesWrapped(helpWidth), " \n"))
 	}
 }
