@@ -20,7 +20,12 @@ func DockerArchive(tb testing.TB, seed byte, size int) []byte {
 // Archived are the files of such an archive, ending with its index.
 func Archived(tb testing.TB, seed byte, size int, tag string) []File {
 	tb.Helper()
-	layer := Tar(File{"a", Content(seed, size)})
+	return ArchivedLayer(tb, Tar(File{"a", Content(seed, size)}), tag)
+}
+
+// ArchivedLayer are the files of the archive of an image with this layer.
+func ArchivedLayer(tb testing.TB, layer []byte, tag string) []File {
+	tb.Helper()
 	config := Encoded(tb, map[string]any{
 		"os": "linux", "architecture": "amd64",
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []digest.Digest{digest.FromBytes(layer)}},

@@ -94,6 +94,12 @@ func (l LayoutWriter) Image(layer ocispec.Descriptor, goos, arch string) ocispec
 	})
 }
 
+// Top names the manifests that the layout is for.
+func (l LayoutWriter) Top(manifests ...ocispec.Descriptor) {
+	WriteFile(l.T, filepath.Join(l.Dir, "index.json"), Encoded(l.T, Index(manifests...)))
+	WriteFile(l.T, filepath.Join(l.Dir, ocispec.ImageLayoutFile), []byte(`{"imageLayoutVersion":"1.0.0"}`))
+}
+
 // Layer writes a compressed layer of one file.
 func (l LayoutWriter) Layer(seed byte, size int) ocispec.Descriptor {
 	var raw, zipped bytes.Buffer

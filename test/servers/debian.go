@@ -45,6 +45,11 @@ var packages = []debianPackage{
 var widePackages = []debianPackage{
 	{"mariadb-server", "mariadbd"},
 	{"podman", "podman"},
+	// A docker daemon of a user, and one that is reached by ssh.
+	{"rootlesskit", "rootlesskit"},
+	{"slirp4netns", "slirp4netns"},
+	{"uidmap", "newuidmap"},
+	{"openssh-server", "sshd"},
 	// Windows, and other processors.
 	{"wine64", "wine64"},
 	{"gcc-mingw-w64-x86-64-win32", "x86_64-w64-mingw32-gcc"},

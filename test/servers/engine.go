@@ -37,6 +37,9 @@ type EngineOptions struct {
 	// OwnNetwork gives the engine another loopback than that of its clients, as
 	// a virtual machine has, and nothing else.
 	OwnNetwork bool
+	// Rootless runs the engine as a user who is nobody, in name spaces of that
+	// user, as dockerd-rootless.sh does.
+	Rootless bool
 	// Env is added to the engine's environment.
 	Env []string
 }
@@ -94,6 +97,10 @@ func StartEngine(ctx context.Context, store Store, opts EngineOptions) (*Engine,
 			e.command.path = "/bin/sh"
 		}
 	}
+	if opts.Rootless {
+		e.command.args = slices.Concat([]string{"-ec", rootless, dir, path, e.command.path, "--rootless"}, e.command.args)
+		e.command.path = "/bin/sh"
+	}
 	if opts.OwnNetwork {
 		e.command.args = slices.Concat([]string{"-c", `ip link set lo up && exec "$0" "$@"`, e.command.path}, e.command.args)
 		e.command.path, e.command.network = "/bin/sh", true
@@ -103,6 +110,33 @@ func StartEngine(ctx context.Context, store Store, opts EngineOptions) (*Engine,
 	}
 	return e, nil
 }
+
+// rootless starts the engine $2… for a user, with the PATH $1. The user has
+// further IDs and a folder $0 of his own, sees the programs there, wherever they
+// are, and may make a network. What is in /run is root's.
+const rootless = `
+path=$1
+shift
+mkdir "$0/etc" "$0/run"
+cp -a /etc/. "$0/etc/"
+echo nobody:100000:65536 | tee "$0/etc/subuid" >"$0/etc/subgid"
+mount --bind "$0/etc" /etc
+mknod -m 666 "$0/tun" c 10 200
+mount --bind "$0/tun" /dev/net/tun
+chown -R 65534:65534 "$0"
+mkdir "$0/bin"
+for program in "$1" "$(PATH=$path command -v containerd)"; do
+	: >"$0/bin/${program##*/}"
+	mount --bind "$program" "$0/bin/${program##*/}"
+done
+program=$0/bin/${1##*/}
+shift
+exec setpriv --reuid 65534 --regid 65534 --clear-groups --pdeathsig KILL \
+	env -i HOME="$0" XDG_RUNTIME_DIR="$0/run" PATH="$0/bin:$path" \
+	rootlesskit --state-dir="$0/run/state" --net=slirp4netns --mtu=65520 --disable-host-loopback \
+	--copy-up=/etc --copy-up=/run \
+	sh -ec 'rm -f /run/docker /run/containerd; exec "$0" "$@"' "$program" "$@"
+`
 
 // engine returns the program and the PATH it finds its containerd by.
 func engine(store Store) (daemon, path string, err error) {

@@ -114,8 +114,12 @@ func (g *Gitea) startDatabase(ctx context.Context, opts GiteaOptions) (err error
 }
 
 func (g *Gitea) startStorage(ctx context.Context, kind Storage) (err error) {
-	if kind != Disk {
-		g.storage, err = startS3(ctx, kind == S3Direct)
+	if kind == Disk {
+		return nil
+	}
+	if g.storage, err = startS3(ctx, kind); err == nil && kind == S3Direct {
+		g.CertDir = filepath.Join(g.storage.dir, "certs.d")
+		g.command.env = append(g.command.env, "SSL_CERT_FILE="+filepath.Join(g.storage.dir, "ca.pem"))
 	}
 	return err
 }

@@ -53,6 +53,23 @@ func StartRegistry(ctx context.Context, opts RegistryOptions) (*Server, error) {
 	return s, s.start(ctx)
 }
 
+// StartCraneRegistry starts the registry that is part of crane, which keeps all
+// in memory, over plain HTTP and without credentials.
+func StartCraneRegistry(ctx context.Context) (*Server, error) {
+	program, err := Program("crane")
+	if err != nil {
+		return nil, err
+	}
+	s, err := listen("crane", 0, true)
+	if err != nil {
+		return nil, err
+	}
+	s.path = "/v2/"
+	s.ready = func(status int) bool { return status == http.StatusOK }
+	s.command = command{path: program, args: []string{"registry", "serve", "--address", s.Host}, env: []string{"HOME=" + s.Dir}, dir: s.Dir}
+	return s, s.start(ctx)
+}
+
 func registryConfig(s *Server, opts RegistryOptions) (string, error) {
 	config := fmt.Sprintf(`version: 0.1
 log: {level: info, accesslog: {disabled: false}}

@@ -54,6 +54,9 @@ type Server struct {
 	// CAFile names the PEM file of the authority to trust;
 	// it is empty when the server speaks plain HTTP.
 	CAFile string
+	// CertDir is a folder as docker's certs.d with the authority of the storage
+	// that downloads are led to; it is empty when there is none, or no TLS.
+	CertDir string
 	// Dir holds everything the server writes. Stop removes it.
 	Dir string
 
@@ -183,7 +186,11 @@ func (s *Server) Env(dir, user, password string) ([]string, error) {
 		"REGISTRY_AUTH_FILE=" + file,
 	}
 	if s.CAFile != "" {
-		env = append(env, "SSL_CERT_FILE="+s.CAFile, "SSL_CERT_DIR="+dir)
+		authorities := dir
+		if s.CertDir != "" { // whose folder has the authority as ca.pem
+			authorities = filepath.Dir(s.CertDir)
+		}
+		env = append(env, "SSL_CERT_FILE="+s.CAFile, "SSL_CERT_DIR="+authorities)
 	}
 	return env, nil
 }

@@ -17,14 +17,16 @@ type Storage string
 
 // The storages. With the last two Gitea redirects downloads to the storage.
 const (
-	Disk     Storage = ""
-	S3       Storage = "s3"
-	S3Direct Storage = "s3 direct"
+	Disk          Storage = ""
+	S3            Storage = "s3"
+	S3Direct      Storage = "s3 direct" // with TLS
+	S3DirectPlain Storage = "s3 direct, plain"
 )
 
 // startS3 starts a Versity gateway, which offers a folder by the S3 protocol,
-// with one empty bucket.
-func startS3(ctx context.Context, direct bool) (*service, error) {
+// with one empty bucket. Its authority is ca.pem in its folder, and the ca.crt
+// of its host in certs.d there.
+func startS3(ctx context.Context, kind Storage) (*service, error) {
 	program, err := Program("versitygw")
 	if err != nil {
 		return nil, err
@@ -35,9 +37,6 @@ func startS3(ctx context.Context, direct bool) (*service, error) {
 	}
 	s := &service{dir: dir}
 	port, err := FreePort()
-	if err == nil {
-		err = os.MkdirAll(filepath.Join(dir, "buckets/gitea"), 0o700)
-	}
 	if err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
@@ -49,11 +48,27 @@ func startS3(ctx context.Context, direct bool) (*service, error) {
 		"storage.MINIO_SECRET_ACCESS_KEY": secret,
 		"storage.MINIO_BUCKET":            "gitea",
 		"storage.MINIO_LOCATION":          "us-east-1",
-		"storage.MINIO_USE_SSL":           "false",
-		"storage.SERVE_DIRECT":            strconv.FormatBool(direct),
+		"storage.MINIO_USE_SSL":           strconv.FormatBool(kind == S3Direct),
+		"storage.SERVE_DIRECT":            strconv.FormatBool(kind == S3Direct || kind == S3DirectPlain),
+	}
+	for _, name := range []string{"buckets/gitea", "certs.d/" + address} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			return nil, errors.Join(err, s.stop())
+		}
+	}
+	args := []string{"--port", address}
+	if kind == S3Direct {
+		cert, err := issue(dir, localNames...)
+		if err == nil {
+			err = copyTree(filepath.Join(dir, "certs.d", address, "ca.crt"), filepath.Join(dir, "ca.pem"))
+		}
+		if err != nil {
+			return nil, errors.Join(err, s.stop())
+		}
+		args = append(args, "--cert", cert.certFile, "--key", cert.keyFile)
 	}
 	s.command = command{
-		path: program, args: []string{"--port", address, "posix", filepath.Join(dir, "buckets")},
+		path: program, args: append(args, "posix", filepath.Join(dir, "buckets")),
 		env: []string{"HOME=" + dir, "ROOT_ACCESS_KEY=gitea", "ROOT_SECRET_KEY=" + secret}, dir: dir,
 	}
 	return s, s.start(ctx, func(ctx context.Context) error {

@@ -18,7 +18,7 @@ var (
 )
 
 // wide are the tools that are built only when asked for, see [Wide].
-var wide = []string{"traefik", "ctr", "registry-3"}
+var wide = []string{"traefik", "ctr", "registry-3", "cosign", "helm", "buildkitd"}
 
 // VERSION in a flag becomes the version of the source.
 var tools = []tool{
@@ -131,6 +131,21 @@ var tools = []tool{
 		name: "oras", module: "peers",
 		main: "oras.land/oras/cmd/oras", source: "oras.land/oras",
 		flags: []string{"-ldflags=-s -w"},
+	},
+	{
+		name: "cosign", module: "cosign",
+		main: "github.com/sigstore/cosign/v3/cmd/cosign", source: "github.com/sigstore/cosign/v3",
+		flags: []string{"-ldflags=-s -w -X sigs.k8s.io/release-utils/version.gitVersion=vVERSION"},
+	},
+	{
+		name: "helm", module: "helm",
+		main: "helm.sh/helm/v4/cmd/helm", source: "helm.sh/helm/v4",
+		flags: []string{"-ldflags=-s -w -X helm.sh/helm/v4/internal/version.version=vVERSION"},
+	},
+	{
+		name: "buildkitd", module: "buildkit",
+		main: "github.com/moby/buildkit/cmd/buildkitd", source: "github.com/moby/buildkit",
+		flags: []string{"-ldflags=-s -w -X github.com/moby/buildkit/version.Version=vVERSION"},
 	},
 	{
 		name: "docker-credential-pass", module: "credhelpers",
