@@ -1,7 +1,9 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -145,11 +147,10 @@ func (a *app) checkDocker(ctx context.Context, host string, config *dockerconfig
 			Cause: "docker push, pull and login speak plain HTTP to those registries alone that are among the daemon's insecure-registries",
 			Hint:  `docker gitea push needs nothing; for the daemon: "insecure-registries": ["` + host + `"] in /etc/docker/daemon.json`,
 		}
-	case slices.ContainsFunc(before, func(c registry.Check) bool { return c.Name == "certificate" }) && a.dockerRefuses(ctx, host, config):
-		check.Outcome = registry.OutcomeWarning
-		check.Diagnosis = registry.Diagnosis{
-			Cause: "docker push, pull and login would refuse the certificate: its authority is not in certs.d, nor known to this machine",
-			Hint:  "docker gitea push needs nothing; for the daemon, put the authority into /etc/docker/certs.d/" + host + "/ca.crt",
+	case slices.ContainsFunc(before, func(c registry.Check) bool { return c.Name == "certificate" }):
+		check.Diagnosis = dockerRefusal(host, a.askAsDocker(ctx, host, config), found("certificate"))
+		if check.Cause != "" {
+			check.Outcome = registry.OutcomeWarning
 		}
 	}
 	return []registry.Check{check}
@@ -187,15 +188,35 @@ func (a *app) daemonInfo(ctx context.Context, config *dockerconfig.Config) (daem
 	return client.Info(ctx)
 }
 
-// dockerRefuses reports whether docker would refuse the certificate of host.
-func (a *app) dockerRefuses(ctx context.Context, host string, config *dockerconfig.Config) bool {
+// dockerRefusal is what docker makes of a certificate that err says is refused. Of one
+// that was not accepted here either, the same fault is told once.
+func dockerRefusal(host string, err error, accepted bool) registry.Diagnosis {
+	const refuses = "docker push, pull and login would refuse the certificate: "
+	if _, authority := errors.AsType[x509.UnknownAuthorityError](err); authority {
+		return registry.Diagnosis{
+			Cause: refuses + "its authority is not in certs.d, nor known to this machine",
+			Hint:  "docker gitea push needs nothing; for the daemon, put the authority into /etc/docker/certs.d/" + host + "/ca.crt",
+		}
+	}
+	if err == nil || !accepted {
+		return registry.Diagnosis{}
+	}
+	d := registry.Diagnose(err)
+	return registry.Diagnosis{Cause: refuses + cmp.Or(d.Cause, err.Error()), Hint: d.Hint}
+}
+
+// askAsDocker is why the certificate of host is refused with docker's own settings; nil
+// where it is not.
+func (a *app) askAsDocker(ctx context.Context, host string, config *dockerconfig.Config) error {
 	docker, err := remote.New(registry.RegistryConfig{URL: "https://" + host, CertDirs: certs.DockerDirs(config.Dir)},
 		&remote.Options{Logger: a.logger(), UserAgent: programName + "/" + a.Version})
 	if err != nil {
-		return true // a file in certs.d that cannot be used
+		return err // a file in certs.d that cannot be used
 	}
-	_, refused := errors.AsType[*registry.TLSError](docker.Health(ctx))
-	return refused
+	if refused, is := errors.AsType[*registry.TLSError](docker.Health(ctx)); is {
+		return refused
+	}
+	return nil
 }
 
 var marks = map[registry.Outcome]string{registry.OutcomeOK: "✓", registry.OutcomeWarning: "!", registry.OutcomeFailed: "✗"}

@@ -1,11 +1,16 @@
 package plugin_test
 
 import (
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/internal/hostile"
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 )
 
@@ -67,5 +72,37 @@ func TestBrokenNeighboursStopNothing(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What docker would refuse a certificate for is told with what changes it, and once.
+func TestWhatDockerRefuses(t *testing.T) {
+	certificate, err := hostile.Certificate("elsewhere.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.StartTLS()
+	defer server.Close()
+	address := strings.TrimPrefix(server.URL, "https://")
+	named := strings.Replace(address, "127.0.0.1", "localhost", 1)
+	const names = "cause: docker push, pull and login would refuse the certificate: the certificate is for other names"
+	for _, tc := range []struct {
+		args []string
+		want map[string]int
+	}{
+		{[]string{address}, map[string]int{"certs.d": 2, "cause: ": 2}}, // each time with the directory
+		{[]string{named}, map[string]int{"certs.d": 0, "cause: the certificate is for other names": 1, "cause: ": 1}},
+		{[]string{"--insecure", named}, map[string]int{"certs.d": 0, names: 1, "cause: ": 2}},
+	} {
+		d := newDesk(t)
+		d.run(t.Context(), append([]string{"check"}, tc.args...)...)
+		for text, want := range tc.want {
+			if got := strings.Count(d.stdout.String(), text); got != want {
+				t.Errorf("%v: %q is there %d times, want %d, in\n%s", tc.args, text, got, want, &d.stdout)
+			}
+		}
 	}
 }

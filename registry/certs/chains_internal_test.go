@@ -7,8 +7,15 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,5 +128,53 @@ func TestPinHoldsForChains(t *testing.T) {
 		if _, named := errors.AsType[*registry.TLSError](err); err != nil && (!named || registry.Diagnose(err).Hint == "") {
 			t.Errorf("%s: the failure has no name: %v", name, err)
 		}
+		// A file of authorities vouches for the same, beside the system's.
+		config = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
+		config.RootCAs.AddCert(tc.pinned.Certificate)
+		addSystem(config, "git.example.com")
+		err = config.VerifyConnection(tls.ConnectionState{PeerCertificates: shown})
+		if verification, is := errors.AsType[*tls.CertificateVerificationError](err); (err == nil) != tc.holds || !tc.holds && (!is || verification.UnverifiedCertificates[0] != shown[0]) {
+			t.Errorf("%s: a file: got %v", name, err)
+		}
+	}
+}
+
+// What the system's authorities vouch for holds beside a file of others, and what is
+// wrong with a certificate is told by those that know its authority.
+func TestSystemsAuthoritiesCountBesideAFile(t *testing.T) {
+	const asSystem = "TEST_CHAIN" // the process of its own reads its system's authorities
+	if file := os.Getenv(asSystem); file != "" {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown, err := Parse(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for host, wrong := range map[string]error{"git.example.com": nil, "other.example.com": x509.HostnameError{}} {
+			config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
+			config.RootCAs.AddCert(by(t, nil, newKey(t), "another root", nil).Certificate)
+			addSystem(config, host)
+			if err := config.VerifyConnection(tls.ConnectionState{PeerCertificates: shown}); reflect.TypeOf(errors.Unwrap(err)) != reflect.TypeOf(wrong) {
+				t.Errorf("%s: got %v, want %T", host, err, wrong)
+			}
+		}
+		return
+	}
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere no variable says what the system's authorities are")
+	}
+	root := by(t, nil, newKey(t), "root", nil)
+	dir := t.TempDir()
+	for name, c := range map[string]*issuedTo{"system.pem": root, "shown.pem": by(t, root, newKey(t), "leaf", nil)} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v")
+	child.Env = append(os.Environ(), asSystem+"="+filepath.Join(dir, "shown.pem"), "SSL_CERT_FILE="+filepath.Join(dir, "system.pem"), "SSL_CERT_DIR="+t.TempDir())
+	if out, err := child.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -197,14 +196,10 @@ func usePin(config *tls.Config, host string, pinned []*x509.Certificate) {
 	for _, c := range pinned {
 		config.RootCAs.AddCert(c)
 	}
-	name := (&url.URL{Host: host}).Hostname()
 	config.InsecureSkipVerify = true // VerifyConnection does it
 	config.VerifyConnection = func(state tls.ConnectionState) error {
-		shown := state.PeerCertificates
-		// Not the name of the connection: there is none of an address.
-		opts := x509.VerifyOptions{DNSName: name, Roots: config.RootCAs, Intermediates: pool(shown[1:])}
-		if _, err := shown[0].Verify(opts); err != nil {
-			return &registry.TLSError{Host: host, Certificates: shown, Pinned: pinned, Err: err}
+		if err := verify(state, host, config.RootCAs); err != nil {
+			return &registry.TLSError{Host: host, Certificates: state.PeerCertificates, Pinned: pinned, Err: err}
 		}
 		return nil
 	}

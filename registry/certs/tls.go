@@ -40,6 +40,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -103,8 +104,11 @@ func TLSConfig(config registry.RegistryConfig) (*tls.Config, error) {
 			return nil, err
 		}
 	}
-	if len(pinned) > 0 {
+	switch {
+	case len(pinned) > 0:
 		usePin(result, e.Host, pinned)
+	case result.RootCAs != nil && !config.Insecure:
+		addSystem(result, e.Host)
 	}
 	return result, nil
 }
@@ -212,12 +216,43 @@ func addDir(config *tls.Config, dir string) error {
 // authorities are those of config, to add others to.
 func authorities(config *tls.Config) *x509.CertPool {
 	if config.RootCAs == nil {
-		var err error
-		if config.RootCAs, err = x509.SystemCertPool(); err != nil {
-			config.RootCAs = x509.NewCertPool()
-		}
+		config.RootCAs = x509.NewCertPool()
 	}
 	return config.RootCAs
+}
+
+// addSystem makes config, which is for host alone, accept what its own authorities or
+// the system's vouch for. To read the system's takes as long as half of a short
+// command. If config's own vouch, the system's are not asked: they could not take that
+// back.
+func addSystem(config *tls.Config, host string) {
+	config.InsecureSkipVerify = true // VerifyConnection does it
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		err := verify(state, host, config.RootCAs)
+		if err == nil {
+			return nil
+		}
+		system := verify(state, host, nil)
+		if system == nil {
+			return nil
+		}
+		_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
+		if _, unread := errors.AsType[x509.SystemRootsError](system); unknown && !unread {
+			err = system
+		}
+		return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
+	}
+}
+
+// verify is the verification of crypto/tls for a host. Nil roots are the
+// system's.
+func verify(state tls.ConnectionState, host string, roots *x509.CertPool) error {
+	shown := state.PeerCertificates
+	// This is not the name of the connection, which has none if the host is an
+	// address.
+	name := (&url.URL{Host: host}).Hostname()
+	_, err := shown[0].Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: pool(shown[1:])})
+	return err
 }
 
 func addCA(config *tls.Config, file string) error {
