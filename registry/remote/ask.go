@@ -75,11 +75,7 @@ func (c *Client) Root(ctx context.Context) (root string, ok bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint().URL("/v2/"), nil)
-	if err != nil {
-		return "", false, err
-	}
-	resp, err := s.Bare(req, wire.Stay)
+	resp, err := s.PingBare(ctx, wire.Stay)
 	if err != nil {
 		return "", false, err
 	}

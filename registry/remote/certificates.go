@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -21,7 +20,7 @@ func (c *Client) Certificates(ctx context.Context) ([]*x509.Certificate, error) 
 	if config.CertDirs == nil {
 		config.CertDirs = certs.DefaultDirs("")
 	}
-	config.CertDirs = slices.DeleteFunc(slices.Clone(config.CertDirs), func(dir string) bool { return dir == certs.TrustDir() }) // a pin holds for the insecure too
+	config.CertDirs = slices.DeleteFunc(slices.Clone(config.CertDirs), func(dir string) bool { return dir == certs.TrustDir() }) // a pin holds under Insecure, too
 	blind, err := New(config, &c.opts)
 	if err != nil {
 		return nil, err
@@ -30,11 +29,7 @@ func (c *Client) Certificates(ctx context.Context) ([]*x509.Certificate, error) 
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(wire.WithInfo(ctx, wire.NewInfo("", 0)), http.MethodGet, s.Endpoint().URL("/v2/"), nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := s.Bare(req, wire.Stay)
+	resp, err := s.PingBare(wire.WithInfo(ctx, wire.NewInfo("", 0)), wire.Stay)
 	if err != nil {
 		return nil, fmt.Errorf("ask registry: %w", err)
 	}

@@ -7,13 +7,16 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/internal/hostile"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
@@ -115,6 +118,49 @@ func TestConnectTimeoutIsNoTimeLimit(t *testing.T) {
 	}
 	if d := registry.Diagnose(err); !strings.Contains(d.Cause, "does not answer") || errors.Is(err, context.DeadlineExceeded) || !registry.Temporary(err) {
 		t.Errorf("got %v: %+v", err, d)
+	}
+}
+
+// unanswered counts requests that nobody answers in time.
+type unanswered struct{ asked atomic.Int32 }
+
+func (u *unanswered) RoundTrip(req *http.Request) (*http.Response, error) {
+	u.asked.Add(1)
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+	return nil, &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
+}
+
+// A server that says nothing is waited for once where nothing is tried again, although
+// the first request is made to find out something else.
+func TestSilenceIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, host string
+		do         func(*remote.Client) error
+	}{
+		{"check, of a loopback address", "127.0.0.1:3000", func(c *remote.Client) error { return c.Check(t.Context(), "me/app")[0].Err }},
+		{"push, with a credential", "git.example.com", func(c *remote.Client) error {
+			source, err := image.Open(writeLayout(t, []byte("layer")), nil)
+			if err != nil {
+				return err
+			}
+			return errors.Join(c.Push(t.Context(), "me/app:1", registry.PushOptions{Source: source, Retries: -1}), source.Close())
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			silent := new(unanswered)
+			c, err := remote.New(registry.RegistryConfig{URL: tc.host, Auth: registry.AuthConfig{Token: "t"}}, &remote.Options{Transport: silent, Retries: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = tc.do(c)
+			if d := registry.Diagnose(err); silent.asked.Load() != 1 || !strings.Contains(d.Cause, "does not answer") {
+				t.Errorf("got %v (%s) after %d requests", err, d.Cause, silent.asked.Load())
+			}
+		})
 	}
 }
 

@@ -15,10 +15,22 @@ import (
 type stallConn struct {
 	net.Conn
 	limit time.Duration
+	// While a proxy is asked for a connection (tunnel), it may be silent no longer
+	// than connect, as one that is being connected to.
+	tunnel  *tunnel
+	connect time.Duration
+}
+
+func (c *stallConn) deadline() time.Time {
+	limit := c.limit
+	if c.tunnel != nil && c.tunnel.asked.Load() {
+		limit = min(limit, c.connect)
+	}
+	return time.Now().Add(limit)
 }
 
 func (c *stallConn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(c.limit)); err != nil {
+	if err := c.SetReadDeadline(c.deadline()); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Read(p)
@@ -26,7 +38,7 @@ func (c *stallConn) Read(p []byte) (int, error) {
 }
 
 func (c *stallConn) Write(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(c.limit)); err != nil {
+	if err := c.SetDeadline(c.deadline()); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Write(p)

@@ -227,7 +227,8 @@ func (t *Transport) connection(ctx context.Context, network, address string) (ne
 		}
 		return nil, err
 	}
-	return &stallConn{Conn: conn, limit: t.stall}, nil
+	asked, _ := ctx.Value(tunnelKey{}).(*tunnel)
+	return &stallConn{Conn: conn, limit: t.stall, tunnel: asked, connect: t.connect}, nil
 }
 
 // transport is Go's, for one host.

@@ -121,15 +121,15 @@ func (e *examination) rules(context.Context) []registry.Check {
 // reach asks /v2/ without a credential, and sees how far that comes.
 func (e *examination) reach(ctx context.Context) []registry.Check {
 	var err error
-	if e.conn, err = e.env.Connect(ctx); err != nil {
-		return []registry.Check{registry.Failed("settings", err)}
-	}
 	t := &trace{}
-	req, err := http.NewRequestWithContext(t.attach(ctx), http.MethodGet, e.conn.Endpoint().URL("/v2/"), nil)
-	if err != nil {
+	if e.conn, err = e.env.Connect(t.attach(ctx)); err != nil {
+		if _, asked := errors.AsType[*registry.UnreachableError](err); asked {
+			return t.checks(nil, err)
+		}
 		return []registry.Check{registry.Failed("settings", err)}
 	}
-	resp, err := e.conn.Bare(req, wire.Follow)
+	t = &trace{}
+	resp, err := e.conn.PingBare(t.attach(ctx), wire.Follow)
 	if err != nil {
 		return t.checks(nil, err)
 	}

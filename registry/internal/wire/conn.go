@@ -26,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -184,6 +185,9 @@ func (s *Conn) Meet(ctx context.Context, greet Greeting) error {
 	if probe && isPlainHTTP(err) {
 		s.auth.endpoint.Scheme = "http"
 	}
+	if silent, ok := errors.AsType[net.Error](err); ok && silent.Timeout() && InfoOf(ctx).Retries == 0 {
+		return err
+	}
 	return ctx.Err()
 }
 
@@ -203,7 +207,7 @@ func Introduce(ctx context.Context, s *Conn) error {
 // Ping asks /v2/, the endpoint that tells whether there is a registry and
 // whether it knows the client (OCI distribution specification, end-1).
 func (s *Conn) Ping(ctx context.Context) error {
-	resp, err := s.Get(ctx, "/v2/")
+	resp, err := s.base(ctx, s.Do)
 	if err != nil {
 		return fmt.Errorf("ask registry: %w", err)
 	}
@@ -211,13 +215,19 @@ func (s *Conn) Ping(ctx context.Context) error {
 	return response.OfRegistry(resp)
 }
 
-// Get asks for a path of the registry.
-func (s *Conn) Get(ctx context.Context, path string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint().URL(path), nil)
+// PingBare asks /v2/ without the credential. follow decides about redirects, as for
+// [Conn.Bare]. The caller closes the body of the answer, whatever its status.
+func (s *Conn) PingBare(ctx context.Context, follow redirects) (*http.Response, error) {
+	return s.base(ctx, func(req *http.Request) (*http.Response, error) { return s.Bare(req, follow) })
+}
+
+// base has do perform the request of /v2/.
+func (s *Conn) base(ctx context.Context, do func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint().URL("/v2/"), nil)
 	if err != nil {
 		return nil, err
 	}
-	return s.Do(req)
+	return do(req)
 }
 
 const maxRedirects = 5
