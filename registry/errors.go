@@ -114,6 +114,8 @@ type Error struct {
 	After time.Duration
 	// RetryAfter is the server's wish, zero where it has none.
 	RetryAfter time.Duration
+	// LimitEnds is the same, however long: of a 429 it is when the limit ends.
+	LimitEnds time.Duration
 	// Identity is whom the registry took the client for, where the answer
 	// refuses something to it.
 	Identity Identity
@@ -144,7 +146,10 @@ func (e *Error) Error() string {
 	if e.By.Foreign() {
 		fmt.Fprintf(&b, " (answered by %s, not by the registry)", orElse(e.Server, "something else"))
 	}
-	if e.Kind == ErrDenied && e.Origin != (Origin{}) { //nolint:errorlint // it is a kind, and wraps nothing
+	if e.Kind == ErrRateLimited && e.LimitEnds > 0 { //nolint:errorlint // as below
+		fmt.Fprintf(&b, " (the limit ends in %v)", e.LimitEnds.Round(time.Second))
+	}
+	if e.Kind == ErrDenied && e.Origin != (Origin{}) && !e.Identity.Anonymous { //nolint:errorlint // it is a kind, and wraps nothing
 		b.WriteString(" (with " + e.Origin.phrase() + ")")
 	}
 	return b.String()

@@ -56,6 +56,7 @@ func Error(op string, req *http.Request, resp *http.Response) *registry.Error {
 	body := ReadBriefly(resp.Body, MaxErrorBody)
 	e := &registry.Error{
 		Op: op, Method: req.Method, URL: printable.Bare(req.URL), Status: resp.StatusCode, RetryAfter: RetryAfter(resp.Header, time.Now()),
+		LimitEnds: Wish(resp.Header, time.Now()),
 	}
 	e.Code, e.Message = parseErrorBody(resp.Header.Get("Content-Type"), withoutSent(body, resp.Request))
 	e.By, e.Server = whoAnswered(resp, e.Code, body)

@@ -58,6 +58,16 @@ const maxRetryAfter = 5 * time.Minute
 
 // RetryAfter is how long to wait before another try, as far as that is worth it.
 func RetryAfter(header http.Header, now time.Time) time.Duration {
+	return min(Wish(header, now), maxRetryAfter)
+}
+
+// TooLong reports that the server asks for a longer wait than is worth it: a limit of
+// hours, as Docker Hub has for what is pulled.
+func TooLong(header http.Header, now time.Time) bool { return Wish(header, now) > maxRetryAfter }
+
+// Wish reads the header Retry-After in both its forms: seconds, and a date (RFC 9110
+// section 10.2.3). It is zero where there is none.
+func Wish(header http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(header.Get("Retry-After"))
 	wait := time.Duration(0)
 	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
@@ -68,7 +78,7 @@ func RetryAfter(header http.Header, now time.Time) time.Duration {
 		}
 		wait = date.Sub(now)
 	}
-	return min(max(wait, 0), maxRetryAfter)
+	return max(wait, 0)
 }
 
 // Drain reads a little of a body that is not wanted, so that its connection

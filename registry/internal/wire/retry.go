@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,9 +39,10 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		wait := r.backoff(n)
 		if err == nil {
-			if asked := response.RetryAfter(resp.Header, time.Now()); asked > 0 {
-				wait = asked
+			if response.TooLong(resp.Header, time.Now()) {
+				return resp, nil
 			}
+			wait = cmp.Or(response.RetryAfter(resp.Header, time.Now()), wait)
 			response.Drain(resp)
 		}
 		if err := Pause(req.Context(), wait); err != nil {
