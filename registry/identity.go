@@ -37,7 +37,8 @@ func AccountOf(status int, name, message string) Account {
 		Status: status, Name: printable.Clean(name),
 		// The latter is Forgejo's.
 		SecurityKey: strings.Contains(message, "WebAuthn") || strings.Contains(message, "security keys enrolled"),
-		Barred:      strings.Contains(message, "not activated") || strings.Contains(message, "prohibited from signing in"),
+		Barred: strings.Contains(message, "not activated") || strings.Contains(message, "prohibited from signing in") ||
+			strings.Contains(message, "requires users to enable two-factor authentication"),
 	}
 }
 

@@ -571,6 +571,10 @@ func TestFailuresOfBlobs(t *testing.T) {
 		{"405 to a single request", fail(9, "POST /v2/me/app/blobs/uploads/?digest", status(405, "")), nil},
 		{"413 for ever", fail(-1, "P", fromProxy(413, "nginx")), registry.ErrTooLarge},
 		{"a quota", fail(-1, "POST", status(403, "")), registry.ErrQuota},
+		{"the quota of Forgejo", fail(-1, "P", func(w http.ResponseWriter) {
+			w.Header().Del("Docker-Distribution-Api-Version")
+			http.Error(w, "enforcePackagesQuota", http.StatusRequestEntityTooLarge)
+		}), registry.ErrQuota},
 		{"a firewall", fail(-1, "POST", func(w http.ResponseWriter) { fromProxy(403, "cloudflare")(w); _, _ = io.WriteString(w, "<html>") }), registry.ErrNotRegistry},
 		{"too many requests", fail(-1, "POST", status(429, "")), registry.ErrRateLimited},
 		{"a server that is down", fail(-1, "POST", fromProxy(502, "nginx")), registry.ErrServer},

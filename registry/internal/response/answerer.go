@@ -1,12 +1,14 @@
 package response
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
@@ -32,9 +34,56 @@ func whoAnswered(resp *http.Response, code string, body []byte) (by registry.Ans
 	case provesGitea(resp, body):
 		return registry.ByGitea, "Gitea"
 	case page != nil:
-		return registry.ByProxy, name
+		by = registry.ByProxy
+	default:
+		by = registry.BySomebody
 	}
-	return registry.BySomebody, name
+	return by, passersbyOf(resp.Request).complete(resp, name, body)
+}
+
+// Passersby are the names of what answered in the place of registries, by their hosts. An
+// answer without a body, as to a HEAD, may have no name: then that of an earlier answer
+// counts. Any number of goroutines may use them.
+type Passersby struct {
+	// mu guards the field below.
+	mu     sync.Mutex
+	byHost map[string]string
+}
+
+type passersbyKey struct{}
+
+// WithPassersby is ctx for requests whose answers have names in common.
+func WithPassersby(ctx context.Context, p *Passersby) context.Context {
+	return context.WithValue(ctx, passersbyKey{}, p)
+}
+
+func passersbyOf(req *http.Request) *Passersby {
+	if req == nil {
+		return nil
+	}
+	p, _ := req.Context().Value(passersbyKey{}).(*Passersby)
+	return p
+}
+
+// complete notes the name of an answer. One that has neither a name nor a body gets that
+// of an earlier one.
+func (p *Passersby) complete(resp *http.Response, name string, body []byte) string {
+	if p == nil {
+		return name
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	host := endpoint.Canonical(resp.Request.URL)
+	switch {
+	case name != "":
+		if p.byHost == nil {
+			p.byHost = map[string]string{}
+		}
+		p.byHost[host] = name
+	case len(body) == 0:
+		return p.byHost[host]
+	}
+	return name
 }
 
 // registryCode is the form of the codes of the OCI distribution specification.
@@ -42,9 +91,14 @@ func whoAnswered(resp *http.Response, code string, body []byte) (by registry.Ans
 var registryCode = regexp.MustCompile(`^[A-Z]+(_[A-Z]+)*$`)
 
 // giteaTexts are what Gitea and Forgejo answer about packages in plain text,
-// without the header of a registry: to an unknown owner, to whom they take for
-// somebody who may not, and (Forgejo) to a wrong credential.
-var giteaTexts = []string{"Not found.", "reqPackageAccess", "reqToken", "authGroup.Verify"}
+// without the header of a registry: for an unknown owner, to a user who lacks the
+// permission, and (Forgejo) to a wrong credential or for a full quota.
+var giteaTexts = []string{"Not found.", "reqPackageAccess", "reqToken", "authGroup.Verify", forgejoQuota}
+
+// forgejoQuota is Forgejo's answer, since 14.0.4, if the owner's quota is used up.
+//
+// Source: Forgejo 14.0.5 routers/api/packages/api.go, enforcePackagesQuota.
+const forgejoQuota = "enforcePackagesQuota"
 
 // ProvesRegistry reports an answer that only a registry gives: it has the
 // header that all of them send, or an error in their form, or asks for a token in

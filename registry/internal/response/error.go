@@ -60,6 +60,9 @@ func Error(op string, req *http.Request, resp *http.Response) *registry.Error {
 	}
 	e.Code, e.Message = parseErrorBody(resp.Header.Get("Content-Type"), withoutSent(body, resp.Request))
 	e.By, e.Server = whoAnswered(resp, e.Code, body)
+	if ledElsewhere(resp) { // whatever form it has: its text may be for nobody outside
+		e.By, e.Code, e.Message = registry.ByStorage, "", ""
+	}
 	if e.By == registry.ByGitea && !endpoint.OfRegistry(req.URL) {
 		e.By, e.Account = registry.ByAPI, registry.AccountOf(e.Status, "", e.Message)
 	}
@@ -182,8 +185,8 @@ func classify(e *registry.Error, denied, empty bool) error {
 		return registry.ErrDenied
 	case e.Status == http.StatusNotFound:
 		return registry.ErrOwnerUnknown
-	case e.Status == http.StatusRequestEntityTooLarge && e.Message == "quota exceeded":
-		return registry.ErrQuota // Forgejo
+	case e.Status == http.StatusRequestEntityTooLarge && e.Message == forgejoQuota:
+		return registry.ErrQuota
 	case e.Status == http.StatusRequestEntityTooLarge:
 		return registry.ErrTooLarge
 	case e.Status == http.StatusTooManyRequests:

@@ -8,6 +8,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
@@ -77,6 +78,15 @@ func LedByRegistry(resp *http.Response) bool {
 	}
 	by := resp.Request.Response
 	return by.Header.Get(HeaderVersion) != ""
+}
+
+// ledElsewhere reports whether that redirection led to another origin.
+func ledElsewhere(resp *http.Response) bool {
+	if !LedByRegistry(resp) || resp.Request.Response.Request == nil {
+		return false
+	}
+	from, to := resp.Request.Response.Request.URL, resp.Request.URL
+	return from.Scheme != to.Scheme || endpoint.Canonical(from) != endpoint.Canonical(to)
 }
 
 // Unproven is the error that an answer is which says that all is well, but

@@ -11,6 +11,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
+	"github.com/docker-gitea/docker-gitea/registry/internal/response"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
@@ -54,6 +55,7 @@ type meter struct {
 	base      http.RoundTripper
 	userAgent string
 	log       *slog.Logger
+	passersby response.Passersby
 }
 
 // NewMeter returns the layer above base.
@@ -79,7 +81,7 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, fmt.Errorf("%w: %q is no host", registry.ErrRedirected, printable.Clean(req.URL.Host))
 	}
-	req = req.Clone(ctx)
+	req = req.Clone(response.WithPassersby(ctx, &m.passersby))
 	req.Header.Set("User-Agent", m.userAgent)
 	info := InfoOf(ctx)
 	info.Requests.Add(1)
