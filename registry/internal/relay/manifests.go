@@ -13,14 +13,13 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
-	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
 )
 
 // putManifest passes a manifest on: one of an index by its digest, the one of
 // the tag under all tags of the push.
 func (r *Relay) putManifest(w http.ResponseWriter, req *http.Request) {
-	data, err := io.ReadAll(io.LimitReader(req.Body, repo.MaxManifest+1))
+	data, err := io.ReadAll(io.LimitReader(req.Body, response.MaxManifest+1))
 	if err != nil {
 		r.fail(w, fmt.Errorf("%w: %w", registry.ErrSource, err))
 		return

@@ -16,8 +16,8 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
-// MaxConfig is more than any config of an image, in bytes.
-const MaxConfig = 8 << 20
+// maxConfig is more than any config of an image, in bytes.
+const maxConfig = 8 << 20
 
 // Config reads the config of an image: a small blob.
 func (r Repo) Config(ctx context.Context, d digest.Digest) ([]byte, error) {
@@ -26,7 +26,7 @@ func (r Repo) Config(ctx context.Context, d digest.Digest) ([]byte, error) {
 		return nil, err
 	}
 	defer response.Drain(resp)
-	data, err := response.ReadWithin(resp.Body, MaxConfig, response.Patience(MaxConfig))
+	data, err := response.ReadWithin(resp.Body, maxConfig, response.Patience(maxConfig))
 	if err == nil && digest.FromBytes(data) != d {
 		err = registry.ErrDigestMismatch
 	}
@@ -34,6 +34,29 @@ func (r Repo) Config(ctx context.Context, d digest.Digest) ([]byte, error) {
 		return nil, fmt.Errorf("get config %s: %w", d, err)
 	}
 	return data, nil
+}
+
+// Holds asks once whether the registry has a blob of size bytes, and returns the
+// status of the answer, 0 without one. With HEAD the answer proves it by naming the
+// digest, or by leading to where the blob is; with GET the content does. Any other
+// status than 200 is an [*registry.Error]. op is what the error says was being done.
+func (r Repo) Holds(ctx context.Context, op, method string, d digest.Digest, size int64) (proven bool, status int, err error) {
+	resp, req, err := r.ask(ctx, r.Conn.Try, question{op: op, method: method, kind: Blobs, name: d.String()})
+	if err != nil {
+		return false, 0, err
+	}
+	defer response.Drain(resp)
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		return false, resp.StatusCode, response.Error(op, req, resp)
+	case method == http.MethodHead:
+		return response.Names(resp, d) || response.LedByRegistry(resp), resp.StatusCode, nil
+	}
+	verifier := d.Verifier()
+	if _, err := io.Copy(verifier, io.LimitReader(resp.Body, size+1)); err != nil {
+		return false, 0, fmt.Errorf("%s: %w", op, err)
+	}
+	return verifier.Verified(), resp.StatusCode, nil
 }
 
 // Blob opens a blob; the caller closes it, and compares what it reads with the

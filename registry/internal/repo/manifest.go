@@ -20,10 +20,6 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
 )
 
-// MaxManifest bounds what is read of a manifest, in bytes; Gitea's own limit is
-// 10 MiB.
-const MaxManifest = 10 << 20
-
 // Manifest reads the manifest of a tag or a digest, and compares it with the digest
 // that was asked for, or that the registry says it has.
 func (r Repo) Manifest(ctx context.Context, reference string) (image.Manifest, error) {
@@ -32,23 +28,32 @@ func (r Repo) Manifest(ctx context.Context, reference string) (image.Manifest, e
 		return image.Manifest{}, err
 	}
 	data, err := readManifest(resp)
+	if err == nil {
+		err = compare(data, resp, reference)
+	}
 	if err != nil {
 		return image.Manifest{}, err
 	}
+	return image.ParseManifest(response.MediaType(resp.Header), data)
+}
+
+// compare compares a manifest with the digest that was asked for, or that the registry
+// says it has.
+func compare(data []byte, resp *http.Response, reference string) error {
 	want := resp.Header.Get("Docker-Content-Digest")
 	if strings.Contains(reference, ":") {
 		want = reference
 	}
 	if want != "" && digest.FromBytes(data).String() != want {
-		return image.Manifest{}, fmt.Errorf("get manifest %s: %w", reference, registry.ErrDigestMismatch)
+		return fmt.Errorf("get manifest %s: %w", reference, registry.ErrDigestMismatch)
 	}
-	return image.ParseManifest(response.MediaType(resp.Header), data)
+	return nil
 }
 
 // readManifest reads the body of an answer with a manifest, and closes it.
 func readManifest(resp *http.Response) ([]byte, error) {
 	defer response.Drain(resp)
-	data, err := response.ReadWithin(resp.Body, MaxManifest+1, response.Patience(MaxManifest))
+	data, err := response.ReadWithin(resp.Body, response.MaxManifest+1, response.Patience(response.MaxManifest))
 	if err != nil {
 		return nil, fmt.Errorf("get manifest: %w", err)
 	}
@@ -71,6 +76,9 @@ func (r Repo) Index(ctx context.Context, tag string) (ocispec.Index, error) {
 		return list, response.Error(op, req, resp)
 	}
 	data, err := readManifest(resp)
+	if err == nil {
+		err = compare(data, resp, tag)
+	}
 	if err != nil {
 		return list, err
 	}
@@ -100,7 +108,7 @@ func (r Repo) Digest(ctx context.Context, reference string) (digest.Digest, erro
 // the answer.
 func (r Repo) Put(ctx context.Context, m image.Manifest, reference string) (http.Header, error) {
 	op := "put manifest " + reference
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, r.Address(Manifests, reference), bytes.NewReader(m.Data))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, r.address(Manifests, reference), bytes.NewReader(m.Data))
 	if err != nil {
 		return nil, err
 	}

@@ -40,8 +40,8 @@ const (
 	Manifests = "manifests"
 )
 
-// Address is that of something in the repository.
-func (r Repo) Address(kind, name string) string {
+// address is that of something in the repository.
+func (r Repo) address(kind, name string) string {
 	return r.Conn.Endpoint().URL("/v2/" + r.Name + "/" + kind + "/" + name)
 }
 
@@ -53,7 +53,16 @@ type question struct {
 
 // answer performs the request of q with the retries of the connection; see ask.
 func (r Repo) answer(ctx context.Context, q question) (*http.Response, *http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, q.method, r.Address(q.kind, q.name), nil)
+	return r.ask(ctx, r.Conn.Do, q)
+}
+
+// doer performs a request, by one of the ways of a [wire.Conn].
+type doer func(*http.Request) (*http.Response, error)
+
+// ask has do perform the request of q, and returns that too, as it was before any
+// redirect. The caller closes the body, whatever the status.
+func (r Repo) ask(ctx context.Context, do doer, q question) (*http.Response, *http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, q.method, r.address(q.kind, q.name), nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -61,7 +70,7 @@ func (r Repo) answer(ctx context.Context, q question) (*http.Response, *http.Req
 	if q.kind == Manifests {
 		acceptManifests(req)
 	}
-	resp, err := perform(r.Conn.Do, q.op, req)
+	resp, err := perform(do, q.op, req)
 	return resp, req, err
 }
 
@@ -76,7 +85,7 @@ func (r Repo) success(ctx context.Context, q question) (*http.Response, error) {
 }
 
 // perform does req, and says of a failure on the way what was being done.
-func perform(do func(*http.Request) (*http.Response, error), op string, req *http.Request) (*http.Response, error) {
+func perform(do doer, op string, req *http.Request) (*http.Response, error) {
 	resp, err := do(req)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
@@ -115,14 +124,9 @@ func (r Repo) StatDirectly(ctx context.Context, kind, name string) (ocispec.Desc
 	return r.stat(wire.WithInfo(ctx, wire.InfoOf(ctx).Once()), direct, kind, name)
 }
 
-func (r Repo) stat(ctx context.Context, do func(*http.Request) (*http.Response, error), kind, name string) (ocispec.Descriptor, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, r.Address(kind, name), nil)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	acceptManifests(req)
+func (r Repo) stat(ctx context.Context, do doer, kind, name string) (ocispec.Descriptor, error) {
 	op := "find " + name
-	resp, err := perform(do, op, req)
+	resp, req, err := r.ask(ctx, do, question{op: op, method: http.MethodHead, kind: kind, name: name})
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}

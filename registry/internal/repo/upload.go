@@ -20,7 +20,7 @@ import (
 
 // StartAddress is the address where uploads begin.
 func (r Repo) StartAddress(query url.Values) string {
-	address := r.Address("blobs/uploads", "")
+	address := r.address("blobs/uploads", "")
 	if len(query) > 0 {
 		address += "?" + query.Encode()
 	}
@@ -57,8 +57,8 @@ func (r Repo) Start(ctx context.Context) (session string, err error) {
 	return session, err
 }
 
-// CleanupTimeout bounds what is tidied up after a push was cancelled.
-const CleanupTimeout = 5 * time.Second
+// cleanupTimeout bounds what is tidied up after a push was cancelled.
+const cleanupTimeout = 5 * time.Second
 
 // Lingering is a context that outlives ctx for a while. A request that may
 // begin an upload session has it, or carry one on: without the answer nobody
@@ -66,7 +66,7 @@ const CleanupTimeout = 5 * time.Second
 // address that its last answer gave.)
 func Lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(CleanupTimeout, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(cleanupTimeout, cancel) })
 	return longer, func() {
 		stop()
 		cancel()
@@ -79,7 +79,7 @@ func Lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 // was broken off (distribution 2.8 then answers 500). It also tries once more on another
 // connection, if the first one no longer works.
 func (r Repo) Cancel(ctx context.Context, location string, retries int) (answered bool, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), CleanupTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	for n := 1; ; n++ {
 		err = r.cancelOnce(ctx, location)
@@ -98,7 +98,7 @@ func (r Repo) Cancel(ctx context.Context, location string, retries int) (answere
 
 // cancelOnce asks once for the removal of a session.
 func (r Repo) cancelOnce(ctx context.Context, location string) error {
-	ctx, cancel := context.WithTimeout(ctx, CleanupTimeout/2)
+	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout/2)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, location, nil)
 	if err != nil {

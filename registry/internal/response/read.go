@@ -19,6 +19,10 @@ import (
 // with an error may be unable to finish it.
 const briefTime = 5 * time.Second
 
+// MaxManifest bounds what is read of a manifest, in bytes; Gitea's own limit is
+// 10 MiB.
+const MaxManifest = 10 << 20
+
 // MediaType is that of a message's body, without parameters.
 func MediaType(header http.Header) string {
 	kind, _, _ := strings.Cut(header.Get("Content-Type"), ";")
