@@ -764,3 +764,19 @@ func TestLimitOnBodiesIsFoundAndNamed(t *testing.T) {
 		})
 	}
 }
+
+// A proxy that refuses a large body, and closes before its answers to the smaller ones
+// can be read, is named as what refuses.
+func TestRefusalIsToldWhereTheNextBreakOff(t *testing.T) {
+	t.Parallel()
+	srv := registrytest.Start(t, registrytest.Config{Users: me})
+	large := func(req *http.Request) bool {
+		return strings.Contains(req.URL.Path, "/blobs/uploads/") && req.ContentLength > 100_000
+	}
+	srv.Registry.Fault(registrytest.Rule{Match: large, Times: 1, Action: registrytest.EmptyError(http.StatusRequestEntityTooLarge)})
+	srv.Registry.Fault(registrytest.Rule{Match: large, Action: registrytest.Cut{Withhold: true, Reset: true}})
+	err := push(t, clientOf(t, srv, remote.Options{Retries: 1}), writeLayout(t, noise(t, 1, 3<<20)), registry.PushOptions{})
+	if got := registry.Diagnose(err); !strings.Contains(got.Cause, "larger than") || !strings.Contains(err.Error(), "smaller requests broke off") {
+		t.Errorf("got %+v of %v", got, err)
+	}
+}

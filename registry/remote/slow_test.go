@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -25,8 +26,11 @@ type slowLine struct {
 	rate     int64
 	limit    time.Duration
 	status   int // 0 closes the connection
-	turn     chan struct{}
-	ended    *atomic.Int64
+	// cuts, if not zero, is how often all that is under way since begun is lost.
+	cuts  time.Duration
+	begun time.Time
+	turn  chan struct{}
+	ended *atomic.Int64
 }
 
 func (l slowLine) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -43,6 +47,11 @@ func (l slowLine) RoundTrip(req *http.Request) (*http.Response, error) {
 			if err != nil && !errors.Is(err, io.EOF) {
 				return nil, err
 			}
+			if l.cuts > 0 && start.Sub(l.begun)/l.cuts != time.Since(l.begun)/l.cuts {
+				l.ended.Add(1)
+				l.serve(req, io.MultiReader(strings.NewReader(body.String()), iotest.ErrReader(io.ErrUnexpectedEOF)))
+				return nil, io.ErrUnexpectedEOF
+			}
 			if time.Since(start) > l.limit {
 				l.ended.Add(1)
 				if l.status == 0 {
@@ -52,14 +61,19 @@ func (l slowLine) RoundTrip(req *http.Request) (*http.Response, error) {
 			}
 		}
 	}
+	return l.serve(req, strings.NewReader(body.String())), nil
+}
+
+// serve has the registry answer a request with the body that reached it.
+func (l slowLine) serve(req *http.Request, body io.Reader) *http.Response {
 	again := req.Clone(req.Context())
-	again.Body = io.NopCloser(strings.NewReader(body.String()))
+	again.Body = io.NopCloser(body)
 	again.RequestURI = req.URL.RequestURI()
 	recorder := httptest.NewRecorder()
 	l.registry.ServeHTTP(recorder, again)
 	resp := recorder.Result()
 	resp.Request = req
-	return resp, nil
+	return resp
 }
 
 func ending(req *http.Request, status int) *http.Response {
@@ -134,4 +148,46 @@ func TestLimitInTime(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A line loses all connections every ten seconds, in which four layers side by side
+// do not arrive: the registry keeps nothing of a layer that was cut. One by one they
+// do. The clock is the test's.
+func TestLineThatLosesConnections(t *testing.T) {
+	t.Parallel()
+	const rate, size, layers = 2_500_000, 8_000_000, 8
+	var contents [][]byte
+	for i := range layers {
+		contents = append(contents, noise(t, byte(i), size))
+	}
+	dir := writeLayout(t, contents...)
+	synctest.Test(t, func(t *testing.T) {
+		line := slowLine{
+			registry: registrytest.New(registrytest.Config{}), rate: rate, limit: time.Hour,
+			cuts: 10 * time.Second, begun: time.Now(), turn: make(chan struct{}, 1), ended: new(atomic.Int64),
+		}
+		c, err := remote.New(registry.RegistryConfig{URL: "https://git.example.com", Auth: registry.AuthConfig{Token: registrytest.Token}}, &remote.Options{
+			Transport: line, Backoff: func(int) time.Duration { return 0 },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, err := image.Open(dir, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer source.Close()
+		start := time.Now()
+		if err := c.Push(t.Context(), "alice/app:1", registry.PushOptions{Source: source}); err != nil {
+			t.Fatal(err)
+		}
+		// The first twenty seconds are lost, and of each ten after that less than a layer.
+		const alone, layer = layers * size / rate, float64(size) / rate // seconds
+		if took, most := time.Since(start).Seconds(), 20+alone+(alone/line.cuts.Seconds()+2)*layer; took > most {
+			t.Errorf("it took %.1f s, at most %.1f s were expected", took, most)
+		}
+		if line.ended.Load() == 0 {
+			t.Error("nothing was cut")
+		}
+	})
 }

@@ -28,7 +28,7 @@ func TestWaysAreTriedOnce(t *testing.T) {
 		expect, single [3]int
 	}{
 		"never told to go on":      {registrytest.Distribution, registrytest.Unprompted{}, time.Nanosecond, [3]int{1, 0, 1}, [3]int{1, 0, 1}},
-		"told to go on":            {registrytest.Distribution, nil, time.Hour, [3]int{3, 2, 3}, [3]int{1, 0, 1}},
+		"told to go on":            {registrytest.Distribution, nil, time.Hour, [3]int{1, 0, 1}, [3]int{1, 0, 1}}, // a session takes its body at once
 		"Expect is refused":        {registrytest.Distribution, refused, time.Hour, [3]int{1, 0, 1}, [3]int{2, 0, 2}},
 		"Gitea, never told":        {registrytest.Gitea, registrytest.Unprompted{}, time.Nanosecond, [3]int{2, 2, 2}, [3]int{3, 2, 3}}, // it is busy
 		"Gitea, Expect is refused": {registrytest.Gitea, refused, time.Hour, [3]int{1, 0, 1}, [3]int{4, 2, 4}},                         // by a proxy
@@ -81,4 +81,30 @@ func patientClient(t *testing.T, srv *registrytest.Server, timeout time.Duration
 		t.Fatal(err)
 	}
 	return c
+}
+
+// The first byte of a layer leaves before the second round trip after the token: the
+// registry has begun the session, and is not asked whether it takes the body.
+func TestFirstByte(t *testing.T) {
+	t.Parallel()
+	srv := registrytest.Start(t, registrytest.Config{Users: me})
+	layer := noise(t, 1, 5<<20) // more than goes in one request
+	if err := push(t, clientOf(t, srv, remote.Options{}), writeLayout(t, layer), registry.PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	began := 0
+	for _, req := range srv.Registry.Requests(http.MethodPut, "/blobs/uploads/") {
+		if req.Body >= int64(len(layer)) {
+			began++
+		}
+		if req.Expect {
+			t.Errorf("%s %s asked whether the registry takes its body", req.Method, req.Path)
+		}
+	}
+	if began != 1 {
+		t.Errorf("the layer went %d times in the request that ends its session, want once", began)
+	}
+	if n := len(srv.Registry.Requests(http.MethodHead, "/blobs/")); n != 0 {
+		t.Errorf("%d blobs were asked for, want none", n)
+	}
 }

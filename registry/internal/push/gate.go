@@ -39,6 +39,29 @@ func (g *gate) acquire(ctx context.Context) error {
 	return nil
 }
 
+// yield is called before a blob is tried again. If more blobs are under way than the
+// width allows by then, it leaves its place to others and waits for another one.
+// When it returns, it holds a place in any case.
+func (g *gate) yield(ctx context.Context) error {
+	g.mu.Lock()
+	crowded := g.used > g.width
+	if crowded {
+		g.used--
+		g.free.Broadcast()
+	}
+	g.mu.Unlock()
+	if !crowded {
+		return nil
+	}
+	err := g.acquire(ctx)
+	if err != nil { // the caller releases its place all the same
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.used++
+	}
+	return err
+}
+
 func (g *gate) release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

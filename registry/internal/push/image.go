@@ -1,7 +1,6 @@
 package push
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -116,12 +115,20 @@ func (p *push) sendRest(ctx context.Context, img *image.Image) (err error) {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(cmp.Or(p.opts.Jobs, registry.DefaultJobs))
+	inTurn := func(send func() error) {
+		group.Go(func() error {
+			if err := p.gate.acquire(ctx); err != nil {
+				return err
+			}
+			defer p.gate.release()
+			return send()
+		})
+	}
 	for _, blob := range img.Blobs {
-		group.Go(func() error { return p.sendBlob(ctx, blob, func() {}) })
+		inTurn(func() error { return p.sendBlob(ctx, blob, func() {}) })
 	}
 	for _, l := range found {
-		group.Go(func() error { return l.send(ctx) })
+		inTurn(func() error { return l.send(ctx) })
 	}
 	return group.Wait()
 }

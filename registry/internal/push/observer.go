@@ -30,4 +30,6 @@ func (o observer) Refused() (before bool) { return o.push.record.refused.Swap(tr
 
 func (o observer) Narrow() { o.push.gate.narrow() }
 
+func (o observer) Turn(ctx context.Context) error { return o.push.gate.yield(ctx) }
+
 func (o observer) Width() int { return o.push.gate.size() }

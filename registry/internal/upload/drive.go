@@ -11,9 +11,26 @@ import (
 // attempt performs u.step; it is the driver's only way to the registry.
 type attempt func(ctx context.Context, u upload) outcome
 
-// drive takes u to its end. report is called before each new try; most wait.
-func drive(ctx context.Context, u upload, do attempt, delay func(n int) time.Duration, report func(u upload, wait time.Duration)) (upload, error) {
+// patience is what happens between a step that failed and the next.
+type patience interface {
+	// retrying tells of a new try, and of the wait before.
+	retrying(u upload, wait time.Duration)
+	// turn waits, after that, for others.
+	turn(ctx context.Context) error
+}
+
+// after is next, with an error where it ends without success.
+func (u upload) after(o outcome) upload {
+	if u = u.next(o); u.step == stepFailed && u.err == nil {
+		u.err = fmt.Errorf("unexpected answer %d", o.status)
+	}
+	return u
+}
+
+// drive takes u to its end.
+func drive(ctx context.Context, u upload, do attempt, delay func(n int) time.Duration, p patience) (upload, error) {
 	var wait time.Duration
+	again := false
 	for {
 		switch u.step {
 		case stepDone:
@@ -22,7 +39,11 @@ func drive(ctx context.Context, u upload, do attempt, delay func(n int) time.Dur
 			return u, u.err
 		case stepSingle, stepStart, stepStream, stepChunk, stepCommit, stepQuery, stepVerify, stepAbandon:
 		}
-		if err := wire.Pause(ctx, wait); err != nil {
+		err := wire.Pause(ctx, wait)
+		if err == nil && again {
+			err = p.turn(ctx)
+		}
+		if err != nil {
 			return u, err
 		}
 		o := do(ctx, u)
@@ -33,14 +54,12 @@ func drive(ctx context.Context, u upload, do attempt, delay func(n int) time.Dur
 			return u, err
 		}
 		tries := u.tries
-		if u = u.next(o); u.step == stepFailed && u.err == nil {
-			u.err = fmt.Errorf("unexpected answer %d", o.status)
-		}
+		u = u.after(o)
 		if wait = u.wait; wait == backoff {
 			wait = delay(u.failures)
 		}
-		if u.tries > tries && u.step != stepFailed {
-			report(u, wait)
+		if again = u.tries > tries && u.step != stepFailed; again {
+			p.retrying(u, wait)
 		}
 	}
 }

@@ -70,6 +70,7 @@ func (u upload) failed(o outcome) upload {
 		return u.to(stepFailed)
 	}
 	u.wait = o.wait()
+	u.crowded = u.crowded || u.failures > 1 && o.sent > 0 && o.cut()
 	if u.cutAgain(o) {
 		return u.shrink(o.sent).again(o)
 	}

@@ -119,6 +119,9 @@ type upload struct {
 	// for the time that they take. refusal is its answer, where it gave one.
 	limited, slow bool
 	refusal       error
+	// crowded: its connection was cut again before it got any further, so that it
+	// had better share the line with fewer.
+	crowded bool
 	// wait is how long to wait before the step: the server's wish, or -1 for
 	// the client's backoff.
 	wait time.Duration
@@ -205,6 +208,11 @@ func (u upload) look(otherwise step) upload {
 // what the registry wants at least, tooLarge ends the upload.
 func (u upload) part() int64 { return max(u.chunk, u.least) }
 
+// begun reports whether the registry has just begun the session. Asking whether it
+// takes the first body costs a round trip, and tells nothing new but its size: who
+// refuses that says so while the body travels.
+func (u upload) begun() bool { return u.location != "" && u.offset == 0 && !u.resumed && !u.inherited }
+
 func (u upload) fits(size int64) bool { return u.chunk == 0 || size <= u.part() }
 
 // next decides what follows the outcome of u.step.
@@ -217,7 +225,9 @@ func (u upload) next(o outcome) upload {
 		u.noExpect = true // RFC 9110, section 10.1.1: the same without Expect
 		return u
 	}
-	if o.err != nil {
+	// Gitea refuses a session that was cut by a 500 without a word: it is the cut
+	// that is to be told.
+	if cut := u.resumed && u.err != nil && o.status == http.StatusInternalServerError; o.err != nil && !cut {
 		u.err = o.err
 	}
 	switch u.step {

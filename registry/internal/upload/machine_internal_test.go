@@ -185,6 +185,12 @@ func TestRetryAfterReachesTheWait(t *testing.T) {
 	}
 }
 
+// impatient tells nobody and waits for nobody.
+type impatient struct{}
+
+func (impatient) retrying(upload, time.Duration) {}
+func (impatient) turn(context.Context) error     { return nil }
+
 // Whatever the registry answers, an upload ends.
 func TestDriveEnds(t *testing.T) {
 	t.Parallel()
@@ -206,10 +212,35 @@ func TestDriveEnds(t *testing.T) {
 				return o
 			}
 			u := begin(testDigest, 100<<20, 5, ways{})
-			_, err := drive(t.Context(), u, do, func(int) time.Duration { return 0 }, func(upload, time.Duration) {})
+			_, err := drive(t.Context(), u, do, func(int) time.Duration { return 0 }, impatient{})
 			if err == nil && status >= 400 {
 				t.Errorf("status %d, held %d: got success", status, held)
 			}
 		}
+	}
+}
+
+// Gitea answers 500 to what goes on after a cut. What is told is the cut.
+func TestCutIsTold(t *testing.T) {
+	t.Parallel()
+	do := func(_ context.Context, u upload) outcome {
+		o := outcome{held: -1, size: -1, location: "l"}
+		switch {
+		case u.step == stepStart:
+			o.status = http.StatusAccepted
+		case u.step == stepCommit && u.offset == 0:
+			o.err, o.body, o.sent = io.ErrUnexpectedEOF, 50<<20, 10<<20
+		case u.step == stepQuery:
+			o.status, o.held = http.StatusNoContent, 5<<20
+		case u.step == stepAbandon:
+			o.status = http.StatusNoContent
+		default:
+			o.status, o.err = http.StatusInternalServerError, &registry.Error{Status: http.StatusInternalServerError}
+		}
+		return o
+	}
+	_, err := drive(t.Context(), begin(testDigest, 50<<20, 3, ways{gitea: true}), do, func(int) time.Duration { return 0 }, impatient{})
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -32,7 +32,7 @@ type transfer struct {
 func (t *transfer) retrying(u upload, wait time.Duration) {
 	t.Observer.Retried()
 	smaller := u.chunk != t.limit
-	if smaller && u.slow {
+	if smaller && u.slow || u.crowded {
 		t.Observer.Narrow()
 	}
 	if t.limit = u.chunk; smaller && u.refusal != nil && t.Observer.Refused() {
@@ -40,6 +40,8 @@ func (t *transfer) retrying(u upload, wait time.Duration) {
 	}
 	t.event(registry.StatusRetrying, registry.Event{Wait: wait, Err: u.err})
 }
+
+func (t *transfer) turn(ctx context.Context) error { return t.Observer.Turn(ctx) }
 
 func (t *transfer) event(status registry.Status, e registry.Event) {
 	_, size, known := t.Content.Complete()
@@ -141,7 +143,7 @@ func (t *transfer) send(ctx context.Context, u upload, p parcel) outcome {
 	req.ContentLength = p.length
 	// Gitea parses a body sent as a form and answers DIGEST_INVALID.
 	req.Header.Set("Content-Type", "application/octet-stream")
-	if (p.length > expectSize || p.length < 0) && !u.noExpect && t.Limits.expects() {
+	if (p.length > expectSize || p.length < 0) && !u.begun() && !u.noExpect && t.Limits.expects() {
 		req.Header.Set("Expect", "100-continue")
 	}
 	if u.step == stepChunk {

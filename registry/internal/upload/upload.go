@@ -11,7 +11,8 @@
 //     follows a failure; drive.go: step after step to the end
 //   - transfer.go: one step, which is one request; body.go: what it carries; find.go:
 //     whether the blob is there
-//   - limits.go: the ways in which a registry takes blobs
+//   - limits.go: the ways in which a registry takes blobs; rate.go: how fast the user
+//     lets them go out
 package upload
 
 import (
@@ -66,6 +67,7 @@ type Observer interface {
 	// waits, before a step is tried again, while there are more.
 	Narrow()
 	Width() int
+	Turn(ctx context.Context) error
 }
 
 // Job is a blob to bring into a repository.
@@ -98,7 +100,7 @@ func (j Job) Run(ctx context.Context) (present bool, err error) {
 	if e, ok := j.Session.Known(j.Repo.Conn.Endpoint()); ok {
 		u = u.resume(e.Location, e.Offset)
 	}
-	u, err = drive(ctx, u, t.attempt, j.Repo.Conn.Backoff, t.retrying)
+	u, err = drive(ctx, u, t.attempt, j.Repo.Conn.Backoff, t)
 	if u.slow && u.refusal == nil { // it closes the connection, and does not say why
 		u.refusal = t.ended(http.StatusRequestTimeout, u.lastTook)
 	}
@@ -114,9 +116,20 @@ func (j Job) Run(ctx context.Context) (present bool, err error) {
 			return false, err
 		}
 		d, size, _ := j.Content.Complete()
-		return false, &registry.UploadError{Name: j.Name, Digest: d, Size: size, Attempts: u.tries, Err: err}
+		return false, &registry.UploadError{Name: j.Name, Digest: d, Size: size, Attempts: u.tries, Err: u.refused(err)}
 	}
 	return u.present, nil
+}
+
+// refused is why an upload failed: where a request was refused for its size, or for the
+// time that it took, and nothing has arrived since, that is why, though the connections
+// of the smaller ones broke off. A proxy that answers early and closes loses its answer.
+func (u upload) refused(err error) error {
+	_, answered := errors.AsType[*registry.Error](err)
+	if u.refusal == nil || u.offset > 0 || answered || errors.Is(err, registry.ErrSource) || !registry.Temporary(err) {
+		return err
+	}
+	return fmt.Errorf("%w; smaller requests broke off: %s", u.refusal, err.Error())
 }
 
 // learn keeps what an upload found out, for the next ones.
