@@ -108,7 +108,7 @@ func New(config registry.RegistryConfig, opts *Options) (*Client, error) {
 		c.opts.Backoff = wire.FullJitter
 	}
 	c.cache = cache.New(c.opts.CacheDir, c.opts.Logger)
-	c.limits = upload.NewLimits(c.traits, c.cache, e.Host)
+	c.limits = upload.NewLimits(c.traits, c.cache, e.Host, c.opts.Rate.shared())
 	return c, nil
 }
 

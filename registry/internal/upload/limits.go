@@ -12,6 +12,7 @@ import (
 // Limits are the ways in which one registry takes blobs, found out by uploads, kept
 // for the client, and remembered by its cache. They are safe for concurrent use.
 type Limits struct {
+	rate   *Rate // that the user wants, nil for none
 	traits *wire.Traits
 	cache  *cache.Cache
 	host   string
@@ -22,11 +23,12 @@ type Limits struct {
 	ways, kept ways
 }
 
-// NewLimits begins with what a cache has of a host.
-func NewLimits(t *wire.Traits, c *cache.Cache, host string) *Limits {
+// NewLimits begins with what a cache has of a host. Nothing is sent faster than rate,
+// which may be nil.
+func NewLimits(t *wire.Traits, c *cache.Cache, host string, rate *Rate) *Limits {
 	known := c.Host(host, time.Now())
 	w := ways{chunk: known.Chunk, jobs: known.Jobs, noSingle: known.NoSingle, noExpect: known.NoExpect}
-	return &Limits{traits: t, cache: c, host: host, ways: w, kept: w}
+	return &Limits{rate: rate, traits: t, cache: c, host: host, ways: w, kept: w}
 }
 
 // Part is the largest body of a request, in bytes, where asked for or known; 0 means

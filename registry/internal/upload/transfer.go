@@ -192,7 +192,8 @@ func (l *loading) open() *body {
 	if l.whole {
 		limit = -1
 	}
-	b := newBody(l.reading, l.transfer.Content.Reader(l.reading, l.offset), l.length, limit, l.moved)
+	content := l.transfer.Limits.rate.reader(l.reading, l.transfer.Content.Reader(l.reading, l.offset))
+	b := newBody(l.reading, content, l.length, limit, l.moved)
 	l.bodies = append(l.bodies, b)
 	return b
 }
