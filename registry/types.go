@@ -136,6 +136,11 @@ type PushOptions struct {
 	// Compression is what raw layers are sent as. The zero value is gzip at
 	// the default level.
 	Compression image.Compression `json:"compression,omitzero"`
+	// ForceCompression and NoAttestations are those of [image.Options], when Source is
+	// nil, and of the source otherwise. With either, Via is not called, and what the
+	// daemon's image becomes is not remembered: ImageID is not its ID.
+	ForceCompression bool `json:"forceCompression,omitempty"`
+	NoAttestations   bool `json:"noAttestations,omitempty"`
 	// DryRun reads the source and asks the registry what it has, and sends
 	// nothing.
 	DryRun bool `json:"dryRun,omitempty"`
@@ -199,6 +204,14 @@ type PushOptions struct {
 	// Result, when not nil, is filled in by a push that was begun: after a
 	// failure, as far as it came.
 	Result *Result `json:"-"`
+}
+
+// ImageOptions are those of the options that say what is read of an image: a source
+// that is opened with them has what a push with the same options reads by itself.
+func (o PushOptions) ImageOptions() *image.Options {
+	return &image.Options{
+		Platform: o.Platform, Compression: o.Compression, ForceCompression: o.ForceCompression, NoAttestations: o.NoAttestations,
+	}
 }
 
 // Validate reports options that cannot be used, without any I/O.

@@ -91,6 +91,11 @@ func newBundle(c contents, item archiveItem, opts Options) (*plan, error) {
 		}
 		b.layers = append(b.layers, shared)
 	}
+	for _, l := range b.layers {
+		if l.part != nil && opts.forces(l.part.encoding) {
+			l.part.anew, l.part.compress, l.part.raw, l.part.diffID = true, true, l.diffID, ""
+		}
+	}
 	return p, nil
 }
 
@@ -191,7 +196,7 @@ func (b *bundle) describe(l layer, sent map[string]Sent) (ocispec.Descriptor, er
 		return ocispec.Descriptor{}, fmt.Errorf("layer %s was not sent", printable(l.part.name))
 	}
 	desc := ocispec.Descriptor{Digest: s.Digest, Size: s.Size}
-	if l.part.encoding != EncodingTar {
+	if l.part.encoding != EncodingTar && !l.part.anew {
 		desc.MediaType = layerTypes[string(l.part.encoding)]
 		return desc, nil
 	}

@@ -49,7 +49,9 @@
 //   - blob.go compares what is read with its digest, and what is inside a
 //     compressed layer with its diff ID.
 //   - compress.go has the compressors, whose output never depends on the
-//     number of processors (frames.go is zstd's), and takes back what they did.
+//     number of processors, and takes back what they did. anew.go makes manifests
+//     for layers in another form; join.go makes indexes, of images or without
+//     attestations.
 //   - errors.go says what is wrong with a source, naming the file and the
 //     fault.
 package image
@@ -82,6 +84,15 @@ type Options struct {
 	// Compression is what raw layers of a docker-archive will be sent as; it
 	// decides the media types of the manifest. The zero value is gzip.
 	Compression Compression
+	// ForceCompression sends every layer of an image in that form, those that the
+	// source has in another as well. The manifest is made anew, and so are the
+	// indexes that name it; config and diff IDs stay. A level does not show, so
+	// that a layer of the same algorithm stays as it is.
+	ForceCompression bool
+	// NoAttestations leaves out what BuildKit puts into an index beside an image:
+	// provenance and SBOM. The index is made anew; where one image is left of it,
+	// that is what is pushed, as if it had been built without.
+	NoAttestations bool
 }
 
 // Encoding is how the bytes of a blob are stored in its source.

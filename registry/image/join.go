@@ -1,9 +1,9 @@
 package image
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/opencontainers/image-spec/specs-go"
@@ -60,13 +60,90 @@ func Join(images []ocispec.Descriptor, annotations map[string]string) (Manifest,
 	if docker {
 		index.MediaType = mediaTypeDockerList
 	}
-	var data bytes.Buffer
-	enc := json.NewEncoder(&data)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(index); err != nil {
-		return Manifest{}, err
+	return made(index)
+}
+
+// withoutAttestations is a node of which the indexes name no attestation, and how
+// many these were.
+func (t *tree) withoutAttestations(n *node) (_ *node, left int, err error) {
+	if n.body == nil || kindOf(n.desc.MediaType) != kindIndex {
+		return n, 0, nil
 	}
-	return ParseManifest(index.MediaType, bytes.TrimSuffix(data.Bytes(), []byte("\n")))
+	var index ocispec.Index
+	if err := json.Unmarshal(n.manifest.Data, &index); err != nil {
+		return nil, 0, fault(ErrInvalid, n.name(), "is no index").because(err)
+	}
+	children, kept := n.children, []ocispec.Descriptor{}
+	var nodes []*node
+	for _, desc := range index.Manifests {
+		if kindOf(desc.MediaType) == kindBlob {
+			kept = append(kept, desc)
+			continue
+		}
+		child := children[0]
+		children = children[1:]
+		if attests(desc, child.body) {
+			left++
+			continue
+		}
+		other, below, err := t.withoutAttestations(child)
+		if err != nil {
+			return nil, 0, err
+		}
+		left += below
+		if other != child {
+			desc.MediaType, desc.Digest, desc.Size = other.desc.MediaType, other.desc.Digest, other.desc.Size
+		}
+		kept, nodes = append(kept, desc), append(nodes, other)
+	}
+	switch {
+	case left == 0:
+		return n, 0, nil
+	case len(kept) == 0:
+		return nil, 0, fault(ErrNotImage, n.name(), "is an index of attestations alone")
+	case len(kept) == 1 && len(nodes) == 1:
+		return nodes[0], left, nil
+	}
+	index.Manifests = kept
+	other, err := t.madeAnew(n, index)
+	if err == nil {
+		other.children = nodes
+	}
+	return other, left, err
+}
+
+// madeAnew is the node of an index that was changed.
+func (t *tree) madeAnew(n *node, index ocispec.Index) (*node, error) {
+	index.MediaType = n.desc.MediaType
+	m, err := made(index)
+	if err != nil {
+		return nil, err
+	}
+	b, err := parseBody("index", index.MediaType, m.Data)
+	if err != nil {
+		return nil, err
+	}
+	desc := n.desc
+	desc.Digest, desc.Size = m.Descriptor.Digest, m.Descriptor.Size
+	m.Descriptor.Platform = desc.Platform
+	other := &node{desc: desc, body: b, manifest: m}
+	t.nodes[desc.Digest] = other
+	return other, nil
+}
+
+// dropAttestations leaves them out of the image, and says what became of it.
+func (t *tree) dropAttestations() (notice string, err error) {
+	whole := t.root.desc.Digest
+	root, left, err := t.withoutAttestations(t.root)
+	if err != nil || left == 0 {
+		return "", err
+	}
+	t.root = root
+	what := "of the index %s the image alone is pushed, without its attestations: %s"
+	if kindOf(root.desc.MediaType) == kindIndex {
+		what = "the index %s is pushed without its attestations, as %s"
+	}
+	return fmt.Sprintf(what, whole, root.desc.Digest), nil
 }
 
 func platformName(d ocispec.Descriptor) string {

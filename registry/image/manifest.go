@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	digest "github.com/opencontainers/go-digest"
@@ -20,6 +21,10 @@ const (
 	// Layers that are found elsewhere, those of Windows.
 	mediaTypeDockerForeign     = "application/vnd.docker.image.rootfs.foreign.diff.tar"
 	mediaTypeDockerForeignGzip = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+
+	// What BuildKit's attestations are, and what is in them.
+	typeAttestation = "application/vnd.docker.attestation.manifest.v1+json"
+	mediaTypeInToto = "application/vnd.in-toto+json"
 
 	// mediaTypeArtifact was in the OCI image specification until its 1.1.
 	mediaTypeArtifact = "application/vnd.oci.artifact.manifest.v1+json"
@@ -67,10 +72,34 @@ func isAttestation(desc ocispec.Descriptor) bool {
 		desc.Platform != nil && desc.Platform.OS == "unknown" && desc.Platform.Architecture == "unknown"
 }
 
+// attests is isAttestation, stricter, for what is to be left out: by what the index
+// says of it, or by the manifest itself, which may be nil. Newer BuildKits
+// make it an artifact: it refers to the image, and its config is empty.
+func attests(desc ocispec.Descriptor, b *body) bool {
+	switch {
+	case desc.Annotations["vnd.docker.reference.type"] == "attestation-manifest", desc.ArtifactType == typeAttestation:
+		return true
+	case b == nil || b.ArtifactType == typeAttestation:
+		return b != nil
+	case b.Subject == nil || b.Config == nil || b.Config.MediaType != ocispec.MediaTypeEmptyJSON:
+		return false
+	}
+	return len(b.Layers) > 0 && !slices.ContainsFunc(b.Layers, func(d ocispec.Descriptor) bool { return d.MediaType != mediaTypeInToto })
+}
+
+// IsAttestation reports what BuildKit puts into an index beside an image; desc is
+// its descriptor there.
+func (m Manifest) IsAttestation(desc ocispec.Descriptor) bool {
+	b, err := parseBody("manifest", m.Descriptor.MediaType, m.Data)
+	return err == nil && attests(desc, b)
+}
+
 // body is what is of interest in a manifest or an index of any kind.
 type body struct {
 	SchemaVersion int                  `json:"schemaVersion"`
 	MediaType     string               `json:"mediaType"`
+	ArtifactType  string               `json:"artifactType"`
+	Subject       *ocispec.Descriptor  `json:"subject"`
 	Config        *ocispec.Descriptor  `json:"config"`
 	Layers        []ocispec.Descriptor `json:"layers"`
 	Blobs         []ocispec.Descriptor `json:"blobs"`
@@ -245,15 +274,18 @@ func buildManifest(config ocispec.Descriptor, layers []ocispec.Descriptor) (Mani
 		}
 		m.Layers = append(m.Layers, layer)
 	}
+	encoded, err := encode(m)
+	b := &body{MediaType: m.MediaType, Config: &m.Config, Layers: m.Layers}
+	return newManifest(b, encoded), err
+}
+
+// encode is a document as we write it.
+func encode(document any) ([]byte, error) {
 	var data bytes.Buffer
 	enc := json.NewEncoder(&data)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(m); err != nil {
-		return Manifest{}, err
-	}
-	encoded := bytes.TrimSuffix(data.Bytes(), []byte("\n"))
-	b := &body{MediaType: m.MediaType, Config: &m.Config, Layers: m.Layers}
-	return newManifest(b, encoded), nil
+	err := enc.Encode(document)
+	return bytes.TrimSuffix(data.Bytes(), []byte("\n")), err
 }
 
 // Layer is a layer of an image as a manifest describes it.

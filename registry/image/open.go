@@ -65,6 +65,11 @@ func (o *Options) checked() (Options, error) {
 	return *o, o.Compression.Validate()
 }
 
+// forces reports a compressed layer that is wanted in another form.
+func (o Options) forces(e Encoding) bool {
+	return o.ForceCompression && e.isCompressed() && string(e) != o.Compression.algorithm()
+}
+
 func (s *Source) openDirectory(path string, opts Options) error {
 	root, err := os.OpenRoot(path)
 	if err != nil {

@@ -31,6 +31,10 @@ type part struct {
 	diffID digest.Digest
 	// compress says that the registry gets the compressed form.
 	compress bool
+	// anew is set for a layer that the registry gets in another form than its
+	// manifest says; raw is its diff ID, empty while that is unknown.
+	anew bool
+	raw  digest.Digest
 	// data are the bytes, if they are embedded in a descriptor.
 	data []byte
 }
@@ -46,7 +50,9 @@ type plan struct {
 	root     Manifest
 	children []Manifest
 	bundle   *bundle
-	notices  []string
+	// anew are the layers of the manifests that become others.
+	anew    *anew
+	notices []string
 }
 
 // newPlan finds out from the metadata of a source what to push.
@@ -77,23 +83,38 @@ func exists(c contents, name string) (bool, error) {
 // planTree plans what has manifests: everything as it is, byte for byte.
 func planTree(t *tree, opts Options) (*plan, error) {
 	p := &plan{}
-	var err error
-	if opts.Platform != "" {
-		err = t.narrow(opts.Platform)
-	} else {
-		var notice string
-		if notice, err = t.prune(); notice != "" {
-			p.notices = append(p.notices, notice)
-		}
-	}
-	if err != nil {
+	if err := p.choose(t, opts); err != nil {
 		return nil, err
 	}
 	if err := p.take(t, t.root, map[digest.Digest]bool{}); err != nil {
 		return nil, err
 	}
 	p.root, p.children = p.children[len(p.children)-1], p.children[:len(p.children)-1]
+	if opts.ForceCompression {
+		return p, p.force(t, opts.Compression)
+	}
 	return p, nil
+}
+
+// choose makes the root what is pushed.
+func (p *plan) choose(t *tree, opts Options) error {
+	if opts.Platform != "" {
+		return t.narrow(opts.Platform)
+	}
+	if opts.NoAttestations {
+		if err := p.tell(t.dropAttestations()); err != nil {
+			return err
+		}
+	}
+	return p.tell(t.prune())
+}
+
+// tell takes a notice, which may be empty.
+func (p *plan) tell(notice string, err error) error {
+	if notice != "" {
+		p.notices = append(p.notices, notice)
+	}
+	return err
 }
 
 // checkLayout checks the marker of a layout and its version.
@@ -166,7 +187,10 @@ func (p *plan) take(t *tree, n *node, taken map[digest.Digest]bool) error {
 
 // id is the digest that stands for the whole content; see [Source.ID].
 func (p *plan) id() digest.Digest {
-	if p.bundle == nil {
+	switch {
+	case p.anew != nil:
+		return "" // what it becomes is known at the end
+	case p.bundle == nil:
 		return p.root.Descriptor.Digest
 	}
 	for _, l := range p.bundle.layers {
@@ -180,7 +204,10 @@ func (p *plan) id() digest.Digest {
 // image is what the plan amounts to once its parts are in the registry.
 func (p *plan) image(sent map[string]Sent) (*Image, error) {
 	image := &Image{Root: p.root, Children: p.children, Missing: slices.Clone(p.missing), Notices: p.notices}
-	if p.bundle == nil {
+	switch {
+	case p.anew != nil:
+		return image, p.anew.image(image, sent)
+	case p.bundle == nil:
 		return image, nil
 	}
 	var err error
@@ -191,17 +218,24 @@ func (p *plan) image(sent map[string]Sent) (*Image, error) {
 
 // blob makes a part readable.
 func (p *part) blob(c contents, source string) *Blob {
-	return &Blob{
-		Name: p.name, Digest: p.desc.Digest, Size: p.size, Encoding: p.encoding, Compress: p.compress,
-		open: func() (io.ReadCloser, error) {
-			if p.data != nil {
-				return verify(io.NopCloser(bytes.NewReader(p.data)), source, p), nil
-			}
-			r, err := c.open(p.name)
-			if err != nil {
-				return nil, named(err, source)
-			}
-			return verify(r, source, p), nil
-		},
+	stored := func() (io.ReadCloser, error) {
+		if p.data != nil {
+			return verify(io.NopCloser(bytes.NewReader(p.data)), source, p), nil
+		}
+		r, err := c.open(p.name)
+		if err != nil {
+			return nil, named(err, source)
+		}
+		return verify(r, source, p), nil
 	}
+	if !p.anew {
+		return &Blob{Name: p.name, Digest: p.desc.Digest, Size: p.size, Encoding: p.encoding, Compress: p.compress, open: stored}
+	}
+	b := &Blob{Name: p.name, Digest: p.raw, Encoding: EncodingTar, Compress: true, open: func() (io.ReadCloser, error) {
+		return unpacked(stored, p.name, source)
+	}}
+	if p.encoding == EncodingTar {
+		b.Size = p.size
+	}
+	return b
 }

@@ -99,10 +99,10 @@ func (t *tree) prune() (notice string, err error) {
 	case len(s.whole) == 0 && len(s.part) == 1:
 		t.root = s.part[0]
 	case len(s.whole)+len(s.part) == 0:
-		return "", fault(ErrMissing, index.name(), "is an index of which the source holds no image; it names: %s", t.list(s.none))
+		return "", fault(ErrMissing, index.name(), "is an index, and the source holds none of its images; it names: %s", t.list(s.none))
 	default:
 		return "", fault(ErrAmbiguous, index.name(),
-			"is an index of which the source holds only a part; choose a platform (--platform) among: %s", t.list(append(s.whole, s.part...)))
+			"is an index, and the source holds only a part of it; choose a platform (--platform) among: %s", t.list(append(s.whole, s.part...)))
 	}
 	return fmt.Sprintf("of the index %s the source holds only the image for %s, which is pushed alone",
 		short(index.desc.Digest), t.list([]*node{t.root})), nil

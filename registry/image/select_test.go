@@ -183,7 +183,7 @@ func TestSparse(t *testing.T) {
 		"attestation absent":    {change: func(b built) { drop(b, b.attestation.Digest) }, kind: image.ErrAmbiguous, fault: "choose a platform (--platform) among: linux/amd64, linux/arm64"},
 		"attestation hollow":    {change: func(b built) { drop(b, parts(b, b.attestation)[1]) }, kind: image.ErrAmbiguous, fault: "--platform"},
 		"attestation, platform": {change: func(b built) { drop(b, b.attestation.Digest) }, opts: image.Options{Platform: "linux/arm64"}, alone: "arm"},
-		"no image":              {change: func(b built) { drop(b, b.amd.Digest, b.arm.Digest) }, kind: image.ErrMissing, fault: "holds no image; it names: linux/amd64, linux/arm64"},
+		"no image":              {change: func(b built) { drop(b, b.amd.Digest, b.arm.Digest) }, kind: image.ErrMissing, fault: "holds none of its images; it names: linux/amd64, linux/arm64"},
 		"platform absent":       {change: func(b built) { drop(b, b.arm.Digest) }, opts: image.Options{Platform: "linux/arm64"}, kind: image.ErrMissing, fault: "the source lacks this manifest"},
 		"layers of both absent": {change: func(b built) { drop(b, parts(b, b.amd)[1], parts(b, b.arm)[1]) }, missing: 2},
 		"layers of one absent, the other hollow": {

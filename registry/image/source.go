@@ -53,6 +53,44 @@ func (s *Source) Left() []*Blob {
 	return blobs
 }
 
+// Manifests are the digests of the manifests and indexes that the image is known to
+// have before it is read; nil where only the end of the source tells.
+func (s *Source) Manifests() []digest.Digest {
+	a, ok := s.reader.(*atRest)
+	if !ok || a.plan.bundle != nil || a.plan.anew != nil {
+		return nil
+	}
+	all := []digest.Digest{a.plan.root.Descriptor.Digest}
+	for _, child := range a.plan.children {
+		all = append(all, child.Descriptor.Digest)
+	}
+	return all
+}
+
+// Becomes gives the digest of what tags will point at, where that is known before a blob
+// is read, and is empty elsewhere. became says what a layer that is compressed on its way
+// became at an earlier time.
+func (s *Source) Becomes(became func(*Blob) (sent Sent, known bool)) digest.Digest {
+	a, ok := s.reader.(*atRest)
+	if !ok {
+		return ""
+	}
+	sent := map[string]Sent{}
+	for _, blob := range s.Left() {
+		sent[blob.Name] = Sent{Digest: blob.Digest, Size: blob.Size}
+		if blob.Compress {
+			if sent[blob.Name], ok = became(blob); !ok {
+				return ""
+			}
+		}
+	}
+	image, err := a.finish(sent)
+	if err != nil {
+		return "" // the push will say why
+	}
+	return image.Root.Descriptor.Digest
+}
+
 // Finish gives the manifests. sent says, by [Blob.Name], what became of the
 // blobs that Next gave. It is called after Next has returned [io.EOF].
 //
@@ -72,6 +110,15 @@ func (s *Source) ID() digest.Digest {
 		return a.plan.id()
 	}
 	return ""
+}
+
+// Notices are sentences for the user about what was chosen for them, as far as that is
+// known before the image is read. [Source.Finish] gives all.
+func (s *Source) Notices() []string {
+	if a, ok := s.reader.(*atRest); ok {
+		return a.plan.notices
+	}
+	return nil
 }
 
 // Close releases the source. It does not close the reader given to [Read].

@@ -156,15 +156,20 @@ func (s *stream) blob(name string, e *entry) *Blob {
 	p := &part{file: file{name: name, size: e.size, encoding: e.encoding}}
 	p.desc.Digest = digestOf(name)
 	p.compress = e.encoding == EncodingTar && s.opts.Compression.algorithm() != None && (e.size > 0 || p.desc.Digest == "")
+	p.anew = s.opts.forces(e.encoding)
 	b := p.blob(s, s.name)
 	b.Once = true
 	current := s.current
-	b.open = func() (io.ReadCloser, error) {
+	stored := func() (io.ReadCloser, error) {
 		if current.over || current.opened {
 			return nil, named(fault(nil, name, "was read already, and the source is a stream"), s.name)
 		}
 		current.opened = true
 		return verify(current, s.name, p), nil
+	}
+	b.open = stored
+	if p.anew {
+		b.open = func() (io.ReadCloser, error) { return unpacked(stored, name, s.name) }
 	}
 	return b
 }
@@ -276,7 +281,10 @@ func (s *stream) finish(sent map[string]Sent) (*Image, error) {
 		switch {
 		case e == nil || e.data != nil:
 			image.Blobs = append(image.Blobs, p.blob(s, s.name))
-		case s.plan.bundle == nil && sent[p.name].Digest != p.desc.Digest:
+		case s.plan.bundle != nil, p.anew, sent[p.name].Digest == p.desc.Digest:
+		case s.opts.forces(e.encoding):
+			return nil, fault(nil, p.name, "is no layer, and was taken for one that gets another compression; push it from a file")
+		default:
 			image.Missing = append(image.Missing, p.desc)
 		}
 	}

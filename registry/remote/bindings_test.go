@@ -68,7 +68,10 @@ var bindings = map[string]binding{
 	}},
 	"PushOptions.Tags": {}, "PushOptions.Timeout": {}, "PushOptions.Jobs": {}, "PushOptions.ChunkSize": {}, "PushOptions.Retries": {},
 	"PushOptions.Compression": {}, "PushOptions.DryRun": {}, "PushOptions.Image": {}, "PushOptions.ImageID": {}, "PushOptions.Platform": {},
-	"PushOptions.DiffIDs": {}, "PushOptions.Verify": {}, "PushOptions.NoClobber": {}, "PushOptions.MountFrom": {}, "PushOptions.Source": {}, "PushOptions.Progress": {}, "PushOptions.Result": {},
+	"PushOptions.ForceCompression": {}, "PushOptions.NoAttestations": {},
+	// It has an address asked that a manifest gives; see TestForeignLayers.
+	"PushOptions.IncludeForeign": {},
+	"PushOptions.DiffIDs":        {}, "PushOptions.Verify": {}, "PushOptions.NoClobber": {}, "PushOptions.MountFrom": {}, "PushOptions.Source": {}, "PushOptions.Progress": {}, "PushOptions.Result": {},
 	// Functions of the caller's, which the registry is told nothing of, nor
 	// they of it: Via has a password of its own for this machine alone.
 	"PushOptions.Via": {}, "PushOptions.Fetch": {},

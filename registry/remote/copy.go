@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	"github.com/docker-gitea/docker-gitea/registry"
-	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
 // Copy copies an image of a registry to imageRef: an index with all that it names, or
@@ -19,7 +18,7 @@ import (
 // Errors: those of [Client.Source] and [Client.Push].
 func (c *Client) Copy(ctx context.Context, imageRef string, from Member, opts registry.PushOptions) error {
 	from.Client = cmp.Or(from.Client, c)
-	source, err := from.Client.Source(ctx, from.Repository, from.Reference, &image.Options{Platform: opts.Platform})
+	source, err := from.Client.Source(ctx, from.Repository, from.Reference, opts.ImageOptions())
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ type JoinOptions struct {
 	Annotations map[string]string
 	// NoClobber moves no tag; see [registry.PushOptions.NoClobber].
 	NoClobber bool
+	// NoAttestations leaves out those of the members; see [image.Options.NoAttestations].
+	NoAttestations bool
 	// Jobs is how many images, and blobs of each, travel side by side. Zero
 	// means [registry.DefaultJobs].
 	Jobs int
@@ -45,7 +47,7 @@ type JoinOptions struct {
 // [registry.ErrNameInvalid], [registry.ErrBlobUnknown] where the registry has lost a part of an
 // image, and [*image.Error].
 func (c *Client) Join(ctx context.Context, imageRef string, members []Member, opts JoinOptions) (registry.Result, error) {
-	options := registry.PushOptions{Tags: opts.Tags, NoClobber: opts.NoClobber, Jobs: opts.Jobs, Progress: opts.Progress}
+	options := registry.PushOptions{Tags: opts.Tags, NoClobber: opts.NoClobber, NoAttestations: opts.NoAttestations, Jobs: opts.Jobs, Progress: opts.Progress}
 	ref, err := c.named(imageRef, options)
 	if err != nil {
 		return registry.Result{}, err

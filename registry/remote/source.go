@@ -3,6 +3,8 @@ package remote
 import (
 	"context"
 
+	digest "github.com/opencontainers/go-digest"
+
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/push"
 )
@@ -24,4 +26,11 @@ func (c *Client) Source(ctx context.Context, repository, reference string, opts 
 		return nil, err
 	}
 	return push.Origin{Registry: c, Repository: repository}.Image(ctx, root, opts)
+}
+
+// Becomes is the digest of the manifest that a push of source would point tags at. It is
+// empty if only the push will tell, because this machine has not compressed the layers
+// before. form is that of the push. The source is not read, and can be pushed afterwards.
+func (c *Client) Becomes(source *image.Source, form image.Compression) digest.Digest {
+	return push.Becomes(c.cache, source, form)
 }

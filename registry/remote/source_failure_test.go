@@ -3,6 +3,7 @@ package remote_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -80,6 +81,25 @@ func TestSourceRegistryFails(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// An index that lacks a child is there all the same: its registry has lost a part of it.
+func TestSourceRegistryLacksAChild(t *testing.T) {
+	t.Parallel()
+	archive, content := multi(t)
+	origin := registrytest.Start(t, registrytest.Config{})
+	from := clientOf(t, origin, remote.Options{Save: save(archive)})
+	if err := from.Push(t.Context(), "alice/app:1", registry.PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	lose(t, from, content[1])
+	_, err := from.Source(t.Context(), "alice/app", "1", nil)
+	if _, ofSource := errors.AsType[*registry.SourceError](err); !ofSource || registry.Temporary(err) {
+		t.Errorf("got %v", err)
+	}
+	if got := registry.Diagnose(err); got.Cause != origin.Host+" no longer has all of alice/app, or hides it from you" {
+		t.Errorf("%v\n%+v", err, got)
 	}
 }
 

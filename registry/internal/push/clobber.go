@@ -25,7 +25,7 @@ func (p *push) spare(ctx context.Context, root digest.Digest, tags []string) err
 // of a stream, so it passes, too.
 func (p *push) spareUnread(ctx context.Context) error {
 	root, known := p.knownRoot()
-	if p.opts.ImageID == "" && !known {
+	if p.opts.ImageID == "" && !known || p.madeAnew() {
 		return nil
 	}
 	wanted := cmp.Or(root.Descriptor.Digest, p.opts.ImageID)

@@ -29,7 +29,7 @@ func (p *push) anticipate(ctx context.Context) {
 // beginRelay opens a relay, and has the holder of the image push to it. The
 // holder gets no answers yet. The result is nil if there can be no relay.
 func (p *push) beginRelay(ctx context.Context) *relay.Relay {
-	if p.opts.Via == nil || p.opts.DryRun {
+	if p.opts.Via == nil || p.opts.DryRun || p.madeAnew() {
 		return nil
 	}
 	r, err := relay.Begin(ctx, relay.Job{

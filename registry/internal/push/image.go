@@ -28,7 +28,7 @@ func (p *push) source(ctx context.Context) (*image.Source, func() error, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	source, err := image.Read(stream, name, &image.Options{Platform: p.opts.Platform, Compression: p.opts.Compression})
+	source, err := image.Read(stream, name, p.opts.ImageOptions())
 	if err != nil {
 		return nil, nil, errors.Join(err, stream.Close())
 	}

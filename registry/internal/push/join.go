@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	digest "github.com/opencontainers/go-digest"
@@ -70,6 +71,9 @@ func (p *push) join(ctx context.Context, members []Member, annotations map[strin
 	entries, err := p.entries(ctx, members)
 	if err != nil {
 		return image.Manifest{}, err
+	}
+	if p.opts.NoAttestations {
+		entries = slices.DeleteFunc(entries, func(e entry) bool { return e.manifest.IsAttestation(e.desc) })
 	}
 	var images []ocispec.Descriptor
 	for _, e := range entries {

@@ -123,8 +123,18 @@ func (p *push) knownRoot() (root image.Manifest, found bool) {
 	return root, true
 }
 
-// identified reports that what becomes of the image can be remembered.
-func (p *push) identified() bool { return p.opts.ImageID != "" && !p.opts.DryRun }
+// identified reports whether the manifest that the image becomes can be remembered,
+// because the image's ID says what it is. The ID of a daemon's image says nothing
+// of an image that is made anew. And nothing remembered tells whether the registry
+// has foreign layers.
+func (p *push) identified() bool {
+	return p.opts.ImageID != "" && !p.opts.DryRun && !p.madeAnew()
+}
+
+// madeAnew reports whether the options make another image of a daemon's.
+func (p *push) madeAnew() bool {
+	return p.opts.Source == nil && (p.opts.ForceCompression || p.opts.NoAttestations)
+}
 
 // daemonForm is that of the layers which a daemon compresses: with gzip, at a
 // level of its own that takes the place of the default.
@@ -167,6 +177,18 @@ func (p *push) rememberLayer(ctx context.Context, blob *image.Blob, sent image.S
 		}
 	}
 	p.env.Cache.Learn(l)
+}
+
+// Becomes is the digest of the manifest that a push of the source would point tags at,
+// if that is known by now.
+func Becomes(c *cache.Cache, source *image.Source, form image.Compression) digest.Digest {
+	return source.Becomes(func(blob *image.Blob) (image.Sent, bool) {
+		if blob.Digest == "" {
+			return image.Sent{}, false
+		}
+		layer, known := c.Layer(blob.Digest, form)
+		return image.Sent{Digest: layer.Digest, Size: layer.Size, DiffID: blob.Digest}, known
+	})
 }
 
 // rememberHolder keeps that the repository has the blobs of the image.

@@ -68,6 +68,11 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 		return image.Manifest{}, false, p.permanent(ctx, err)
 	}
 	p.unverified = len(tags) == 0 && !p.verifies()
+	if p.opts.Source != nil {
+		for _, notice := range p.opts.Source.Notices() {
+			p.record.note("%s", notice)
+		}
+	}
 	for _, d := range root.References {
 		blob := &image.Blob{Name: d.Digest.String(), Digest: d.Digest, Size: d.Size}
 		p.record.done(blob, image.Sent{Digest: d.Digest, Size: d.Size}, registry.StatusExists)
