@@ -47,6 +47,7 @@ func (a *app) newClient(ctx context.Context, host, repository string, i options.
 		StallTimeout:   i.StallTimeout,
 		Retries:        i.Tries(),
 		CacheDir:       a.cacheDir(),
+		Together:       true,
 	})
 }
 

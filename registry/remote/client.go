@@ -37,9 +37,10 @@
 //
 //   - client.go: the client, and its connections (package wire); options.go,
 //     certificates.go
-//   - push.go, tag.go, join.go: what is pushed, or gets other names (package push)
-//   - browse.go, source.go: what the registry holds, read and deleted; ask.go: the
-//     way to the other APIs of its server
+//   - push.go, copy.go, tag.go, join.go: what is pushed, and what gets other names (package
+//     push); referrers.go: what refers to an image
+//   - browse.go, source.go: reading and deleting what the registry holds; ask.go:
+//     the way to the other APIs of its server
 //   - check.go: the way to the examination (package check)
 package remote
 
@@ -55,6 +56,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
+	"github.com/docker-gitea/docker-gitea/registry/internal/push"
 	"github.com/docker-gitea/docker-gitea/registry/internal/upload"
 	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
@@ -75,6 +77,7 @@ type Client struct {
 	cache  *cache.Cache
 	traits *wire.Traits
 	limits *upload.Limits
+	batch  *push.Batch
 }
 
 var _ registry.RegistryClient = (*Client)(nil)
@@ -109,6 +112,9 @@ func New(config registry.RegistryConfig, opts *Options) (*Client, error) {
 	}
 	c.cache = cache.New(c.opts.CacheDir, c.opts.Logger)
 	c.limits = upload.NewLimits(c.traits, c.cache, e.Host, c.opts.Rate.shared())
+	if c.opts.Together {
+		c.batch = push.NewBatch()
+	}
 	return c, nil
 }
 
@@ -179,7 +185,7 @@ func (c *Client) conn(ctx context.Context, insecure bool, greet wire.Greeting) (
 	c.mu.Unlock()
 	if s != nil {
 		if greet != nil && s.Unasked() {
-			_ = greet(ctx, s) // as in meet, what goes wrong shows again
+			_ = greet(ctx, s) // as in Meet, a failure shows again
 		}
 		return s, ctx.Err()
 	}

@@ -38,11 +38,30 @@ type remembered struct {
 
 func (r remembered) push(t *testing.T, srv *registrytest.Server, cache string, name string) {
 	t.Helper()
+	r.by(t, clientOf(t, srv, remote.Options{Save: save(r.save), CacheDir: cache}), name)
+}
+
+// together is a client of all pushes of a command.
+func together(t *testing.T, srv *registrytest.Server, cache string) func(r remembered, name string) {
+	t.Helper()
+	var archive []byte
+	c := clientOf(t, srv, remote.Options{CacheDir: cache, Together: true, Save: func(ctx context.Context, ref string) (io.ReadCloser, error) {
+		return save(archive)(ctx, ref)
+	}})
+	return func(r remembered, name string) {
+		t.Helper()
+		archive = r.save
+		r.by(t, c, name)
+	}
+}
+
+func (r remembered) by(t *testing.T, c *remote.Client, name string) {
+	t.Helper()
 	opts := r.opts
 	if r.via != nil {
 		opts.Via = func(ctx context.Context, to registry.Loopback) error { return r.via(ctx, &holder{to, to.Password}) }
 	}
-	if err := clientOf(t, srv, remote.Options{Save: save(r.save), CacheDir: cache}).Push(t.Context(), name, opts); err != nil {
+	if err := c.Push(t.Context(), name, opts); err != nil {
 		t.Errorf("%s: %v", name, err)
 	}
 }
@@ -183,6 +202,10 @@ func pushes(t *testing.T) map[string]remembered {
 	}
 	statement := []byte(`{"_type":"https://in-toto.io/Statement/v0.1"}`)
 	attested := s.index(amd, s.manifest(s.configFor("unknown", statement), s.add("application/vnd.in-toto+json", statement)))
+	attestation := s.manifest(s.configFor("unknown", statement), s.add("application/vnd.in-toto+json", statement))
+	attestation.Annotations = map[string]string{"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": amd.Digest.String()}
+	built := s.index(amd, attestation)
+	uncompressed := s.manifest(s.config, s.add(ocispec.MediaTypeImageLayer, s.raw))
 	// A zstd writer of another make than ours.
 	small, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression))
 	if err != nil {
@@ -221,27 +244,36 @@ func pushes(t *testing.T) map[string]remembered {
 	export := func(archive []byte, id digest.Digest, c image.Compression) remembered {
 		return remembered{opts: registry.PushOptions{ImageID: id, Compression: c}, save: archive}
 	}
+	anew := func(r remembered, attested bool, c image.Compression) remembered {
+		r.opts.NoAttestations, r.opts.ForceCompression, r.opts.Compression = !attested, c.Algorithm != "", c
+		return r
+	}
 	return map[string]remembered{
-		"classic":                     export(classic, classicID, form("", 0)),
-		"classic zstd":                export(classic, classicID, form(image.Zstd, 0)),
-		"classic none":                export(classic, classicID, form(image.None, 0)),
-		"classic gzip 9":              export(classic, classicID, form(image.Gzip, 9)),
-		"classic zstd 19":             export(classic, classicID, form(image.Zstd, 19)),
-		"classic, retagged meanwhile": {opts: registry.PushOptions{ImageID: classicID}, save: another, meant: "classic"},
-		"classic, before 25.0":        export(legacy, "", form("", 0)),
-		"archive zstd":                export(legacy, "", form(image.Zstd, 0)),
-		"classic via the daemon":      {opts: registry.PushOptions{ImageID: classicID, DiffIDs: []digest.Digest{raw}}, via: moby, save: classic},
-		"containerd":                  store(index, "", false),
-		"containerd via":              store(index, "", true),
-		"containerd, one platform":    store(index, "linux/arm64", false),
-		"containerd, one, via":        store(index, "linux/arm64", true),
-		"containerd, one held":        store(index, "", false, armOnly...),
-		"containerd, one held, via":   store(index, "", true, armOnly...),
-		"containerd, the child":       store(amd, "", true),
-		"containerd attested via":     store(attested, "", true),
-		"containerd zstd via":         store(zstandard, "", true),
-		"containerd lying via":        store(s.manifest(s.config, s.gzipped(otherRaw)), "", true),
-		"containerd foreign via":      store(withForeign, "", true),
+		"containerd built":              store(built, "", false),
+		"containerd built, without":     anew(store(built, "", false), false, form("", 0)),
+		"containerd built via, without": anew(store(built, "", true), false, form("", 0)),
+		"containerd forced":             anew(store(index, "", false), true, form(image.Zstd, 0)),
+		"containerd raw, forced":        anew(store(uncompressed, "", false), true, form(image.Gzip, 0)),
+		"classic":                       export(classic, classicID, form("", 0)),
+		"classic zstd":                  export(classic, classicID, form(image.Zstd, 0)),
+		"classic none":                  export(classic, classicID, form(image.None, 0)),
+		"classic gzip 9":                export(classic, classicID, form(image.Gzip, 9)),
+		"classic zstd 19":               export(classic, classicID, form(image.Zstd, 19)),
+		"classic, retagged meanwhile":   {opts: registry.PushOptions{ImageID: classicID}, save: another, meant: "classic"},
+		"classic, before 25.0":          export(legacy, "", form("", 0)),
+		"archive zstd":                  export(legacy, "", form(image.Zstd, 0)),
+		"classic via the daemon":        {opts: registry.PushOptions{ImageID: classicID, DiffIDs: []digest.Digest{raw}}, via: moby, save: classic},
+		"containerd":                    store(index, "", false),
+		"containerd via":                store(index, "", true),
+		"containerd, one platform":      store(index, "linux/arm64", false),
+		"containerd, one, via":          store(index, "linux/arm64", true),
+		"containerd, one held":          store(index, "", false, armOnly...),
+		"containerd, one held, via":     store(index, "", true, armOnly...),
+		"containerd, the child":         store(amd, "", true),
+		"containerd attested via":       store(attested, "", true),
+		"containerd zstd via":           store(zstandard, "", true),
+		"containerd lying via":          store(s.manifest(s.config, s.gzipped(otherRaw)), "", true),
+		"containerd foreign via":        store(withForeign, "", true),
 	}
 }
 
@@ -305,22 +337,28 @@ func TestMemoryChangesNothing(t *testing.T) {
 		for name, second := range all {
 			n++
 			repository := fmt.Sprintf("alice/app%d", n)
-			t.Run(before+", then "+name, func(t *testing.T) {
-				t.Parallel()
-				cache := t.TempDir()
-				first.push(t, srv, cache, repository+":1")
-				for _, destination := range []string{repository + ":1", repository + ":2", repository + "other:2"} {
-					second.push(t, srv, cache, destination)
-					repository, tag, _ := strings.Cut(destination, ":")
-					if got := amounts(t, srv, repository, tag); got != alone[name] && got != alone[second.meant] {
-						t.Errorf("%s is\n%s\nwithout memory\n%s", destination, got, alone[name])
+			for how, repository := range map[string]string{"": repository, ", in one command": repository + "together"} {
+				t.Run(before+", then "+name+how, func(t *testing.T) {
+					t.Parallel()
+					cache := t.TempDir()
+					push := func(r remembered, name string) { r.push(t, srv, cache, name) }
+					if how != "" {
+						push = together(t, srv, cache)
 					}
-					data, _, _ := srv.Registry.Manifest(repository, tag)
-					if got := digest.FromBytes(data); first.via == nil && second.via == nil && got != digests[name] && got != digests[second.meant] {
-						t.Errorf("%s is %s, without memory %s", destination, got, digests[name])
+					push(first, repository+":1")
+					for _, destination := range []string{repository + ":1", repository + ":2", repository + "other:2"} {
+						push(second, destination)
+						repository, tag, _ := strings.Cut(destination, ":")
+						if got := amounts(t, srv, repository, tag); got != alone[name] && got != alone[second.meant] {
+							t.Errorf("%s is\n%s\nwithout memory\n%s", destination, got, alone[name])
+						}
+						data, _, _ := srv.Registry.Manifest(repository, tag)
+						if got := digest.FromBytes(data); first.via == nil && second.via == nil && got != digests[name] && got != digests[second.meant] {
+							t.Errorf("%s is %s, without memory %s", destination, got, digests[name])
+						}
 					}
-				}
-			})
+				})
+			}
 		}
 	}
 }
@@ -329,10 +367,10 @@ func TestMemoryChangesNothing(t *testing.T) {
 // differ in it, or not to.
 func TestEachOptionIsInTheKeyOrChangesNothing(t *testing.T) {
 	t.Parallel()
-	changes := []string{"Image", "ImageID", "Platform", "Compression", "Source", "Via"}
+	changes := []string{"Image", "ImageID", "Platform", "Compression", "ForceCompression", "NoAttestations", "Source", "Via"}
 	changesNothing := []string{
 		"Tags", "Insecure", "Timeout", "Jobs", "ChunkSize", "Retries", "DryRun", "Verify", "NoClobber", "MountFrom",
-		"DiffIDs", "Fetch", "Progress", "Result",
+		"DiffIDs", "Fetch", "Progress", "Result", "IncludeForeign",
 	}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[registry.PushOptions]()) {
 		if !slices.Contains(changes, field.Name) && !slices.Contains(changesNothing, field.Name) {

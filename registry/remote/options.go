@@ -35,6 +35,10 @@ type Options struct {
 	// CacheDir is a directory, which need not exist, for what one push leaves to
 	// the next: what a layer or an image became. Empty means to remember nothing.
 	CacheDir string
+	// Together says that all pushes of the client are made within minutes, as those of
+	// one command are. Then none of them asks again for what another has found in a
+	// repository.
+	Together bool
 	// Transport replaces the transport that the client would build from its
 	// TLS settings, for tests and for programs with a proxy of their own.
 	Transport http.RoundTripper

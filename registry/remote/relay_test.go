@@ -17,6 +17,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/registry/transport"
@@ -80,13 +81,20 @@ func (h *holder) whole(ctx context.Context, blob []byte, d digest.Digest, want i
 func parts(t *testing.T) (config, layer, manifest []byte) {
 	t.Helper()
 	layer = noise(t, 9, 6<<20)
-	config = encode(t, ocispec.Image{RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(layer)}}})
-	manifest = encode(t, ocispec.Manifest{
+	config, manifest = partsOf(t, layer)
+	return config, layer, manifest
+}
+
+// partsOf are the config and the manifest of an image of one layer.
+func partsOf(tb testing.TB, layer []byte) (config, manifest []byte) {
+	tb.Helper()
+	config = encode(tb, ocispec.Image{RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(layer)}}})
+	manifest = encode(tb, ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
 		Config: ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(config), Size: int64(len(config))},
 		Layers: []ocispec.Descriptor{{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: digest.FromBytes(layer), Size: int64(len(layer))}},
 	})
-	return config, layer, manifest
+	return config, manifest
 }
 
 // relayClient is a client for a registry of its own.
@@ -166,8 +174,8 @@ func TestRelay(t *testing.T) {
 	destination = "alice/moved:1"
 	if _, err := push(func(ctx context.Context, h *holder) error {
 		_, err := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, http.StatusOK)
-		_, errConfig := h.do(ctx, http.MethodHead, "blobs/"+configDigest.String(), nil, http.StatusNotFound)
-		if err = errors.Join(err, errConfig, h.whole(ctx, config, configDigest, http.StatusCreated)); err != nil {
+		_, errConfig := h.do(ctx, http.MethodHead, "blobs/"+configDigest.String(), nil, http.StatusOK)
+		if err = errors.Join(err, errConfig); err != nil {
 			return err
 		}
 		_, err = h.do(ctx, http.MethodPut, "manifests/push", manifest, http.StatusCreated)
@@ -517,5 +525,108 @@ func TestRelayLosesABlobMeanwhile(t *testing.T) {
 				t.Errorf("the registry has the layer: %v", there)
 			}
 		})
+	}
+}
+
+// A blob that was taken from another repository, and has gone when the manifest comes,
+// is taken from there once more, or sent: that it was there is no answer any more.
+func TestMountIsLostMeanwhile(t *testing.T) {
+	t.Parallel()
+	config, layer, manifest := parts(t)
+	layerDigest := digest.FromBytes(layer)
+	for _, relayed := range []bool{true, false} {
+		for _, mounts := range []int{1, 9} { // how many times the other repository has it
+			t.Run(fmt.Sprintf("relayed: %t, mounts: %d", relayed, mounts), func(t *testing.T) {
+				t.Parallel()
+				srv := registrytest.Start(t, registrytest.Config{Flavor: registrytest.Distribution})
+				c := clientOf(t, srv, remote.Options{CacheDir: t.TempDir()})
+				dir := writeLayout(t, layer)
+				open := func() *image.Source {
+					source, err := image.Open(dir, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { _ = source.Close() })
+					return source
+				}
+				if err := c.Push(t.Context(), "alice/base:1", registry.PushOptions{Source: open()}); err != nil {
+					t.Fatal(err)
+				}
+				opts := registry.PushOptions{Source: open()}
+				srv.Fault(registrytest.Rule{Match: isMountFrom, Skip: mounts, Action: registrytest.ActionFunc(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+					req.URL.RawQuery = ""
+					next.ServeHTTP(w, req)
+				})})
+				srv.Fault(registrytest.Rule{Method: http.MethodPut, Path: "/app/manifests/", Times: 1, Action: registrytest.ActionFunc(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+					gone := req.Clone(context.WithoutCancel(req.Context()))
+					gone.Method, gone.Body, gone.URL.Path = http.MethodDelete, http.NoBody, "/v2/alice/app/blobs/"+layerDigest.String()
+					next.ServeHTTP(httptest.NewRecorder(), gone)
+					next.ServeHTTP(w, req)
+				})})
+				sent := 0
+				if relayed {
+					opts.Source, opts.Via = nil, func(ctx context.Context, to registry.Loopback) error {
+						h := &holder{to, to.Password}
+						if _, err := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, http.StatusOK); err != nil {
+							sent++
+							if err := h.whole(ctx, layer, layerDigest, http.StatusCreated); err != nil {
+								return err
+							}
+						}
+						if err := h.whole(ctx, config, digest.FromBytes(config), http.StatusCreated); err != nil {
+							return err
+						}
+						_, err := h.do(ctx, http.MethodPut, "manifests/push", manifest, http.StatusCreated)
+						return err
+					}
+				}
+				if err := c.Push(t.Context(), "alice/app:1", opts); err != nil {
+					t.Fatal(err)
+				}
+				if _, there := srv.HasBlob("alice/app", layerDigest); !there {
+					t.Error("the registry lacks the layer")
+				}
+				if want := map[bool]int{true: 1}[relayed && mounts == 1]; sent != want {
+					t.Errorf("the holder sent the layer %d times, want %d", sent, want)
+				}
+			})
+		}
+	}
+}
+
+// A layer that images have in common is taken from the repository of the first, by one
+// request: the holder hears that it is there, and its size, and does not send it.
+func TestSharedLayerOfHolders(t *testing.T) {
+	t.Parallel()
+	config, layer, manifest := parts(t)
+	layerDigest := digest.FromBytes(layer)
+	srv := registrytest.Start(t, registrytest.Config{})
+	c := clientOf(t, srv, remote.Options{CacheDir: t.TempDir(), Together: true})
+	for _, name := range []string{"one", "two"} {
+		srv.Registry.ResetLog()
+		err := c.Push(t.Context(), "alice/"+name+":1", registry.PushOptions{Via: func(ctx context.Context, to registry.Loopback) error {
+			h := &holder{to, to.Password}
+			if name == "one" {
+				if err := errors.Join(h.whole(ctx, layer, layerDigest, http.StatusCreated), h.whole(ctx, config, digest.FromBytes(config), http.StatusCreated)); err != nil {
+					return err
+				}
+			}
+			header, err := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, http.StatusOK)
+			if got := header.Get("Content-Length"); err == nil && got != fmt.Sprint(len(layer)) {
+				err = fmt.Errorf("size %s, want %d", got, len(layer))
+			}
+			_, errConfig := h.do(ctx, http.MethodHead, "blobs/"+digest.FromBytes(config).String(), nil, http.StatusOK)
+			_, errPut := h.do(ctx, http.MethodPut, "manifests/push", manifest, http.StatusCreated)
+			return errors.Join(err, errConfig, errPut)
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked := srv.Registry.Requests(http.MethodHead, "/blobs/"); len(asked) > 0 {
+		t.Errorf("the registry was asked %v", asked)
+	}
+	if mounts := srv.Registry.Requests(http.MethodPost, "/alice/two/"); len(mounts) != 2 {
+		t.Errorf("got %v, want a mount of the layer and one of the config", mounts)
 	}
 }

@@ -46,6 +46,10 @@ func (p *push) sendBlob(ctx context.Context, blob *image.Blob, read func()) erro
 		p.record.keep(blob)
 	}
 	p.record.waiting(blob)
+	if !blob.Compress && !blob.Once && p.env.Batch.has(p.ref.Repository, blob.Digest) {
+		p.record.done(blob, image.Sent{Digest: blob.Digest, Size: blob.Size}, registry.StatusExists)
+		return nil
+	}
 	s := p.sending(blob, blob.Open, read)
 	if s.known.Layer.Digest != "" {
 		if there, err := s.isThere(ctx); there || err != nil {
@@ -67,7 +71,7 @@ func (s *sending) isThere(ctx context.Context) (there bool, err error) {
 	} else {
 		there, err = p.mountFrom(ctx, layer.Digest, s.known.Holder)
 	}
-	if err != nil { // it was worth asking, and no more
+	if err != nil { // the question only saves work
 		p.debug(ctx, "find layer", err)
 		return false, ctx.Err()
 	}

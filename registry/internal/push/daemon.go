@@ -93,7 +93,14 @@ type destination struct{ push *push }
 // begin to send a blob that is not there yet. It asks each time, because a blob may
 // have gone. The size of a blob is bound to its digest.
 func (d destination) Find(ctx context.Context, blob digest.Digest) (ocispec.Descriptor, error) {
-	return d.push.repo().Stat(ctx, repo.Blobs, blob.String())
+	p := d.push
+	p.record.unmounted(blob)
+	if holder := p.holder(blob); holder != "" && holder != p.ref.Repository && p.held(ctx, blob, holder) {
+		if size, known := p.env.Batch.size(blob); known {
+			return ocispec.Descriptor{Digest: blob, Size: size}, nil
+		}
+	}
+	return p.repo().Stat(ctx, repo.Blobs, blob.String())
 }
 
 func (d destination) Mount(ctx context.Context, blob digest.Digest) (bool, error) {

@@ -43,6 +43,7 @@ func (p *push) setTags(ctx context.Context, root image.Manifest, tags []string, 
 			return err
 		}
 		p.env.Cache.KeepTagged(p.tagged(tag), root.Descriptor.Digest)
+		p.env.Batch.add(p.ref.Repository, root.Descriptor.Digest, true)
 	}
 	if notice := p.conn.Notice(); notice != "" {
 		p.record.note("%s", notice)
@@ -126,8 +127,8 @@ func (p *push) putManifest(ctx context.Context, m image.Manifest, reference stri
 	}
 }
 
-// errOtherForm ends the delivery of a manifest of which a layer was compressed
-// again and has become another blob. The manifest has to be made anew.
+// errOtherForm ends the delivery of a manifest when one of its layers was compressed
+// again and became another blob. The manifest must be made anew.
 var errOtherForm = errors.New("a layer was compressed again, and has another digest now")
 
 // repair sends the blobs of a manifest that the registry lacks. cause is the
@@ -154,6 +155,7 @@ func (p *push) sendAgain(ctx context.Context, d ocispec.Descriptor) error {
 	if exists, err := p.repo().Exists(ctx, repo.Blobs, d.Digest); err != nil || exists {
 		return err
 	}
+	p.env.Batch.add(p.ref.Repository, d.Digest, false)
 	blob := p.record.again(d.Digest)
 	switch {
 	case blob == nil:

@@ -16,9 +16,11 @@
 //     blob.go: one of them; observer.go: the events of its upload; missing.go: those that
 //     the source lacks
 //   - daemon.go: a daemon reads and compresses instead
-//   - manifest.go: manifests and tags; convert.go: their other form; referrers.go:
-//     what refers to another manifest; verify.go: whether all is there
-//   - tag.go and join.go: what registries have already, under other names;
+//   - manifest.go: manifests and tags; convert.go: manifests with OCI's media
+//     types; referrers.go: what refers to another manifest; verify.go: whether the
+//     registry has all of it
+//   - batch.go: what pushes that are made together need not ask again
+//   - tag.go and join.go: other names for what registries have already;
 //     clobber.go: tags that are not to be moved
 package push
 
@@ -53,6 +55,9 @@ type Env struct {
 	Cache  *cache.Cache
 	Traits *wire.Traits
 	Limits *upload.Limits
+	// Batch is what pushes that are made together have seen; nil where each looks for
+	// itself.
+	Batch *Batch
 	// Save gives the image of a local daemon. Nil means that there is none.
 	Save image.SaveFunc
 	// Retries is how often to try again where a push says own, which is zero where

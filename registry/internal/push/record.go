@@ -18,7 +18,7 @@ import (
 type record struct {
 	progress           registry.ProgressFunc // may be nil
 	bytesSent, retries atomic.Int64
-	refused            atomic.Bool // a request was too large, which was told
+	refused            atomic.Bool // a request was too large, and the user was told
 
 	// mu guards the fields below.
 	mu sync.Mutex
@@ -109,6 +109,7 @@ func (r *record) again(d digest.Digest) *image.Blob {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.blobs = slices.DeleteFunc(r.blobs, func(b registry.BlobResult) bool { return b.Digest == d })
+	delete(r.mounts, d)
 	for name, sent := range r.sent {
 		if sent.Digest == d && r.lasting[name] != nil {
 			return r.lasting[name]
@@ -171,7 +172,15 @@ func (r *record) asks(d digest.Digest) (from string, asked bool) {
 	return from, asked
 }
 
-// mounted notes from where the registry took a blob.
+// unmounted forgets that the registry was asked to mount a blob from another
+// repository.
+func (r *record) unmounted(d digest.Digest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.mounts, d)
+}
+
+// mounted notes the repository from which the registry mounted a blob.
 func (r *record) mounted(d digest.Digest, from string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -19,11 +19,9 @@ const (
 	// subjectImage is the manifest that the image became. Its key is the ID of the
 	// image, the platform and the form of the layers.
 	subjectImage subject = "image"
-	// subjectLayer is the blob that a raw layer became, with what it begins with.
-	// Its key is the diff ID and the form.
-	subjectLayer subject = "layer"
-	// subjectDaemons are the layers that a daemon sent, and that it knows them.
-	// Their keys are those of a layer, and the loopback repository with the diff ID.
+	// subjectDaemons are the layers that a daemon sent, and the fact that it knows
+	// them. Their keys are those of a layer, and the loopback repository with the
+	// diff ID.
 	subjectDaemons subject = "layers of the daemon"
 	// subjectThere is that the registry has a layer. Its key is the host with the
 	// diff ID, or, for a layer that has only a name, the repository with the
@@ -70,10 +68,6 @@ func (p *push) memorable(f finding) (why string, ok bool) {
 			return "the ID is that of the config, if the manifest has it and this form", f.root.HasConfig(id, f.form)
 		}
 		return "the ID is that of the manifest; of an index, if all of it was pushed", p.opts.Platform == "" || !image.IsIndex(f.root.Descriptor.MediaType)
-	case subjectLayer:
-		// Or a manifest named it in that place, see subjectDaemons; or the cache had
-		// it, and the registry has it still.
-		return "it was compressed while its diff ID was computed", true
 	case subjectDaemons:
 		// A classic store has compressed those layers itself, from what it knows by
 		// the diff IDs. A store of manifests passes on what others made, and
@@ -166,9 +160,6 @@ func (p *push) rememberRelayed(ctx context.Context, r *relay.Relay, root image.M
 // the push compressed it while it computed its diff ID, or the cache had it and the
 // registry has it still. Its name is that in its archive. begins may be unknown.
 func (p *push) rememberLayer(ctx context.Context, blob *image.Blob, sent image.Sent, begins digest.Digest, status registry.Status) {
-	if !p.keeps(ctx, finding{subject: subjectLayer}) {
-		return
-	}
 	l := cache.Lesson{DiffID: sent.DiffID, Form: p.opts.Compression, Layer: cache.Layer{Digest: sent.Digest, Size: sent.Size}, Begins: begins}
 	if p.keeps(ctx, finding{subject: subjectThere, status: status}) {
 		l.Host, l.Repository = p.env.Host, p.ref.Repository
@@ -197,6 +188,11 @@ func (p *push) rememberHolder(ctx context.Context) {
 		return
 	}
 	for _, blob := range p.record.results() {
+		if blob.Status == registry.StatusSkipped {
+			continue // kept elsewhere
+		}
 		p.env.Cache.KeepHolder(p.env.Host, p.ref.Repository, blob.Digest)
+		p.env.Batch.add(p.ref.Repository, blob.Digest, true)
+		p.env.Batch.measure(blob.Digest, blob.Size)
 	}
 }

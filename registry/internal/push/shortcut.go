@@ -84,7 +84,7 @@ func (p *push) known(ctx context.Context) (root image.Manifest, done bool, err e
 // it names. The registry compares that with what it has. If it lacks something, the
 // source has it.
 func (p *push) retag(ctx context.Context, root image.Manifest, tags []string) error {
-	if image.IsIndex(root.Descriptor.MediaType) {
+	if image.IsIndex(root.Descriptor.MediaType) && !p.env.Batch.has(p.ref.Repository, root.Descriptor.Digest) {
 		if err := p.putChildren(ctx, root); err != nil {
 			return err
 		}
@@ -102,18 +102,26 @@ func (p *push) knownManifest(ctx context.Context) (image.Manifest, []string, err
 	}
 	root, found := p.knownRoot()
 	switch {
+	case !found && !p.env.Batch.worthAsking(p.ref.Repository, p.opts.ImageID):
+		return root, nil, registry.ErrManifestUnknown
 	case !found && (p.namesConfig() || p.opts.Platform != ""):
 		return root, nil, registry.ErrManifestUnknown // the ID is no manifest's, or not that of what will arrive
 	case !found:
 		root, err := p.repo().Manifest(ctx, p.opts.ImageID.String())
-		if err == nil {
+		switch {
+		case err == nil:
 			p.remember(ctx, root, p.opts.Compression)
+		case errors.Is(err, registry.ErrManifestUnknown):
+			p.env.Batch.lacks(p.ref.Repository)
 		}
 		return root, p.tags, err
 	}
 	tags, err := p.moved(ctx, root)
 	if err != nil || len(tags) == 0 {
 		return root, nil, err
+	}
+	if p.env.Batch.has(p.ref.Repository, root.Descriptor.Digest) {
+		return root, tags, nil
 	}
 	exists, err := p.repo().Exists(ctx, repo.Manifests, root.Descriptor.Digest)
 	if err != nil || exists {
