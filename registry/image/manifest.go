@@ -329,6 +329,11 @@ func (m Manifest) Layers(configData []byte) ([]Layer, error) {
 	return layers, nil
 }
 
+// Raw are the layers of an image that are not compressed.
+func (m Manifest) Raw() []ocispec.Descriptor {
+	return slices.DeleteFunc(slices.Clone(m.References), func(d ocispec.Descriptor) bool { return !isRawLayer(d.MediaType) || len(d.URLs) > 0 })
+}
+
 // HasConfig reports whether a manifest is that of an image with this config,
 // and all of its layers have the form that c gives them. A level does not show.
 func (m Manifest) HasConfig(config digest.Digest, c Compression) bool {

@@ -10,7 +10,8 @@
 //   - window.go: only the last bytes that passed are kept
 //   - stored.go: nothing is kept, because the source can be opened again
 //   - fill.go: a source is written into a [Spool] or a [Window], and compressed on
-//     the way; verified.go: what is read is compared with its digest
+//     the way; verified.go: what is read is compared with its digest; sample.go: what
+//     compressing it would save
 package content
 
 import (

@@ -208,6 +208,10 @@ func (s *sending) holder(d digest.Digest) string {
 // upload sends c, whose digest and size may not be known yet.
 func (s *sending) upload(ctx context.Context, c upload.Content, d digest.Digest, size int64) (registry.Status, error) {
 	p := s.push
+	sampled := &sampled{Content: c}
+	if !s.blob.Compress {
+		c = sampled
+	}
 	present, err := upload.Job{
 		Repo: p.repo(), Name: s.blob.Name, Content: c, Digest: d, Size: size, Session: s.session(d, size),
 		Limits: p.env.Limits, Part: p.opts.ChunkSize, Info: p.info, Observer: observer{p, s.blob},
@@ -218,10 +222,23 @@ func (s *sending) upload(ctx context.Context, c upload.Content, d digest.Digest,
 	case present:
 		return registry.StatusExists, nil
 	}
-	return registry.StatusPushed, nil
+	size, saved, err := sampled.sample.Estimate(p.opts.Compression)
+	p.record.estimates(size, saved)
+	return registry.StatusPushed, err
 }
 
-// awaitStep is how much is awaited between two events.
+// sampled is content that is sent as it is. It keeps parts that tell what compression
+// would save.
+type sampled struct {
+	upload.Content
+	sample content.Sample
+}
+
+func (s *sampled) Reader(ctx context.Context, offset int64) io.ReadCloser {
+	return s.sample.Reader(s.Content.Reader(ctx, offset), offset)
+}
+
+// awaitStep is how many bytes are awaited between two events.
 const awaitStep = 256 << 10
 
 // await waits for n bytes of the content, or for all if there are fewer.

@@ -138,10 +138,12 @@ func (d destination) Exists(desc ocispec.Descriptor) {
 }
 
 func (d destination) PutManifest(ctx context.Context, m image.Manifest) error {
+	d.push.record.names(m)
 	return d.push.putManifest(ctx, m, m.Descriptor.Digest.String())
 }
 
 func (d destination) PutRoot(ctx context.Context, m image.Manifest) error {
+	d.push.record.names(m)
 	return d.push.putTags(ctx, m, d.push.tags)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -17,6 +18,7 @@ import (
 // putManifests sends the children of an index, each before what names it, and
 // then the root under every tag.
 func (p *push) putManifests(ctx context.Context, img *image.Image) error {
+	p.record.names(append(slices.Clip(img.Children), img.Root)...)
 	if p.opts.DryRun {
 		return nil
 	}

@@ -199,8 +199,19 @@ func (p *push) run(ctx context.Context) (image.Manifest, error) {
 	return root, err
 }
 
+// worthCompressing is how many bytes compression has to save for a push to say so.
+const worthCompressing = 1_000_000
+
 // carry brings the image from where it is into the registry.
 func (p *push) carry(ctx context.Context) (image.Manifest, error) {
+	root, err := p.bringOver(ctx)
+	if raw, saved := p.record.uncompressed(); err == nil && saved >= worthCompressing {
+		p.record.note("%d MB of the image are layers without compression; --force-compression would save about %d MB, and change the digest of the image", raw/1_000_000, saved/1_000_000)
+	}
+	return root, err
+}
+
+func (p *push) bringOver(ctx context.Context) (image.Manifest, error) {
 	root, done, err := p.relayed(ctx)
 	if err != nil || done {
 		return root, err

@@ -31,6 +31,11 @@ type record struct {
 	// mounts has, for each blob that the registry was asked to mount, the
 	// repository that the blob was mounted from; empty if it was not mounted.
 	mounts map[digest.Digest]string
+	// raw are the sizes of the uncompressed layers that manifests name.
+	raw map[digest.Digest]int64
+	// sampled is how many bytes of raw layers were looked at while they were sent, and
+	// saved how many of these compression would save.
+	sampled, saved int64
 	// lasting are the blobs that can be opened again until the push ends, by
 	// name.
 	lasting map[string]*image.Blob
@@ -40,6 +45,7 @@ func newRecord(progress registry.ProgressFunc) *record {
 	return &record{
 		progress: progress, sent: map[string]image.Sent{}, converted: map[digest.Digest]image.Manifest{},
 		mounts: map[digest.Digest]string{}, lasting: map[string]*image.Blob{},
+		raw: map[digest.Digest]int64{},
 	}
 }
 
@@ -212,7 +218,40 @@ func (r *record) converts(m, other image.Manifest) {
 	r.converted[m.Descriptor.Digest] = other
 }
 
-// add takes over what a part of the push has done, which told of it by itself.
+// names notes the uncompressed layers of manifests.
+func (r *record) names(all ...image.Manifest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range all {
+		for _, d := range m.Raw() {
+			r.raw[d.Digest] = d.Size
+		}
+	}
+}
+
+// estimates notes what compression would save of a layer.
+func (r *record) estimates(size, saved int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sampled, r.saved = r.sampled+size, r.saved+saved
+}
+
+// uncompressed is how many bytes the uncompressed layers have together, and how many of
+// these compression would save; 0 if none of the layers was sent.
+func (r *record) uncompressed() (size, saved int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, n := range r.raw {
+		size += n
+	}
+	if r.sampled > 0 {
+		saved = int64(float64(size) * float64(r.saved) / float64(r.sampled))
+	}
+	return size, saved
+}
+
+// add takes over what a part of the push has done. The part has sent its events
+// itself.
 func (r *record) add(part *record) {
 	blobs, converted := part.results(), part.conversions()
 	r.mu.Lock()
