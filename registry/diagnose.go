@@ -64,7 +64,7 @@ type failure struct {
 
 func takeApart(err error) failure {
 	f := failure{error: err}
-	if missing, ok := errors.AsType[*MissingError](err); ok && missing.source() != nil {
+	if missing, ok := errors.AsType[*MissingError](err); ok && missing.source() != nil && !missing.Foreign {
 		err = missing.Err // says more
 	}
 	if f.source, _ = errors.AsType[*SourceError](err); f.source != nil {

@@ -227,6 +227,8 @@ type MissingError struct {
 	// File says that nobody knew where the image came from: its source is a
 	// file or a directory.
 	File bool
+	// Foreign says that a manifest names one of them by a URL, which was not asked.
+	Foreign bool
 	// Err is why they could not be fetched, nil where nobody knew from where.
 	// It is of another registry than the push, and therefore not unwrapped.
 	Err error

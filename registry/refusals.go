@@ -135,6 +135,14 @@ var registryDiagnoses = []diagnosis{
 		"the registry has lost blobs of the image, even after they were sent again", "push again; on the server, look at the log and the storage of packages",
 	},
 	{
+		"layers that a manifest names by a URL", func(f failure) bool {
+			missing, ok := errors.AsType[*MissingError](f.error)
+			return ok && missing.Foreign
+		},
+		"the manifest says that these layers are at a URL, as those of Windows were; nobody asked for them there, and Gitea takes no image without its layers",
+		"push with --include-foreign, which fetches them and sends them",
+	},
+	{
 		"layers that a file or directory lacks", func(f failure) bool {
 			missing, ok := errors.AsType[*MissingError](f.error)
 			return ok && missing.File

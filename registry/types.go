@@ -141,6 +141,13 @@ type PushOptions struct {
 	// daemon's image becomes is not remembered: ImageID is not its ID.
 	ForceCompression bool `json:"forceCompression,omitempty"`
 	NoAttestations   bool `json:"noAttestations,omitempty"`
+	// IncludeForeign brings the layers over that a manifest names by a URL, which
+	// the registry lacks: from [PushOptions.Fetch], or from that URL, with HTTPS
+	// alone, no credential, and no TLS setting of any host. Push compares them with
+	// their digests. Without it they stay where they are, as far as the registry takes
+	// the manifest then. What the cache has of an image does not tell whether they
+	// are there, and is not asked.
+	IncludeForeign bool `json:"includeForeign,omitempty"`
 	// DryRun reads the source and asks the registry what it has, and sends
 	// nothing.
 	DryRun bool `json:"dryRun,omitempty"`

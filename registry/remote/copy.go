@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
+
+	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 )
@@ -23,6 +26,11 @@ func (c *Client) Copy(ctx context.Context, imageRef string, from Member, opts re
 		return err
 	}
 	opts.Source, opts.MountFrom, opts.Image, opts.ImageID, opts.Via = source, "", "", "", nil
+	if opts.IncludeForeign && opts.Fetch == nil {
+		opts.Fetch = func(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
+			return from.Client.Blob(ctx, from.Repository, d)
+		}
+	}
 	if from.Client.Host() == c.Host() {
 		opts.MountFrom = from.Repository
 	}

@@ -22,7 +22,7 @@ func (c *Client) Push(ctx context.Context, imageRef string, opts registry.PushOp
 // pushes is what all pushes of the client have in common.
 func (c *Client) pushes() push.Env {
 	return push.Env{
-		Host: c.Host(), Connect: c.conn, Cache: c.cache, Traits: c.traits, Limits: c.limits, Batch: c.batch, Save: c.opts.Save,
+		Host: c.Host(), Connect: c.conn, Cache: c.cache, Traits: c.traits, Limits: c.limits, Batch: c.batch, Save: c.opts.Save, Foreign: c.foreign,
 		Retries: c.retries, Backoff: c.opts.Backoff, StallTimeout: c.opts.StallTimeout, Logger: c.opts.Logger,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"sync"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/content"
+	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
 // located is a blob that the source lacks and that was found elsewhere.
@@ -60,7 +62,7 @@ func both(one, other *registry.MissingError) *registry.MissingError {
 	if one == nil {
 		return other
 	}
-	return &registry.MissingError{Digests: append(slices.Clone(one.Digests), other.Digests...), File: one.File, Err: cmp.Or(one.Err, other.Err)}
+	return &registry.MissingError{Digests: append(slices.Clone(one.Digests), other.Digests...), File: one.File, Foreign: one.Foreign || other.Foreign, Err: cmp.Or(one.Err, other.Err)}
 }
 
 // find looks for a blob in another package of the registry, from which it
@@ -81,15 +83,15 @@ func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, e
 		p.record.done(blob, sent, registry.StatusExists)
 		return located{}, nil
 	}
-	if len(missing.URLs) > 0 && !p.env.Traits.Gitea() {
-		// It is kept elsewhere, by its media type; whether the registry takes the
-		// manifest without it, that tells. Gitea never does.
+	if len(missing.URLs) > 0 && !p.opts.IncludeForeign && !p.env.Traits.Gitea() {
+		// The layer is kept elsewhere. The registry decides whether it takes the
+		// manifest without the layer; Gitea never does.
 		p.record.done(blob, sent, registry.StatusSkipped)
 		return located{}, nil
 	}
 	compressed, ok := p.record.compressedForm(missing.Digest)
 	if !ok {
-		return p.fetch(ctx, blob)
+		return p.fetch(ctx, blob, missing.URLs)
 	}
 	c := &content.Stored{Digest: missing.Digest, Size: missing.Size, Open: func() (io.ReadCloser, error) {
 		return p.getDecompressed(ctx, compressed)
@@ -99,13 +101,18 @@ func (p *push) find(ctx context.Context, missing ocispec.Descriptor) (located, e
 	}}, nil
 }
 
-// fetch opens a blob where the image came from.
-func (p *push) fetch(ctx context.Context, blob *image.Blob) (located, error) {
-	lacking := &registry.MissingError{Digests: []digest.Digest{blob.Digest}, File: p.opts.Fetch == nil}
-	if p.opts.Fetch == nil {
+// fetch opens a blob where the image came from, or at one of the URLs by which its
+// manifest names it, if these are wanted.
+func (p *push) fetch(ctx context.Context, blob *image.Blob, urls []string) (located, error) {
+	foreign := len(urls) > 0 && !p.opts.IncludeForeign
+	if foreign {
+		urls = nil
+	}
+	lacking := &registry.MissingError{Digests: []digest.Digest{blob.Digest}, Foreign: foreign, File: p.opts.Fetch == nil && len(urls) == 0}
+	if lacking.File {
 		return located{}, lacking
 	}
-	r, err := p.opts.Fetch(ctx, blob.Digest)
+	r, from, err := p.openElsewhere(ctx, blob.Digest, urls)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return located{}, ctx.Err()
@@ -115,7 +122,7 @@ func (p *push) fetch(ctx context.Context, blob *image.Blob) (located, error) {
 	}
 	closeOnce := sync.OnceValue(r.Close)
 	return located{close: closeOnce, send: func(ctx context.Context) error {
-		p.record.note("the source lacks %s, fetching it from where the image came from", blob.Digest)
+		p.record.note("the source lacks %s, fetching it from %s", blob.Digest, from)
 		open := func() (io.ReadCloser, error) {
 			return fetched{content.Verified(io.LimitReader(r, blob.Size+1), announced(blob)), closeOnce}, nil
 		}
@@ -123,7 +130,33 @@ func (p *push) fetch(ctx context.Context, blob *image.Blob) (located, error) {
 	}}, nil
 }
 
-// fetched is a blob that comes from where the image came from.
+// openElsewhere opens a blob at the first place that has it, and says what that is.
+func (p *push) openElsewhere(ctx context.Context, d digest.Digest, urls []string) (r io.ReadCloser, from string, err error) {
+	var errs []error
+	if p.opts.Fetch != nil {
+		if r, err = p.opts.Fetch(ctx, d); err == nil {
+			return r, "where the image came from", nil
+		}
+		errs = append(errs, err)
+	}
+	for _, address := range urls {
+		if r, err = p.env.Foreign(ctx, address); err == nil {
+			return r, printable.Clean(hostOf(address)), nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, "", errors.Join(errs...)
+}
+
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return u.Host
+}
+
+// fetched is a blob that is read from where the image came from.
 type fetched struct {
 	io.Reader
 	close func() error

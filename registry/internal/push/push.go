@@ -29,6 +29,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -60,8 +61,11 @@ type Env struct {
 	Batch *Batch
 	// Save gives the image of a local daemon. Nil means that there is none.
 	Save image.SaveFunc
-	// Retries is how often to try again where a push says own, which is zero where
-	// it says nothing; Backoff the wait before.
+	// Foreign opens an address that a manifest gives, without the credential
+	// and the settings of any host.
+	Foreign func(ctx context.Context, address string) (io.ReadCloser, error)
+	// Retries is how often to try again. own is what the push says, and zero if it
+	// says nothing. Backoff is the wait before the n-th retry.
 	Retries func(own int) int
 	Backoff func(n int) time.Duration
 	// StallTimeout is how long nothing may move on a connection before it is

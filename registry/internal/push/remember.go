@@ -122,7 +122,7 @@ func (p *push) knownRoot() (root image.Manifest, found bool) {
 // of an image that is made anew. And nothing remembered tells whether the registry
 // has foreign layers.
 func (p *push) identified() bool {
-	return p.opts.ImageID != "" && !p.opts.DryRun && !p.madeAnew()
+	return p.opts.ImageID != "" && !p.opts.DryRun && !p.opts.IncludeForeign && !p.madeAnew()
 }
 
 // madeAnew reports whether the options make another image of a daemon's.
