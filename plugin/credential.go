@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/docker-gitea/docker-gitea/internal/gate"
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
@@ -14,6 +15,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
 
 // credential is the credential for a place, which is not shown from now on.
@@ -43,7 +45,7 @@ func (a *app) findCredential(ctx context.Context, p dockerconfig.Place, c option
 	}
 	if c.Username != "" {
 		if missing != (registry.Origin{}) {
-			return found, fault.Usage(errors.New(missing.String() + " is set, but empty, and --username needs a password or token"))
+			return found, fault.Usage(errors.New(missing.Lacks(host) + ", and --username needs a password or token"))
 		}
 		return found, fault.Usage(fault.WithHint(errors.New("--username needs a password or token"),
 			"give it with --password-stdin, or set DOCKER_GITEA_TOKEN and DOCKER_GITEA_HOST"))
@@ -99,8 +101,27 @@ func withUsername(username, secret string, from registry.Origin) registry.AuthCo
 // for host leaves the search to docker's.
 func (a *app) sourcedCredential(ctx context.Context, p dockerconfig.Place, c options.Connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
 	found, err := a.fromSource(ctx, p, c, config)
+	if err != nil {
+		return found, fmt.Errorf("%s: %w", c.CredentialBy, err)
+	}
+	if found.Origin == (registry.Origin{}) {
+		found.Origin = sourcePlace(c.CredentialSource)
+	}
 	found.Origin.By = c.CredentialBy
 	return found, err
+}
+
+// sourcePlace is where a source of the configuration file looks.
+func sourcePlace(source *v1alpha1.CredentialSource) registry.Origin {
+	switch {
+	case source.Helper != "":
+		return registry.Origin{Kind: registry.OriginHelper, Name: "docker-credential-" + source.Helper}
+	case source.DockerConfig != "":
+		return registry.Origin{Kind: registry.OriginDocker, File: filepath.Join(source.DockerConfig, "config.json")}
+	case source.Env != "":
+		return variable(source.Env)
+	}
+	return registry.Origin{Kind: registry.OriginFile, File: source.File}
 }
 
 func (a *app) fromSource(ctx context.Context, p dockerconfig.Place, c options.Connection, config *dockerconfig.Config) (registry.AuthConfig, error) {
@@ -116,32 +137,23 @@ func (a *app) fromSource(ctx context.Context, p dockerconfig.Place, c options.Co
 		other.Waiting = a.waiting
 		return other.Credential(ctx, p, gate.Behind(a.Stderr))
 	case source.Env != "":
-		secret := a.Getenv(source.Env)
-		if secret == "" {
-			return a.emptyVariable(source.Env), nil
+		if secret := a.Getenv(source.Env); secret != "" {
+			return withUsername(c.Username, secret, sourcePlace(source)), nil
 		}
-		return withUsername(c.Username, secret, variable(source.Env)), nil
 	case source.File != "":
 		content, err := ownfile.Read(source.File)
 		if err != nil {
-			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s, which %s names: %w", p.Host, c.CredentialBy, err)
+			return registry.AuthConfig{}, fault.WithHint(fmt.Errorf("read the credential of %s: %w", p.Host, err),
+				"file: is the path of a file that you may read and that holds the token, and not the token itself")
 		}
 		secret := registry.Trimmed(string(content))
 		if secret == "" {
-			return registry.AuthConfig{}, fmt.Errorf("read the credential of %s: %s, which %s names, is empty", p.Host, source.File, c.CredentialBy)
+			return registry.AuthConfig{}, fault.WithHint(fmt.Errorf("read the credential of %s: %s is empty", p.Host, source.File),
+				"write a personal access token of the scope write:package into it")
 		}
-		return withUsername(c.Username, secret, registry.Origin{Kind: registry.OriginFile, File: source.File}), nil
+		return withUsername(c.Username, secret, sourcePlace(source)), nil
 	}
 	return registry.AuthConfig{}, nil
-}
-
-// emptyVariable is no credential, of which is known where it was expected if the
-// variable is set.
-func (a *app) emptyVariable(name string) registry.AuthConfig {
-	if !a.isEmpty(name) {
-		return registry.AuthConfig{}
-	}
-	return registry.AuthConfig{Origin: variable(name)}
 }
 
 // environmentCredential gives a token of the environment to the host that it

@@ -31,6 +31,9 @@ type place struct {
 
 const anotherToken = "a personal access token of the scope write:package"
 
+// rightToken is what a registry is given that may be another than Gitea.
+const rightToken = "the right password or token (of Gitea, " + anotherToken + ")"
+
 var entryOf = `{"auths":{"<host>":{"auth":"` + base64.StdEncoding.EncodeToString([]byte("alice:WRONG")) + `"}}}`
 
 // places are all that a credential may come from: what is new, has its place
@@ -143,7 +146,7 @@ func TestOriginIsNamed(t *testing.T) {
 					t.Errorf("%s: got exit code %d", command[0], code)
 				}
 				out := d.stdout.String() + d.stderr.String()
-				for _, want := range []string{"the credential of " + fill(place.from) + ": ", "hint: " + fill(place.renew) + "\n"} {
+				for _, want := range []string{"the credential of " + fill(place.from) + ": ", "hint: " + strings.Replace(fill(place.renew), anotherToken, rightToken, 1) + "\n"} {
 					if !strings.Contains(out, want) {
 						t.Errorf("%s: %q is not in\n%s", command[0], want, out)
 					}
@@ -192,27 +195,51 @@ func TestOddValues(t *testing.T) {
 	}
 }
 
-// A variable that is set to nothing is told as such where a credential is missing,
-// and stands in nobody's way where there is one.
-func TestEmptyVariable(t *testing.T) {
-	for _, name := range []string{"DOCKER_GITEA_TOKEN", "GITEA_TOKEN", "DOCKER_AUTH_CONFIG", "a variable of gitea.yaml"} {
-		t.Run(name, func(t *testing.T) {
-			d := newDesk(t)
-			place := places[name]
-			place.env = map[string]string{}
-			for key, value := range places[name].env {
-				place.env[key] = value
-				if key == name || key == "MINE" {
-					place.env[key] = "\n"
+// Where there is nothing although a credential is looked for there, the place is told
+// as such where a credential is missing, and stands in nobody's way where there is one.
+func TestNothingThere(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the helpers are shell scripts")
+	}
+	const inJob = "; in a job, the secret that it is set from is missing, or kept from the job"
+	none := map[string]string{"bin/docker-credential-fake": "#!/bin/sh\necho credentials not found in native keychain; exit 1\n"}
+	for _, test := range []struct {
+		name  string
+		env   map[string]string
+		files map[string]string
+		lacks string
+	}{
+		{"DOCKER_GITEA_TOKEN", map[string]string{"DOCKER_GITEA_TOKEN": "\n"}, nil, " is set, but empty"},
+		{"GITEA_TOKEN", map[string]string{"GITEA_TOKEN": "\n"}, nil, " is set, but empty"},
+		{"DOCKER_AUTH_CONFIG", map[string]string{"DOCKER_AUTH_CONFIG": "\n"}, nil, " is set, but empty"},
+		{"a variable of gitea.yaml", map[string]string{"MINE": "\n"}, nil, ", is empty or not set"},
+		{"a variable of gitea.yaml", map[string]string{"MINE": ""}, nil, ", is empty or not set"},
+		{"a helper of gitea.yaml", nil, none, ", has none for <host>"},
+		{"another config.json of gitea.yaml", nil, map[string]string{"other/config.json": "{}"}, ", has none for <host>"},
+		{"another config.json of gitea.yaml", nil, map[string]string{"other/config.json": ""}, ", has none for <host>"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d, dir := newDesk(t), t.TempDir()
+			place := places[test.name]
+			place.env = maps.Clone(place.env)
+			maps.Copy(place.env, test.env)
+			if test.files != nil {
+				place.files = test.files
+			}
+			fill := place.sit(t, d, dir)
+			from, renew := strings.Replace(fill(place.from), "the entry "+d.server.Host+" in ", "", 1), fill(place.renew)
+			if test.env != nil {
+				renew += inJob
+			}
+			d.run(t.Context(), "push", "app", d.server.Host+"/alice/app")
+			out := d.stderr.String()
+			for _, want := range []string{"no credential was sent: " + from + fill(test.lacks) + "\n", "hint: " + renew + "\n"} {
+				if !strings.Contains(out, want) {
+					t.Errorf("%q is not in\n%s", want, out)
 				}
 			}
-			dir := t.TempDir()
-			fill := place.sit(t, d, dir)
-			d.run(t.Context(), "push", "app", d.server.Host+"/alice/app")
-			for _, want := range []string{"no credential was sent: " + fill(place.from) + " is set, but empty", "hint: " + fill(place.renew)} {
-				if !strings.Contains(d.stderr.String(), want) {
-					t.Errorf("%q is not in\n%s", want, &d.stderr)
-				}
+			if strings.Contains(out, "(with the credential") {
+				t.Errorf("there is none:\n%s", out)
 			}
 			good := strings.Replace(fill(entryOf), base64.StdEncoding.EncodeToString([]byte("alice:WRONG")), base64.StdEncoding.EncodeToString([]byte("alice:"+registrytest.Token)), 1)
 			if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(good), 0o600); err != nil {
@@ -220,6 +247,30 @@ func TestEmptyVariable(t *testing.T) {
 			}
 			if code := d.run(t.Context(), "push", "app", d.server.Host+"/alice/app"); code != fault.ExitOK {
 				t.Errorf("got exit code %d\n%s", code, &d.stderr)
+			}
+		})
+	}
+}
+
+// A source that cannot be read is told with the line that names it, and with what to
+// write there.
+func TestUnreadableSource(t *testing.T) {
+	for yaml, want := range map[string][]string{
+		"{file: nothing}":       {"gitea.yaml:5: read the credential of ", "hint: file: is the path of a file"},
+		"{file: empty}":         {"gitea.yaml:5: read the credential of ", "hint: write a personal access token"},
+		"{helper: absent}":      {"gitea.yaml:5: credential helper docker-credential-absent: ", "hint: docker-credential-absent is not installed"},
+		"{dockerConfig: other}": {"gitea.yaml:5: read docker config: ", "hint: correct it, or give the credential in another way"},
+	} {
+		t.Run(yaml, func(t *testing.T) {
+			d := newDesk(t)
+			place{yaml: yaml, files: map[string]string{"empty": "\n", "other/config.json": "{,"}}.sit(t, d, t.TempDir())
+			if code := d.run(t.Context(), "push", "app", d.server.Host+"/alice/app"); code == fault.ExitOK {
+				t.Error("it goes on")
+			}
+			for _, text := range want {
+				if !strings.Contains(d.stderr.String(), text) {
+					t.Errorf("%q is not in\n%s", text, &d.stderr)
+				}
 			}
 		})
 	}

@@ -57,7 +57,10 @@ func (o Origin) String() string {
 	case OriginFile:
 		text = o.File
 	case OriginDocker:
-		text = "the entry " + printable.Clean(o.Name) + " in " + o.File
+		text = o.File
+		if o.Name != "" {
+			text = "the entry " + printable.Clean(o.Name) + " in " + o.File
+		}
 	case OriginOption, OriginVariable, OriginHelper:
 	}
 	if o.By != "" {
@@ -72,7 +75,10 @@ func (o Origin) phrase() string {
 		return "the credential"
 	}
 	text := "the credential of " + o.String()
-	if o.Remark != "" {
+	switch {
+	case o.Remark != "" && o.By != "":
+		text += ", and which " + o.Remark
+	case o.Remark != "":
 		text += ", which " + o.Remark
 	}
 	return text
@@ -122,12 +128,17 @@ func namespaced(key string) bool {
 	return !slices.Contains([]string{"", "v1", "v2"}, strings.Trim(rest, "/"))
 }
 
-// none says why there is no credential.
-func (o Origin) none(host string) string {
-	if o == (Origin{}) {
+// Lacks says that there is no credential for host.
+func (o Origin) Lacks(host string) string {
+	switch {
+	case o == (Origin{}):
 		return "docker has none for " + host
+	case o.Kind == OriginVariable && o.By == "":
+		return o.String() + " is set, but empty"
+	case o.Kind == OriginVariable:
+		return o.String() + ", is empty or not set"
 	}
-	return o.String() + " is set, but empty"
+	return o.String() + ", has none for " + host
 }
 
 // first says how to get the first credential.
@@ -135,8 +146,11 @@ func (o Origin) first(host string) string {
 	if o == (Origin{}) {
 		return "docker login " + host + "; where docker itself refuses the certificate, docker-credential-gitea login " + host
 	}
-	return o.use(host, "a personal access token of the scope write:package") +
-		"; in a job, the secret that it is set from is missing, or kept from the job"
+	use := o.use(host, "a personal access token of the scope write:package")
+	if o.Kind == OriginVariable {
+		use += "; in a job, the secret that it is set from is missing, or kept from the job"
+	}
+	return use
 }
 
 // oddity is the Remark on a secret, empty for most. It is sent as it is: a password
@@ -146,10 +160,10 @@ func oddity(secret string) string {
 	switch {
 	case len(secret) > 1 && first == last && strings.Contains("\"'`", first):
 		return "stands in quotes that are sent along"
-	case strings.ContainsAny(secret, " \t"):
-		return "has a space in it"
 	case strings.HasPrefix(secret, "${") || strings.HasPrefix(secret, "$("):
 		return "begins with " + secret[:2] + ", as if it had not been filled in"
+	case strings.ContainsAny(secret, " \t"):
+		return "has a space in it"
 	}
 	return ""
 }
