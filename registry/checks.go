@@ -1,6 +1,9 @@
 package registry
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 )
 
@@ -35,7 +38,9 @@ func Passed(name, detail string) Check { return Check{Name: name, Outcome: Outco
 // Warned makes a check of something that will stop others, or a later push. What the
 // hint says of a check is left out: this is one.
 func Warned(name string, err error) Check {
-	return Check{Name: name, Outcome: OutcomeWarning, Detail: printable.Clean(err.Error()), Diagnosis: Diagnose(err), Err: err}
+	d := Diagnose(err)
+	d.Hint = strings.Join(slices.DeleteFunc(strings.Split(d.Hint, "; "), func(part string) bool { return strings.HasPrefix(part, "docker gitea check ") }), "; ")
+	return Check{Name: name, Outcome: OutcomeWarning, Detail: printable.Clean(err.Error()), Diagnosis: d, Err: err}
 }
 
 // Failed makes a check of something that did not succeed.

@@ -118,7 +118,7 @@ func (f failure) words() []string {
 	}
 	front := fronts.Named(f.answer.Server)
 	return []string{
-		"{host}", forCommand(isHost, host, "HOST"),
+		"{host}", forCommand(isHost, host, "HOST"), "{web}", f.scheme() + "://" + forCommand(isHost, host, "HOST"),
 		"{repository}", f.repository(), "{owner}", forCommand(ownerPattern().MatchString, owner, "OWNER"),
 		"{server}", orElse(f.answer.Server, "something"),
 		"{after}", f.after(), "{answer}", strconv.Itoa(f.answer.Status),
@@ -182,6 +182,14 @@ func (f failure) place() (host, path string) {
 		return f.tls.Host, ""
 	}
 	return cmp.Or(f.proxy.Host, f.host), ""
+}
+
+// scheme is how the host was asked, and so how a browser asks it.
+func (f failure) scheme() string {
+	if u, err := url.Parse(f.answer.URL); err == nil && u.Scheme == "http" {
+		return "http"
+	}
+	return "https"
 }
 
 // repository is the one that could not be read.
@@ -269,9 +277,12 @@ func toTLS(from, to *url.URL) bool {
 	return from.Scheme == "http" && to.Scheme == "https" && from.Hostname() == to.Hostname() && endpoint.OfRegistry(to)
 }
 
-func toRegistry(_, to *url.URL) bool { return endpoint.OfRegistry(to) }
+// toRegistry leaves out a way from TLS to plain HTTP: nobody is to take that.
+func toRegistry(from, to *url.URL) bool {
+	return endpoint.OfRegistry(to) && (from.Scheme == "http" || to.Scheme == "https")
+}
 
-func anywhere(_, _ *url.URL) bool { return true }
+func toPage(_, to *url.URL) bool { return !endpoint.OfRegistry(to) }
 
 // repositoryAt is the repository of an address below /v2/; empty where it has none.
 func repositoryAt(u *url.URL) string {

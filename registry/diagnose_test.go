@@ -18,6 +18,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/internal/response"
 )
 
@@ -116,6 +117,7 @@ func TestDiagnoses(t *testing.T) {
 		"401 of a server that took the credential before, or is unwell":                       busy,
 		"401 or 403 of the registry that the image, or a layer, is read from":                 &registry.SourceError{Host: "git.example.com", Repository: "acme/app", Err: answered("get blob", http.StatusForbidden, http.Header{"Docker-Distribution-Api-Version": {"registry/2.0"}}, "")},
 		"404 of the registry that the image, or a layer, is read from":                        &registry.MissingError{Err: &registry.SourceError{Host: "git.example.com", Repository: "acme/app", Err: answered("get blob", http.StatusNotFound, http.Header{"Docker-Distribution-Api-Version": {"registry/2.0"}}, "")}},
+		"an image, or a layer, with other bytes than those of its digest":                     &registry.UploadError{Err: fmt.Errorf("%w: %w", registry.ErrSource, image.ErrDigest)},
 		"a chain of certificates that ends below the pinned authority":                        unfinished(&x509.Certificate{Raw: []byte("r"), RawSubject: []byte("root"), IsCA: true}),
 		"`x509: certificate signed by unknown authority`, and the server does not show which": unfinished(),
 		"a certificate whose name stands in CN alone":                                         named("git.example.com", &x509.Certificate{Raw: []byte("c"), Subject: pkix.Name{CommonName: "git.example.com"}}),
@@ -161,17 +163,18 @@ func TestDiagnoses(t *testing.T) {
 		"401 `reqPackageAccess`, and the token lacks the scope":                               denied401(registry.Identity{UserID: 5, Scope: "read:package"}, registry.Account{}),
 
 		"403 `reqToken`": answered("start upload", http.StatusForbidden, text, "reqToken\n"),
-		"401 `reqPackageAccess` under one's own name":            denied401(user, registry.Account{Status: http.StatusOK, Name: "Acme"}),
-		"401 `reqPackageAccess`":                                 denied401(user, registry.Account{Status: http.StatusOK, Name: "alice"}),
-		"404 `Not found.`":                                       answered("start upload", http.StatusNotFound, text, "Not found.\n"),
-		"400 `NAME_INVALID` or `Tag is invalid` from the server": coded(http.StatusBadRequest, "NAME_INVALID", ""),
-		"403 without a text, of a blob":                          answered("upload blob", http.StatusForbidden, fromRegistry(), ""),
-		"403 without a text, of a manifest":                      answered("put manifest 1", http.StatusForbidden, fromRegistry(), ""),
-		"413 of a manifest":                                      coded(http.StatusRequestEntityTooLarge, "MANIFEST_INVALID", "Manifest exceeds maximum size"),
-		"429":                                                    answered("upload blob", http.StatusTooManyRequests, nil, ""),
-		"404 `BLOB_UNKNOWN` of a manifest":                       coded(http.StatusNotFound, "BLOB_UNKNOWN", ""),
-		"layers that the source lacks":                           &registry.MissingError{Digests: []digest.Digest{digest.FromString("layer")}},
-		"layers that a file or directory lacks":                  &registry.MissingError{Digests: []digest.Digest{digest.FromString("layer")}, File: true},
+		"401 `reqPackageAccess` under one's own name":                  denied401(user, registry.Account{Status: http.StatusOK, Name: "Acme"}),
+		"401 `reqPackageAccess`":                                       denied401(user, registry.Account{Status: http.StatusOK, Name: "alice"}),
+		"404 `Not found.`":                                             answered("start upload", http.StatusNotFound, text, "Not found.\n"),
+		"400 `NAME_INVALID` or `Tag is invalid` from the server":       coded(http.StatusBadRequest, "NAME_INVALID", ""),
+		"403 without a text, of a blob, or 413 `enforcePackagesQuota`": answered("upload blob", http.StatusForbidden, fromRegistry(), ""),
+		"403 without a text, of a manifest":                            answered("put manifest 1", http.StatusForbidden, fromRegistry(), ""),
+		"413 of a manifest":                                            coded(http.StatusRequestEntityTooLarge, "MANIFEST_INVALID", "Manifest exceeds maximum size"),
+		"429":                                                          answered("upload blob", http.StatusTooManyRequests, nil, ""),
+		"404 `BLOB_UNKNOWN` of a manifest":                             coded(http.StatusNotFound, "BLOB_UNKNOWN", ""),
+		"layers that the source lacks":                                 &registry.MissingError{Digests: []digest.Digest{digest.FromString("layer")}},
+		"layers that a manifest names by a URL":                        &registry.MissingError{Digests: []digest.Digest{digest.FromString("layer")}, Foreign: true, Err: &registry.SourceError{Host: "mcr.example.com", Err: registry.ErrBlobUnknown}},
+		"layers that a file or directory lacks":                        &registry.MissingError{Digests: []digest.Digest{digest.FromString("layer")}, File: true},
 		"400 `DIGEST_INVALID` of another digest than SHA-256": &registry.UploadError{
 			Digest: digest.SHA512.FromString("layer"), Err: coded(http.StatusBadRequest, "DIGEST_INVALID", ""),
 		},
@@ -207,6 +210,12 @@ func TestDiagnoses(t *testing.T) {
 		if d.Cause == "" || d.Hint == "" || strings.ContainsAny(withoutMatchers(d), "{}") {
 			t.Errorf("%q: got %+v", row.Seen, d)
 		}
+		if answer, ok := errors.AsType[*registry.Error](err); ok {
+			answer.URL = strings.Replace(answer.URL, "https:", "http:", 1)
+			if hint := registry.Diagnose(err).Hint; strings.Contains(hint, "https://git.example.com") {
+				t.Errorf("%q: of plain HTTP: %s", row.Seen, hint)
+			}
+		}
 		if strings.Contains(d.Cause+d.Hint, "HOST") && !strings.Contains(row.Hint, "HOST") {
 			t.Errorf("%q does not know the host: %+v", row.Seen, d)
 		}
@@ -222,4 +231,44 @@ func TestDiagnoses(t *testing.T) {
 // withoutMatchers is a diagnosis without the braces of haproxy's own language.
 func withoutMatchers(d registry.Diagnosis) string {
 	return strings.ReplaceAll(d.Cause+d.Hint, "{ path_beg /v2/ }", "")
+}
+
+// A check does not send people to a check.
+func TestChecksDoNotNameThemselves(t *testing.T) {
+	t.Parallel()
+	err := &registry.UnreachableError{Host: "git.example.com", Err: registry.ErrStalled}
+	const itself = "docker gitea check git.example.com"
+	if hint := registry.Diagnose(err).Hint; !strings.Contains(hint, itself) {
+		t.Errorf("got %q", hint)
+	}
+	if hint := registry.Failed("registry", err).Hint; strings.Contains(hint, itself) || !strings.Contains(hint, "try again; behind a proxy") {
+		t.Errorf("a check says %q", hint)
+	}
+}
+
+// The API tells more than the registry, which answers 401 to all of these.
+func TestAccountsThatMayNotSignIn(t *testing.T) {
+	t.Parallel()
+	for message, barred := range map[string]bool{
+		"This account is not activated.": true,
+		"This account is prohibited from signing in, please contact your site administrator.": true,
+		// Forgejo 13 options/locale_next/locale_en-US.json, error.must_enable_2fa.
+		"This Forgejo instance requires users to enable two-factor authentication before they can access their accounts. Enable it at: https://git.example.com/user/settings/security": true,
+		"token does not have at least one of required scope(s): [read:user]": false,
+	} {
+		if got := registry.AccountOf(http.StatusForbidden, "", message).Barred; got != barred {
+			t.Errorf("%q: barred is %v", message, got)
+		}
+	}
+}
+
+// Forgejo's quota is the same for blobs and manifests, in the words of no registry.
+func TestFullQuotaOfForgejo(t *testing.T) {
+	t.Parallel()
+	for _, op := range []string{"start upload", "put manifest 1"} {
+		err := answered(op, http.StatusRequestEntityTooLarge, http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, "enforcePackagesQuota\n")
+		if cause := registry.Diagnose(err).Cause; !errors.Is(err, registry.ErrQuota) || registry.Temporary(err) || !strings.Contains(cause, "the quota that Forgejo gives acme") {
+			t.Errorf("%s: got %v, because %s", op, err, cause)
+		}
+	}
 }

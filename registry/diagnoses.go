@@ -40,7 +40,7 @@ var wayDiagnoses = []diagnosis{
 		"use {there} in place of {host}; or on the server, have {host} pass /v2/ on to Gitea, not redirect it",
 	},
 	{
-		"a redirection to a page, such as a sign-in", redirected(anywhere),
+		"a redirection to a page, such as a sign-in", redirected(toPage),
 		"{host} answers {answer} and redirects /v2/ to {to}: a sign-in page, another site, or the sign-in page of this network",
 		"on the proxy, exempt /v2/ from the sign-in: Gitea asks for a credential there itself; in a network with a sign-in page of its own, sign in with a browser first",
 	},
@@ -57,7 +57,7 @@ var wayDiagnoses = []diagnosis{
 	{
 		"a signature by SHA-1 or MD5, or a key of less than 1024 bits", weakCertificate,
 		"the certificate of {host}, or that of an authority which signed it, has a signature or a key that is too weak to prove anything ({certificate})",
-		"have the certificate made anew, with SHA-256 and a key of 2048 bits or more",
+		"on the server, make the certificate anew, with SHA-256 and a key of 2048 bits or more",
 	},
 	{
 		"a chain of certificates that ends below the pinned authority", func(f failure) bool { return isUnfinished(f) && len(f.tls.Pinned) > 0 },
@@ -82,25 +82,25 @@ var wayDiagnoses = []diagnosis{
 	{
 		"a certificate whose name stands in CN alone", lacksNames,
 		"the certificate of {host} has its name, {cn}, only in the field CN, which current programs ignore",
-		"have the certificate made anew with the name as a subject alternative name: with openssl, -addext subjectAltName=DNS:NAME, or IP:ADDRESS for an address",
+		"on the server, make the certificate anew with the name as a subject alternative name: with openssl, -addext subjectAltName=DNS:NAME, or IP:ADDRESS for an address",
 	},
 	{
 		"a certificate with an address among its names", func(f failure) bool { return f.address() != "" },
 		"the certificate of {host} lists {ip} as a name and not as an address, so it does not count",
-		"have the certificate made anew with it as an address: with openssl, -addext subjectAltName=IP:{ip}; or use a name that it is for",
+		"use a name that it is for; or on the server, make it anew with the address as one: with openssl, -addext subjectAltName=IP:{ip}",
 	},
 	{
 		"`x509: certificate is valid for …, not …`", isHostname,
-		"the certificate is for other names: {names}", "use one of these names, or have the certificate made for this one",
+		"the certificate is for other names: {names}", "use one of these names; or on the server, make the certificate anew, for this one too",
 	},
 	{
 		"`x509: certificate has expired or is not yet valid`", func(f failure) bool { return f.certificateFault(x509.Expired) },
-		"the certificate is valid from {dates}, and this machine's clock says {now}", "have the certificate renewed, or set the clock",
+		"the certificate is valid from {dates}, and this machine's clock says {now}", "on the server, renew the certificate; or set the clock of this machine (timedatectl set-ntp true)",
 	},
 	{
 		"another fault of the certificate, or of one that signed it", func(f failure) bool { return f.tls != nil && f.cert != nil },
 		"the certificate of {host} cannot be verified ({certificate})",
-		"have the server show one that the authorities' rules allow; docker gitea trust {host} shows what it has",
+		"on the server, use one that the authorities' rules allow; docker gitea trust {host} shows what it has",
 	},
 	{
 		"400, and a client certificate is missing or another is wanted", is(ErrWantsCertificate),
@@ -126,7 +126,7 @@ var wayDiagnoses = []diagnosis{
 	{
 		"another answer of the proxy of this machine", func(f failure) bool { return f.proxy.Status != 0 },
 		"the proxy {proxy}, which {variable} names, does not let through to {host} (it answers {status})",
-		"have it let {host} through, or go past it with NO_PROXY={host}",
+		"ask its owner to let {host} through, or go past it with NO_PROXY={host}",
 	},
 	{
 		"a proxy of this machine that cannot be reached", func(f failure) bool { return f.proxy.Proxy != "" },
@@ -154,7 +154,7 @@ var wayDiagnoses = []diagnosis{
 	{
 		"connection refused by this machine", func(f failure) bool { return f.refused(true) },
 		"nothing listens on that port of this machine; inside a container, this machine is the container itself",
-		"check that the server is up (of idpbuilder, the port is mostly 8443); in a container, use the network of the host",
+		"check that the server is up (of idpbuilder, the port is mostly 8443); in a container, use the network of the host (docker run --network host)",
 	},
 	{
 		"connection refused by another machine", func(f failure) bool { return f.refused(false) },
@@ -166,7 +166,7 @@ var wayDiagnoses = []diagnosis{
 	},
 	{
 		"silence in both directions, or an answer without an end", is(ErrStalled),
-		"nothing moved in either direction for too long, or the answer comes a byte at a time", "docker gitea check {host} shows whether the server is still there; then try again; behind a proxy, a push with --chunk-size 32MiB keeps requests short",
+		"nothing moved in either direction for too long, or the answer comes a byte at a time", "try again; docker gitea check {host} shows whether the server is still there; behind a proxy, a push with --chunk-size 32MiB keeps requests short",
 	},
 	{
 		"the limit of `--timeout`", isTimeout,
@@ -188,7 +188,7 @@ var wayDiagnoses = []diagnosis{
 	{
 		"a failure of the storage that the registry leads to", func(f failure) bool { return f.answer.By == ByStorage },
 		"the registry of {host} redirects to its storage, which answers {answer}",
-		"look at the clock of the server and the credential of its storage; in [storage] of app.ini, SERVE_DIRECT = false has Gitea pass blobs on itself",
+		"on the server, look at the clock and at the credential of the storage; in [storage] of app.ini, SERVE_DIRECT = false has Gitea pass blobs on itself",
 	},
 	{
 		"a storage without TLS, to which the registry leads", is(ErrPlainStorage),
@@ -197,7 +197,7 @@ var wayDiagnoses = []diagnosis{
 	},
 	{
 		"a redirection that is not followed", is(ErrRedirected),
-		"the server redirects to where nothing is sent: to plain HTTP, or to no registry", "on the server, ROOT_URL with https and the name that people use; on the proxy, the headers Host and X-Forwarded-Proto",
+		"the server redirects to where nothing is sent: to plain HTTP, or to no registry", "on the proxy, pass on the headers Host and X-Forwarded-Proto, from which a registry makes its addresses, and redirect nothing below /v2/ to http",
 	},
 	{
 		"413 from something in front of the registry", func(f failure) bool { return f.is(ErrTooLarge) && f.answer.Code != "MANIFEST_INVALID" },
@@ -257,7 +257,7 @@ var wayDiagnoses = []diagnosis{
 	{
 		"the realm is of another host or port", is(ErrRealm),
 		"the registry names {realm} as its token service: ROOT_URL or the Host that the proxy passes on are off. docker gitea asks {host} instead, docker and others fail",
-		"on the server, ROOT_URL = https://{host}/; on the proxy, proxy_set_header Host $http_host; (since Gitea 1.26 see also PUBLIC_URL_DETECTION)",
+		"on the server, ROOT_URL = {web}/; on the proxy, proxy_set_header Host $http_host; (since Gitea 1.26 see also PUBLIC_URL_DETECTION)",
 	},
 	{
 		"the clocks of this machine and the server differ", is(ErrClock),
@@ -267,7 +267,7 @@ var wayDiagnoses = []diagnosis{
 
 // givesCertificate is how a client certificate is given: docker-credential-gitea
 // has no options for it.
-const givesCertificate = "docker gitea takes it with --cert FILE --key FILE; docker-credential-gitea and docker, from client.cert and client.key in /etc/docker/certs.d/{host}/"
+const givesCertificate = "ask the server's owner for one; docker gitea takes it with --cert FILE --key FILE; docker-credential-gitea and docker, from client.cert and client.key in /etc/docker/certs.d/{host}/"
 
 // notProxies are what web servers answer to those who take them for a proxy.
 var notProxies = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}

@@ -25,3 +25,15 @@ func ExampleSecret() {
 	fmt.Printf("%v %d\n", token, len(token.Reveal()))
 	// Output: [redacted] 16
 }
+
+// The error tells what went wrong, and Diagnose what to do about it.
+func ExampleDiagnose() {
+	_, err := registry.ParseReference("git.example.com/Me/App")
+	fmt.Println(errors.Is(err, registry.ErrNameInvalid))
+	fmt.Println(err)
+	fmt.Println(registry.Diagnose(registry.ErrOwnerUnknown).Hint)
+	// Output:
+	// true
+	// invalid name "git.example.com/Me/App": names are lower case (did you mean "git.example.com/me/app:latest"?)
+	// check the spelling; a push creates no owner; create an organisation at https://HOST/org/create
+}

@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	digest "github.com/opencontainers/go-digest"
+
+	"github.com/docker-gitea/docker-gitea/registry/image"
 )
 
 // registryDiagnoses are the refusals of the registry itself, and the failures of this
@@ -21,7 +23,13 @@ var registryDiagnoses = []diagnosis{
 	},
 	{
 		"404 of the registry that the image, or a layer, is read from", func(f failure) bool { return f.source != nil && f.answer.Status == http.StatusNotFound },
-		"{host} no longer has all of {repository}, or hides it from you", "docker pull {host}/{repository} shows whether others get it; where they do not, push the image to {host} again",
+		"{host} no longer has all of {repository}, or hides it from you", "docker pull {host}/{repository} shows whether it is still there; where it is not, push the image to {host} again",
+	},
+
+	{
+		"an image, or a layer, with other bytes than those of its digest", is(image.ErrDigest),
+		"the image is damaged where it is read from, or was changed on the way from there",
+		"push again; if it happens again, make the file anew, or push an image of a registry to that registry again",
 	},
 
 	// Who asks, and what they may do.
@@ -39,16 +47,17 @@ var registryDiagnoses = []diagnosis{
 	{
 		"401, and the account has a security key", func(f failure) bool { return f.is(ErrUnauthorized) && f.answer.Account.SecurityKey },
 		"the account has a security key, so that its password is not enough",
-		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and {use}",
+		"make a personal access token with the scope write:package ({web}/user/settings/applications), and {use}",
 	},
 	{
 		"401, and the account may not sign in", func(f failure) bool { return (f.is(ErrUnauthorized) || f.is(ErrDenied)) && f.answer.Account.Barred },
-		"the account is not activated, or forbidden to sign in", "ask an administrator of {host}",
+		"the account is not activated, or forbidden to sign in, or (Forgejo) has to have two-factor authentication first",
+		"ask an administrator of {host} to activate it, and to let it sign in; or set up two-factor authentication at {web}/user/settings/security",
 	},
 	{
 		"401 to a login with a password alone", func(f failure) bool { return f.is(ErrUnauthorized) && f.answer.Account.Factors == 1 },
 		"{host} refuses the user name with that password: one of them is wrong, or the account has two-factor authentication",
-		"try both at https://{host}/user/login; if the account has two factors, the one-time code goes on the second line of standard input, or where the terminal asks for it",
+		"try both at {web}/user/login; if the account has two factors, the one-time code goes on the second line of standard input, or where the terminal asks for it",
 	},
 	{
 		"401 to a login with a password and a one-time code", func(f failure) bool { return f.is(ErrUnauthorized) && f.answer.Account.Factors > 1 },
@@ -60,7 +69,7 @@ var registryDiagnoses = []diagnosis{
 			return f.is(ErrUnauthorized) && (f.answer.Account.Status == http.StatusOK || f.answer.Account.Status == http.StatusForbidden)
 		},
 		"the server knows {from}, but its registry does not accept it: the token has no scope for packages, or belongs to a job of Gitea Actions",
-		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and {use}",
+		"make a personal access token with the scope write:package ({web}/user/settings/applications), and {use}",
 	},
 	{
 		"401, also from the API", func(f failure) bool {
@@ -72,7 +81,7 @@ var registryDiagnoses = []diagnosis{
 	{
 		"401", is(ErrUnauthorized),
 		"the registry refuses {from}: a wrong password, a revoked token, a token without a package scope, or two-factor authentication, which needs a token",
-		"{renew}",
+		"{another}",
 	},
 	{
 		"401 `reqPackageAccess`, anonymous in the registry's eyes", func(f failure) bool { return f.is(ErrDenied) && f.answer.Identity.UserID == ghostUser },
@@ -88,7 +97,7 @@ var registryDiagnoses = []diagnosis{
 			return f.is(ErrDenied) && f.answer.Identity.Scope != "" && !f.answer.Identity.CanPush()
 		},
 		"the token may not write packages; its scope is {scope}",
-		"make a personal access token with the scope write:package (https://{host}/user/settings/applications), and {use}",
+		"make a personal access token with the scope write:package ({web}/user/settings/applications), and {use}",
 	},
 	{
 		"403 `reqToken`", func(f failure) bool { return f.is(ErrDenied) && f.answer.Message == "reqToken" },
@@ -96,7 +105,7 @@ var registryDiagnoses = []diagnosis{
 	},
 	{
 		"401 `reqPackageAccess` under one's own name", func(f failure) bool { return f.is(ErrDenied) && strings.EqualFold(f.answer.Account.Name, ownerIn(f)) },
-		"the account {who} may not write packages of its own: it is inactive, or forbidden to sign in", "ask an administrator of {host}",
+		"the account {who} may not write packages of its own: it is inactive, or forbidden to sign in", "ask an administrator of {host} to activate it, and to let it sign in",
 	},
 	{
 		"401 `reqPackageAccess`", is(ErrDenied),
@@ -107,7 +116,7 @@ var registryDiagnoses = []diagnosis{
 	// Names.
 	{
 		"404 `Not found.`", is(ErrOwnerUnknown),
-		"{host} has no user or organisation {owner}, or hides it from you", "check the spelling; a push creates no owner; create an organisation at https://{host}/org/create",
+		"{host} has no user or organisation {owner}, or hides it from you", "check the spelling; a push creates no owner; create an organisation at {web}/org/create",
 	},
 	{
 		"400 `NAME_INVALID` or `Tag is invalid` from the server", func(f failure) bool { return f.is(ErrNameInvalid) && f.answer.Status != 0 },
@@ -116,13 +125,15 @@ var registryDiagnoses = []diagnosis{
 
 	// Limits.
 	{
-		"403 without a text, of a blob", func(f failure) bool { return f.is(ErrQuota) && !strings.HasPrefix(f.answer.Op, "put manifest") },
-		"a limit on the size of a layer, or of all packages of {owner}, is reached",
-		"delete old versions at https://{host}/{owner}/-/packages, or have LIMIT_SIZE_CONTAINER or LIMIT_TOTAL_OWNER_SIZE raised in [packages]",
+		"403 without a text, of a blob, or 413 `enforcePackagesQuota`", func(f failure) bool {
+			return f.is(ErrQuota) && (f.answer.Status == http.StatusRequestEntityTooLarge || !strings.HasPrefix(f.answer.Op, "put manifest"))
+		},
+		"a limit on the size of a layer, or of all packages of {owner}, or the quota that Forgejo gives {owner}, is reached",
+		"delete old versions at {web}/{owner}/-/packages, or on the server, in [packages] of app.ini, raise LIMIT_SIZE_CONTAINER or LIMIT_TOTAL_OWNER_SIZE (of Forgejo, the quota of {owner})",
 	},
 	{
 		"403 without a text, of a manifest", is(ErrQuota),
-		"a limit on the number of packages of {owner} is reached", "delete old versions at https://{host}/{owner}/-/packages, or have LIMIT_TOTAL_OWNER_COUNT raised in [packages]",
+		"a limit on the number of packages of {owner} is reached", "delete old versions at {web}/{owner}/-/packages, or on the server, in [packages] of app.ini, raise LIMIT_TOTAL_OWNER_COUNT",
 	},
 	{
 		"413 of a manifest", func(f failure) bool { return f.is(ErrTooLarge) && f.answer.Code == "MANIFEST_INVALID" },
@@ -165,11 +176,11 @@ var registryDiagnoses = []diagnosis{
 	{
 		"404 `MANIFEST_UNKNOWN`", is(ErrManifestUnknown),
 		"the registry does not have a manifest that it had a moment ago: it was deleted meanwhile, or several servers do not share their storage",
-		"push again; if it happens again, look at the server's log and its storage of packages",
+		"push again; if it happens again, on the server, look at the log and the storage of packages",
 	},
 	{
 		"400 `SIZE_INVALID`", func(f failure) bool { return f.is(ErrManifestInvalid) && f.answer.Code == "SIZE_INVALID" },
-		"the manifest gives another size for a blob than the registry has", "build the image again",
+		"the manifest gives another size for a blob than the registry has, or it is of an artifact without a config, which Gitea takes for that", "build the image again; write an artifact with a config, as current versions of oras do",
 	},
 	{
 		"501 `UNSUPPORTED`", func(f failure) bool { return f.is(ErrManifestInvalid) && f.answer.Status == http.StatusNotImplemented },
@@ -178,7 +189,7 @@ var registryDiagnoses = []diagnosis{
 	{
 		"400 `MANIFEST_INVALID`", is(ErrManifestInvalid),
 		"the registry does not know this kind of manifest: Gitea takes images, artifacts that have a config, and an index of them, but no index in an index",
-		"of an index, push one platform with --platform OS/ARCH; write an artifact with a config, as current versions of oras do",
+		"of an index, push one platform with --platform OS/ARCH",
 	},
 
 	// Failures of the server.
