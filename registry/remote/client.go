@@ -50,6 +50,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	digest "github.com/opencontainers/go-digest"
 
@@ -78,6 +79,7 @@ type Client struct {
 	traits *wire.Traits
 	limits *upload.Limits
 	batch  *push.Batch
+	untold atomic.Bool // the registry does not tell what refers to a manifest
 }
 
 var _ registry.RegistryClient = (*Client)(nil)

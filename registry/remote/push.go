@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"strings"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/internal/push"
@@ -25,6 +26,13 @@ func (c *Client) pushes() push.Env {
 		Host: c.Host(), Connect: c.conn, Cache: c.cache, Traits: c.traits, Limits: c.limits, Batch: c.batch, Save: c.opts.Save, Foreign: c.foreign,
 		Retries: c.retries, Backoff: c.opts.Backoff, StallTimeout: c.opts.StallTimeout, Logger: c.opts.Logger,
 	}
+}
+
+// home is repository with the client's host in front, which may be there already.
+// Without the host, the first part of the repository's own name may look like
+// one.
+func (c *Client) home(repository string) string {
+	return c.Host() + "/" + strings.TrimPrefix(repository, c.Host()+"/")
 }
 
 // destination parses imageRef and compares its host with the client's.

@@ -24,6 +24,9 @@ type Registry interface {
 	Manifest(ctx context.Context, repository, reference string) (image.Manifest, error)
 	Config(ctx context.Context, repository string, d digest.Digest) ([]byte, error)
 	Blob(ctx context.Context, repository string, d digest.Digest) (io.ReadCloser, error)
+	// Referrers describes what refers to a manifest. With byTag, the tag of its digest
+	// is read if the registry does not tell.
+	Referrers(ctx context.Context, repository string, d digest.Digest, byTag bool) ([]ocispec.Descriptor, error)
 }
 
 // Origin is a repository that images are read from.

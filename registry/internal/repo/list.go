@@ -13,6 +13,9 @@ import (
 	"sync"
 	"time"
 
+	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/internal/endpoint"
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
@@ -50,6 +53,38 @@ func (r Repo) Tags(ctx context.Context) ([]string, error) {
 		return len(page.Tags), err
 	})
 	return all, err
+}
+
+// Referrers are the descriptors of the manifests that refer to a manifest. tells is
+// false where the registry has no API for that (OCI distribution specification,
+// "Listing Referrers"): it then answers 404, or with what is no such list.
+func (r Repo) Referrers(ctx context.Context, subject digest.Digest) (all []ocispec.Descriptor, tells bool, err error) {
+	tells = true
+	err = pages(ctx, r.Conn, "list what refers to "+subject.String(), "/v2/"+r.Name+"/referrers/"+subject.String(), func(body []byte) (int, error) {
+		var page ocispec.Index
+		err := readList(body, "manifests", &page)
+		if tells = err == nil && page.SchemaVersion == 2; !tells {
+			return 0, nil // another list, or none: a registry without the API
+		}
+		all = append(all, page.Manifests...)
+		return len(page.Manifests), nil
+	})
+	answer, ok := err.(*registry.Error) //nolint:errorlint // of this request, and of no other that it took
+	if ok && answer.Status != http.StatusUnauthorized && !registry.TemporaryStatus(answer.Status) {
+		return nil, false, nil
+	}
+	return Digested(all), tells && err == nil, err
+}
+
+// ReferrersTag is the tag under which a client lists what refers to a manifest, for a
+// registry that does not ("Referrers Tag Schema" of the specification).
+func ReferrersTag(subject digest.Digest) string {
+	return fmt.Sprintf("%.32s-%.64s", subject.Algorithm(), subject.Encoded())
+}
+
+// Digested leaves out what a list of manifests has no business to hold.
+func Digested(all []ocispec.Descriptor) []ocispec.Descriptor {
+	return slices.DeleteFunc(all, func(d ocispec.Descriptor) bool { return d.Digest.Validate() != nil })
 }
 
 // matching leaves out what a list of names has no business to hold: names end

@@ -180,16 +180,6 @@ func (r Repo) Mount(ctx context.Context, d digest.Digest, from string) (mounted 
 	return mounted, err
 }
 
-// HasReferrers asks whether the registry tells what refers to a manifest.
-func (r Repo) HasReferrers(ctx context.Context, subject digest.Digest) (bool, error) {
-	resp, _, err := r.answer(ctx, question{op: "ask for referrers", method: http.MethodGet, kind: "referrers", name: subject.String()})
-	if err != nil {
-		return false, err
-	}
-	defer response.Drain(resp)
-	return resp.StatusCode == http.StatusOK && response.MediaType(resp.Header) == ocispec.MediaTypeImageIndex, nil
-}
-
 // Meaning makes more of an answer than [response.Error] can, which is to judge
 // pushes alone: err is one about what a repository holds.
 func Meaning(err error) error {
