@@ -46,7 +46,11 @@ type store struct{ Origin }
 // Manifest reads a manifest that an index names. If it is lacking, the source has
 // failed; the image is not unknown.
 func (s store) Manifest(ctx context.Context, d digest.Digest) (image.Manifest, error) {
-	return s.Registry.Manifest(ctx, s.Repository, d.String())
+	m, err := s.Registry.Manifest(ctx, s.Repository, d.String())
+	if err != nil {
+		err = &registry.SourceError{Host: s.Registry.Host(), Repository: s.Repository, Err: err}
+	}
+	return m, err
 }
 
 func (s store) Blob(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
@@ -92,13 +96,28 @@ func (p *push) join(ctx context.Context, members []Member, annotations map[strin
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(cmp.Or(p.opts.Jobs, registry.DefaultJobs))
 	known := map[digest.Digest]bool{}
+	var own []entry
 	for _, e := range entries {
-		if known[e.desc.Digest] {
-			continue
+		switch {
+		case known[e.desc.Digest]:
+		case p.isOwn(e):
+			own = append(own, e)
+		default:
+			group.Go(func() error { return p.bring(inner, e) })
 		}
 		known[e.desc.Digest] = true
-		group.Go(func() error { return p.bring(inner, e) })
 	}
+	// Gitea's default database has one writer at a time, and a request that finds it
+	// locked looks again after up to 0.1 s. So requests that only write go one after
+	// the other.
+	group.Go(func() error {
+		for _, e := range own {
+			if err := p.bring(inner, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err := group.Wait(); err != nil {
 		return image.Manifest{}, err
 	}
@@ -174,12 +193,17 @@ func (m Member) entries(ctx context.Context, named ocispec.Descriptor, reference
 	return []entry{e}, nil
 }
 
-// bring puts a manifest by its digest, with its blobs where it comes from another
-// repository. In its own the registry has them, and compares.
+// isOwn reports whether a manifest is of the repository that gets the index.
+func (p *push) isOwn(e entry) bool {
+	return e.from.Registry.Host() == p.env.Host && e.from.Repository == p.ref.Repository
+}
+
+// bring puts a manifest by its digest, with its blobs if it comes from another
+// repository. If it comes from the same one, the registry has the blobs, and
+// checks that.
 func (p *push) bring(ctx context.Context, e entry) error {
 	name := e.manifest.Descriptor.Digest.String()
-	sameHost := e.from.Registry.Host() == p.env.Host
-	if sameHost && e.from.Repository == p.ref.Repository {
+	if p.isOwn(e) {
 		return p.putManifest(ctx, e.manifest, name)
 	}
 	source, err := e.from.Image(ctx, e.manifest, nil)
@@ -187,7 +211,7 @@ func (p *push) bring(ctx context.Context, e entry) error {
 		return err
 	}
 	opts := registry.PushOptions{Jobs: p.opts.Jobs, Progress: p.record.emit}
-	if sameHost {
+	if e.from.Registry.Host() == p.env.Host {
 		opts.MountFrom = e.from.Repository
 	}
 	one := newPush(p.env, p.ref, opts)
