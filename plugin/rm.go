@@ -157,7 +157,7 @@ func (a *app) confirmRemoval(ctx context.Context, all []doomed) error {
 func (a *app) removeAll(ctx context.Context, all []doomed) error {
 	var errs []error
 	for _, d := range all {
-		err := d.client.DeleteManifest(ctx, d.Repository(), d.Reference)
+		err := d.client.Delete(ctx, d.Repository(), d.Reference)
 		if errors.Is(err, registry.ErrManifestUnknown) {
 			err = nil // it was there: an answer was lost, or something else deleted it
 		}

@@ -24,6 +24,13 @@ func TestRedirectsOfEverything(t *testing.T) {
 	r.owner = owner{plugin: filepath.Join(pluginDir(t), "docker-gitea"), helper: filepath.Join(credhelperDir(t), "docker-credential-gitea")}
 	r.plain, r.secure, r.network = newWitness(t, false, insider), newWitness(t, true, insider), newWitness(t, false, insider)
 	for name, tls := range map[string]bool{"from TLS": true, "from plain HTTP": false} {
+		for _, to := range []string{r.plain.URL, r.secure.URL} {
+			t.Run(name+", as a registry leads to its storage, to "+to, func(t *testing.T) {
+				r.version = "registry/2.0"
+				r.lead(t, tls, regexp.MustCompile("/(blobs|manifests|tags)/|/_catalog"), to)
+			})
+		}
+		r.version = ""
 		for stage, pattern := range map[string]string{"everything": ".", "what is asked with a credential": "/(blobs|manifests|tags)/|/_catalog|/api/", "the token": "/v2/token"} {
 			for _, to := range []string{"file:///etc/passwd?", r.plain.URL, r.secure.URL, "http://169.254.169.254/latest", "https://169.254.169.254/latest", "gopher://127.0.0.1"} {
 				t.Run(name+", "+stage+", to "+to[:strings.LastIndex(to, "/")], func(t *testing.T) { r.lead(t, tls, regexp.MustCompile(pattern), to) })
@@ -51,6 +58,8 @@ type redirector struct {
 	owner
 	archive                string
 	plain, secure, network *witness
+	// version is the header by which a registry is known, or empty.
+	version string
 }
 
 func (r *redirector) lead(t *testing.T, tls bool, match *regexp.Regexp, to string) {
@@ -58,6 +67,9 @@ func (r *redirector) lead(t *testing.T, tls bool, match *regexp.Regexp, to strin
 	server := newWitness(t, tls, func(w http.ResponseWriter, req *http.Request) {
 		if match.MatchString(req.URL.Path) {
 			w.Header().Set("Location", to+req.URL.Path)
+			if r.version != "" {
+				w.Header().Set("Docker-Distribution-Api-Version", r.version)
+			}
 			w.WriteHeader(http.StatusTemporaryRedirect)
 			return
 		}

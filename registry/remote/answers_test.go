@@ -10,8 +10,12 @@ import (
 	"testing"
 	"time"
 
+	digest "github.com/opencontainers/go-digest"
+
 	"github.com/docker-gitea/docker-gitea/internal/passersby"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
@@ -58,7 +62,24 @@ func commands(t *testing.T) map[string]func(context.Context, *remote.Client) err
 			_, err := c.Manifest(ctx, "alice/app", "1")
 			return err
 		},
-		"rm": func(ctx context.Context, c *remote.Client) error { return c.DeleteManifest(ctx, "alice/app", "1") },
+		"rm": func(ctx context.Context, c *remote.Client) error { return c.Delete(ctx, "alice/app", "1") },
+		"tag": func(ctx context.Context, c *remote.Client) error {
+			_, err := c.Tag(ctx, "alice/app", "1", []string{"2"}, remote.TagOptions{})
+			return err
+		},
+		"join": func(ctx context.Context, c *remote.Client) error {
+			_, err := c.Join(ctx, "alice/app:1", []remote.Member{{Repository: "alice/app", Reference: "1-amd64"}}, remote.JoinOptions{})
+			return err
+		},
+		"copy": func(ctx context.Context, c *remote.Client) error {
+			_, err := c.Source(ctx, "alice/app", "1", nil)
+			return err
+		},
+		"identity": func(ctx context.Context, c *remote.Client) error { _, err := c.Identity(ctx); return err },
+		"blob": func(ctx context.Context, c *remote.Client) error {
+			_, err := c.Config(ctx, "alice/app", digest.FromString("x"))
+			return err
+		},
 	}
 }
 
@@ -107,5 +128,41 @@ func TestWhoAnswered(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestNameOfAnAnswerWithoutOne has a proxy fail that says its name in its pages alone:
+// an answer without a body, as to a HEAD, has none, and that of another one counts.
+func TestNameOfAnAnswerWithoutOne(t *testing.T) {
+	t.Parallel()
+	dir, cache := writeLayout(t, []byte("layer")), t.TempDir()
+	srv := registrytest.Start(t, registrytest.Config{})
+	push := func(c *remote.Client) error {
+		source, err := image.Open(dir, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer source.Close()
+		return c.Push(t.Context(), "alice/app:1", registry.PushOptions{Source: source, Retries: -1})
+	}
+	if err := push(clientOf(t, srv, remote.Options{CacheDir: cache})); err != nil {
+		t.Fatal(err)
+	}
+	failing := func(who string) registrytest.ActionFunc {
+		return func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
+			passersby.All[who].Serve(w, req, http.StatusServiceUnavailable, "")
+		}
+	}
+	srv.Fault(registrytest.Rule{Path: "/tags/", Action: failing("haproxy")})
+	srv.Fault(registrytest.Rule{Action: failing("nothing to see")})
+	c := clientOf(t, srv, remote.Options{CacheDir: cache, Retries: -1})
+	if cause := registry.Diagnose(push(c)).Cause; !strings.HasPrefix(cause, "something in front of ") {
+		t.Errorf("before it said its name: %s", cause)
+	}
+	if _, err := c.Tags(t.Context(), "alice/app"); err == nil {
+		t.Error("it does not fail")
+	}
+	if cause := registry.Diagnose(push(c)).Cause; !strings.HasPrefix(cause, "haproxy in front of ") {
+		t.Errorf("after it said its name: %s", cause)
 	}
 }

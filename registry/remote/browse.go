@@ -65,7 +65,7 @@ func (c *Client) ManifestDigest(ctx context.Context, repository, reference strin
 // has.
 //
 // Errors: [registry.ErrManifestUnknown], [registry.ErrDenied], [registry.ErrUnsupported].
-func (c *Client) DeleteManifest(ctx context.Context, repository, reference string) error {
+func (c *Client) Delete(ctx context.Context, repository, reference string) error {
 	r, ctx, err := c.look(ctx, repository, "repository:"+repository+":pull,delete")
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package remote_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,10 +29,10 @@ func browsing(t *testing.T, config registrytest.Config) (*remote.Client, *regist
 	}
 	t.Cleanup(func() { _ = source.Close() })
 	options := registry.PushOptions{Source: source}
-	for i := range 250 {
-		options.Tags = append(options.Tags, fmt.Sprintf("t%03d", i))
+	for i := range 1250 {
+		options.Tags = append(options.Tags, fmt.Sprintf("t%04d", i))
 	}
-	if err := client.Push(t.Context(), "alice/app:t000", options); err != nil {
+	if err := client.Push(t.Context(), "alice/app:t0000", options); err != nil {
 		t.Fatal(err)
 	}
 	return client, s
@@ -48,38 +49,42 @@ func TestBrowse(t *testing.T) {
 				t.Errorf("got repositories %v, %v", repositories, err)
 			}
 			tags, err := client.Tags(t.Context(), "alice/app")
-			if err != nil || len(tags) != 250 || tags[249] != "t249" {
+			if err != nil || len(tags) != 1250 || tags[1249] != "t1249" {
 				t.Errorf("got %d tags, %v", len(tags), err)
 			}
-			m, err := client.Manifest(t.Context(), "alice/app", "t007")
+			want := map[registrytest.Flavor]int{registrytest.Distribution: 1} // it gives all at once
+			if pages := len(s.Requests(http.MethodGet, "/tags/list")); pages != cmp.Or(want[flavor], 2) {
+				t.Errorf("%d requests for tags", pages)
+			}
+			m, err := client.Manifest(t.Context(), "alice/app", "t0007")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d, err := client.ManifestDigest(t.Context(), "alice/app", "t007"); err != nil || d != m.Descriptor.Digest {
+			if d, err := client.ManifestDigest(t.Context(), "alice/app", "t0007"); err != nil || d != m.Descriptor.Digest {
 				t.Errorf("got digest %s, %v, want %s", d, err, m.Descriptor.Digest)
 			}
 			if config, err := client.Config(t.Context(), "alice/app", m.References[0].Digest); err != nil || len(config) == 0 {
 				t.Errorf("got config %s, %v", config, err)
 			}
-			reference := "t007"
+			reference := "t0007"
 			if flavor == registrytest.Distribution { // which deletes no tag by itself
-				if err := client.DeleteManifest(t.Context(), "alice/app", reference); !errors.Is(err, registry.ErrUnsupported) {
+				if err := client.Delete(t.Context(), "alice/app", reference); !errors.Is(err, registry.ErrUnsupported) {
 					t.Errorf("delete a tag: got %v, want ErrUnsupported", err)
 				}
 				reference = m.Descriptor.Digest.String()
 			}
-			if err := client.DeleteManifest(t.Context(), "alice/app", reference); err != nil {
+			if err := client.Delete(t.Context(), "alice/app", reference); err != nil {
 				t.Error(err)
 			}
-			if slices.Contains(s.Tags("alice/app"), "t007") {
+			if slices.Contains(s.Tags("alice/app"), "t0007") {
 				t.Error("the tag is still there")
 			}
-			for _, reference := range []string{"t007", "sha256:" + strings.Repeat("0", 64)} {
+			for _, reference := range []string{"t0007", "sha256:" + strings.Repeat("0", 64)} {
 				_, err := client.Manifest(t.Context(), "alice/app", reference)
 				_, headErr := client.ManifestDigest(t.Context(), "alice/app", reference)
 				unknown := []error{err, headErr}
 				if flavor != registrytest.Distribution { // which does not look before it deletes
-					unknown = append(unknown, client.DeleteManifest(t.Context(), "alice/app", reference))
+					unknown = append(unknown, client.Delete(t.Context(), "alice/app", reference))
 				}
 				for _, err := range unknown {
 					if !errors.Is(err, registry.ErrManifestUnknown) {
@@ -134,7 +139,7 @@ func TestDeleteUnsupported(t *testing.T) {
 			}
 			return req.Method == http.MethodDelete
 		})
-		if err := s.client(t, registry.AuthConfig{}).DeleteManifest(t.Context(), "a/b", "1"); !errors.Is(err, registry.ErrUnsupported) {
+		if err := s.client(t, registry.AuthConfig{}).Delete(t.Context(), "a/b", "1"); !errors.Is(err, registry.ErrUnsupported) {
 			t.Errorf("%d %s: got %v", answer.status, answer.body, err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/image"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
@@ -52,6 +53,14 @@ var calls = map[string]func(t *testing.T, c *remote.Client, dir string) []any{
 		t.Helper()
 		return list(c.Tags(t.Context(), "me/app"))
 	},
+	"Referrers": func(t *testing.T, c *remote.Client, _ string) []any {
+		t.Helper()
+		return list(c.Referrers(t.Context(), "me/app", digest.FromString("subject"), true))
+	},
+	"CopyReferrers": func(t *testing.T, c *remote.Client, _ string) []any {
+		t.Helper()
+		return list(c.CopyReferrers(t.Context(), "me/app", remote.Member{Repository: "me/other"}, []digest.Digest{digest.FromString("subject")}, remote.ReferrersOptions{ByTag: true}))
+	},
 	"Repositories": func(t *testing.T, c *remote.Client, _ string) []any {
 		t.Helper()
 		return list(c.Repositories(t.Context()))
@@ -64,9 +73,9 @@ var calls = map[string]func(t *testing.T, c *remote.Client, dir string) []any{
 		t.Helper()
 		return list(c.ManifestDigest(t.Context(), "me/app", "1"))
 	},
-	"DeleteManifest": func(t *testing.T, c *remote.Client, _ string) []any {
+	"Delete": func(t *testing.T, c *remote.Client, _ string) []any {
 		t.Helper()
-		return []any{c.DeleteManifest(t.Context(), "me/app", "1")}
+		return []any{c.Delete(t.Context(), "me/app", "1")}
 	},
 	"Config": func(t *testing.T, c *remote.Client, _ string) []any {
 		t.Helper()
@@ -89,6 +98,14 @@ var calls = map[string]func(t *testing.T, c *remote.Client, dir string) []any{
 			err = source.Close()
 		}
 		return []any{err}
+	},
+	"Becomes": func(t *testing.T, c *remote.Client, _ string) []any {
+		t.Helper()
+		source, err := c.Source(t.Context(), "me/app", "1", nil)
+		if err != nil {
+			return []any{err}
+		}
+		return []any{c.Becomes(source, image.Compression{}), source.Close()}
 	},
 	"Copy": func(t *testing.T, c *remote.Client, _ string) []any {
 		t.Helper()

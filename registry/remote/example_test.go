@@ -2,7 +2,6 @@ package remote_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -85,7 +84,7 @@ func ExampleClient_Copy() {
 	fmt.Println(client.Copy(ctx, "alice/released:dev", hello, registry.PushOptions{}))
 	tagged, err := client.Tag(ctx, "alice/released", "dev", []string{"1.0", "latest"}, remote.TagOptions{NoClobber: true})
 	fmt.Println(tagged.Tags, err)
-	fmt.Println(client.DeleteManifest(ctx, "alice/released", "dev"))
+	fmt.Println(client.Delete(ctx, "alice/released", "dev"))
 	fmt.Println(client.Tags(ctx, "alice/released"))
 	// Output:
 	// <nil>
@@ -95,12 +94,38 @@ func ExampleClient_Copy() {
 	// [1.0 latest] <nil>
 }
 
-// The error tells what went wrong, and Diagnose what to do about it.
-func ExampleDiagnose() {
-	_, err := registry.ParseReference("git.example.com/Me/App")
-	fmt.Println(errors.Is(err, registry.ErrNameInvalid))
-	fmt.Println(err)
-	fmt.Println(registry.Diagnose(registry.ErrOwnerUnknown).Hint)
+// Jobs that build for one platform each have pushed an image each. One name leads to
+// all of them, and stays whole when theirs are moved or deleted.
+func ExampleClient_Join() {
+	dir, err := os.MkdirTemp("", "example-")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	server, err := registrytest.Listen(dir, registrytest.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+	client, err := remote.New(server.Config(), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	source, err := image.Open("testdata/hello-amd64", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer source.Close()
+
+	ctx := context.Background()
+	fmt.Println(client.Push(ctx, "alice/hello:1-amd64", registry.PushOptions{Source: source}))
+	images := []remote.Member{{Repository: "alice/hello", Reference: "1-amd64"}} // and those of other platforms
+	joined, err := client.Join(ctx, "alice/hello:1", images, remote.JoinOptions{Annotations: map[string]string{"org.opencontainers.image.version": "1"}})
+	fmt.Println(joined.Tags, joined.MediaType, err)
 	// Output:
 	// <nil>
 	// [1] application/vnd.oci.image.index.v1+json <nil>

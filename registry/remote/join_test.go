@@ -59,7 +59,7 @@ func TestJoinInOneRepository(t *testing.T) {
 	}
 	c := clientOf(t, srv, remote.Options{})
 	for _, tag := range []string{"amd64", "arm64"} {
-		if err := c.DeleteManifest(t.Context(), "alice/one", tag); err != nil {
+		if err := c.Delete(t.Context(), "alice/one", tag); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -43,7 +43,7 @@ func TestPortal(t *testing.T) {
 			"push in chunks": func() error {
 				return push(t, c, writeLayout(t, make([]byte, 6<<20)), registry.PushOptions{ChunkSize: 1 << 20})
 			},
-			"delete":       func() error { return c.DeleteManifest(t.Context(), "alice/app", "1") },
+			"delete":       func() error { return c.Delete(t.Context(), "alice/app", "1") },
 			"tags":         func() error { _, err := c.Tags(t.Context(), "alice/app"); return err },
 			"repositories": func() error { _, err := c.Repositories(t.Context()); return err },
 			"manifest":     func() error { _, err := c.Manifest(t.Context(), "alice/app", "1"); return err },

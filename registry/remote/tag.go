@@ -30,7 +30,7 @@ func (c *Client) Tag(ctx context.Context, repository, reference string, tags []s
 		return registry.Result{}, &registry.NameError{Fault: "no tag is given"}
 	}
 	options := registry.PushOptions{Tags: tags, NoClobber: opts.NoClobber}
-	ref, err := c.named(repository+":"+tags[0], options)
+	ref, err := c.named(c.home(repository)+":"+tags[0], options)
 	if err != nil {
 		return registry.Result{}, err
 	}

@@ -41,15 +41,22 @@ func All(ctx context.Context, conn *wire.Conn) ([]string, error) {
 	return all, err
 }
 
+// tagsOfPage is how many tags to ask for at once. Registries that give fewer say so by a
+// link.
+const tagsOfPage = 1000
+
 // Tags are the tags of the repository, as the registry sorts them.
 func (r Repo) Tags(ctx context.Context) ([]string, error) {
 	var all []string
-	err := pages(ctx, r.Conn, "list tags", "/v2/"+r.Name+"/tags/list?n=100", func(body []byte) (int, error) {
+	err := pages(ctx, r.Conn, "list tags", fmt.Sprintf("/v2/%s/tags/list?n=%d", r.Name, tagsOfPage), func(body []byte) (int, error) {
 		var page struct {
 			Tags []string `json:"tags"`
 		}
 		err := readList(body, "tags", &page)
 		all = append(all, matching(page.Tags, registry.ValidTag)...)
+		if len(page.Tags) < tagsOfPage && r.Conn.Traits().Gitea() {
+			return 0, err // its link would lead to an empty page
+		}
 		return len(page.Tags), err
 	})
 	return all, err
