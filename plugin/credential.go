@@ -76,11 +76,12 @@ func (a *app) givenCredential(ctx context.Context, username string) (registry.Au
 			"pipe the password in, or log in without showing it: docker-credential-gitea login HOST"))
 	}
 	stdin := interruptible(ctx, a.Stdin)
-	done := a.waiting("standard input, which is to hold the password,")
+	what := "standard input, which is to hold the password,"
+	done := a.waiting(what)
 	content, err := io.ReadAll(io.LimitReader(stdin, maxPassword))
 	done()
 	if err := errors.Join(err, stdin.Close()); err != nil {
-		return registry.AuthConfig{}, fmt.Errorf("read the password from standard input: %w", err)
+		return registry.AuthConfig{}, unanswered(ctx, what, fmt.Errorf("read the password from standard input: %w", err))
 	}
 	secret := registry.Trimmed(string(content))
 	if secret == "" {

@@ -94,6 +94,7 @@ func (a *app) linkCommand(ctx context.Context, flags *pflag.FlagSet, arg, reposi
 	if err != nil {
 		return err
 	}
+	defer a.asking(r.Host)()
 	linked := link(ctx, client, r, repository)
 	if linked.Err != nil {
 		return linked.Err
@@ -112,6 +113,7 @@ func (a *app) unlinkCommand(ctx context.Context, flags *pflag.FlagSet, arg strin
 	if err != nil {
 		return err
 	}
+	defer a.asking(r.Host)()
 	api, err := giteaapi.Find(ctx, client)
 	if err != nil {
 		return noAPI(err)

@@ -113,6 +113,7 @@ func (a *app) list(ctx context.Context, flags *pflag.FlagSet, arg string, format
 	if err != nil {
 		return err
 	}
+	defer a.asking(r.Host)()
 	if r.Name != "" {
 		return a.listTags(ctx, client, r, format, quiet)
 	}

@@ -58,7 +58,9 @@ func (a *app) open(ctx context.Context, flags *pflag.FlagSet, arg string, printO
 	if err != nil {
 		return err
 	}
+	done := a.asking(r.Host)
 	api, err := giteaapi.Find(ctx, client)
+	done()
 	if err != nil {
 		return noAPI(err)
 	}

@@ -39,7 +39,7 @@ func (p *pusher) inDaemon(ctx context.Context, j job) ([]piece, error) {
 	found, err := p.daemon.Image(ctx, j.source.Name)
 	done()
 	if err != nil {
-		return nil, meantPath(j.source.Name, err)
+		return nil, unanswered(ctx, "the docker daemon", meantPath(j.source.Name, err))
 	}
 	return []piece{{daemonImage{p, found}, j.targets}}, nil
 }
@@ -53,11 +53,12 @@ func (p *pusher) connectDaemon(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	done := p.waiting("the docker daemon at " + endpoint.Host)
+	what := "the docker daemon at " + endpoint.Host
+	done := p.waiting(what)
 	p.daemon, err = daemon.Connect(ctx, endpoint)
 	done()
 	if err != nil {
-		return err
+		return unanswered(ctx, what, err)
 	}
 	if err := p.removeLeftovers(ctx); err != nil {
 		p.plan.notices = append(p.plan.notices, fmt.Sprintf("a temporary name is left in the daemon: %v", err))

@@ -107,10 +107,14 @@ func (p *pusher) job(ctx context.Context, j job) ([]print.Outcome, error) {
 // outOfTime is err, or that the time of the command is over. An error that says so
 // itself says in what.
 func outOfTime(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
-		return fault.Push(context.Cause(ctx))
+	cause := context.Cause(ctx)
+	switch {
+	case ctx.Err() == nil || !errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.Is(err, cause):
+		return fault.Push(err)
 	}
-	return err
+	return fault.Push(cause)
 }
 
 // find looks for what a SOURCE names.

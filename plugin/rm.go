@@ -86,7 +86,9 @@ func (a *app) remove(ctx context.Context, flags *pflag.FlagSet, args []string, f
 				return err
 			}
 		}
+		done := a.asking(r.Host)
 		found, err := lookUp(ctx, clients[r.Host], r)
+		done()
 		if err != nil {
 			return imageFailure(r, err)
 		}
@@ -157,7 +159,9 @@ func (a *app) confirmRemoval(ctx context.Context, all []doomed) error {
 func (a *app) removeAll(ctx context.Context, all []doomed) error {
 	var errs []error
 	for _, d := range all {
+		done := a.asking(d.Host)
 		err := d.client.Delete(ctx, d.Repository(), d.Reference)
+		done()
 		if errors.Is(err, registry.ErrManifestUnknown) {
 			err = nil // it was there: an answer was lost, or something else deleted it
 		}

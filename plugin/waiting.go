@@ -26,6 +26,20 @@ func (a *app) waiting(what string) (done func()) {
 	return a.later(what + " has not answered for " + longWait.String())
 }
 
+// unanswered is err, or that the command's time has ended while it waited for what.
+func unanswered(ctx context.Context, what string, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("%s has not answered: %w", what, context.Cause(ctx))
+}
+
+// asking says, after a while, that a registry is still asked, until done is called:
+// it makes requests that fail again, and nothing else tells of that.
+func (a *app) asking(host string) (done func()) {
+	return a.later(host + " has given no usable answer for " + longWait.String())
+}
+
 // later says something after a while, unless done is called before. It is
 // silent with --quiet, and where JSON is read.
 func (a *app) later(text string) (done func()) {

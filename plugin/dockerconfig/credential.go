@@ -41,7 +41,7 @@ func (e *HelperError) Unwrap() error { return e.Err }
 // Hint says how to go on without the helper.
 func (e *HelperError) Hint() string {
 	if errors.Is(e.Err, exec.ErrNotFound) {
-		return fmt.Sprintf("docker's config.json names %s, which is not installed: install it, remove the entry, or give --username and --password-stdin", e.Program)
+		return fmt.Sprintf("%s is not installed, or not on PATH: install it, remove the line that names it, or give --username and --password-stdin", e.Program)
 	}
 	return fmt.Sprintf("to see what it says: echo %s | %s get", e.Host, e.Program)
 }
@@ -189,7 +189,7 @@ func (c *Config) askHelper(ctx context.Context, name, host string, stderr io.Wri
 	case credentials.IsErrCredentialsNotFound(err):
 		return registry.AuthConfig{}, nil
 	case ctx.Err() != nil:
-		return registry.AuthConfig{}, ctx.Err()
+		return registry.AuthConfig{}, fmt.Errorf("%s has not answered: %w", program, context.Cause(ctx))
 	case limited.Err() != nil:
 		return registry.AuthConfig{}, &HelperError{Program: program, Host: host, Err: fmt.Errorf("no answer within %v", helperLimit)}
 	case errors.Is(call.Err, context.Canceled): // by Ctrl-C, which ctx hears of in a moment
