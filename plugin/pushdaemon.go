@@ -29,8 +29,9 @@ type daemonImage struct {
 // inDaemon finds what a job names in the daemon: one image, or with --all-tags
 // every image of a repository, each with all of its tags.
 func (p *pusher) inDaemon(ctx context.Context, j job) ([]piece, error) {
-	if err := p.connectDaemon(ctx); err != nil {
-		return nil, err
+	p.connected.Do(func() { p.daemonErr = p.connectDaemon(ctx) })
+	if p.daemonErr != nil {
+		return nil, p.daemonErr
 	}
 	if p.plan.general.AllTags {
 		return p.allTags(ctx, j)
@@ -46,9 +47,6 @@ func (p *pusher) inDaemon(ctx context.Context, j job) ([]piece, error) {
 
 // connectDaemon connects to the daemon.
 func (p *pusher) connectDaemon(ctx context.Context) error {
-	if p.daemon != nil {
-		return nil
-	}
 	endpoint, err := daemon.Resolve(p.globals.daemon, p.config, p.Getenv)
 	if err != nil {
 		return err
@@ -146,6 +144,8 @@ func (p *pusher) viaErr(name string) error {
 }
 
 func (d daemonImage) layers(context.Context) ([]string, error) { return d.found.RootFS.Layers, nil }
+
+func (d daemonImage) drop() error { return nil }
 
 // meantPath adds to an unknown image that there is a file of its name.
 func meantPath(name string, err error) error {

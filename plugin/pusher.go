@@ -31,6 +31,9 @@ type pusher struct {
 	// words: the result of each push is printed in words.
 	words  bool
 	daemon *daemon.Client
+	// connected makes daemon, once for all images of it.
+	connected sync.Once
+	daemonErr error
 
 	// mu guards the fields below.
 	mu sync.Mutex
@@ -48,6 +51,8 @@ type origin interface {
 	// layers names what other images may have as well, the same in all of them;
 	// nil where that shows only when the image is read.
 	layers(ctx context.Context) ([]string, error)
+	// drop closes what layers left open for an order that was not asked for.
+	drop() error
 }
 
 // order is one push to be made.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/print"
 	"github.com/docker-gitea/docker-gitea/plugin/progress"
@@ -23,12 +25,7 @@ const imagesAtOnce = 3
 func (p *pusher) all(ctx context.Context) ending {
 	n := len(p.plan.jobs)
 	e := ending{begun: make([][]print.Outcome, n), errs: make([]error, n)}
-	found, layers := make([][]piece, n), make([][]string, n)
-	for i, j := range p.plan.jobs {
-		if found[i], e.errs[i] = p.find(ctx, j); e.errs[i] == nil {
-			layers[i], e.errs[i] = layersOf(ctx, found[i])
-		}
-	}
+	found, layers := p.look(ctx, e.errs)
 	p.tellOnce()
 	after := firstHolders(layers)
 	ended := make([]chan struct{}, n)
@@ -49,7 +46,7 @@ func (p *pusher) all(ctx context.Context) ending {
 			if e.errs[i] == nil {
 				e.begun[i], e.errs[i] = p.pieces(ctx, found[i])
 			}
-			e.errs[i] = outOfTime(ctx, e.errs[i])
+			e.errs[i] = outOfTime(ctx, errors.Join(e.errs[i], dropped(found[i])))
 			p.failed(p.plan.jobs[i].source.String(), e.errs[i])
 		})
 	}
@@ -58,6 +55,37 @@ func (p *pusher) all(ctx context.Context) ending {
 		_, _ = fmt.Fprintln(p.Stderr, e.err)
 	}
 	return e
+}
+
+// lookedAtOnce is how many images are looked at side by side: to open one of a
+// registry is a request or more.
+const lookedAtOnce = 8
+
+// look finds what each job names, and its layers. errs gets why one could not be
+// found.
+func (p *pusher) look(ctx context.Context, errs []error) (found [][]piece, layers [][]string) {
+	found, layers = make([][]piece, len(errs)), make([][]string, len(errs))
+	var group errgroup.Group
+	group.SetLimit(lookedAtOnce)
+	for i, j := range p.plan.jobs {
+		group.Go(func() error {
+			if found[i], errs[i] = p.find(ctx, j); errs[i] == nil {
+				layers[i], errs[i] = layersOf(ctx, found[i])
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // each has an error of its own
+	return found, layers
+}
+
+// dropped closes what pieces have left open.
+func dropped(pieces []piece) error {
+	var errs []error
+	for _, piece := range pieces {
+		errs = append(errs, piece.origin.drop())
+	}
+	return errors.Join(errs...)
 }
 
 // storedAsOne refuses two images that the registry has stored under one tag, since

@@ -130,6 +130,15 @@ func TestOneFailureDoesNotHideTheOthers(t *testing.T) {
 	}
 }
 
+// An image that cannot be read of a file does not keep the others back either.
+func TestOneFileThatCannotBeRead(t *testing.T) {
+	d := newDesk(t)
+	code := d.run(t.Context(), "push", "--platform", "linux/arm64", "--to", "alice/", bundle(t, "a:1"), bundle(t, "b:1"))
+	if told := d.stderr.String(); code != fault.ExitFailed || strings.Count(told, "there is no image for linux/arm64") != 2 || !strings.Contains(told, "2 of 2 images were not pushed") {
+		t.Errorf("exit code %d\n%s", code, told)
+	}
+}
+
 // A destination that ends in "/" takes the own name of the image, whatever the kind
 // of the source.
 func TestOwnNames(t *testing.T) {

@@ -46,6 +46,16 @@ func (f *first) take(open func() (*opened, error)) (*opened, error) {
 	return open()
 }
 
+// drop closes what was kept and not taken.
+func (f *first) drop() error {
+	if f.kept == nil {
+		return nil
+	}
+	kept := f.kept
+	f.kept = nil
+	return kept.close()
+}
+
 // fileImage is an image on the disk or on standard input as an [origin].
 type fileImage struct {
 	p      *pusher
@@ -56,7 +66,10 @@ type fileImage struct {
 func (f *fileImage) open(ctx context.Context, s options.Settings) (*opened, error) {
 	opts := &image.Options{Name: cmp.Or(s.Image, f.source.Image), Platform: s.Platform, Compression: s.PushOptions().Compression}
 	found, closeSource, err := f.source.Open(func() io.ReadCloser { return interruptible(ctx, f.p.Stdin) }, opts)
-	return &opened{found, closeSource}, err
+	if err != nil {
+		return nil, err
+	}
+	return &opened{found, closeSource}, nil
 }
 
 func (f *fileImage) order(ctx context.Context, t target.Target) (order, error) {
@@ -73,6 +86,8 @@ func (f *fileImage) order(ctx context.Context, t target.Target) (order, error) {
 func (f *fileImage) layers(ctx context.Context) ([]string, error) {
 	return f.first.look(func() (*opened, error) { return f.open(ctx, f.p.plan.general) })
 }
+
+func (f *fileImage) drop() error { return f.first.drop() }
 
 // registryImage is an image of a registry as an [origin]. Its credential and TLS
 // settings are that registry's own, and never those of the destination (see
@@ -109,6 +124,8 @@ func (r *registryImage) order(ctx context.Context, t target.Target) (order, erro
 func (r *registryImage) layers(ctx context.Context) ([]string, error) {
 	return r.first.look(func() (*opened, error) { return r.open(ctx, r.p.plan.general) })
 }
+
+func (r *registryImage) drop() error { return r.first.drop() }
 
 // sourceFailure says that it is the source which cannot be read.
 func sourceFailure(from source.RegistryImage, err error) error {
