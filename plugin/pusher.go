@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -34,6 +35,8 @@ type pusher struct {
 	// connected makes daemon, once for all images of it.
 	connected sync.Once
 	daemonErr error
+	// unreached: the daemon was found not to reach a port of this machine.
+	unreached atomic.Bool
 
 	// mu guards the fields below.
 	mu sync.Mutex
@@ -183,6 +186,9 @@ func (p *pusher) perform(ctx context.Context, t target.Target, ordered order) (l
 	}
 	ordered.Tags = t.Tags[1:]
 	ordered.Progress = display.Event
+	if p.plan.settings[t.Host].Via == options.ViaAuto {
+		ordered.Via = p.tellingWhy(ordered.Via, display.Event)
+	}
 	if err := client.Push(ctx, t.Familiar()+":"+t.Tags[0], ordered.PushOptions); err != nil {
 		return linked, clobbers(fault.Push(err))
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -49,6 +50,24 @@ func (p *pusher) throughDaemon(ctx context.Context, s options.Settings, found da
 		}
 	}
 	return p.daemon.PushThrough(ctx, found.ID, s.Platform, info.Containerd(), to)
+}
+
+// tellingWhy has one image of a run tried by the daemon where the daemon does not
+// reach the port. That one's progress says why the images are read instead.
+func (p *pusher) tellingWhy(via func(context.Context, registry.Loopback) error, tell func(registry.Event)) func(context.Context, registry.Loopback) error {
+	if via == nil {
+		return nil
+	}
+	return func(ctx context.Context, to registry.Loopback) error {
+		if p.unreached.Load() {
+			return daemon.ErrUnreached
+		}
+		err := via(ctx, to)
+		if errors.Is(err, daemon.ErrUnreached) && !p.unreached.Swap(true) {
+			tell(registry.Event{Note: fmt.Sprintf("the daemon cannot push: %v; reading the image instead (--via export does so at once)", daemon.ErrUnreached)})
+		}
+		return err
+	}
 }
 
 func diffIDs(found daemon.Image) []digest.Digest {
@@ -125,7 +144,7 @@ func (p *pusher) removeLeftover(ctx context.Context, name string, left registry.
 	if _, gone := errors.AsType[*daemon.NotFoundError](err); gone {
 		return nil // its push has ended
 	}
-	if err != nil || time.Since(found.Metadata.LastTagTime) < abandoned {
+	if tagged := found.Metadata.LastTagTime; err != nil || tagged.IsZero() || time.Since(tagged) < abandoned {
 		return err
 	}
 	return p.daemon.Untag(ctx, name)

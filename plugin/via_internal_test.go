@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -36,6 +37,7 @@ func TestRemoveLeftovers(t *testing.T) {
 		busy.Addr().String() + "/" + repository + ":push": fresh,
 		"127.0.0.1:2" + elsewhere:                         fresh,
 		"127.0.0.1:3" + elsewhere:                         old,
+		"127.0.0.1:5" + elsewhere:                         {}, // the daemon does not say when
 		"127.0.0.1:4/somebody/else:push":                  old,
 	}
 	want := map[string]bool{ended + ":push": true, "127.0.0.1:3" + elsewhere: true}
@@ -140,5 +142,30 @@ func TestPlatformIsExported(t *testing.T) {
 				t.Errorf("got %q, want a reason to export: %t", fault, test.exported)
 			}
 		})
+	}
+}
+
+// A daemon that does not reach the port is asked once a run, and named once.
+func TestUnreachedDaemonIsNamedOnce(t *testing.T) {
+	t.Parallel()
+	p := &pusher{}
+	var told []string
+	asked := 0
+	for range 3 {
+		via := p.tellingWhy(func(context.Context, registry.Loopback) error {
+			asked++
+			return fmt.Errorf("%w: connection refused", daemon.ErrUnreached)
+		}, func(e registry.Event) { told = append(told, e.Note) })
+		if err := via(t.Context(), registry.Loopback{}); !errors.Is(err, daemon.ErrUnreached) {
+			t.Errorf("got %v", err)
+		}
+	}
+	want := "the daemon cannot push: it does not reach 127.0.0.1 of this machine, being in another network; reading the image instead (--via export does so at once)"
+	if asked != 1 || len(told) != 1 || told[0] != want {
+		t.Errorf("asked %d times; told %q", asked, told)
+	}
+	quicker := (&pusher{}).tellingWhy(func(context.Context, registry.Loopback) error { return errExportQuicker }, func(e registry.Event) { t.Errorf("told %q", e.Note) })
+	if err := quicker(t.Context(), registry.Loopback{}); !errors.Is(err, errExportQuicker) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -80,7 +81,13 @@ func newTransport(endpoint Endpoint) (*http.Transport, string, error) {
 		if err != nil {
 			return nil, "", fmt.Errorf("docker host %q: %w", endpoint.Host, err)
 		}
-		transport.DialContext = helper.Dialer
+		transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := helper.Dialer(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return programConn{conn}, nil
+		}
 		return transport, helper.Host, nil
 	case "tcp":
 		transport.TLSClientConfig = endpoint.TLS
@@ -96,6 +103,27 @@ func newTransport(endpoint Endpoint) (*http.Transport, string, error) {
 		return transport, "https://" + addr, nil
 	}
 	return transport, "http://" + addr, nil
+}
+
+// programConn is a connection through a program, such as ssh. To close it is to wait
+// for the program and for all that it has started (a ProxyCommand), which may never
+// end: then they are left behind.
+type programConn struct{ net.Conn }
+
+// closeLimit is how long a program may take to end.
+const closeLimit = time.Second
+
+func (c programConn) Close() error {
+	closed := make(chan error, 1)
+	go func() { closed <- c.Conn.Close() }()
+	timer := time.NewTimer(closeLimit)
+	defer timer.Stop()
+	select {
+	case err := <-closed:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("the program did not end within %v", closeLimit)
+	}
 }
 
 // negotiate speaks the daemon's own version of the API. A cap at the newest

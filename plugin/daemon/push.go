@@ -63,7 +63,7 @@ type Auth struct {
 
 // push has the daemon push its image called repository:tag. platform is that
 // of [Client.Save]; whether it matters says [Info.PushesPlatform].
-func (c *Client) Push(ctx context.Context, repository, tag, platform string, auth Auth) error {
+func (c *Client) push(ctx context.Context, repository, tag, platform string, auth Auth) error {
 	encoded, err := json.Marshal(auth) //nolint:gosec // this is what the header is for
 	if err != nil {
 		return err
@@ -95,8 +95,8 @@ func (c *Client) Push(ctx context.Context, repository, tag, platform string, aut
 	}
 }
 
-// Tag gives an image one more name.
-func (c *Client) Tag(ctx context.Context, image, repository, tag string) error {
+// tag gives an image one more name.
+func (c *Client) tag(ctx context.Context, image, repository, tag string) error {
 	resp, err := c.do(ctx, "tag image", http.MethodPost, "/images/"+image+"/tag", url.Values{"repo": {repository}, "tag": {tag}}, nil)
 	if err != nil {
 		return err

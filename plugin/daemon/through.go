@@ -14,8 +14,9 @@ import (
 // untagTimeout bounds giving and removing a temporary name after an interruption.
 const untagTimeout = 10 * time.Second
 
-// The daemon is in a virtual machine, rootless, or on another machine.
-var errUnreached = errors.New("it does not reach 127.0.0.1 of this machine, being in another network")
+// ErrUnreached says that the daemon is in a virtual machine, rootless, or on
+// another machine.
+var ErrUnreached = errors.New("it does not reach 127.0.0.1 of this machine, being in another network")
 
 // PushThrough has the daemon push an image to a loopback port, under a name that
 // exists only meanwhile. platform is that of [Client.Save], containerd that of
@@ -49,13 +50,13 @@ func (c *Client) PushThrough(ctx context.Context, id, platform string, container
 			}
 		}()
 	}
-	err = c.Push(ctx, to.Repository, to.Tag, platform,
+	err = c.push(ctx, to.Repository, to.Tag, platform,
 		Auth{Username: to.Username, Password: to.Password, Server: host})
 	if containerd && to.Sent() {
 		return nil // err is that refusal
 	}
 	if err != nil && ctx.Err() == nil && !to.WasReached() {
-		err = fmt.Errorf("%w: %w", errUnreached, err)
+		err = fmt.Errorf("%w: %w", ErrUnreached, err)
 	}
 	return err
 }
@@ -66,5 +67,5 @@ func (c *Client) PushThrough(ctx context.Context, id, platform string, container
 func (c *Client) tagForPush(ctx context.Context, id string, to registry.Loopback) error {
 	lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), untagTimeout)
 	defer cancel()
-	return errors.Join(c.Tag(lasting, id, to.Repository, to.Tag), ctx.Err())
+	return errors.Join(c.tag(lasting, id, to.Repository, to.Tag), ctx.Err())
 }

@@ -134,7 +134,13 @@ func Begin(ctx context.Context, j Job) (*Relay, error) {
 		ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // daemons try TLS first
 	}
 	go func() { r.served <- r.server.Serve(listener) }()
-	go func() { r.pushed <- r.via() }()
+	go func() {
+		err := r.via()
+		if !r.loopback.WasReached() {
+			r.cancel(err) // nobody asks for what the destination is being asked
+		}
+		r.pushed <- err
+	}()
 	return r, nil
 }
 

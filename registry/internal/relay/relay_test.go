@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	digest "github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/image"
+	"github.com/docker-gitea/docker-gitea/registry/internal/cache"
 	"github.com/docker-gitea/docker-gitea/registry/internal/content"
 	"github.com/docker-gitea/docker-gitea/registry/internal/relay"
 )
@@ -179,6 +182,47 @@ func TestNothingIsAskedBeforeTheDestinationIsKnown(t *testing.T) {
 	r.Open(m)
 	if got := r.Finish(); got.Err != nil || got.Root == nil || m.root == nil {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// slow is a destination that answers no question before its context ends.
+type slow struct {
+	memory
+	asked chan struct{}
+	ended error // why it did
+}
+
+func (s *slow) Mount(ctx context.Context, _ digest.Digest) (bool, error) {
+	close(s.asked)
+	<-ctx.Done()
+	s.ended = context.Cause(ctx)
+	return false, s.ended
+}
+
+// A holder that does not reach the port asks for nothing: nobody waits for what the
+// destination says of the layers.
+func TestNothingIsWaitedForWithoutAHolder(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c := cache.New(t.TempDir(), slog.New(slog.DiscardHandler))
+	layer := digest.FromString("a layer that was pushed before")
+	c.Learn(cache.Lesson{DiffID: layer, Form: image.Compression{Algorithm: image.Gzip}, Layer: cache.Layer{Digest: layer, Size: 1}})
+	m := &slow{memory: memory{t: t}, asked: make(chan struct{})}
+	unreached := errors.New("connection refused")
+	r, err := relay.Begin(ctx, relay.Job{
+		Cache: c, DiffIDs: []digest.Digest{layer}, Form: image.Compression{Algorithm: image.Gzip}, Debug: m.Debug,
+		Via: func(context.Context, registry.Loopback) error {
+			<-m.asked
+			return unreached
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Open(m)
+	if got := r.Finish(); !errors.Is(got.Err, unreached) || got.Reached || !errors.Is(m.ended, unreached) {
+		t.Errorf("got %+v; the question ended with: %v", got, m.ended)
 	}
 }
 
