@@ -78,7 +78,7 @@ func (a *app) check(ctx context.Context, flags *pflag.FlagSet, address string, f
 		return target.RefusePort443(host)
 	}
 	c.PlainHTTP = c.PlainHTTP || plainHTTP
-	client, err := a.newClient(ctx, host, repository, options.Inquiry{Connection: c}, config, nil)
+	client, err := a.newClient(ctx, host, repository, options.Inquiry{Connection: c}, config, sends{})
 	if err != nil {
 		return err
 	}

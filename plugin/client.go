@@ -25,9 +25,15 @@ func isDockerHub(host string) bool {
 	return host == dockerHub || strings.HasSuffix(host, "."+dockerHub)
 }
 
+// sends is what a client needs that sends images.
+type sends struct {
+	save image.SaveFunc
+	rate *remote.Rate
+}
+
 // newClient makes the client for the host of a repository ("owner/name", "owner"
-// or empty), with the credential for that. save may be nil.
-func (a *app) newClient(ctx context.Context, host, repository string, i options.Inquiry, config *dockerconfig.Config, save image.SaveFunc) (*remote.Client, error) {
+// or empty), with the credential for that. The zero sends is for one that only asks.
+func (a *app) newClient(ctx context.Context, host, repository string, i options.Inquiry, config *dockerconfig.Config, s sends) (*remote.Client, error) {
 	place := dockerconfig.Place{Host: host, PlainHTTP: i.PlainHTTP, Repository: repository}
 	if host == dockerHub {
 		host, place = dockerHubHost, dockerconfig.Place{Host: dockerconfig.DockerHub}
@@ -40,7 +46,8 @@ func (a *app) newClient(ctx context.Context, host, repository string, i options.
 		a.tell(line)
 	}
 	return remote.New(i.RegistryConfig(host, credential, config.Dir), &remote.Options{
-		Save:           save,
+		Save:           s.save,
+		Rate:           s.rate,
 		Logger:         a.logger(),
 		UserAgent:      programName + "/" + a.Version,
 		ConnectTimeout: i.ConnectTimeout,
@@ -73,7 +80,7 @@ func (a *app) connect(ctx context.Context, flags *pflag.FlagSet, r target.Remote
 		return nil, target.RefusePort443(r.Host)
 	}
 	i.PlainHTTP = i.PlainHTTP || r.PlainHTTP
-	return a.newClient(ctx, r.Host, strings.Trim(r.Repository(), "/"), i, config, nil)
+	return a.newClient(ctx, r.Host, strings.Trim(r.Repository(), "/"), i, config, sends{})
 }
 
 // cacheDir is empty, so that nothing is remembered, for a user without a directory.

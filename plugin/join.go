@@ -20,9 +20,10 @@ import (
 
 // joinOptions are the options of join that are not those of a connection.
 type joinOptions struct {
-	destinations []string
-	annotations  []string
-	noClobber    bool
+	destinations   []string
+	annotations    []string
+	noClobber      bool
+	noAttestations bool
 }
 
 func (a *app) newJoinCommand() *cobra.Command {
@@ -56,6 +57,8 @@ The options are for the destination; see docker gitea copy.`,
 	new(options.Inquiry).Register(command.Flags())
 	command.Flags().StringArrayVarP(&wanted.destinations, "tag", "t", nil, "Put the image here (HOST/OWNER/NAME[:TAG]); may be repeated")
 	command.Flags().BoolVar(&wanted.noClobber, "no-clobber", false, options.NoClobberUsage)
+	command.Flags().BoolVar(&wanted.noAttestations, "no-attestations", false, options.NoAttestationsUsage)
+	options.LimitRate(command.Flags())
 	command.Flags().StringArrayVar(&wanted.annotations, "annotation", nil, "Give the index this annotation (KEY=VALUE); may be repeated")
 	return command
 }
@@ -94,7 +97,7 @@ func (a *app) join(ctx context.Context, flags *pflag.FlagSet, wanted joinOptions
 		return err
 	}
 	for _, t := range parsed.Targets {
-		if err := p.joinTo(ctx, t, images, remote.JoinOptions{Tags: t.Tags[1:], Annotations: annotations, NoClobber: wanted.noClobber}); err != nil {
+		if err := p.joinTo(ctx, t, images, remote.JoinOptions{Tags: t.Tags[1:], Annotations: annotations, NoClobber: wanted.noClobber, NoAttestations: wanted.noAttestations}); err != nil {
 			return err
 		}
 	}

@@ -102,13 +102,19 @@ func groupTags(found map[string]daemon.Image) [][]string {
 
 // order lets the registry's client ask for the image's bytes, which it does only
 // when the registry lacks some.
-func (d daemonImage) order(_ context.Context, t target.Target) (order, error) {
+func (d daemonImage) order(ctx context.Context, t target.Target) (order, error) {
 	p, found := d.p, d.found
 	s := p.plan.settings[t.Host]
 	if among := found.Choices(); s.Platform == "" && len(among) > 0 {
 		return order{}, fmt.Errorf("%s is an index, and the daemon holds only a part of it; choose a platform (--platform) among: %s", found.Export, strings.Join(among, ", "))
 	}
 	o := order{PushOptions: s.PushOptions(), done: func() error { return nil }}
+	if err := p.asStored(ctx, &o.PushOptions); err != nil {
+		return order{}, err
+	}
+	if s.Via == options.ViaDaemon && (o.ForceCompression || o.NoAttestations) {
+		return order{}, fault.Usage(errors.New("the daemon pushes an image as it is: --via daemon goes with neither --force-compression nor --no-attestations"))
+	}
 	o.Image = found.Export
 	o.ImageID = digest.Digest(found.Pushed(s.Platform))
 	o.Platform = s.Platform
@@ -134,6 +140,19 @@ func (d daemonImage) order(_ context.Context, t target.Target) (order, error) {
 		return err
 	}
 	return o, nil
+}
+
+// asStored leaves out of the options what changes nothing of an image of the classic
+// store: that has no attestations, and its layers are not compressed.
+func (p *pusher) asStored(ctx context.Context, o *registry.PushOptions) error {
+	if !o.ForceCompression && !o.NoAttestations {
+		return nil
+	}
+	info, err := p.daemon.Info(ctx)
+	if err == nil && !info.Containerd() {
+		o.ForceCompression, o.NoAttestations = false, false
+	}
+	return err
 }
 
 // viaErr is why the daemon could not push the image of that name by itself.

@@ -42,6 +42,8 @@ type pusher struct {
 	mu sync.Mutex
 	// clients are those built so far, by the login that they use.
 	clients map[string]*remote.Client
+	// rates are what the clients with the same limit share.
+	rates map[int64]*remote.Rate
 	// viaErrs are why the daemon could not push by itself, by the image's name.
 	viaErrs map[string]error
 }
@@ -261,7 +263,7 @@ func (p *pusher) findClient(ctx context.Context, host, repository string) (*remo
 		}
 		return p.daemon.Save(ctx, name, s.Platform)
 	}
-	client, err := p.newClient(ctx, host, repository, i, p.config, save)
+	client, err := p.newClient(ctx, host, repository, i, p.config, sends{save, p.rate(int64(s.LimitRate))})
 	if err != nil {
 		return nil, err
 	}
@@ -270,6 +272,18 @@ func (p *pusher) findClient(ctx context.Context, host, repository string) (*remo
 	}
 	p.clients[scope] = client
 	return client, nil
+}
+
+// rate is the one of the registries with this limit, which all send over one line.
+// It is called with mu held.
+func (p *pusher) rate(bytesPerSecond int64) *remote.Rate {
+	if p.rates == nil {
+		p.rates = map[int64]*remote.Rate{}
+	}
+	if p.rates[bytesPerSecond] == nil {
+		p.rates[bytesPerSecond] = remote.NewRate(bytesPerSecond)
+	}
+	return p.rates[bytesPerSecond]
 }
 
 // scope is the same for repositories with the same login. What is given with

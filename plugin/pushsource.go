@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 
+	digest "github.com/opencontainers/go-digest"
+
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/plugin/source"
@@ -64,7 +66,8 @@ type fileImage struct {
 }
 
 func (f *fileImage) open(ctx context.Context, s options.Settings) (*opened, error) {
-	opts := &image.Options{Name: cmp.Or(s.Image, f.source.Image), Platform: s.Platform, Compression: s.PushOptions().Compression}
+	opts := s.ImageOptions()
+	opts.Name = cmp.Or(s.Image, f.source.Image)
 	found, closeSource, err := f.source.Open(func() io.ReadCloser { return interruptible(ctx, f.p.Stdin) }, opts)
 	if err != nil {
 		return nil, err
@@ -100,7 +103,7 @@ type registryImage struct {
 }
 
 func (r *registryImage) open(ctx context.Context, s options.Settings) (*opened, error) {
-	found, err := r.client.Source(ctx, r.from.Repository, r.from.Version, &image.Options{Platform: s.Platform})
+	found, err := r.client.Source(ctx, r.from.Repository, r.from.Version, s.ImageOptions())
 	if err != nil {
 		return nil, fault.Push(sourceFailure(r.from, err))
 	}
@@ -115,6 +118,11 @@ func (r *registryImage) order(ctx context.Context, t target.Target) (order, erro
 	}
 	o := order{PushOptions: s.PushOptions(), done: found.close}
 	o.Source = found.source
+	if s.IncludeForeign {
+		o.Fetch = func(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
+			return r.client.Blob(ctx, r.from.Repository, d)
+		}
+	}
 	if t.Host == r.from.Host {
 		o.MountFrom = r.from.Repository
 	}

@@ -110,26 +110,30 @@ func (i Inquiry) Tries() int {
 // Settings are the options of a push.
 type Settings struct {
 	Inquiry
-	To          []string
-	Tags        []string
-	AllTags     bool
-	AllImages   bool
-	Compose     string
-	Bake        string
-	Platform    string
-	Image       string
-	Timeout     time.Duration
-	Jobs        int
-	ChunkSize   byteSize
-	Compression string
-	Level       int
-	Quiet       bool
-	DryRun      bool
-	Verify      bool
-	NoClobber   bool
-	progress    progressMode
-	Via         Via
-	Link        string
+	To               []string
+	Tags             []string
+	AllTags          bool
+	AllImages        bool
+	Compose          string
+	Bake             string
+	Platform         string
+	Image            string
+	Timeout          time.Duration
+	Jobs             int
+	ChunkSize        byteSize
+	LimitRate        byteRate
+	Compression      string
+	Level            int
+	ForceCompression bool
+	NoAttestations   bool
+	IncludeForeign   bool
+	Quiet            bool
+	DryRun           bool
+	Verify           bool
+	NoClobber        bool
+	progress         progressMode
+	Via              Via
+	Link             string
 }
 
 // Register declares the options with their defaults. This is the one place
@@ -149,8 +153,12 @@ func (s *Settings) Register(flags *pflag.FlagSet) {
 	flags.DurationVar(&s.Timeout, "timeout", 0, "Give up after this time, of all pushes together (0: never)")
 	flags.IntVar(&s.Jobs, "jobs", registry.DefaultJobs, "Number of layers to send side by side")
 	flags.Var(&s.ChunkSize, "chunk-size", `Largest request body, such as "90MB" (0: no limit)`)
+	flags.Var(&s.LimitRate, "limit-rate", limitRateUsage)
 	flags.StringVar(&s.Compression, "compression", "gzip", `How to send layers that are not compressed yet ("gzip", "zstd", "none")`)
 	flags.IntVar(&s.Level, "compression-level", 0, "Level of the compression (0: its default)")
+	flags.BoolVar(&s.ForceCompression, "force-compression", false, "Send layers that have another compression with that of --compression, too")
+	flags.BoolVar(&s.NoAttestations, "no-attestations", false, NoAttestationsUsage)
+	flags.BoolVar(&s.IncludeForeign, "include-foreign", false, "Fetch the layers that a manifest names by a URL, and send them, too")
 	flags.BoolVarP(&s.Quiet, "quiet", "q", false, "Print only the pushed references")
 	flags.BoolVar(&s.DryRun, "dry-run", false, "Say what would be sent, and send nothing")
 	flags.BoolVar(&s.Verify, "verify", false, "Check every manifest and blob of the tags, and send what the registry lacks")
@@ -162,8 +170,17 @@ func (s *Settings) Register(flags *pflag.FlagSet) {
 	flags.Var(&s.progress, "progress", `How to show progress ("auto", "tty", "plain", "json", "quiet")`)
 }
 
+// LimitRate declares the option of how fast blobs are sent, of a command that has no
+// other [Settings] on its command line.
+func LimitRate(flags *pflag.FlagSet) { flags.Var(new(byteRate), "limit-rate", limitRateUsage) }
+
+const limitRateUsage = `Send no faster than this, such as "5MB/s" (0: no limit)`
+
 // NoClobberUsage is said of the option in every command that has it.
 const NoClobberUsage = "Move no tag: fail, and send nothing, where one exists with another digest"
+
+// NoAttestationsUsage is said of the option in every command that has it.
+const NoAttestationsUsage = "Leave out what BuildKit puts beside an image (provenance, SBOM)"
 
 // PerCall are the options that belong to one call, and are set nowhere else.
 var PerCall = map[string]bool{
@@ -185,6 +202,7 @@ var Fields = map[string]string{
 	"jobs":              "jobs",
 	"retries":           "retries",
 	"chunk-size":        "chunkSize",
+	"limit-rate":        "limitRate",
 	"platform":          "platform",
 	"compression":       "compression.algorithm",
 	"compression-level": "compression.level",
@@ -203,15 +221,25 @@ func EnvironmentVariable(option string) string {
 // PushOptions are the settings that the registry's client takes.
 func (s Settings) PushOptions() registry.PushOptions {
 	return registry.PushOptions{
-		Timeout:     s.Timeout,
-		Jobs:        s.Jobs,
-		ChunkSize:   int64(s.ChunkSize),
-		Retries:     s.Tries(),
-		Compression: image.Compression{Algorithm: s.Compression, Level: s.Level},
-		DryRun:      s.DryRun,
-		Verify:      s.Verify,
-		NoClobber:   s.NoClobber,
+		Timeout:          s.Timeout,
+		Jobs:             s.Jobs,
+		ChunkSize:        int64(s.ChunkSize),
+		Retries:          s.Tries(),
+		Compression:      image.Compression{Algorithm: s.Compression, Level: s.Level},
+		ForceCompression: s.ForceCompression,
+		NoAttestations:   s.NoAttestations,
+		IncludeForeign:   s.IncludeForeign,
+		DryRun:           s.DryRun,
+		Verify:           s.Verify,
+		NoClobber:        s.NoClobber,
 	}
+}
+
+// ImageOptions are the settings that say what is read of an image.
+func (s Settings) ImageOptions() *image.Options {
+	o := s.PushOptions()
+	o.Platform = s.Platform
+	return o.ImageOptions()
 }
 
 // Mode is how progress is shown.

@@ -44,3 +44,28 @@ func FuzzByteSize(f *testing.F) {
 		}
 	})
 }
+
+func TestLimitRate(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		want byteRate // negative where it is refused
+	}{
+		{"--limit-rate 5MB/s", 5_000_000},
+		{"--limit-rate 500KB", 500_000},
+		{"--limit-rate 1MiB/s", 1 << 20},
+		{"--limit-rate 1.5m/s", 1_500_000},
+		{"--limit-rate 0", 0},
+		{"--limit-rate 5", -1},
+		{"--limit-rate 40Mb/s", -1},
+		{"--limit-rate 40Mbit/s", -1},
+		{"--limit-rate much", -1},
+	} {
+		var s Settings
+		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+		s.Register(flags)
+		err := flags.Parse(strings.Fields(test.args))
+		if (err == nil) != (test.want >= 0) || err == nil && s.LimitRate != test.want {
+			t.Errorf("%s: got %d, %v; want %d", test.args, s.LimitRate, err, test.want)
+		}
+	}
+}

@@ -18,7 +18,7 @@ func TestTrustMapIsComplete(t *testing.T) {
 	}
 	neutral := []string{ // these neither carry nor weaken trust
 		"config-file", "connect-timeout", "stall-timeout", "retries", "to", "tag", "all-tags", "all-images", "compose", "bake", "platform", "image", "timeout", "jobs",
-		"chunk-size", "compression", "compression-level", "quiet", "dry-run", "via", "link", "progress", "verify", "no-clobber",
+		"chunk-size", "limit-rate", "compression", "compression-level", "quiet", "dry-run", "via", "link", "progress", "verify", "no-clobber", "force-compression", "no-attestations", "include-foreign",
 	}
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	new(Settings).Register(flags)
@@ -30,7 +30,7 @@ func TestTrustMapIsComplete(t *testing.T) {
 			t.Errorf("%s is to be in the map of trust, as --%s is", variable, f.Name)
 		}
 	})
-	neutralFields := []string{"timeout", "connectTimeout", "stallTimeout", "jobs", "retries", "chunkSize", "platform", "compression", "progress", "credential"}
+	neutralFields := []string{"timeout", "connectTimeout", "stallTimeout", "jobs", "retries", "chunkSize", "limitRate", "platform", "compression", "progress", "credential"}
 	for path, of := range map[string]reflect.Type{"spec.": reflect.TypeFor[v1alpha1.RegistrySpec](), "spec.credential.": reflect.TypeFor[v1alpha1.CredentialSource]()} {
 		for field := range of.Fields() {
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")

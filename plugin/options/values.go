@@ -2,6 +2,8 @@ package options
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 
@@ -26,6 +28,38 @@ func (b *byteSize) String() string { return fmt.Sprint(int64(*b)) }
 
 // Type implements [pflag.Value].
 func (b *byteSize) Type() string { return "size" }
+
+// byteRate is a number of bytes a second, written as "5MB/s" or "5MB".
+type byteRate int64
+
+// leastRate is the least that a rate can be: less is a number whose unit was
+// forgotten.
+const leastRate = 1000
+
+// Set implements [pflag.Value].
+func (b *byteRate) Set(s string) error {
+	size := strings.TrimSuffix(strings.TrimSpace(s), "/s")
+	n, err := humanize.ParseBytes(size)
+	switch {
+	case err != nil || n > 1<<62:
+		return fmt.Errorf(`%q is no rate such as "5MB/s" or "500KB/s"`, s)
+	case bitsPattern.MatchString(size):
+		return fmt.Errorf(`%q may be meant in bits, and rates are in bytes: 8 Mbit/s are "1MB/s"`, s)
+	case n > 0 && n < leastRate:
+		return fmt.Errorf(`%q is less than 1KB/s; write the unit, as in "5MB/s"`, s)
+	}
+	*b = byteRate(n)
+	return nil
+}
+
+// bitsPattern are units that others read as bits: Mb is a million of them.
+var bitsPattern = regexp.MustCompile(`[KMGT]i?b$`)
+
+// String implements [pflag.Value].
+func (b *byteRate) String() string { return fmt.Sprint(int64(*b)) }
+
+// Type implements [pflag.Value].
+func (b *byteRate) Type() string { return "rate" }
 
 // progressMode makes a flag of a [progress.Mode].
 type progressMode progress.Mode

@@ -78,8 +78,9 @@ func NewReport(source string, s options.Settings, o Outcome) v1alpha1.Push {
 		Spec: v1alpha1.PushSpec{
 			Source: source, Destination: o.Familiar(), Tags: o.Tags,
 			Platform: s.Platform, Compression: v1alpha1.Compression{Algorithm: s.Compression, Level: s.Level},
-			Jobs: s.Jobs, Retries: s.Retries, ChunkSize: int64(s.ChunkSize),
-			Timeout: metav1.Duration{Duration: s.Timeout}, Insecure: s.Insecure, Link: s.Link, DryRun: s.DryRun, Verify: s.Verify,
+			ForceCompression: s.ForceCompression, NoAttestations: s.NoAttestations, IncludeForeign: s.IncludeForeign,
+			Jobs: s.Jobs, Retries: s.Retries, ChunkSize: int64(s.ChunkSize), LimitRate: int64(s.LimitRate),
+			Timeout: metav1.Duration{Duration: s.Timeout}, Insecure: s.Insecure, Link: s.Link, DryRun: s.DryRun, Verify: s.Verify, NoClobber: s.NoClobber,
 		},
 		Status: newStatus(s, o),
 	}

@@ -41,12 +41,20 @@ type PushSpec struct {
 	Platform string `json:"platform,omitempty"`
 	// Compression is what layers that are not compressed yet are sent as.
 	Compression Compression `json:"compression,omitzero"`
+	// ForceCompression sends the other layers so, too.
+	ForceCompression bool `json:"forceCompression,omitempty"`
+	// NoAttestations leaves out what BuildKit puts beside an image.
+	NoAttestations bool `json:"noAttestations,omitempty"`
+	// IncludeForeign sends the layers that a manifest names by a URL, too.
+	IncludeForeign bool `json:"includeForeign,omitempty"`
 	// Jobs is the number of layers to send side by side.
 	Jobs int `json:"jobs,omitempty"`
 	// Retries is how often to try a failed step again.
 	Retries int `json:"retries"`
 	// ChunkSize is the largest request body, in bytes. Absent: no limit.
 	ChunkSize int64 `json:"chunkSize,omitempty"`
+	// LimitRate is how many bytes a second to send at most. Absent: no limit.
+	LimitRate int64 `json:"limitRate,omitempty"`
 	// Timeout bounds the whole push. Absent: no bound.
 	Timeout metav1.Duration `json:"timeout,omitzero"`
 	// Insecure accepts any TLS certificate.
@@ -58,6 +66,8 @@ type PushSpec struct {
 	DryRun bool `json:"dryRun,omitempty"`
 	// Verify looks at everything that the tags lead to.
 	Verify bool `json:"verify,omitempty"`
+	// NoClobber moves no tag.
+	NoClobber bool `json:"noClobber,omitempty"`
 }
 
 // PushStatus is what was done; after a failure, as far as it came.

@@ -69,6 +69,9 @@ type RegistrySpec struct {
 	// ChunkSize is the largest request body, such as "90MB" or "64MiB". "0" is
 	// no limit.
 	ChunkSize string `json:"chunkSize,omitempty"`
+	// LimitRate is how fast blobs are sent at most, such as "5MB/s". "0" is no
+	// limit.
+	LimitRate string `json:"limitRate,omitempty"`
 
 	// Platform is the only one to push of an index, as "os/arch[/variant]".
 	Platform string `json:"platform,omitempty"`

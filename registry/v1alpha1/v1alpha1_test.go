@@ -40,7 +40,7 @@ func TestKubernetesDecodes(t *testing.T) {
 				Spec: v1alpha1.RegistrySpec{
 					URL: "https://git.example.com", CAFiles: []string{"ca.pem"}, CAData: "PEM", CertFile: "c", KeyFile: "k", Insecure: &yes,
 					Credential: &v1alpha1.CredentialSource{Env: "TOKEN"},
-					Timeout:    &minute, ConnectTimeout: &minute, StallTimeout: &minute, Jobs: &jobs, Retries: &retries, ChunkSize: "90MB",
+					Timeout:    &minute, ConnectTimeout: &minute, StallTimeout: &minute, Jobs: &jobs, Retries: &retries, ChunkSize: "90MB", LimitRate: "5MB/s",
 					Platform: "linux/amd64", Compression: &v1alpha1.Compression{Algorithm: "zstd", Level: 3}, Progress: "plain",
 				},
 				Status: v1alpha1.RegistryStatus{Conditions: []metav1.Condition{condition}},
