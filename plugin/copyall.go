@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	digest "github.com/opencontainers/go-digest"
@@ -22,42 +21,9 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/source"
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 	"github.com/docker-gitea/docker-gitea/registry/v1alpha1"
 )
-
-// copyOptions choose what is copied of a whole repository, or of an owner.
-type copyOptions struct {
-	allTags     bool
-	match       string
-	noReferrers bool
-}
-
-func (o *copyOptions) register(flags *pflag.FlagSet) {
-	flags.BoolVarP(&o.allTags, "all-tags", "a", false, "Copy all tags of the image")
-	flags.StringVar(&o.match, "match", "", `Of all tags, copy those that match, such as "1.*"`)
-	flags.BoolVar(&o.noReferrers, "no-referrers", false, "Of all tags, leave out sha256-…: signatures and what else refers to an image")
-}
-
-// wanted reports that more than one image is to be copied.
-func (o *copyOptions) wanted(from string) bool { return o.allTags || strings.HasSuffix(from, "/") }
-
-// check refuses what goes with several tags alone.
-func (o *copyOptions) check() error {
-	if o.match != "" || o.noReferrers {
-		return fault.Usage(errors.New("--match and --no-referrers go with --all-tags, or with all images of an owner"))
-	}
-	return nil
-}
-
-// referrersTag is the tag of what refers to an image (OCI distribution
-// specification, "Referrers Tag Schema"), and of what cosign signs it with.
-var referrersTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}(\..*)?$`)
-
-// takes reports a tag that is to be copied.
-func (o *copyOptions) takes(tag string) bool {
-	matched, err := path.Match(o.match, tag)
-	return (o.match == "" || err == nil && matched) && (!o.noReferrers || !referrersTag.MatchString(tag))
-}
 
 // copyCall is one call of the command for several images.
 type copyCall struct {
@@ -95,7 +61,7 @@ func (a *app) copyAll(ctx context.Context, flags *pflag.FlagSet, call copyCall) 
 	if err != nil {
 		return err
 	}
-	plan.many = true
+	plan.many, plan.noReferrers, plan.allTags = true, call.noReferrers, call.match == ""
 	p := &pusher{app: a, config: config, plan: plan}
 	whole, notices := names.All(call.args[1:])
 	if p.plan.notices = notices; from.Name == "" {
@@ -116,35 +82,6 @@ func (a *app) copyAll(ctx context.Context, flags *pflag.FlagSet, call copyCall) 
 		return outOfTime(ctx, err)
 	}
 	return p.copyTags(ctx, repositories, call)
-}
-
-// without are flags without the one called name.
-func without(flags *pflag.FlagSet, name string) *pflag.FlagSet {
-	others := pflag.NewFlagSet("", pflag.ContinueOnError)
-	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Name != name {
-			others.AddFlag(f)
-		}
-	})
-	return others
-}
-
-// parseCopied reads HOST/OWNER/ or an image without a tag.
-func parseCopied(arg string, n target.Naming) (target.Remote, error) {
-	arg = strings.TrimPrefix(arg, source.RegistryPrefix)
-	if strings.HasSuffix(arg, "/") {
-		r, err := target.ParseRemote(arg, n)
-		if err == nil && (r.Owner == "" || r.Name != "") {
-			err = fault.Usage(fmt.Errorf("%q names no owner: HOST/OWNER/ is needed", arg))
-		}
-		return r, err
-	}
-	image, err := source.ParseRegistryImage(arg)
-	if err == nil && (target.HasTag(arg) || strings.Contains(arg, "@")) {
-		err = fault.Usage(fmt.Errorf("%q is one image, and --all-tags wants HOST/NAME without a tag", arg))
-	}
-	owner, name, _ := strings.Cut(image.Repository, "/")
-	return target.Remote{Host: image.Host, Owner: owner, Name: name}, err
 }
 
 // prepareCopy finds the settings of the destinations, whose names may lack their
@@ -180,6 +117,9 @@ func (p *pusher) copied(ctx context.Context, from target.Remote, whole []string)
 		if err != nil {
 			return nil, fault.Push(fmt.Errorf("list the images of %s/%s: %w", from.Host, from.Owner, err))
 		}
+		if len(found) == 0 {
+			return nil, fault.WithHint(fmt.Errorf("%s shows no image of %s", from.Host, from.Owner), "docker gitea ls "+from.Host)
+		}
 		repositories = nil
 		for _, item := range found {
 			repositories = append(repositories, item.Image)
@@ -211,6 +151,12 @@ func (p *pusher) copyTags(ctx context.Context, repositories []copied, call copyC
 	same, err := p.differing(ctx, repositories, call.takes)
 	if err != nil {
 		return outOfTime(ctx, err)
+	}
+	if len(same) == 0 && len(p.plan.jobs) == 0 {
+		if call.match == "" {
+			return fault.Push(fmt.Errorf("there is no tag to copy from %s", call.args[0]))
+		}
+		p.tell(fmt.Sprintf("no tag matches %q", call.match))
 	}
 	e := p.run(ctx)
 	if e.err == nil && !p.plan.general.DryRun {
@@ -247,7 +193,7 @@ func (p *pusher) candidates(ctx context.Context, repositories []copied, takes fu
 		}
 		tags, err := client.Tags(ctx, c.from.Repository)
 		if err != nil {
-			return nil, fault.Push(sourceFailure(source.RegistryImage{Host: c.from.Host, Repository: c.from.Repository, Version: "*"}, err))
+			return nil, fault.Push(sourceFailure(source.RegistryImage{Host: c.from.Host, Repository: c.from.Repository}, err))
 		}
 		for _, tag := range tags {
 			if !takes(tag) {
@@ -273,45 +219,145 @@ func (p *pusher) differing(ctx context.Context, repositories []copied, takes fun
 	if err != nil {
 		return nil, err
 	}
-	var mu sync.Mutex // guards same and left
-	left := make([]job, len(jobs))
+	present, err := p.presentTags(ctx, jobs)
+	if err != nil {
+		return nil, err
+	}
+	left, found := make([]job, len(jobs)), make([][]unchanged, len(jobs))
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(registry.DefaultJobs)
 	for i, j := range jobs {
 		group.Go(func() error {
 			for _, t := range j.targets {
-				outcome, is, err := p.isSame(inner, j.source.Remote, t)
-				if err != nil {
-					return err
+				var outcome print.Outcome
+				var is bool
+				if present.may(t) {
+					var err error
+					if outcome, is, err = p.isSame(inner, j.source.Remote, t); err != nil {
+						return err
+					}
 				}
-				mu.Lock()
 				if is {
-					same = append(same, unchanged{j.source, outcome})
+					found[i] = append(found[i], unchanged{j.source, outcome})
 				} else {
 					left[i] = job{j.source, append(left[i].targets, t)}
 				}
-				mu.Unlock()
 			}
 			return nil
 		})
 	}
 	err = group.Wait()
 	p.plan.jobs = slices.DeleteFunc(left, func(j job) bool { return len(j.targets) == 0 })
-	return same, err
+	return slices.Concat(found...), err
 }
 
-// isSame compares a tag at a destination with where it comes from. Of a tag that
-// there is not, its source is not asked.
+// presence has the tags of each destination, by host and repository.
+type presence map[string][]string
+
+func (p presence) may(t target.Target) bool {
+	return slices.ContainsFunc(p[t.Familiar()], func(tag string) bool { return strings.EqualFold(tag, t.Tags[0]) })
+}
+
+// presentTags asks each destination once which tags it has. A tag that is not
+// among them needs no request of its own.
+func (p *pusher) presentTags(ctx context.Context, jobs []job) (presence, error) {
+	found := presence{}
+	for _, j := range jobs {
+		for _, t := range j.targets {
+			if _, asked := found[t.Familiar()]; asked {
+				continue
+			}
+			client, err := p.client(ctx, t.Host, t.Repository)
+			if err != nil {
+				return nil, err
+			}
+			tags, err := client.Tags(ctx, t.Repository)
+			if answer, ok := errors.AsType[*registry.Error](err); err != nil && (!ok || answer.Status != http.StatusNotFound) {
+				return nil, fault.Push(fmt.Errorf("list the tags of %s: %w", t.Familiar(), err))
+			}
+			found[t.Familiar()] = tags
+		}
+	}
+	return found, nil
+}
+
+// isSame compares a tag at a destination with what would arrive there. If the
+// destination lacks the tag, isSame does not ask the source. With --verify more than
+// the tag counts. With --include-foreign the foreign layers count, too, and no
+// digest tells whether they are there.
 func (p *pusher) isSame(ctx context.Context, from source.RegistryImage, t target.Target) (o print.Outcome, same bool, err error) {
 	o = print.Outcome{Target: t, Began: time.Now()}
+	s := p.plan.settings[t.Host]
+	if s.Verify || s.IncludeForeign {
+		return o, false, nil
+	}
 	there, err := p.digest(ctx, t.Host, t.Repository, t.Tags[0])
 	if err != nil || there == "" {
 		return o, false, err
 	}
-	want, err := p.digest(ctx, from.Host, from.Repository, from.Version)
+	want, subjects, err := p.arriving(ctx, from, t, s)
 	o.Result = registry.Result{Reference: t.Familiar(), Tags: t.Tags, Digest: there, Unverified: true}
 	o.End = time.Now()
-	return o, there == want, err
+	if err != nil && ctx.Err() == nil && !registry.Temporary(err) {
+		return o, false, nil // the failure is of this image alone, and shows when that is copied
+	}
+	if err != nil || there != want || subjects == nil || p.plan.noReferrers || p.plan.general.DryRun {
+		return o, there == want, err
+	}
+	return o, true, p.referrersOf(ctx, from, t, subjects)
+}
+
+// subjects are the manifests of an image to be copied that others may refer to. Without
+// digests they are the image and all that it names, which was not read.
+type subjects struct {
+	image   digest.Digest
+	digests []digest.Digest
+}
+
+// arriving is the digest of what would arrive of an image. If the options leave out or
+// change a part of the image, it is not the digest of its tag. subjects is nil if the
+// source has nothing that arrives.
+func (p *pusher) arriving(ctx context.Context, from source.RegistryImage, t target.Target, s options.Settings) (digest.Digest, *subjects, error) {
+	if s.Platform == "" && !s.NoAttestations && !s.ForceCompression {
+		d, err := p.digest(ctx, from.Host, from.Repository, from.Version)
+		return d, &subjects{image: d}, err
+	}
+	read, err := p.client(ctx, from.Host, from.Repository)
+	if err != nil {
+		return "", nil, err
+	}
+	to, err := p.client(ctx, t.Host, t.Repository)
+	if err != nil {
+		return "", nil, err
+	}
+	found, err := (&registryImage{p: p, from: from, client: read}).open(ctx, s)
+	if err != nil {
+		return "", nil, err
+	}
+	d := to.Becomes(found.source, s.PushOptions().Compression)
+	if digests := found.source.Manifests(); len(digests) > 0 {
+		return d, &subjects{digests: digests}, found.close()
+	}
+	return d, nil, found.close()
+}
+
+// referrersOf copies what refers to an image that is the same. If all tags are
+// copied, those that name what refers to an image are among them.
+func (p *pusher) referrersOf(ctx context.Context, from source.RegistryImage, t target.Target, of *subjects) error {
+	to, err := p.client(ctx, t.Host, t.Repository)
+	if err != nil {
+		return err
+	}
+	read, err := p.client(ctx, from.Host, from.Repository)
+	if err != nil {
+		return err
+	}
+	member := remote.Member{Client: read, Repository: from.Repository, Reference: of.image.String()}
+	_, err = to.CopyReferrers(ctx, t.Repository, member, of.digests, p.plan.referrers())
+	if err != nil {
+		return clobbers(fault.Push(err))
+	}
+	return nil
 }
 
 // digest is that of a tag, or empty where there is none.

@@ -120,7 +120,7 @@ func (p *pusher) joinTo(ctx context.Context, t target.Target, images []source.Re
 	result, err := client.Join(ctx, t.Familiar()+":"+t.Tags[0], members, wanted)
 	switch {
 	case errors.Is(err, registry.ErrManifestUnknown):
-		return fault.WithHint(fault.Push(err), "docker gitea ls HOST/OWNER/NAME shows the tags that there are")
+		return fault.WithHint(fault.Push(err), listing(images...))
 	case err != nil:
 		return clobbers(fault.Push(err))
 	}

@@ -4,8 +4,10 @@ import (
 	"encoding/base64"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 )
 
@@ -79,5 +81,17 @@ func pin(t *testing.T, host string) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Whatever is copied from is a registry, as in docker's own names, also where names of
+// destinations begin with owners.
+func TestCopiedFrom(t *testing.T) {
+	n := target.Naming{Host: "git.example.com"}
+	for arg, want := range map[string]string{"ghcr.io/me/": "ghcr.io/me", "me/": "git.example.com/me", "ghcr.io/me/app": "ghcr.io/me/app"} {
+		r, err := parseCopied(arg, n)
+		if got := strings.TrimSuffix(r.Familiar(), "/"); err != nil || got != want {
+			t.Errorf("%s: got %s, %v, want %s", arg, got, err, want)
+		}
 	}
 }

@@ -72,7 +72,7 @@ DOCKER_GITEA_TOKEN, or -u with --password-stdin, takes its place.`,
 			return nil
 		},
 		RunE: func(command *cobra.Command, args []string) error {
-			return a.push(command.Context(), command.Flags(), reports, args)
+			return a.push(command.Context(), command.Flags(), pushCall{args: args, reports: reports})
 		},
 	}
 	new(options.Settings).Register(command.Flags())
@@ -91,9 +91,17 @@ DOCKER_GITEA_TOKEN, or -u with --password-stdin, takes its place.`,
 // its way.
 const memoryLimit = 64 << 20
 
+// pushCall is one call of push, or of copy for one image.
+type pushCall struct {
+	args        []string
+	reports     print.ReportOptions
+	noReferrers bool
+}
+
 // push runs the command. There is a report of each push, also of those that were
 // not begun.
-func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports print.ReportOptions, args []string) error {
+func (a *app) push(ctx context.Context, flags *pflag.FlagSet, call pushCall) error {
+	args, reports := call.args, call.reports
 	if a.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
@@ -109,6 +117,7 @@ func (a *app) push(ctx context.Context, flags *pflag.FlagSet, reports print.Repo
 	if err != nil {
 		return err
 	}
+	plan.noReferrers = call.noReferrers
 	for _, j := range plan.jobs {
 		if j.source.Kind == source.Stdin && print.IsTerminal(a.Stdin) {
 			return fault.Usage(errors.New("standard input is a terminal, not an image"))

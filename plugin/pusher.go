@@ -65,6 +65,9 @@ type order struct {
 	registry.PushOptions
 	// notice is what the user should know of the image; mostly empty.
 	notice string
+	// follow copies what refers to the image, once that is there, and reports how
+	// many manifests that were; nil where there is nothing to ask.
+	follow func(ctx context.Context, to *remote.Client) (int, error)
 	// done is called after the push.
 	done func() error
 }
@@ -198,6 +201,15 @@ func (p *pusher) perform(ctx context.Context, t target.Target, ordered order) (l
 	if ordered.Result.DryRun {
 		display.Event(registry.Event{Note: print.DryRunSummary(*ordered.Result)})
 		return linked, nil
+	}
+	if ordered.follow != nil {
+		n, err := ordered.follow(ctx, client)
+		if err != nil {
+			return linked, clobbers(fault.Push(err))
+		}
+		if n > 0 {
+			display.Event(registry.Event{Note: fmt.Sprintf("copied what refers to the image (signatures, SBOMs): %d manifests", n)})
+		}
 	}
 	if ordered.Result.Unverified && !p.plan.many {
 		display.Event(registry.Event{Note: print.Unverified})

@@ -14,6 +14,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
+	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
 // pushPlan is what a push command amounts to, before any I/O on the network.
@@ -27,6 +28,9 @@ type pushPlan struct {
 	jobs []job
 	// many: each job is for itself, beside the others.
 	many bool
+	// noReferrers leaves out what refers to an image of a registry, allTags copies
+	// the tags of that as it copies others.
+	noReferrers, allTags bool
 	// notices are what the user should know about how the names were understood.
 	notices []string
 	// written are the destinations as they were given.
@@ -38,6 +42,11 @@ type job struct {
 	source source.Source
 	// targets has at least one element.
 	targets []target.Target
+}
+
+// referrers says how what refers to an image is copied.
+func (p pushPlan) referrers() remote.ReferrersOptions {
+	return remote.ReferrersOptions{ByTag: !p.allTags, NoClobber: p.general.NoClobber, Verify: p.general.Verify}
 }
 
 // readCertificates has the system's certificates read, which takes long, while

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"slices"
+	"strings"
 
 	digest "github.com/opencontainers/go-digest"
 
@@ -126,6 +129,11 @@ func (r *registryImage) order(ctx context.Context, t target.Target) (order, erro
 	if t.Host == r.from.Host {
 		o.MountFrom = r.from.Repository
 	}
+	if subjects := found.source.Manifests(); len(subjects) > 0 && !r.p.plan.noReferrers {
+		o.follow = func(ctx context.Context, to *remote.Client) (int, error) {
+			return r.referring(ctx, to, t.Repository, subjects)
+		}
+	}
 	return o, nil
 }
 
@@ -133,12 +141,31 @@ func (r *registryImage) layers(ctx context.Context) ([]string, error) {
 	return r.first.look(func() (*opened, error) { return r.open(ctx, r.p.plan.general) })
 }
 
+// referring copies to a repository what refers to any of subjects.
+func (r *registryImage) referring(ctx context.Context, to *remote.Client, repository string, subjects []digest.Digest) (int, error) {
+	from := remote.Member{Client: r.client, Repository: r.from.Repository}
+	return to.CopyReferrers(ctx, repository, from, subjects, r.p.plan.referrers())
+}
+
 func (r *registryImage) drop() error { return r.first.drop() }
 
 // sourceFailure says that it is the source which cannot be read.
 func sourceFailure(from source.RegistryImage, err error) error {
-	if errors.Is(err, registry.ErrManifestUnknown) || errors.Is(err, registry.ErrRepositoryUnknown) {
-		return fmt.Errorf("no image %s: %w", from, err)
+	switch {
+	case errors.Is(err, registry.ErrManifestUnknown):
+		return fault.WithHint(fmt.Errorf("no image %s: %w", from, err), listing(from))
+	case errors.Is(err, registry.ErrRepositoryUnknown):
+		return fault.WithHint(fmt.Errorf("no image %s: %w", from, err), "docker gitea ls "+path.Dir(from.Name()))
 	}
 	return fmt.Errorf("read %s: %w", from, err)
+}
+
+// listing is what shows the tags that there are of images.
+func listing(images ...source.RegistryImage) string {
+	var lines []string
+	for _, image := range images {
+		lines = append(lines, "docker gitea ls "+image.Name())
+	}
+	slices.Sort(lines)
+	return strings.Join(slices.Compact(lines), "; ")
 }

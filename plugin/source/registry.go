@@ -20,17 +20,26 @@ type RegistryImage struct {
 	Version string
 }
 
+// Name is the image without its version.
+func (r RegistryImage) Name() string { return r.Host + "/" + r.Repository }
+
 func (r RegistryImage) String() string {
-	if strings.Contains(r.Version, ":") {
-		return r.Host + "/" + r.Repository + "@" + r.Version
+	switch {
+	case r.Version == "":
+		return r.Name()
+	case strings.Contains(r.Version, ":"):
+		return r.Name() + "@" + r.Version
 	}
-	return r.Host + "/" + r.Repository + ":" + r.Version
+	return r.Name() + ":" + r.Version
 }
 
 // ParseRegistryImage reads [HOST/]NAME[:TAG][@DIGEST] as docker does: without a
 // Host it is on Docker Hub, without a tag it is "latest", and a digest counts
 // more than a tag beside it.
 func ParseRegistryImage(name string) (RegistryImage, error) {
+	if _, rest, found := strings.Cut(name, "://"); found {
+		return RegistryImage{}, fault.Usage(&registry.NameError{Input: name, Fault: "a reference has no scheme", Suggestion: rest})
+	}
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
 		return RegistryImage{}, fault.Usage(fmt.Errorf("%s%s: %w", RegistryPrefix, name, err))
