@@ -44,8 +44,33 @@ func TestCopy(t *testing.T) {
 	if code := d.run(t.Context(), "copy", from.Host+"/alice/none:1", "alice/copy:3"); code != fault.ExitFailed || !strings.Contains(d.stderr.String(), "no image "+from.Host+"/alice/none:1") {
 		t.Errorf("exit code %d\n%s", code, &d.stderr)
 	}
+	// What is not there is the mistake of who names it, and no failure of the registry.
+	for hint, args := range map[string][]string{
+		"docker gitea ls " + from.Host + "/alice/app\n": {"copy", from.Host + "/alice/app", "alice/copy:4"},
+		"docker gitea ls " + from.Host + "/alice\n":     {"copy", "--all-tags", from.Host + "/alice/none", "alice/"},
+	} {
+		if code := d.run(t.Context(), args...); code != fault.ExitFailed || !strings.HasSuffix(d.stderr.String(), "\nhint: "+hint) || strings.Contains(d.stderr.String(), "cause:") {
+			t.Errorf("%q: exit code %d\n%s", args, code, &d.stderr)
+		}
+	}
 	if code := d.run(t.Context(), "copy", "alice/app"); code != fault.ExitUsage {
 		t.Errorf("exit code %d\n%s", code, &d.stderr)
+	}
+}
+
+// An image of which its registry has lost a part is there, and that is said of it.
+func TestCopyOfAnImageThatLacksAPart(t *testing.T) {
+	d := newDesk(t)
+	if code := d.run(t.Context(), "push", bundle(t, "web:1"), "alice/web:1"); code != fault.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &d.stderr)
+	}
+	if code := d.run(t.Context(), "join", "-t", "alice/all:1", d.server.Host+"/alice/web:1"); code != fault.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &d.stderr)
+	}
+	d.server.Fault(registrytest.Rule{Method: http.MethodGet, Path: "/v2/alice/all/manifests/sha256:", Action: registrytest.EmptyError(http.StatusNotFound)})
+	code := d.run(t.Context(), "copy", d.server.Host+"/alice/all:1", "alice/copy:1")
+	if told := d.stderr.String(); code != fault.ExitFailed || strings.Contains(told, "no image") || !strings.Contains(told, "no longer has all of alice/all") {
+		t.Errorf("exit code %d\n%s", code, told)
 	}
 }
 
@@ -85,14 +110,57 @@ func TestTag(t *testing.T) {
 		}
 	}
 	for message, args := range map[string][]string{
-		"docker gitea copy alice/app:1 bob/app": {"tag", "alice/app:1", "bob/app"},
-		"no ":                                   {"tag", "alice/app:none", "2"},
-		`invalid name "a+b"`:                    {"tag", "alice/app:1", "a+b"},
-		"a TAG are needed":                      {"tag", "alice/app:1"},
+		"to copy it there: docker gitea copy": {"tag", "alice/app:1", "other.example.com:443/bob/app"},
+		"tag sends no layers":                 {"tag", "alice/app:1", "2", "other.example.com:443/bob/app"},
+		"invalid name":                        {"tag", "alice/app:1", "alice/app@" + digestOf(nil)},
+		"no ":                                 {"tag", "alice/app:none", "2"},
+		`invalid name "a+b"`:                  {"tag", "alice/app:1", "a+b"},
+		"a TAG are needed":                    {"tag", "alice/app:1"},
 	} {
 		if code := d.run(t.Context(), args...); code == fault.ExitOK || !strings.Contains(d.stderr.String(), message) {
 			t.Errorf("%q: exit code %d\n%s", args, code, &d.stderr)
 		}
+	}
+}
+
+// After the token, a tag is read in one request and set in one; a name in another
+// repository costs a mount for each blob, and no layer is read.
+func TestTagRequests(t *testing.T) {
+	d := newDesk(t)
+	if code := d.run(t.Context(), "push", "app:1", "alice/app:1"); code != fault.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &d.stderr)
+	}
+	d.server.Registry.ResetLog()
+	if code := d.run(t.Context(), "tag", "alice/app:1", "2"); code != fault.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &d.stderr)
+	}
+	var after []string
+	for _, req := range d.server.Registry.Log() {
+		if strings.HasSuffix(req.Path, "/token") {
+			after = nil
+		}
+		after = append(after, req.Method+" "+req.Path)
+	}
+	if got, want := strings.Join(after[1:], ", "), "GET /v2/alice/app/manifests/1, PUT /v2/alice/app/manifests/2"; got != want {
+		t.Errorf("after the token: %s; want %s", got, want)
+	}
+	d.server.Registry.ResetLog()
+	if code := d.run(t.Context(), "tag", "alice/app:1", "alice/prod:1", "3", "alice/prod:2"); code != fault.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &d.stderr)
+	}
+	if got := d.stdout.String(); strings.Count(got, "alice/prod:1: digest: sha256:") != 1 || strings.Count(got, "alice/prod:2: digest: sha256:") != 1 || strings.Count(got, "alice/app:3: digest: sha256:") != 1 {
+		t.Errorf("got\n%s", got)
+	}
+	want, _, _ := d.server.Manifest("alice/app", "1")
+	for _, name := range []string{"alice/prod:1", "alice/prod:2", "alice/app:3"} {
+		repository, tag, _ := strings.Cut(name, ":")
+		if got, _, _ := d.server.Manifest(repository, tag); string(got) != string(want) {
+			t.Errorf("%s: got %s", name, got)
+		}
+	}
+	mounts, others := d.server.Registry.Requests(http.MethodPost, "/blobs/"), d.server.Registry.Requests("", "/blobs/")
+	if len(mounts) != 2 || len(others) != 2 || mounts[0].Query.Get("from") != "alice/app" {
+		t.Errorf("%d mounts among %d requests for blobs", len(mounts), len(others))
 	}
 }
 
@@ -112,9 +180,9 @@ func TestJoin(t *testing.T) {
 		t.Errorf("got\n%s\n%s", one, other)
 	}
 	for message, args := range map[string][]string{
-		"are needed":     {"join", from + "1"},
-		"KEY=VALUE":      {"join", "-t", "alice/app:all", "--annotation", "a", from + "1"},
-		"shows the tags": {"join", "-t", "alice/app:all", from + "none"},
+		"are needed": {"join", from + "1"},
+		"KEY=VALUE":  {"join", "-t", "alice/app:all", "--annotation", "a", from + "1"},
+		"hint: docker gitea ls " + d.server.Host + "/alice/app\n": {"join", "-t", "alice/app:all", from + "none"},
 	} {
 		if code := d.run(t.Context(), args...); code == fault.ExitOK || !strings.Contains(d.stderr.String(), message) {
 			t.Errorf("%q: exit code %d\n%s", args, code, &d.stderr)
@@ -154,6 +222,33 @@ func TestNoClobber(t *testing.T) {
 		}
 		if code := d.run(t.Context(), "tag", "alice/app:kept", "two"); code != fault.ExitOK {
 			t.Fatalf("exit code %d\n%s", code, &d.stderr)
+		}
+	}
+}
+
+// An owner whose name looks like that of a host is one to every command.
+func TestOwnerLikeAHost(t *testing.T) {
+	d := newDesk(t)
+	d.server = registrytest.Start(t, registrytest.Config{Users: []registrytest.User{
+		{Name: "first.last", Password: "secret", Tokens: []registrytest.AccessToken{{Value: registrytest.Token, Scope: "all"}}},
+	}})
+	d.env["DOCKER_GITEA_HOST"], d.env["DOCKER_GITEA_CA_FILE"] = d.server.Host, d.server.CAFile
+	for _, args := range [][]string{
+		{"push", "app:1", "first.last/app:1"},
+		{"push", "app:1", "first.last/app/sub:1"},
+		{"push", "--to", "first.last/kept/", "app:1"},
+		{"ls", "first.last/app"},
+		{"ls", "first.last/app/sub"},
+		{"tag", "first.last/app:1", "2"},
+		{"tag", "first.last/app:1", "first.last/other/sub:1"},
+		{"copy", d.server.Host + "/first.last/app:1", "first.last/copied"},
+		{"copy", d.server.Host + "/first.last/app:1", "first.last/copied/sub"},
+		{"copy", "--all-tags", d.server.Host + "/first.last/app", "first.last/all/"},
+		{"join", "-t", "first.last/joined/sub:1", d.server.Host + "/first.last/app:1"},
+		{"rm", "--force", "first.last/app/sub:1"},
+	} {
+		if code := d.run(t.Context(), args...); code != fault.ExitOK {
+			t.Errorf("%q: exit code %d\n%s%s", args, code, &d.stdout, &d.stderr)
 		}
 	}
 }

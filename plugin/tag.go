@@ -1,9 +1,11 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,18 +27,22 @@ func (a *app) newTagCommand() *cobra.Command {
 		Long: `Give an image of a registry more tags. Nothing is read or sent but its manifest.
 Without a tag or a digest the image is that of the tag "latest".
 
-To give it another name, use docker gitea copy.`,
-		Example: `  docker gitea tag git.example.com/me/app:1.2.3 1.2 1 latest`,
+A TAG with a "/" is HOST/OWNER/NAME[:TAG], another image of the same registry.
+There the layers are mounted. To another registry, use docker gitea copy.`,
+		Example: `  docker gitea tag git.example.com/me/app:1.2.3 1.2 1 latest
+
+  # Another name
+  docker gitea tag git.example.com/me/app:1.2.3 git.example.com/prod/app:1`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return fault.Usage(errors.New("a HOST/OWNER/NAME:TAG and a TAG are needed"))
 			}
-			return checkNewTags(args[0], args[1:])
+			return nil
 		},
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     a.completeRemote(depthTag),
 		RunE: func(command *cobra.Command, args []string) error {
-			return a.tag(command.Context(), command.Flags(), args[0], args[1:], wanted)
+			return a.tag(command.Context(), command.Flags(), args, wanted)
 		},
 	}
 	new(options.Inquiry).Register(command.Flags())
@@ -44,35 +50,79 @@ To give it another name, use docker gitea copy.`,
 	return command
 }
 
-// checkNewTags refuses what is no tag, before anything is asked.
-func checkNewTags(image string, tags []string) error {
-	for _, tag := range tags {
-		if strings.Contains(tag, "/") {
-			return fault.WithHint(target.CheckTags([]string{tag}), fmt.Sprintf("to give the image another name: docker gitea copy %s %s", image, tag))
-		}
-	}
-	return target.CheckTags(tags)
+// renaming are the tags that an image gets in one repository of its registry.
+type renaming struct {
+	to   target.Remote
+	tags []string
 }
 
-func (a *app) tag(ctx context.Context, flags *pflag.FlagSet, name string, tags []string, wanted remote.TagOptions) error {
-	images, err := a.parseImages(ctx, []string{name})
+// renamings reads TAG or HOST/OWNER/NAME[:TAG], each of which is a name for image.
+func (a *app) renamings(ctx context.Context, image target.Remote, words []string) (all []renaming, err error) {
+	for _, word := range words {
+		to := image
+		if to.Reference = word; strings.Contains(word, "/") {
+			named, err := a.parseImages(ctx, []string{word})
+			if err != nil {
+				return nil, err
+			}
+			to = named[0]
+			to.Reference = cmp.Or(to.Reference, "latest")
+		}
+		if err := target.CheckTags([]string{to.Reference}); err != nil {
+			return nil, err
+		}
+		if to.Host != image.Host {
+			return nil, fault.Usage(fault.WithHint(fmt.Errorf("%s is on another registry than %s, and tag sends no layers", to, image), fmt.Sprintf("to copy it there: docker gitea copy %s %s", image, to)))
+		}
+		i := slices.IndexFunc(all, func(r renaming) bool { return r.to.Repository() == to.Repository() })
+		if i < 0 {
+			i = len(all)
+			all = append(all, renaming{to: to})
+		}
+		all[i].tags = append(all[i].tags, to.Reference)
+	}
+	return all, nil
+}
+
+func (a *app) tag(ctx context.Context, flags *pflag.FlagSet, args []string, wanted remote.TagOptions) error {
+	images, err := a.parseImages(ctx, args[:1])
 	if err != nil {
 		return err
 	}
 	image := images[0]
-	if image.Reference == "" {
-		image.Reference = "latest"
+	image.Reference = cmp.Or(image.Reference, "latest")
+	all, err := a.renamings(ctx, image, args[1:])
+	if err != nil {
+		return err
 	}
 	client, err := a.connect(ctx, flags, image)
 	if err != nil {
 		return err
 	}
-	result, err := client.Tag(ctx, image.Repository(), image.Reference, tags, wanted)
-	switch {
-	case errors.Is(err, registry.ErrManifestUnknown):
-		return imageFailure(image, err)
-	case err != nil:
-		return clobbers(fault.Push(err))
+	for _, r := range all {
+		done := a.asking(image.Host)
+		result, err := r.perform(ctx, client, image, wanted)
+		done()
+		switch {
+		case errors.Is(err, registry.ErrManifestUnknown):
+			return imageFailure(image, err)
+		case err != nil:
+			return clobbers(fault.Push(err))
+		}
+		if err := print.WriteResult(a.Stdout, result, print.Style{Full: len(all) > 1}); err != nil {
+			return err
+		}
 	}
-	return print.WriteResult(a.Stdout, result, print.Style{})
+	return nil
+}
+
+// perform gives image its names in one repository. In another repository than the
+// image's own, it mounts the layers.
+func (r renaming) perform(ctx context.Context, client *remote.Client, image target.Remote, wanted remote.TagOptions) (result registry.Result, err error) {
+	if r.to.Repository() == image.Repository() {
+		return client.Tag(ctx, image.Repository(), image.Reference, r.tags, wanted)
+	}
+	from := remote.Member{Repository: image.Repository(), Reference: image.Reference}
+	err = client.Copy(ctx, r.to.Familiar()+":"+r.tags[0], from, registry.PushOptions{Tags: r.tags[1:], NoClobber: wanted.NoClobber, Result: &result})
+	return result, err
 }
