@@ -2,6 +2,7 @@ package target
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/docker-gitea/docker-gitea/registry"
@@ -18,21 +19,19 @@ type Naming struct {
 	Repository string
 }
 
-// isOwner reports that a name looks like HOST/NAME and is OWNER/NAME: names of
-// users have dots, and registries without owners are none of ours. What has a
-// port is a registry, and so is what this machine knows as one.
-func (n Naming) isOwner(name string) bool {
-	first, rest, found := strings.Cut(name, "/")
-	rest, _, _ = strings.Cut(rest, ":") // a branch in the place of a tag has slashes
-	return n.Host != "" && found && rest != "" && !strings.Contains(rest, "/") &&
-		strings.Contains(first, ".") && !strings.Contains(first, ":") &&
+// isOwner reports that the first part of a name looks like a host and is an owner:
+// names of users have dots. What has a port is a registry, and so are an address and
+// what this machine knows as one.
+func (n Naming) isOwner(first string) bool {
+	_, noAddress := netip.ParseAddr(first)
+	return n.Host != "" && strings.Contains(first, ".") && !strings.Contains(first, ":") && noAddress != nil &&
 		(n.IsRegistry == nil || !n.IsRegistry(first))
 }
 
 // Misread is what to do for who meant a registry.
 func (n Naming) Misread(name string) string {
 	first, rest, _ := strings.Cut(name, "/")
-	return fmt.Sprintf("%s is OWNER/NAME on %s, which DOCKER_GITEA_HOST names; for a registry called %s, write %s:443/%s", name, n.Host, first, first, rest)
+	return fmt.Sprintf("%s begins with an owner of %s, which DOCKER_GITEA_HOST names; for a registry called %s, write %s:443/%s", name, n.Host, first, first, rest)
 }
 
 // All are destinations with their registries, and what the user should know.
@@ -51,7 +50,7 @@ func (n Naming) whole(name string) (whole string, notices []string) {
 	switch {
 	case n.Host == "" || strings.Contains(name, "://"):
 		return name, nil
-	case n.isOwner(name):
+	case found && n.isOwner(first):
 		notices, rest = append(notices, n.Misread(name)), name
 	case !found || !looksLikeHost(first):
 		rest = name

@@ -19,7 +19,11 @@ func TestNaming(t *testing.T) {
 		{Name: "a registry with a port", arg: "first.last:443/app", want: "first.last:443/app"},
 		{Name: "a registry that is known", arg: "known.example/app", want: "known.example/app"},
 		{Name: "the registry itself", arg: "git.example.com/app", want: "git.example.com/app"},
-		{Name: "three parts", arg: "ghcr.io/me/app", want: "ghcr.io/me/app"},
+		{Name: "three parts", arg: "first.last/app/sub", want: "git.example.com/first.last/app/sub", notice: "for a registry called first.last, write first.last:443/app/sub"},
+		{Name: "three parts, and a branch", arg: "first.last/app/sub:feature/x", want: "git.example.com/first.last/app/sub:feature/x", notice: "first.last:443"},
+		{Name: "three parts on a registry that is known", arg: "known.example/me/app", want: "known.example/me/app"},
+		{Name: "an address of a machine", arg: "192.0.2.1/me/app", want: "192.0.2.1/me/app"},
+		{Name: "below an owner with a dot", arg: "first.last/", want: "git.example.com/first.last/", notice: "write first.last:443/"},
 		{Name: "this machine", arg: "localhost/app", want: "localhost/app"},
 		{Name: "an address", arg: "https://first.last/app", want: "https://first.last/app"},
 		{Name: "capitals", arg: "Me/App:V1", want: "git.example.com/me/app:V1", notice: "Me/App is pushed as me/app"},
@@ -44,7 +48,7 @@ func TestNaming(t *testing.T) {
 			if want, wantErr := registry.ParseReference(test.want); err == nil && wantErr == nil && r.Name != "" && r.Familiar() != want.Familiar() {
 				t.Errorf("ls and the like take it for %s, push for %s", r.Familiar(), want.Familiar())
 			}
-			if hint := test.notice != "" && strings.Contains(test.notice, ":443"); err == nil && hint != (r.Misread != "") {
+			if hint := test.notice != "" && strings.Contains(test.notice, ":443"); err == nil && r.Name != "" && hint != (r.Misread != "") {
 				t.Errorf("ls and the like say %q", r.Misread)
 			}
 			if bare, _ := (Naming{}).whole(test.arg); bare != test.arg {

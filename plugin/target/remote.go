@@ -33,7 +33,7 @@ func ParseRemote(arg string, n Naming) (Remote, error) {
 	scheme, rest := CutScheme(arg)
 	r.PlainHTTP = scheme == "http://"
 	first, after, _ := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
-	owner := scheme == "" && n.isOwner(rest)
+	owner := scheme == "" && after != "" && n.isOwner(first)
 	if owner {
 		r.Misread = n.Misread(rest)
 	}
