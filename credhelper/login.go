@@ -39,9 +39,9 @@ func (h *helper) loginCommand() *cobra.Command {
 		Short: "Log in to a registry",
 		Long: `Log in to a registry, and make sure that the login can push.
 
-Without a flag that says how, the browser is used (--web), the one that BROWSER
-names or else the system's, or --paste where there is none to be seen. Where
-Gitea is under a path, give its address whole.
+Without a flag that says how, it opens the browser (--web): the one that BROWSER
+names, or else the system's. Where you could not see a browser, it uses --paste.
+If Gitea is under a path, give the whole address.
 
 Examples:
   docker-credential-gitea login git.example.com

@@ -28,6 +28,8 @@ func (h hidden) hideArguments(args []string) {
 	for _, arg := range args {
 		name, value, joined := strings.Cut(arg, "=")
 		switch {
+		case previous == "--password-stdin": // a switch: what follows is a name
+			h.AddShaped(arg)
 		case (previous == "-t" || previous == "--tag") && commitHash.MatchString(arg), name == "--tag" && commitHash.MatchString(value):
 			// A tag may be that.
 		case joined && strings.HasPrefix(name, "-"):

@@ -31,11 +31,11 @@ func (a *app) newJoinCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "join [OPTIONS] -t DESTINATION HOST/NAME[:TAG|@DIGEST]...",
 		Short: "Make one image for several platforms of images in registries",
-		Long: `Make one image for several platforms (an index) of images in registries, as
-jobs for one platform each have pushed them.
+		Long: `Make one image for several platforms (an index) of images in registries, such as
+those that jobs for one platform each have pushed.
 
-Every image stays whole when its own tag is moved or deleted. What is in
-another repository or registry is brought over. An image that has several
+The result stays whole when the tag of an image is moved or deleted. An image of
+another repository or registry is copied first. An image that has several
 platforms gives all of them, and its attestations. The result is the same in
 any order.
 

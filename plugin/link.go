@@ -32,8 +32,9 @@ func (a *app) newLinkCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "link [OPTIONS] HOST/OWNER/NAME OWNER/REPOSITORY|auto",
 		Short: "Link an image to the repository that it is built from",
-		Long: `Link an image to the repository that it is built from: its page in Gitea then
-shows the one and the repository's page the other. Both have the same owner.
+		Long: `Link an image to the repository that it is built from. In Gitea, the page of the
+image then shows the repository, and the page of the repository the image. Both
+must have the same owner.
 
 "auto" takes the repository from the image's label or annotation
 org.opencontainers.image.source, or else from the git remotes of the current
@@ -235,6 +236,9 @@ func linkFailure(ctx context.Context, api *giteaapi.Client, r target.Remote, rep
 		return fault.WithHint(fmt.Errorf("%s links packages on their pages alone: %w", r.Host, err), "docker gitea open "+r.Familiar()+", and link it in the settings there")
 	case giteaapi.NotFound(err):
 		versions, listErr := api.Versions(ctx, r.Owner, r.Name)
+		if listErr == nil && len(versions) > 0 && strings.Contains(r.Name, "/") && giteaapi.NoPackage(err) {
+			return fault.WithHint(fmt.Errorf("%s links images whose name has a slash on their pages alone, as Forgejo 11 to 14 do: %w", r.Host, err), "docker gitea open "+r.Familiar()+", and link it in the settings there")
+		}
 		if listErr == nil && len(versions) > 0 && repository != "" {
 			return fault.WithHint(fmt.Errorf("there is no repository %s: %w", repository, err), "is it spelled right, and may you see it?")
 		}

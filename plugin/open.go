@@ -22,8 +22,8 @@ func (a *app) newOpenCommand() *cobra.Command {
 		Short: "Open the page of an image in the browser",
 		Long: `Open the page of an image, or of all packages of an owner, in the browser.
 
-BROWSER names another browser than the system's. Without it, where there is
-none to be seen, over SSH or without a display, the address is printed instead.`,
+BROWSER names another browser than the system's. Without it, over SSH or without
+a display, the address is printed instead.`,
 		Example: `  docker gitea open git.example.com/me/app
   docker gitea open --print git.example.com/me`,
 		Args:                  oneRemote,

@@ -32,11 +32,11 @@ that ends in "/" the image keeps its name. Without one, SOURCE is its own
 destination.
 
 With --to DESTINATION, every argument is a SOURCE. Several images go side by
-side, a layer that they share goes once, and one that fails does not keep the
-others back.
+side, a layer that they share is sent once, and when one image fails, the others
+go on.
 
-What begins with "/", "./" or "../", ends in ".tar", ".tar.gz" and the like,
-or is a directory with an OCI layout, is a path. So is what skopeo calls
+A SOURCE that begins with "/", "./" or "../", ends in ".tar", ".tar.gz" and the
+like, or is a directory with an OCI layout, is a path. So is what skopeo calls
 oci:PATH, oci-archive:PATH, docker-archive:PATH and dir:PATH. To push an image
 of the daemon that has such a name, write docker-daemon:NAME.
 

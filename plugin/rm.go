@@ -26,8 +26,8 @@ func (a *app) newRemoveCommand() *cobra.Command {
 		Short: "Delete tags, or images with all of their tags",
 		Long: `Delete tags from a registry, or by its digest an image with all of its tags.
 
-It shows what would go, and asks. What a tag was the last to name is deleted
-by Gitea itself when it cleans up.`,
+It shows what it would delete, and asks. When Gitea cleans up, it deletes every
+manifest and blob that no tag names any more.`,
 		Example: `  docker gitea rm git.example.com/me/app:1.1 git.example.com/me/app:1.2
 
   # In a script

@@ -91,7 +91,12 @@ func (a *app) newCommand(form form, args []string) *cobra.Command {
 	root.SilenceErrors = true
 	root.SilenceUsage = true
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fault.Usage(err) })
+	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
+		if unknown := noSuchCommand(command, command.Flags().Args()); command.HasSubCommands() && unknown != nil {
+			return unknown // of which the option would be
+		}
+		return fault.Usage(err)
+	})
 	root.SetUsageFunc(showUsage)
 	root.SetHelpFunc(showHelp)
 	a.globals.register(root.PersistentFlags())
@@ -156,11 +161,20 @@ func addGroup(command *cobra.Command, title string, group ...*cobra.Command) {
 	command.AddCommand(group...)
 }
 
+// dockers are commands that docker has itself, with what to type.
+var dockers = map[string]string{
+	"login": "docker login HOST; where docker itself refuses the certificate, docker-credential-gitea login HOST", "logout": "docker logout HOST",
+	"pull": "docker pull HOST/OWNER/NAME", "images": "docker gitea ls HOST/OWNER",
+}
+
 func noSuchCommand(command *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
 	err := fmt.Errorf("unknown command %q", args[0])
+	if hint := dockers[args[0]]; hint != "" {
+		return fault.Usage(fault.WithHint(err, hint))
+	}
 	if near := command.SuggestionsFor(args[0]); len(near) > 0 {
 		return fault.Usage(fault.WithHint(err, fmt.Sprintf("did you mean %q?", command.CommandPath()+" "+near[0])))
 	}

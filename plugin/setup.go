@@ -37,9 +37,9 @@ func (a *app) newSetupCommand() *cobra.Command {
 		Use:   "setup [OPTIONS]",
 		Short: "Make docker know this program, and undo that",
 		Long: `Make docker know this program: link it into docker's directory of plugins, and
-whatever else the options say. What is there already stays as it is. What was
-done is written down in gitea-setup.json beside docker's config.json, and
---undo takes exactly that back.`,
+do what the options say. Existing files stay as they are. The command notes what
+it did in gitea-setup.json beside docker's config.json, and --undo takes exactly
+that back.`,
 		Example: `  docker-gitea setup
   docker gitea setup --hooks --completion bash --helper git.example.com
   docker gitea setup --undo --dry-run`,

@@ -20,7 +20,7 @@ func (s *setup) link(program, path string) error {
 		return fault.WithHint(fmt.Errorf("%s is another program, which is left alone", path), "move it away first")
 	}
 	if !filepath.IsAbs(path) {
-		return fmt.Errorf("%s is relative: whoever makes the directory that a command runs in would choose the program", path)
+		return fmt.Errorf("%s is relative: the directory that a command runs in would choose the program", path)
 	}
 	if err := checkLinkTarget(program, path); err != nil {
 		return err

@@ -60,3 +60,15 @@ func TestLinkTargetIsRootsAlone(t *testing.T) {
 		})
 	}
 }
+
+// A link below the working directory would be chosen by whoever made that.
+func TestRelativeLinkIsRefused(t *testing.T) {
+	t.Chdir(t.TempDir())
+	program := filepath.Join(t.TempDir(), "docker-gitea")
+	put(t, "", program)
+	a := &app{System: System{Stdout: &strings.Builder{}}}
+	err := (&setup{app: a}).link(program, filepath.Join("cli-plugins", "docker-gitea"))
+	if _, made := os.Lstat("cli-plugins"); err == nil || !strings.Contains(err.Error(), "is relative") || made == nil {
+		t.Errorf("got %v, %v", err, made)
+	}
+}

@@ -42,13 +42,13 @@ func (a *app) newTrustCommand() *cobra.Command {
 		Short: "Pin the certificate of a registry",
 		Long: `Pin the certificate of a registry, for that host and port alone.
 
-It shows the server's certificate and the authority that signed it, and pins
-the authority, or the certificate itself where it has none, once you say that
-the SHA-256 is the right one. With a FILE, it pins what is in that without a
-connection: PEM, or a Kubernetes secret in YAML or JSON; "-" is standard input.
-From then on no other is accepted there, by docker-gitea and
-docker-credential-gitea; docker itself is not concerned. A template is filled in
-for each certificate of the list.
+It shows the server's certificate and the authority that signed it. Once you say
+that the SHA-256 is the right one, it pins the authority, or the certificate
+itself if it has none. With a FILE, it makes no connection and pins the content:
+PEM, or a Kubernetes secret in YAML or JSON; "-" is standard input. From then on
+docker-gitea and docker-credential-gitea accept no other certificate there.
+Docker itself does not read the pin. A template is filled in for each
+certificate of the list.
 
 --print writes a shell script that has another program trust what is pinned, on
 the machine where the script runs: docker (the daemon), containerd, k3s, podman

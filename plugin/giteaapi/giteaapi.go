@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/remote"
@@ -133,6 +134,14 @@ func temporary(status int) bool {
 func NotFound(err error) bool {
 	answer, ok := errors.AsType[*Error](err)
 	return ok && answer.Status == http.StatusNotFound
+}
+
+// NoPackage reports that the server finds no package of that name.
+//
+// Source: Forgejo 14.0.5 models/packages/package.go, ErrPackageNotExist.
+func NoPackage(err error) bool {
+	answer, ok := errors.AsType[*Error](err)
+	return ok && answer.Status == http.StatusNotFound && strings.Contains(answer.Message, "package does not exist")
 }
 
 // Unknown reports that the server does not know what was asked: Gitea before
