@@ -2,6 +2,7 @@ package credhelper
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -47,6 +48,38 @@ func TestWhoAnsweredTheLogin(t *testing.T) {
 				if word := passersby.Misled.FindString(advice); word != "" {
 					t.Errorf("%s: says %q in %s", cell, word, out.stderr)
 				}
+			}
+		}
+	}
+}
+
+// Gitea's pages and its API may be closed where its registry is open: whoever answers in
+// their place is named too, with what would let a login through.
+func TestWhoAnsweredForTheAPI(t *testing.T) {
+	const challenge = `Bearer realm="https://%s/v2/token",service="container_registry",scope="*"`
+	var who string
+	var status int
+	_, host, caFile := serve(t, func(w http.ResponseWriter, req *http.Request) {
+		if !strings.HasPrefix(req.URL.Path, "/v2/") {
+			passersby.All[who].Serve(w, req, status, "")
+			return
+		}
+		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(challenge, req.Host))
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"errors":[{"code":"UNAUTHORIZED","message":""}]}`)
+	})
+	m := newHome(t)
+	for who = range passersby.All {
+		if who == "Gitea's web side" { // which has the API
+			continue
+		}
+		for _, status = range []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusTooManyRequests, http.StatusBadGateway} {
+			want, _ := passersby.Want(who, status, host)
+			hint := strings.ReplaceAll(want.Hint, "/v2/", "/api/")
+			out := m.run(t, "secret\n", "login", "--username", "alice", "--password-stdin", "--ca-file", caFile, host)
+			if out.code != exitError || !strings.Contains(out.stderr, "\ncause: "+want.Cause) || !strings.Contains(out.stderr, hint) || strings.Contains(out.stderr, "/PATH") {
+				t.Errorf("%s, %d: got %d %s\nwant %+v", who, status, out.code, out.stderr, want)
 			}
 		}
 	}

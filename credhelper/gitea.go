@@ -2,6 +2,7 @@ package credhelper
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -239,6 +240,7 @@ func (s *server) findAPI(ctx context.Context) error {
 		roots = s.roots(ctx)
 	}
 	var faults []string
+	var stopped error
 	for _, root := range roots {
 		var found struct {
 			Version string `json:"version"`
@@ -256,10 +258,15 @@ func (s *server) findAPI(ctx context.Context) error {
 			err = fmt.Errorf("look for Gitea's API at %s: that is another's", root)
 		case refusal == nil || refusal.Status >= http.StatusInternalServerError: // it may be there
 			return err
+		case refusal.Status != http.StatusNotFound: // nor does its absence show
+			stopped = cmp.Or(stopped, err)
 		}
 		faults = append(faults, err.Error())
 	}
-	return advice.Give(errors.New(strings.Join(faults, "; ")), "if Gitea is under a path, give it: "+program+" login https://"+s.host+"/PATH")
+	if stopped != nil {
+		return stopped
+	}
+	return advice.Give(errors.New(strings.Join(faults, "; ")), "if Gitea is under a path, give it: "+program+" login "+s.origin+"/PATH; if not, have the proxies in between pass /api/ on to it")
 }
 
 // userName finds out whose token it is: by the public search by number, which

@@ -53,7 +53,7 @@ var inputs = []input{
 	{options: []string{"web", "paste"}, effect: carries, host: toArgument},
 	{variables: []string{envToken, envHost, envUser}, effect: carries, host: toVariable},
 	{variables: []string{"GITEA_TOKEN", "GITEA_SERVER_URL", "GITHUB_SERVER_URL", "GITEA_ACTOR", "GITHUB_ACTOR"}, effect: carries, host: toVariable},
-	{variables: []string{"DOCKER_AUTH_CONFIG"}, effect: carries, host: toNone}, // of which doctor looks at the hosts alone
+	{variables: []string{"DOCKER_AUTH_CONFIG"}, effect: carries, host: toNone}, // doctor looks at its hosts alone
 	{options: []string{"insecure"}, field: "insecure", effect: weakens, host: toArgument},
 	{options: []string{"plain-http"}, field: "plainHTTP", effect: weakens, host: toArgument},
 	{options: []string{"ca-file"}, field: "caFiles", effect: weakens, host: toArgument},

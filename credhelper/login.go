@@ -295,7 +295,7 @@ func (h *helper) readToken(ctx context.Context) (registry.Secret, error) {
 func (h *helper) passwordFlow(ctx context.Context, srv *server, opts loginOptions) (granted, error) {
 	name := tokenName()
 	var token registry.Secret
-	err := h.withPassword(ctx, srv.host, opts.username, opts.passwordStdin, func(as account) (err error) {
+	err := h.withPassword(ctx, srv, opts.username, opts.passwordStdin, func(as account) (err error) {
 		if err = srv.findAPI(ctx); err == nil {
 			token, err = srv.mintToken(ctx, as, name)
 		}
@@ -320,10 +320,10 @@ func tokenName() string {
 
 // withPassword asks for the password, and for a one-time code when the server
 // refuses the password alone.
-func (h *helper) withPassword(ctx context.Context, host, username string, stdin bool, use func(account) error) error {
+func (h *helper) withPassword(ctx context.Context, srv *server, username string, stdin bool, use func(account) error) error {
 	if strings.Contains(username, "@") {
 		return advice.Give(usageError{fmt.Errorf("%q is an e-mail address, not the name of an account", username)},
-			"--username takes the name that is shown at https://"+host+"/user/settings")
+			"--username takes the name that is shown at "+srv.root+"/user/settings")
 	}
 	as := account{username: username}
 	if stdin && !isTerminal(h.Stdin) { // where it would be shown
@@ -338,7 +338,7 @@ func (h *helper) withPassword(ctx context.Context, host, username string, stdin 
 		return as.counted(use(as))
 	}
 	var err error
-	if as.password, err = askSecret(ctx, fmt.Sprintf("password of %s at %s: ", username, host)); err != nil {
+	if as.password, err = askSecret(ctx, fmt.Sprintf("password of %s at %s: ", username, srv.host)); err != nil {
 		return err
 	}
 	h.hide(as.password)

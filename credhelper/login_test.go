@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
@@ -236,6 +237,17 @@ func TestLoginWithPassword(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Where Gitea's pages are is said with the scheme by which it was reached.
+func TestPagesOfPlainHTTP(t *testing.T) {
+	g, m := newFakeGitea(t, ""), newHome(t)
+	plain := httptest.NewServer(g.Config.Handler)
+	t.Cleanup(plain.Close)
+	out := m.run(t, "pw\n", "login", "--username", "alice@example.com", "--password-stdin", "--plain-http", strings.TrimPrefix(plain.URL, "http://"))
+	if want := plain.URL + "/user/settings"; !strings.Contains(out.stderr, want) {
+		t.Errorf("got %q, want %q", out.stderr, want)
 	}
 }
 

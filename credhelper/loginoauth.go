@@ -190,7 +190,7 @@ func (h *helper) registerApp(ctx context.Context, address string, opts registerO
 			err = register(account{token: token})
 		}
 	} else {
-		err = h.withPassword(ctx, srv.host, opts.username, opts.passwordStdin, register)
+		err = h.withPassword(ctx, srv, opts.username, opts.passwordStdin, register)
 	}
 	if err != nil {
 		return err

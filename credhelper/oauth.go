@@ -57,7 +57,7 @@ func (s *server) discover(ctx context.Context) (endpoints, error) {
 	err := errors.Join(errs...)
 	if hasStatus(err, http.StatusNotFound) {
 		return endpoints{}, advice.Give(fmt.Errorf("%s has no OAuth: %w", s.origin, err),
-			"if Gitea is under a path, give it: "+program+" login https://"+s.host+"/PATH; if OAuth is turned off there, use --with-token")
+			"if Gitea is under a path, give it: "+program+" login "+s.origin+"/PATH; if OAuth is turned off there, use --with-token")
 	}
 	return endpoints{}, err
 }

@@ -2,12 +2,14 @@ package credhelper
 
 import (
 	"encoding/pem"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
 )
 
@@ -76,6 +78,46 @@ func TestDirectoryOfOthersIsRefused(t *testing.T) {
 		if out := m.run(t, "git.example.com", args...); out.code != exitError || !strings.Contains(out.all(), "others may write to the directory") {
 			t.Errorf("%v: got %d %q", args, out.code, out.all())
 		}
+	}
+}
+
+// S32: nor is a directory or a file of another user's taken for the user's own.
+func TestFilesOfOthersAreRefused(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	const user, other = 1000, 1001
+	self := programForAll(t)
+	own := filepath.Join(filepath.Dir(self), "own")
+	run := func(as int, stdin string, args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), self, args...)
+		cmd.Env = []string{asProgram + "=1", "PATH=" + os.Getenv("PATH"), envDir + "=" + own, envStorage + "=file"}
+		cmd.Dir, cmd.Stdin = "/", strings.NewReader(stdin)
+		runAs(cmd, as)
+		out, _ := cmd.CombinedOutput() // which says how it ended
+		return string(out)
+	}
+	if out := run(0, request("git.example.com", "alice", "s"), "store"); out != "" {
+		t.Fatal(out)
+	}
+	secret := store.FilePath(own, store.Key{Host: "git.example.com", Slot: store.SlotLogin})
+	for _, planted := range []string{filepath.Join(own, "hosts.json"), secret} {
+		if err := os.Chown(planted, user, user); err != nil {
+			t.Fatal(err)
+		}
+		if out := run(0, "git.example.com", "get"); !strings.Contains(out, filepath.Base(planted)+" belongs to another user") {
+			t.Errorf("root is given %q", out)
+		}
+		if err := os.Chown(planted, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Chown(own, other, other), os.Chmod(own, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if out := run(user, "git.example.com", "get"); !strings.Contains(out, own+" belongs to another user") {
+		t.Errorf("a user is given %q", out)
 	}
 }
 

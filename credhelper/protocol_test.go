@@ -239,7 +239,7 @@ func TestTokenOfTheEnvironment(t *testing.T) {
 	}
 }
 
-func ExampleMain() {
+func ExampleMain_list() {
 	env := map[string]string{envDir: "/nonexistent"}
 	code := Main(context.Background(), System{
 		Args: []string{"list"},

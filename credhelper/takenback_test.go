@@ -87,3 +87,18 @@ func TestPlainHTTPIsTakenBack(t *testing.T) {
 		}
 	}
 }
+
+// The pages of a login over http were an address of http. The next login, over
+// https, begins without it.
+func TestPagesOverHTTPAreForgotten(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ host, root, want string }{
+		{"git.example.com", "http://git.example.com/gitea", ""},
+		{"git.example.com", "https://git.example.com/gitea", "https://git.example.com/gitea"},
+		{"localhost:3000", "http://localhost:3000/gitea", "http://localhost:3000/gitea"},
+	} {
+		if got := (settings{RootURL: test.root}).again(test.host).RootURL; got != test.want {
+			t.Errorf("%s, %s: got %q, want %q", test.host, test.root, got, test.want)
+		}
+	}
+}

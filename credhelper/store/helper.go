@@ -47,7 +47,7 @@ func (s helperStore) Write(ctx context.Context, k Key, secret registry.Secret) e
 	return s.ask(ctx, "", func(run client.ProgramFunc) error {
 		return client.Store(run, &credentials.Credentials{
 			ServerURL: k.address(),
-			Username:  Program,
+			Username:  program,
 			Secret:    secret.Reveal(),
 		})
 	})

@@ -18,7 +18,7 @@ type keyringStore struct{ Patience }
 
 // service and account name a secret in the keyring. The login's account is the
 // bare user name, as keyring viewers show it.
-func (k Key) service() string { return Program + ":" + k.Host }
+func (k Key) service() string { return program + ":" + k.Host }
 
 func (k Key) account() string {
 	if k.Slot == SlotLogin {
@@ -30,7 +30,7 @@ func (k Key) account() string {
 func (s keyringStore) Check(ctx context.Context) error {
 	err := s.probe(ctx, s.Asks)
 	if errors.Is(err, ErrLocked) {
-		return advice.Give(err, "unlock it, or let it ask you: "+Program+" doctor HOST")
+		return advice.Give(err, "unlock it, or let it ask you: "+program+" doctor HOST")
 	}
 	return err
 }

@@ -21,7 +21,7 @@ type passStore struct{ Patience }
 // cannot collide with a registry's: no registry has this name. The user name
 // beside it is always our own, so that a new user's secret replaces the old.
 func (k Key) address() string {
-	return "https://" + Program + "/" + k.Host + "/" + string(k.Slot)
+	return "https://" + program + "/" + k.Host + "/" + string(k.Slot)
 }
 
 func (s passStore) Check(ctx context.Context) error {
@@ -55,7 +55,7 @@ func (s passStore) Write(ctx context.Context, k Key, secret registry.Secret) err
 	_, err := within(ctx, s.Limit, func() (struct{}, error) {
 		return struct{}{}, pass.Pass{}.Add(&credentials.Credentials{
 			ServerURL: k.address(),
-			Username:  Program,
+			Username:  program,
 			Secret:    secret.Reveal(),
 		})
 	})

@@ -52,7 +52,7 @@ func probeKeyring(ctx context.Context, asks bool) error {
 		return err
 	}
 	if !hasCollection(ctx, conn) {
-		return advice.Give(ErrNoCollection, "make one on the desktop (Passwords and Keys, or seahorse, has New > Password Keyring: call it Login), or keep logins elsewhere: --storage pass")
+		return advice.Give(ErrNoCollection, "make one on the desktop (Passwords and Keys, or seahorse, has New > Password Keyring: call it Login), or here: gnome-keyring-daemon --replace --unlock, then a password for it and Ctrl-D; or keep logins elsewhere: --storage pass")
 	}
 	if asks || !isLocked(ctx, conn) {
 		return nil

@@ -24,7 +24,7 @@ import (
 // program is the program whose secrets they are, and own what Docker calls it.
 const (
 	own     = "gitea"
-	Program = "docker-credential-" + own
+	program = "docker-credential-" + own
 )
 
 // Store keeps secrets. Every call is bounded in time, since keyrings are known
