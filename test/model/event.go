@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/docker-gitea/docker-gitea/plugin/fault"
 )
 
 // event is one step of a history.
@@ -34,17 +37,12 @@ func (h happening) do(w *world) error {
 	return nil
 }
 
-// choice gives numbers below n, all as likely.
-type choice func(n int) int
-
-func pick[T any](c choice, list []T) T { return list[c(len(list))] }
-
 // happenings are the kinds of event besides pushes, each with what it takes to
 // make one. What comes before few kinds of push, or matters for one daemon, is
 // there twice.
 var happenings = []func(c choice) happening{
 	// The registries, and other clients of theirs.
-	deleteBlob, deleteChild, deleteManifest, deleteTag, collectGarbage, otherClient, forgetAll, forgetAll, later,
+	deleteBlob, deleteChild, deleteManifest, deleteTag, collectGarbage, otherClient, signed, forgetAll, forgetAll, later,
 	// The daemons.
 	build, pullOthers, pullOthers, pullHollow, pullHollow, rollBack, untag, prune, forgetPushes,
 	// The caches.
@@ -121,9 +119,22 @@ func collectGarbage(c choice) happening {
 
 func otherClient(c choice) happening {
 	at, repo, where := place(c)
-	p, tag := pick(c, pictures), pick(c, tags)
+	p, tag := pick(c, known), pick(c, tags)
 	return happening{"another client pushes", fmt.Sprintf("another client gives %q the tag %s %s", p.name, tag, where), func(w *world) {
 		w.hosts[at].receive(w.hosts[at].repositories[repo], tag, p)
+	}}
+}
+
+// signed is mostly the same signature, which an image then has that was signed before.
+func signed(c choice) happening {
+	at, repo, where := place(c)
+	tag, by, asTag := c(4), []string{"alice", "alice", "bob"}[c(3)], c(3) == 0
+	text := fmt.Sprintf("%s signs tag %d %s", by, tag, where)
+	if asTag {
+		text += ", as cosign does"
+	}
+	return happening{"an image is signed", text, func(w *world) {
+		tagged(w, at, repo, tag, func(h *host, repository, tag string) { h.sign(repository, tag, by, asTag) })
 	}}
 }
 
@@ -265,134 +276,73 @@ type pair struct{ one, other *push }
 
 func (p *pair) name() string      { return "two pushes at once" }
 func (p *pair) String() string    { return fmt.Sprintf("%s\n     at once with: %s", p.one, p.other) }
-func (p *pair) do(w *world) error { return perform(w, p.one, p.other) }
+func (p *pair) do(w *world) error { return perform(w, []*push{p.one}, []*push{p.other}) }
 
-// somePair has tags of their own, and no trouble but each other.
-func somePair(c choice) *pair {
-	p := &pair{somePush(c), somePush(c)}
-	p.other.tags = []string{"other"}
-	p.one.trouble, p.other.trouble = trouble{}, trouble{}
-	return p
-}
+// many is one call for several images, each under its own name.
+type many []*push
 
-// overtaken is a push during which the image is tagged anew, which is rolled back,
-// and the same push once more: what was remembered meanwhile shows.
-func overtaken(c choice) []event {
-	p := somePush(c)
-	p.source = source{way: pick(c, []way{{fromClassic, "auto"}, {fromClassic, "export"}, {fromContainerd, "auto"}, {fromContainerd, "export"}, {fromContainerd, "daemon"}}), image: pick(c, names)}
-	p.trouble = someRetag(c)
-	return []event{p, rollBack(c), &again{}}
-}
+func (many) name() string        { return "several images with --to" }
+func (s many) do(w *world) error { return perform(w, s) }
 
-// borrowed is a push of the containerd store, and one of raw layers by the same
-// user to the same registry, of an image that has a layer in common with the
-// first: it is asked for by what the first has remembered of it.
-func borrowed(c choice) []event {
-	p := pick(c, pictures)
-	lent, taken := somePush(c), somePush(c)
-	for _, each := range []*push{lent, taken} {
-		each.user, each.host = lent.user, lent.host
-		each.platform, each.compression, each.dryRun, each.trouble = "", "", false, trouble{}
+func (s many) String() string {
+	var all []string
+	for _, p := range s {
+		all = append(all, p.String())
 	}
-	lent.source = source{way: pick(c, []way{{fromContainerd, "auto"}, {fromContainerd, "daemon"}, {fromContainerd, "export"}}), image: names[0]}
-	taken.source = source{way: pick(c, []way{{fromDockerArchive, ""}, {fromClassicExport, ""}}), picture: pick(c, p.alike())}
-	built := happening{"an image is built, pulled or tagged anew", fmt.Sprintf("in the containerd daemon %s becomes %q", names[0], p.name), func(w *world) {
-		w.store.load(p, names[0], every)
-	}}
-	return []event{built, lent, taken}
+	return "with --to: " + strings.Join(all, "\n     and ")
 }
 
-// again is an earlier push of the history once more, without its trouble: what
+// forsaken deletes the tags of the images that a join has made an index of: that stays
+// whole.
+type forsaken struct{ join *push }
+
+func (*forsaken) name() string   { return "the tags of joined images are deleted" }
+func (*forsaken) String() string { return "the tags of the joined images are deleted" }
+
+func (f *forsaken) do(w *world) error {
+	h := w.hosts[f.join.host]
+	repository, index := h.repositories[f.join.repo], h.stored(f.join.tags[0])
+	whole := f.join.ended.code == fault.ExitOK && stands(h, repository, index) && !h.parts(repository, index).broken
+	for _, r := range f.join.source.remotes {
+		if r.host == f.join.host && r.repo == f.join.repo && !slices.Contains(f.join.targets(w), target(r.host, repository, r.version)) {
+			h.delete(repository, "manifests", r.version)
+		}
+	}
+	if whole && h.parts(repository, index).broken {
+		return errors.New("the joined image is not whole without the tags of its parts")
+	}
+	return nil
+}
+
+// again is an earlier call of the history once more, without its trouble: what
 // is remembered shows where the same is asked for after something has changed.
 type again struct {
 	// n counts back from the last call; tag, when not empty, is another one.
 	n    int
 	tag  string
-	push *push // which that is
+	call []*push // which that is
 }
 
 func (a *again) name() string { return "push" }
 
 func (a *again) String() string {
-	if a.push == nil {
-		return fmt.Sprintf("the push %d before the last once more", a.n)
+	if a.call == nil {
+		return fmt.Sprintf("the call %d before the last once more", a.n)
 	}
-	return "once more: " + a.push.String()
+	return "once more: " + many(a.call).String()
 }
 
 func (a *again) do(w *world) error {
-	if len(w.pushes) == 0 {
+	if len(w.calls) == 0 {
 		return nil
 	}
-	copied := *w.pushes[len(w.pushes)-1-a.n%len(w.pushes)]
-	a.push = &copied
-	a.push.trouble, a.push.verify, a.push.dryRun = trouble{}, false, false
-	if a.tag != "" {
-		a.push.tags = []string{a.tag}
+	for _, p := range w.calls[len(w.calls)-1-a.n%len(w.calls)] {
+		a.call = append(a.call, p.again())
 	}
-	return perform(w, a.push)
-}
-
-// somePush is any push.
-func somePush(c choice) *push {
-	p := &push{
-		source: someSource(c), user: c(2), host: c(2), repo: c(2),
-		tags:        [][]string{{"1"}, {"1"}, {"dev"}, {"1", "dev"}, {"RC1"}}[c(5)],
-		platform:    []string{"", "", "", "", "", "linux/amd64", "linux/arm64", "linux/riscv64"}[c(8)],
-		compression: []compression{"", "", "", "", "", "", "gzip:6", "gzip:9", "gzip:1", "zstd", "zstd:9", "none"}[c(12)],
-		verify:      c(8) == 0, dryRun: c(16) == 0,
+	if a.tag != "" && len(a.call) == 1 {
+		a.call[0].tags = []string{a.tag}
 	}
-	p.trouble = someTrouble(c, p.source)
-	return p
-}
-
-func someSource(c choice) source {
-	s := source{way: pick(c, ways)}
-	if s.isDaemon() {
-		s.image, s.byID, s.picture = pick(c, names), c(4) == 0, pick(c, plain[:3])
-		return s
-	}
-	if s.kind == fromStdin {
-		s.form = pick(c, []kind{fromDockerArchive, fromClassicExport, fromLayout, fromContainerdExport})
-	}
-	fitting := pictures
-	if s.isRaw() {
-		fitting = plain
-	}
-	s.picture = pick(c, fitting)
-	if several := s.format() == fromDockerArchive || s.format() == fromLayout; several && c(4) == 0 {
-		s.second, s.chosen = pick(c, fitting), c(2)
-		if s.second == s.picture {
-			s.second = nil
-			s.chosen = 0
-		}
-	}
-	return s
-}
-
-func someTrouble(c choice, s source) trouble {
-	if c(4) != 0 {
-		return trouble{}
-	}
-	t := trouble{kind: pick(c, []troubleKind{cancelAtRequest, cancelAtAnswer, portal, portal, cancelAtCall, retagged}), at: c(12)}
-	if t.kind == portal && c(2) == 0 {
-		t.at = 0
-	}
-	if t.kind != cancelAtCall && t.kind != retagged {
-		return t
-	}
-	if !s.isDaemon() {
-		return trouble{}
-	}
-	t.call = pick(c, []string{"inspect", "info", "save", "tag", "push", "untag"})
-	if t.kind == retagged {
-		return someRetag(c)
-	}
-	return t
-}
-
-func someRetag(c choice) trouble {
-	return trouble{kind: retagged, call: pick(c, []string{"info", "save", "tag", "push"}), picture: pick(c, plain[:3])}
+	return perform(w, a.call)
 }
 
 // join is for messages.

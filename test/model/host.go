@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -79,6 +80,9 @@ type act struct {
 	before, after func()
 	// portal has somebody else answer who knows nothing of registries.
 	portal bool
+	// lie changes a bit of a manifest or blob that is read, cut breaks off in its
+	// middle.
+	lie, cut bool
 }
 
 func newHost(u upstream) *host {
@@ -130,10 +134,33 @@ func (h *host) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		fmt.Fprint(w, "<html><body>Welcome! Please accept the terms.</body></html>")
 		return
 	}
-	h.handler.ServeHTTP(w, req)
+	if (a.lie || a.cut) && req.Method == http.MethodGet && (strings.Contains(req.URL.Path, "/manifests/") || strings.Contains(req.URL.Path, "/blobs/")) {
+		h.spoil(w, req, a)
+	} else {
+		h.handler.ServeHTTP(w, req)
+	}
 	if a.after != nil {
 		a.after()
 	}
+}
+
+// spoil answers with something else than what is there.
+func (h *host) spoil(w http.ResponseWriter, req *http.Request, a act) {
+	recorded := httptest.NewRecorder()
+	h.handler.ServeHTTP(recorded, req)
+	maps.Copy(w.Header(), recorded.Header())
+	body := recorded.Body.Bytes()
+	if a.lie && recorded.Code == http.StatusOK && len(body) > 0 {
+		body = bytes.Clone(body)
+		body[len(body)/2] ^= 1
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(recorded.Code)
+	if a.cut {
+		_, _ = w.Write(body[:len(body)/2]) // the client may be gone
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = w.Write(body)
 }
 
 // answer is an answer that was read.
@@ -147,7 +174,7 @@ type answer struct {
 func (h *host) ask(method, path, contentType string, body []byte) answer {
 	req := httptest.NewRequest(method, "http://"+h.address()+path, bytes.NewReader(body))
 	req.SetBasicAuth(h.username, h.password)
-	req.Header.Set("Accept", strings.Join([]string{ociManifest, ociIndex, dockerManifest}, ", "))
+	req.Header.Set("Accept", strings.Join([]string{ociManifest, ociIndex, dockerManifest, dockerList}, ", "))
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
@@ -179,7 +206,7 @@ func (h *host) holds(repository string, b blob) error {
 	switch {
 	case !found:
 		return fmt.Errorf("the blob %s is not there", b.digest)
-	case !bytes.Equal(data, b.data):
+	case newBlob(data).digest != b.digest:
 		return fmt.Errorf("the blob %s has other bytes", b.digest)
 	}
 	return nil
@@ -281,24 +308,8 @@ func (h *host) delete(repository, kind, reference string) {
 
 // receive has another client push a picture, as a layout has it.
 func (h *host) receive(repository, tag string, p *picture) {
-	send := func(method, path, contentType string, data []byte) string {
-		got := h.ask(method, path, contentType, data)
-		if got.status >= http.StatusBadRequest {
-			panic(fmt.Sprintf("%s %s: %d: %s", method, path, got.status, got.body))
-		}
-		return got.header.Get("Location")
+	for _, d := range p.root.children {
+		h.put(repository, d.digest, d)
 	}
-	for _, d := range p.documents() {
-		for _, b := range d.blobs {
-			location := send(http.MethodPost, "/v2/"+repository+"/blobs/uploads/", "", nil)
-			location = strings.TrimPrefix(location, h.server.URL)
-			separator := map[bool]string{true: "&", false: "?"}[strings.Contains(location, "?")]
-			send(http.MethodPut, location+separator+"digest="+b.digest, "application/octet-stream", b.data)
-		}
-		reference := d.digest
-		if d == p.root {
-			reference = tag
-		}
-		send(http.MethodPut, "/v2/"+repository+"/manifests/"+reference, d.mediaType, d.data)
-	}
+	h.put(repository, tag, p.root)
 }

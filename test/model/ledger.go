@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -62,10 +63,10 @@ func pushesOf(e event) []*push {
 		return []*push{e}
 	case *pair:
 		return []*push{e.one, e.other}
+	case many:
+		return e
 	case *again:
-		if e.push != nil {
-			return []*push{e.push}
-		}
+		return e.call
 	}
 	return nil
 }
@@ -73,20 +74,33 @@ func pushesOf(e event) []*push {
 // rarest is the pair of event and source that occurred least, of all that there
 // can be.
 func (l *ledger) rarest() (rarest followed, times int) {
-	zero := func(int) int { return 0 }
-	events := []string{(&push{}).name(), (&pair{}).name()}
-	for _, make := range happenings {
-		events = append(events, make(zero).name())
-	}
-	times = -1
-	for _, e := range events {
+	all := pairs()
+	rarest = slices.MinFunc(all, func(a, b followed) int { return l.pairs[a] - l.pairs[b] })
+	return rarest, l.pairs[rarest]
+}
+
+// pairs are all that there can be, in order.
+func pairs() (all []followed) {
+	for _, name := range sortedKeys(makers()) {
 		for _, w := range ways {
-			if n := l.pairs[followed{e, w}]; times < 0 || n < times {
-				rarest, times = followed{e, w}, n
-			}
+			all = append(all, followed{name, w})
 		}
 	}
-	return rarest, times
+	return all
+}
+
+// makers are what makes up an event, by its name.
+func makers() map[string]func(c choice) event {
+	all := map[string]func(c choice) event{
+		(&push{}).name(): func(c choice) event { return somePush(c, pick(c, ways)) },
+		(&pair{}).name(): func(c choice) event { return somePair(c) },
+		many{}.name():    func(c choice) event { return someSeveral(c) },
+	}
+	zero := func(int) int { return 0 }
+	for _, make := range happenings {
+		all[make(zero).name()] = func(c choice) event { return make(c) }
+	}
+	return all
 }
 
 func (l *ledger) String() string {

@@ -16,9 +16,10 @@
 //     a daemon or a registry (remote.go), of one image or of several; trouble.go: what
 //     goes wrong in the middle of it; check.go: what is looked at afterwards.
 //   - oracle.go: what has to be there, by the bytes of the source and the
-//     options of the push alone. Nothing of this project helps to say it but
-//     the compressors, which make the same of the same bytes.
-//   - history.go: a history, how it is made up, and how it happens.
+//     options of the push alone; anew.go: where these make another image of it. Nothing of
+//     this project helps to say it but the compressors, which make the same of the
+//     same bytes.
+//   - history.go: a history, and how it happens; choice.go: how its parts are made up.
 //
 // The registries are those of registrytest and the daemons scripted, or, with
 // the tag e2e, real ones. What fails is shrunk by rapid to the shortest history

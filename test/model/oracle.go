@@ -17,12 +17,20 @@ type want interface {
 	String() string
 }
 
-// kept is a document that arrives as the source has it, with all below it.
-type kept struct{ *document }
+// kept is a document that arrives as the source has it, with all below it unless it
+// is alone.
+type kept struct {
+	*document
+
+	alone bool
+}
 
 func (k kept) String() string { return k.digest }
 
 func (k kept) check(h *host, repository, tag string) (string, error) {
+	if !k.alone { // such a one was there before
+		k.document = k.fitting(h)
+	}
 	data, mediaType, found := h.manifest(repository, tag)
 	switch {
 	case !found:
@@ -31,6 +39,8 @@ func (k kept) check(h *host, repository, tag string) (string, error) {
 		return "", fmt.Errorf("the tag %s is %s, want %s", tag, newBlob(data).digest, k.digest)
 	case mediaType != k.mediaType:
 		return "", fmt.Errorf("the tag %s is a %s, want %s", tag, mediaType, k.mediaType)
+	case k.alone:
+		return k.digest, nil
 	}
 	return k.digest, k.below(h, repository)
 }
@@ -42,7 +52,7 @@ func (k kept) below(h *host, repository string) error {
 		if !found || !bytes.Equal(data, child.data) {
 			return fmt.Errorf("the manifest %s in %s is not whole (there: %t)", child.digest, k.digest, found)
 		}
-		if err := (kept{child}).below(h, repository); err != nil {
+		if err := (kept{document: child}).below(h, repository); err != nil {
 			return err
 		}
 	}
@@ -68,10 +78,10 @@ func (r remade) String() string {
 // Who asks for gzip at no level may get what the daemon makes, which compresses
 // while it pushes, or what a builder made that the registry has already: they
 // are the same layer.
-func (r remade) forms(l *layer) []blob {
-	forms := []blob{r.compression.compressed(l.raw)}
-	if r.compression.isDefault() {
-		forms = append(forms, dockerGzip(l.raw), builderGzip(l.raw))
+func (c compression) forms(raw blob) []blob {
+	forms := []blob{c.compressed(raw)}
+	if c.isDefault() {
+		forms = append(forms, dockerGzip(raw), builderGzip(raw))
 	}
 	return forms
 }
@@ -90,7 +100,7 @@ func (r remade) check(h *host, repository, tag string) (string, error) {
 	}
 	var layers []blob
 	for i, l := range r.layers {
-		forms := r.forms(l)
+		forms := r.compression.forms(l.raw)
 		j := slices.IndexFunc(forms, func(b blob) bool { return b.digest == named.Layers[i].Digest })
 		if j < 0 {
 			return "", fmt.Errorf("layer %d of the tag %s is %s, want %s in %q:\n%s", i, tag, named.Layers[i].Digest, l.raw.digest, r.compression, data)
@@ -172,35 +182,48 @@ type expectation struct {
 	wants []want
 	// mayFail: something was done to it that can keep it from ending well.
 	mayFail bool
+	// along is what has to arrive beside the image.
+	along []along
 }
 
 func (e *expectation) add(more expectation) {
-	e.wants = append(e.wants, more.wants...)
+	e.wants, e.along = append(e.wants, more.wants...), append(e.along, more.along...)
 	e.mayFail = e.mayFail || more.mayFail || len(more.wants) == 0
 }
 
-// asKept is what arrives of a layout, of which held is there.
-func asKept(p *picture, held []*member, platform string) expectation {
-	var wants []want
+// asKept is what arrives of a layout when only held is there.
+func asKept(p *picture, held []*member, a asked) expectation {
+	if a.noAttestations && a.platform == "" {
+		p = p.withoutAttestations()
+	}
+	var documents []*document
 	for _, m := range held {
-		if m.platform == platform {
-			wants = append(wants, kept{m.document})
+		if m.platform == a.platform {
+			documents = append(documents, m.document)
 		}
 	}
 	switch {
-	case platform != "":
+	case a.platform != "":
 	case len(held) == len(p.members):
-		wants = append(wants, kept{p.root})
+		documents = append(documents, p.root)
 	case len(held) == 1: // as of docker push: the image in place of the index
-		wants = append(wants, kept{held[0].document})
+		documents = append(documents, held[0].document)
 	}
-	return expectation{wants: wants}
+	var e expectation
+	for _, d := range documents {
+		if a.force {
+			e.wants = append(e.wants, recompressed{d, p.members, a.compression})
+		} else {
+			e.wants = append(e.wants, kept{document: d})
+		}
+	}
+	return e
 }
 
 // asRaw is what arrives of raw layers.
-func asRaw(p *picture, platform string, c compression) expectation {
-	if m := p.members[0]; platform == "" || platform == m.platform {
-		return expectation{wants: []want{remade{m, c}}}
+func asRaw(p *picture, a asked) expectation {
+	if m := p.members[0]; a.platform == "" || a.platform == m.platform {
+		return expectation{wants: []want{remade{m, a.compression}}}
 	}
 	return expectation{}
 }

@@ -26,8 +26,10 @@ const (
 	ociConfig      = "application/vnd.oci.image.config.v1+json"
 	ociLayer       = "application/vnd.oci.image.layer.v1.tar"
 	dockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
+	dockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
 	dockerConfig   = "application/vnd.docker.container.image.v1+json"
-	dockerLayer    = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+	dockerRawLayer = "application/vnd.docker.image.rootfs.diff.tar"
+	dockerLayer    = dockerRawLayer + ".gzip"
 	statement      = "application/vnd.in-toto+json"
 )
 
@@ -270,6 +272,12 @@ var pictures = []*picture{
 	single("ac, raw", newMember("amd64", "ac", "", map[string]string{"org.example.by": "hand"})),
 }
 
+// alone is for a platform that no daemon's machine has. Registries have it.
+var alone = single("ad for arm64", newMember("arm64", "ad", "gzip", nil))
+
+// known are the pictures that a registry may have from another client.
+var known = append(slices.Clone(pictures), alone)
+
 // named is the picture of that name.
 func named(name string) *picture {
 	return pictures[slices.IndexFunc(pictures, func(p *picture) bool { return p.name == name })]
@@ -348,9 +356,10 @@ type manifest struct {
 }
 
 type index struct {
-	SchemaVersion int          `json:"schemaVersion"`
-	MediaType     string       `json:"mediaType,omitempty"`
-	Manifests     []descriptor `json:"manifests"`
+	SchemaVersion int               `json:"schemaVersion"`
+	MediaType     string            `json:"mediaType,omitempty"`
+	Manifests     []descriptor      `json:"manifests"`
+	Annotations   map[string]string `json:"annotations,omitempty"`
 }
 
 func describe(mediaType string, b blob) descriptor {

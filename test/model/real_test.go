@@ -29,7 +29,7 @@ func TestRealHistories(t *testing.T) {
 	checks(t, *realCount)
 	f := newFiles(t.TempDir())
 	var l ledger
-	check(t, func(h history) error { return h.run(s.cast(), f, &l) })
+	check(t, nil, func(h history) error { return h.run(s.cast(), f, &l) })
 	t.Log(&l)
 	l.publish(t, "real servers")
 }
@@ -73,7 +73,7 @@ func (s *stage) cast() cast {
 	s.classic.empty()
 	s.containerd.empty()
 	repositories := func(owner string) [2]string {
-		return [2]string{fmt.Sprintf("%s/app-%d", owner, s.histories), fmt.Sprintf("%s/other-%d", owner, s.histories)}
+		return [2]string{fmt.Sprintf("%s/h%d/app", owner, s.histories), fmt.Sprintf("%s/h%d/other", owner, s.histories)}
 	}
 	return cast{
 		registries: [2]upstream{

@@ -2,6 +2,7 @@ package model
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,10 +23,20 @@ const (
 	fromStdin            kind = "standard input"
 	fromClassic          kind = "classic store"
 	fromContainerd       kind = "containerd store"
+	fromRegistry         kind = "registry"
 )
 
-// way is a kind of source, and how an image leaves a daemon: what the pairs of
-// events and sources are counted by.
+// The commands that take an image of a registry.
+const (
+	viaPush    = "docker://"
+	viaCopy    = "copy"
+	viaAllTags = "copy --all-tags"
+	viaJoin    = "join"
+	viaTag     = "tag"
+)
+
+// way is a kind of source, and how an image leaves a daemon or which command brings
+// it from a registry: what the pairs of events and sources are counted by.
 type way struct {
 	kind kind
 	via  string
@@ -51,6 +62,11 @@ var ways = []way{
 	{fromContainerd, "auto"},
 	{fromContainerd, "export"},
 	{fromContainerd, "daemon"},
+	{fromRegistry, viaPush},
+	{fromRegistry, viaCopy},
+	{fromRegistry, viaAllTags},
+	{fromRegistry, viaJoin},
+	{fromRegistry, viaTag},
 }
 
 // source is what is pushed, of everything that there is.
@@ -62,14 +78,30 @@ type source struct {
 	chosen          int
 	// form is the kind of file that comes on standard input.
 	form kind
+	// called is the name that a file with one image gives it, if it does.
+	called string
 	// image is the name of the daemon's image. byID asks for the picture by its
 	// ID instead, which may have lost its name.
 	image string
 	byID  bool
+	// remotes are images of registries: one, or those that are joined. What refers to
+	// it comes along where it is followed.
+	remotes  []remote
+	followed bool
 }
 
 func (s source) String() string {
 	switch {
+	case s.kind == fromRegistry:
+		var all []string
+		for _, r := range s.remotes {
+			all = append(all, r.String())
+		}
+		text := fmt.Sprintf("%s, via %s, %s", s.kind, s.via, strings.Join(all, " and "))
+		if s.via != viaTag && s.via != viaJoin && !s.followed {
+			text += ", --no-referrers"
+		}
+		return text
 	case s.isDaemon() && s.byID:
 		return fmt.Sprintf("%s, the ID of %q, via %s", s.kind, s.picture.name, s.via)
 	case s.isDaemon():
@@ -77,7 +109,11 @@ func (s source) String() string {
 	case s.second != nil:
 		return fmt.Sprintf("%s of %q and %q, image %d", s.file(), s.picture.name, s.second.name, s.chosen+1)
 	}
-	return fmt.Sprintf("%s of %q", s.file(), s.picture.name)
+	text := fmt.Sprintf("%s of %q", s.file(), s.picture.name)
+	if s.called != "" {
+		text += ", called " + s.called
+	}
+	return text
 }
 
 func (s source) isDaemon() bool { return s.kind == fromClassic || s.kind == fromContainerd }
@@ -111,15 +147,18 @@ func (s source) isRaw() bool {
 }
 
 // expected is what arrives of it.
-func (s source) expected(w *world, platform string, c compression) expectation {
-	if s.isDaemon() {
-		return s.expectedOfDaemon(w, platform, c)
+func (s source) expected(w *world, a asked) expectation {
+	switch {
+	case s.kind == fromRegistry:
+		return s.expectedOfRegistry(w, a)
+	case s.isDaemon():
+		return s.expectedOfDaemon(w, a)
 	}
 	p := s.pictures()[s.chosen]
 	if s.isRaw() {
-		return asRaw(p, platform, c)
+		return asRaw(p, a)
 	}
-	return asKept(p, p.members, platform)
+	return asKept(p, p.members, a)
 }
 
 // daemon is the one that has it.
@@ -130,24 +169,28 @@ func (s source) daemon(w *world) *daemon {
 	return w.store
 }
 
-func (s source) expectedOfDaemon(w *world, platform string, c compression) expectation {
+func (s source) expectedOfDaemon(w *world, a asked) expectation {
 	d := s.daemon(w)
 	found, names := d.find(s.argument(w))
 	if found.picture == nil {
 		return expectation{}
 	}
 	var e expectation
-	if s.kind == fromContainerd {
-		e = asKept(found.picture, found.present(), platform)
-		e.mayFail = found.hollow && !w.has(found, platform)
-	} else {
-		e = asRaw(found.picture, platform, c)
+	switch {
+	case s.kind == fromClassic:
+		e = asRaw(found.picture, a)
+	case s.via == "daemon" && (a.force || a.noAttestations): // it pushes an image as it is
+		return expectation{}
+	default:
+		a.force = a.force && !found.hollow // what is not there stays as it is
+		e = asKept(found.picture, found.present(), a)
+		e.mayFail = found.hollow && !w.has(found, a.platform)
 	}
 	// What the daemon cannot push by itself is refused, if it has to be read: it
 	// compresses in one way only, the classic store knows no platforms, and an
 	// image without a name would be gone.
 	if s.via == "daemon" {
-		e.mayFail = e.mayFail || found.hollow || len(names) == 0 || s.kind == fromClassic && (platform != "" || c != "")
+		e.mayFail = e.mayFail || found.hollow || len(names) == 0 || s.kind == fromClassic && (a.platform != "" || a.compression != "")
 	}
 	return e
 }
@@ -174,6 +217,8 @@ func (w *world) has(image held, platform string) bool {
 // argument is SOURCE on the command line.
 func (s source) argument(w *world) string {
 	switch {
+	case s.kind == fromRegistry:
+		return s.remotes[0].argument(w)
 	case s.kind == fromStdin:
 		return "-"
 	case s.isDaemon() && s.byID:
@@ -197,10 +242,13 @@ func (s source) stdin() *bytes.Reader {
 
 // imageNames are those of the images in a file: none where there is only one.
 func (s source) imageNames() []string {
-	if s.second == nil {
-		return nil
+	switch {
+	case s.second != nil:
+		return names
+	case s.called != "":
+		return []string{s.called}
 	}
-	return names
+	return nil
 }
 
 // archive is the file as a tar.
@@ -209,7 +257,7 @@ func (s source) archive() []byte {
 }
 
 func (s source) key() string {
-	key := []string{string(s.format())}
+	key := []string{string(s.format()), s.called}
 	for _, p := range s.pictures() {
 		key = append(key, p.name)
 	}
@@ -221,9 +269,9 @@ func (s source) pack() []byte {
 	case fromDockerArchive:
 		return dockerArchive(s.pictures(), s.imageNames())
 	case fromClassicExport:
-		return classicExport(s.picture, "app:1")
+		return classicExport(s.picture, cmp.Or(s.called, "app:1"))
 	case fromContainerdExport:
-		return containerdExport(s.picture.root, s.picture.members[0], s.picture.root.children, "app:1", everything)
+		return containerdExport(s.picture.root, s.picture.members[0], s.picture.root.children, cmp.Or(s.called, "app:1"), everything)
 	default:
 		return pack(layoutFiles(s.pictures(), s.imageNames())...)
 	}

@@ -25,8 +25,8 @@ type world struct {
 	// saved is a copy of each user's cache, from when it was taken.
 	saved [2]map[string][]byte
 	files *files
-	// pushes are those so far.
-	pushes []*push
+	// calls are those so far, each with what it was asked to push.
+	calls [][]*push
 }
 
 // memory is a directory in memory, where the caches' many small files cost less;
@@ -47,6 +47,8 @@ type setting struct {
 	modern bool
 	// part: of an index of three the containerd daemon has two.
 	part bool
+	// stock is what a repository of each registry has from the beginning.
+	stock [2]*picture
 }
 
 func (s setting) String() string {
@@ -54,7 +56,7 @@ func (s setting) String() string {
 	for _, k := range s.kinds {
 		kinds = append(kinds, fmt.Sprintf("%d (OCI types alone: %t)", k.Flavor, k.OCIOnly))
 	}
-	return fmt.Sprintf("registries %s, modern %t, part %t", strings.Join(kinds, " and "), s.modern, s.part)
+	return fmt.Sprintf("registries %s with %q and %q, modern %t, part %t", strings.Join(kinds, " and "), s.stock[0].name, s.stock[1].name, s.modern, s.part)
 }
 
 // cast are the registries and the real engines of a world. Without an engine
