@@ -43,6 +43,7 @@ func TestFaults(t *testing.T) {
 	started := goleak.IgnoreCurrent()
 	var l ledger
 	t.Run("faults on the way", func(t *testing.T) { sweepSources(t, &l, engines, temporary) })
+	t.Run("copies", func(t *testing.T) { copyAcross(t, &l, plugin) })
 	t.Run("cancelled", func(t *testing.T) { cancelEverywhere(t, &l) })
 	t.Run("client", func(t *testing.T) { strikeClients(t, &l, plugin, engines) })
 	t.Run("Gitea", func(t *testing.T) { strikeGitea(t, &l, plugin, engines) })

@@ -55,16 +55,22 @@ type sweep struct {
 // run makes n pushes through m.
 func (s *sweep) run(t *testing.T, m meddler, n int) {
 	t.Helper()
-	total := s.length(t, m)
+	spread(t, m, n, s.length(t, m), func(at int64, kind interfere.Fault) bool { return s.meet(t, m, at, kind) })
+}
+
+// spread has meet make n pushes or copies that meet faults of m, at positions spread over
+// the total of one. Few may meet none, for which meet is false.
+func spread(t *testing.T, m meddler, n int, total int64, meet func(at int64, kind interfere.Fault) bool) {
+	t.Helper()
 	missed := 0
 	for i := range n {
 		at, kind := m.Place(i, n, total)
-		if !s.meet(t, m, at, kind) {
+		if !meet(at, kind) {
 			missed++
 		}
 	}
 	if missed > n/4 {
-		t.Errorf("%d of %d pushes met no fault", missed, n)
+		t.Errorf("%d of %d met no fault", missed, n)
 	}
 }
 
