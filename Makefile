@@ -4,6 +4,7 @@ TAGS     := nethttpomithttp2
 SERVERS  := go run ./test/cmd/servers
 FUZZTIME ?= 10s
 GOVULNCHECK := v1.9.0
+BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 # The share of statements in registry/ that its tests must run, in percent.
 COVER    ?= 85
 
@@ -71,8 +72,9 @@ dist: ## make archives and packages for every platform, or PLATFORMS="linux/amd6
 	go run ./test/cmd/dist -version "$(VERSION)" $(if $(MAINTAINER),-maintainer "$(MAINTAINER)") $(PLATFORMS)
 
 .PHONY: test
-test: build servers ## run every test: units and scripts with -race, then against real servers
+test: build servers ## run every test: units and scripts with -race, benchmarks once, then against real servers
 	go test -race -timeout 30m ./...
+	go test -run '^$$' -bench . -benchtime 1x ./registry/...
 	go test -count 1 -timeout 30m ./test/model -histories 10000
 	go -C docs/examples/controller test ./...
 	go test -tags e2e -count 1 -timeout 45m ./test/...
@@ -132,6 +134,14 @@ fuzz: ## fuzz every parser for FUZZTIME
 .PHONY: bench
 bench: servers ## compare with other programs that push; writes docs/performance.md
 	go run ./test/cmd/bench -o docs/performance.md
+
+CLIENT := registry/remote/testdata/bench.txt
+.PHONY: bench-client
+bench-client: ## measure the client alone, and compare with what is kept of it; UPDATE=1 keeps this run
+	@mkdir -p bin
+	go test -run '^$$' -bench '^BenchmarkPush$$' -count 10 ./registry/remote > bin/bench.txt
+	go run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT) $(CLIENT) bin/bench.txt
+	$(if $(UPDATE),cp bin/bench.txt $(CLIENT))
 
 .PHONY: demo
 demo: build ## show a push with a scripted registry; GITEA=1 takes a real Gitea

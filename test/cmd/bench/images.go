@@ -19,11 +19,13 @@ import (
 
 // images are what is pushed, and the daemons that hold them.
 type images struct {
-	dir     string
-	engines map[servers.Store]*servers.Engine
+	dir, ours string // ours is the plugin
+	engines   map[servers.Store]*servers.Engine
 	// changes counts the builds of [images.change]; each has other content.
 	changes int
 	made    map[string]subject
+	// source is the registry that images are copied from, once one is.
+	source *servers.Server
 }
 
 // The images, by the steps that copy parts of the Go toolchain's tree.
@@ -31,10 +33,11 @@ const (
 	toolchain = "toolchain"
 	small     = "small"
 	large     = "large"
+	project   = "project" // several images, of a compose file
 )
 
-func makeImages(ctx context.Context, dir string) (*images, error) {
-	i := &images{dir: dir, engines: map[servers.Store]*servers.Engine{}, made: map[string]subject{}}
+func makeImages(ctx context.Context, dir, ours string) (*images, error) {
+	i := &images{dir: dir, ours: ours, engines: map[servers.Store]*servers.Engine{}, made: map[string]subject{}}
 	for _, store := range []servers.Store{servers.Classic, servers.Containerd} {
 		e, err := servers.StartEngine(ctx, store, servers.EngineOptions{})
 		if err != nil {
@@ -47,10 +50,26 @@ func makeImages(ctx context.Context, dir string) (*images, error) {
 
 func (i *images) stop() error {
 	var errs []error
+	if i.source != nil {
+		errs = append(errs, i.source.Stop())
+	}
 	for _, e := range i.engines {
 		errs = append(errs, e.Stop())
 	}
 	return errors.Join(errs...)
+}
+
+// subject is the image of a scenario.
+func (i *images) subject(ctx context.Context, s scenario) (subject, error) {
+	switch {
+	case s.copied:
+		return i.stored(ctx, s.image)
+	case s.image == project:
+		return i.project(ctx, s.store)
+	case s.image == crowd:
+		return i.crowd()
+	}
+	return i.get(ctx, s.image, s.store)
 }
 
 // get makes an image at its first use: in the daemon's store, and from there
@@ -69,21 +88,33 @@ func (i *images) get(ctx context.Context, name string, store servers.Store) (sub
 		return s, err
 	}
 	if store == servers.Classic {
-		s.archive, s.layout = filepath.Join(i.dir, name+".tar"), filepath.Join(i.dir, name+"-layout")
-		if _, err := e.Run(ctx, "save", "-o", s.archive, s.tag); err != nil {
+		if err := i.files(ctx, &s, name); err != nil {
 			return s, err
-		}
-		out, err := exec.CommandContext(ctx, "skopeo", "copy", "--quiet", "--insecure-policy", "docker-archive:"+s.archive, "oci:"+s.layout+":latest").CombinedOutput()
-		if err != nil {
-			return s, fmt.Errorf("make layout: %w: %s", err, out)
 		}
 	}
 	i.made[key] = s
 	return s, nil
 }
 
-// change builds an image again, with one small layer more that was never seen.
-func (i *images) change(ctx context.Context, name string, store servers.Store) (subject, error) {
+// files writes an image of the classic store as an archive and as a layout.
+func (i *images) files(ctx context.Context, s *subject, name string) error {
+	s.archive, s.layout = filepath.Join(i.dir, name+".tar"), filepath.Join(i.dir, name+"-layout")
+	if err := os.RemoveAll(s.layout); err != nil {
+		return err
+	}
+	if _, err := i.engines[servers.Classic].Run(ctx, "save", "-o", s.archive, s.tag); err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, "skopeo", "copy", "--quiet", "--insecure-policy", "docker-archive:"+s.archive, "oci:"+s.layout+":latest").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("make layout: %w: %s", err, out)
+	}
+	return nil
+}
+
+// change builds an image again, with one small layer more that was never seen. files
+// says that it is needed as files, too.
+func (i *images) change(ctx context.Context, name string, store servers.Store, files bool) (subject, error) {
 	i.changes++
 	content := fmt.Sprintf("%d %d", i.changes, rand.Uint64())
 	if err := i.context(ctx, name, content); err != nil {
@@ -91,7 +122,10 @@ func (i *images) change(ctx context.Context, name string, store servers.Store) (
 	}
 	e := i.engines[store]
 	s := subject{tag: name + ":changed", host: e.Host()}
-	return s, e.Build(ctx, s.tag, i.folder(name))
+	if err := e.Build(ctx, s.tag, i.folder(name)); err != nil || !files {
+		return s, err
+	}
+	return s, i.files(ctx, &s, name+"-changed")
 }
 
 func (i *images) folder(name string) string { return filepath.Join(i.dir, "context-"+name) }

@@ -19,16 +19,35 @@ type link struct {
 	// is no limit.
 	rate      float64
 	roundTrip time.Duration
+	// cuts is how often all of its connections are lost; 0 is never.
+	cuts time.Duration
+	// drop is how long it has only droppedRate, from dropAfter on.
+	drop time.Duration
 }
 
-func megabits(n float64, roundTrip time.Duration) link { return link{n * 1e6 / 8, roundTrip} }
+// droppedRate is 1 Mbit/s, in bytes a second.
+const droppedRate = 1e6 / 8
+
+// dropAfter is when the rate drops: every blob that goes side by side is under way.
+const dropAfter = 5 * time.Second
+
+func megabits(n float64, roundTrip time.Duration) link {
+	return link{rate: n * 1e6 / 8, roundTrip: roundTrip}
+}
 
 // String reads "100 Mbit/s, 20 ms".
 func (l link) String() string {
 	if l.rate == 0 {
 		return fmt.Sprintf("%d ms round trip", l.roundTrip.Milliseconds())
 	}
-	return fmt.Sprintf("%.0f Mbit/s, %d ms", l.rate*8/1e6, l.roundTrip.Milliseconds())
+	name := fmt.Sprintf("%.0f Mbit/s, %d ms", l.rate*8/1e6, l.roundTrip.Milliseconds())
+	if l.cuts > 0 {
+		name += fmt.Sprintf(", connections lost every %.0f s", l.cuts.Seconds())
+	}
+	if l.drop > 0 {
+		name += fmt.Sprintf(", 1 Mbit/s for %.0f s", l.drop.Seconds())
+	}
+	return name
 }
 
 // leastRoundTrips are those that a first push needs one after the other: for the
@@ -38,7 +57,8 @@ const leastRoundTrips = 6
 
 // least is the time that a push of so many bytes takes if the link is never idle.
 func (l link) least(sent int64) time.Duration {
-	return time.Duration(float64(sent)/l.rate*float64(time.Second)) + leastRoundTrips*l.roundTrip
+	lost := time.Duration(float64(l.drop) * (1 - droppedRate/l.rate))
+	return time.Duration(float64(sent)/l.rate*float64(time.Second)) + leastRoundTrips*l.roundTrip + lost
 }
 
 // road passes connections on as a link does.
@@ -46,8 +66,9 @@ type road struct {
 	listener net.Listener
 	upstream string
 	up, down lane
-	mu       sync.Mutex // guards link
+	mu       sync.Mutex // guards the fields below
 	link     link
+	conns    map[net.Conn]struct{} // those of the programs
 }
 
 // lane is one direction of a road; all connections share it.
@@ -63,7 +84,7 @@ func startRoad(ctx context.Context, s *servers.Server) (*road, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &road{listener: listener, upstream: s.Host}
+	r := &road{listener: listener, upstream: s.Host, conns: map[net.Conn]struct{}{}}
 	s.Host = "localhost:" + portOf(listener)
 	s.URL = "https://" + s.Host
 	go r.serve(ctx)
@@ -72,8 +93,53 @@ func startRoad(ctx context.Context, s *servers.Server) (*road, error) {
 
 func (r *road) close() error { return r.listener.Close() }
 
-// be makes it the link l from now on.
-func (r *road) be(l link) {
+// be makes it the link l from now on, until ctx ends.
+func (r *road) be(ctx context.Context, l link) {
+	r.set(l)
+	if l.cuts > 0 {
+		go r.cut(ctx, l.cuts)
+	}
+	if l.drop > 0 {
+		go r.dip(ctx, l)
+	}
+}
+
+// cut loses all connections again and again.
+func (r *road) cut(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		r.mu.Lock()
+		for conn := range r.conns {
+			_ = conn.Close()
+		}
+		r.mu.Unlock()
+	}
+}
+
+// dip has the link be slow for a while.
+func (r *road) dip(ctx context.Context, l link) {
+	slow := l
+	slow.rate = droppedRate
+	for _, next := range []struct {
+		after time.Duration
+		link  link
+	}{{dropAfter, slow}, {l.drop, l}} {
+		select {
+		case <-time.After(next.after):
+		case <-ctx.Done():
+			return
+		}
+		r.set(next.link)
+	}
+}
+
+func (r *road) set(l link) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.link = l
@@ -104,8 +170,14 @@ func (r *road) pass(ctx context.Context, from net.Conn) {
 		_ = from.Close()
 		return
 	}
+	r.mu.Lock()
+	r.conns[from] = struct{}{}
+	r.mu.Unlock()
 	go r.copy(to, from, &r.up)
 	r.copy(from, to, &r.down)
+	r.mu.Lock()
+	delete(r.conns, from)
+	r.mu.Unlock()
 }
 
 const (
@@ -113,6 +185,9 @@ const (
 	packet = 16 << 10
 	// inFlight bounds the packets of one connection that are under way.
 	inFlight = 1024
+	// queued is how much a connection may have waiting for the lane, as in a router:
+	// the lane does not stand still when this program wakes up late.
+	queued = 20 * time.Millisecond
 )
 
 // copy keeps the order of what it passes on. It reads hardly quicker than the lane
@@ -131,7 +206,7 @@ func (r *road) copy(to, from net.Conn, lane *lane) {
 			if n > 0 {
 				l := r.is()
 				sent := lane.take(n, l.rate)
-				<-time.After(time.Until(sent))
+				<-time.After(time.Until(sent.Add(-queued)))
 				parts <- part{sent.Add(l.roundTrip / 2), buffer[:n]}
 			}
 			if err != nil {

@@ -79,7 +79,7 @@ func newBench(ctx context.Context, only string) (_ *bench, err error) {
 		return nil, err
 	}
 	if b.tools, err = findTools(ctx, b.dir); err == nil {
-		b.images, err = makeImages(ctx, b.dir)
+		b.images, err = makeImages(ctx, b.dir, b.tools.ours)
 	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(b.dir))

@@ -105,6 +105,9 @@ func (r report) section() string {
 	if l := r.scenario.link; l.rate > 0 && r.scenario.before == nothing {
 		fmt.Fprintf(&b, "\nThe link needs %.2f s for what ours sends and %d round trips; ours takes %.2f of that.\n", l.least(r.counts[0].sent).Seconds(), leastRoundTrips, r.ofLeast())
 	}
+	if l, e := r.scenario.link, r.scenario.expect; l.rate > 0 && e.wall > 0 && r.ratio(0, peer) > e.wall {
+		fmt.Fprintf(&b, "\nBy the link alone it is %.2f of %s, whatever the program does.\n", l.least(r.counts[0].sent).Seconds()/r.wall(peer).Seconds(), r.scenario.tools[peer].name)
+	}
 	if missed := r.missed(peer, thin); missed != "" {
 		fmt.Fprintf(&b, "\nMissed: %s. %s Push and registry used %.0f %% of the processors.\n", missed, r.scenario.limit, 100*r.busy())
 	}

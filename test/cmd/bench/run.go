@@ -40,9 +40,9 @@ type target struct {
 	close   func() error
 }
 
-func newTarget(ctx context.Context, l link, counting bool) (t *target, err error) {
+func newTarget(ctx context.Context, site servers.GiteaOptions, l link, counting bool) (t *target, err error) {
 	t = &target{close: func() error { return nil }}
-	if t.gitea, err = servers.StartGitea(ctx, servers.GiteaOptions{}); err != nil {
+	if t.gitea, err = servers.StartGitea(ctx, site); err != nil {
 		return nil, err
 	}
 	started := t
@@ -84,9 +84,9 @@ func (t *target) stop() {
 }
 
 // be has what is sent from now on take a link.
-func (t *target) be(l link) {
+func (t *target) be(ctx context.Context, l link) {
 	if t.road != nil {
-		t.road.be(l)
+		t.road.be(ctx, l)
 	}
 }
 
@@ -100,6 +100,21 @@ func (t *target) install(plugin string) error {
 	return errors.Join(err, os.Symlink(plugin, link))
 }
 
+// trust has the programs trust another authority, too.
+func (t *target) trust(authority string) error {
+	var both []byte
+	for _, file := range []string{t.gitea.CAFile, authority} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		both = append(both, data...)
+	}
+	file := filepath.Join(t.dir, "authorities.pem")
+	t.env = append(t.env, "SSL_CERT_FILE="+file)
+	return os.WriteFile(file, both, 0o600)
+}
+
 // push runs a program. Its peak is at least that of this one, which therefore
 // keeps nothing large in memory.
 func (t *target) push(ctx context.Context, tool tool, s subject, name string) (measure, error) {
@@ -107,6 +122,11 @@ func (t *target) push(ctx context.Context, tool tool, s subject, name string) (m
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	if tool.plugin != "" {
 		if err := t.install(tool.plugin); err != nil {
+			return measure{}, err
+		}
+	}
+	if s.authority != "" {
+		if err := t.trust(s.authority); err != nil {
 			return measure{}, err
 		}
 	}

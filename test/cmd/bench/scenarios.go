@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -19,14 +20,17 @@ type scenario struct {
 	// limit is what keeps a row from what is expected, as profiles show it.
 	limit string
 	image string
-	store servers.Store
-	tools []tool
+	// copied: another registry has the image.
+	copied bool
+	store  servers.Store
+	tools  []tool
 	// before is pushed first, by the same program or the one that it names, to
 	// the same place, untimed:
 	// nothing, the same image, or the image that changed since.
 	before before
 	// link is between the program and the registry, which runs at a site.
 	link link
+	site servers.GiteaOptions
 	// rounds, when not zero, multiplies the flag's: there are fewer of what is
 	// long, and more of what is short where ours and the best peer are close.
 	rounds float64
@@ -39,6 +43,7 @@ const (
 	same
 	unchanged   // the image without its last layer
 	otherOwners // the same image, to another owner
+	twoHalves   // what becomes one index
 )
 
 func scenarios(t tools) []scenario {
@@ -66,7 +71,27 @@ func scenarios(t tools) []scenario {
 		{name: "60 small layers, 50 ms round trip, nothing changed", expect: noted, limit: start, image: small, store: servers.Classic, tools: t.layout, before: same, link: link{roundTrip: 50 * time.Millisecond}},
 		{name: "one layer of 1.5 GB", expect: expectation{memory: 96 << 20}, image: large, store: servers.Classic, tools: t.streaming, rounds: 0.6},
 		{name: "layers known under another owner", expect: expectation{nothingSent: true}, image: toolchain, store: servers.Classic, tools: t.layout, before: otherOwners, rounds: 3},
-	}, onLinks(t)...)
+	}, slices.Concat(copies(t), atSite(t), onLinks(t))...)
+}
+
+// copies is what registries have already, and what many images share.
+func copies(t tools) []scenario {
+	const (
+		busy    = "The other registry, the program and Gitea share the processors."
+		starts  = "What is left is starting, the connection, and Gitea's hashing of the password, which others pay as well."
+		classic = "The first image has the layers of all, and takes most of the time: the daemon writes it to its disk before the first byte. For the nine others Gitea writes to its database 81 times, once at a time, about 20 ms each."
+		named   = "Of every image each layer has to be mounted, also those that the first one brought."
+		twice   = "Three requests write to Gitea's database, one after the other; crane writes once. The two others put each image by its digest, so that the index outlives their tags."
+	)
+	return []scenario{
+		{name: "200 tags of another registry", expect: expectation{wall: 0.65, wallOf: craneCopy, requests: 610}, limit: busy, image: many, copied: true, tools: t.copyingAll},
+		{name: "200 tags of another registry, again", expect: expectation{wall: 1.00, wallOf: craneCopy, requests: tagsOfMany + 6}, limit: busy, image: many, copied: true, tools: t.copyingAll, before: same},
+		{name: "450 MB of another registry", expect: expectation{wall: 0.95, memory: 64 << 20}, limit: busy, image: heavy, copied: true, tools: t.copying},
+		{name: "one more tag", expect: expectation{wall: 1.00, requests: 3}, limit: starts, image: toolchain, copied: true, tools: t.tagging, before: same},
+		{name: "one index of two images", expect: expectation{wall: 0.80, wallOf: craneAppend, requests: 8}, limit: twice, image: halves, copied: true, tools: t.joining, before: twoHalves},
+		{name: "ten images of a project, classic store", expect: expectation{wall: 0.50, wallOf: tenPushes}, limit: classic, image: project, store: servers.Classic, tools: t.composing},
+		{name: "ten images of a project, containerd store", expect: expectation{wall: 0.50, wallOf: tenPushes}, limit: named, image: project, store: servers.Containerd, tools: t.composing},
+	}
 }
 
 // links are those that people have, with what is expected of the wall time on each,
@@ -101,9 +126,29 @@ func onLinks(t tools) (all []scenario) {
 		on("daemon, containerd store, one small layer changed", expectation{wall: l.changed}, toolchain, servers.Containerd, t.containerd, unchanged)
 		on("OCI layout, nothing changed", expectation{wall: 0.50, requests: 3}, toolchain, servers.Classic, t.layout, same)
 		on("60 small layers", expectation{wall: l.small}, small, servers.Classic, t.layout, nothing)
+		on("blobs side by side", expectation{wall: mostOfDefault}, small, servers.Classic, t.jobs, nothing)
+		on("the level of zstd", expectation{wall: mostOfDefault}, toolchain, servers.Classic, t.levels, nothing)
+		on("chunks", expectation{wall: mostOfDefault}, toolchain, servers.Classic, t.chunks, nothing)
+		all = append(all, scenario{
+			name: "image of another registry, " + l.String(), expect: expectation{wall: l.layout, ofLeast: l.ofLeast, memory: 64 << 20}, limit: "The link is busy for most of the time.",
+			image: toolchain, copied: true, tools: t.copying, link: l.link, rounds: l.rounds,
+		})
+	}
+	for _, trouble := range []link{
+		{rate: 20e6 / 8, roundTrip: 80 * time.Millisecond, cuts: 10 * time.Second},
+		{rate: 20e6 / 8, roundTrip: 80 * time.Millisecond, drop: 30 * time.Second},
+	} {
+		all = append(all, scenario{
+			name: "60 small layers, " + trouble.String(), expect: expectation{ofLeast: 1.15, memory: 96 << 20}, limit: "Gitea keeps nothing of a blob whose connection is lost.",
+			image: small, store: servers.Classic, tools: t.layout, link: trouble, rounds: 0.2,
+		})
 	}
 	return all
 }
+
+// mostOfDefault is how much longer than with the best value of an option a push may take
+// with its default.
+const mostOfDefault = 1.05
 
 // toolchainLayers is how many the toolchain image has.
 const toolchainLayers = 5
@@ -138,11 +183,11 @@ func (s scenario) run(ctx context.Context, images *images, rounds int) (report, 
 
 // once runs one tool against a registry of its own.
 func (s scenario) once(ctx context.Context, images *images, t tool, counting bool) (m measure, err error) {
-	image, err := images.get(ctx, s.image, s.store)
+	image, err := images.subject(ctx, s)
 	if err != nil {
 		return m, err
 	}
-	target, err := newTarget(ctx, s.link, counting)
+	target, err := newTarget(ctx, s.site, s.link, counting)
 	if err != nil {
 		return m, err
 	}
@@ -157,17 +202,27 @@ func (s scenario) once(ctx context.Context, images *images, t tool, counting boo
 		_, err = target.push(ctx, first, image, "bench/app:1")
 	case otherOwners:
 		_, err = target.push(ctx, first, image, "other/app:1")
+	case twoHalves:
+		for _, arch := range []string{"amd64", "arm64"} {
+			half := image
+			half.from += ":" + arch
+			if _, err = target.push(ctx, first, half, "bench/app:"+arch); err != nil {
+				break
+			}
+		}
 	}
 	if err != nil {
 		return m, err
 	}
 	if s.before == unchanged {
-		if image, err = images.change(ctx, s.image, s.store); err != nil {
+		if image, err = images.change(ctx, s.image, s.store, s.site.Storage != ""); err != nil {
 			return m, err
 		}
 	}
 	syscall.Sync() // what came before is not written to disk while the clock runs
-	target.be(s.link)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	target.be(ctx, s.link)
 	target.counter.reset()
 	m, err = target.push(ctx, t, image, "bench/app:1")
 	m.requests, m.sent = target.counter.counts()

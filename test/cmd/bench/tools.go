@@ -33,6 +33,13 @@ type subject struct {
 	archive, layout string
 	// tag is its name in the docker daemon at host.
 	tag, host string
+	// from is its name in another registry, whose certificate authority signs.
+	from, authority string
+	// services are the images of a compose file, by their names in the daemon.
+	compose  string
+	services []string
+	// crowd is a folder of layouts.
+	crowd string
 }
 
 // tools are the programs by what they push from. Ours is the first of each.
@@ -42,7 +49,18 @@ type tools struct {
 	containerd []tool
 	// streaming are those that do not take a large layer into memory.
 	streaming []tool
-	ours      string
+	// jobs, chunks and levels are ours with other values than the defaults, which
+	// come first.
+	jobs, chunks, levels []tool
+	// copying are for one image of another registry, copyingAll for all tags of one.
+	copying, copyingAll []tool
+	// tagging and joining are for what the registry has.
+	tagging, joining []tool
+	// composing are for the images of a project.
+	composing []tool
+	// crowding are for many images, each by a program of its own.
+	crowding []tool
+	ours     string
 }
 
 // The peers that an expectation names.
@@ -86,6 +104,21 @@ func (p programs) push(source func(subject) string, options ...string) tool {
 	return tool{name: name, args: func(s subject, ref string) []string {
 		return append(append([]string{p.ours, "push", "--quiet"}, options...), source(s), ref)
 	}}
+}
+
+// variants are pushes with the default of an option and with other values of it, which
+// have the peers' place.
+func (p programs) variants(source func(subject) string, option string, values ...string) []tool {
+	all := []tool{p.push(source)}
+	if option == "--compression" {
+		all[0] = p.push(source, option, "zstd")
+	}
+	for _, value := range values {
+		t := p.push(source, option, value)
+		t.name = option + " " + value
+		all = append(all, t)
+	}
+	return all
 }
 
 // byDocker is t as docker starts it, as which it is compared with docker push.
@@ -145,6 +178,9 @@ func findTools(ctx context.Context, dir string) (tools, error) {
 			{name: skopeoGzip, args: p.skopeo(fromArchive).args},
 		},
 		streaming: []tool{p.push(archive), p.push(archive, "--compression", "zstd"), p.skopeo(fromArchive), p.crane(archive)},
+		jobs:      p.variants(layout, "--jobs", "1", "2", "8", "16"),
+		chunks:    p.variants(layout, "--chunk-size", "5MB", "20MB"),
+		levels:    p.variants(archive, "--compression", "zstd:1", "zstd:7"),
 		ours:      p.ours,
 		layout: []tool{
 			p.push(layout), p.crane(layout),
@@ -156,7 +192,100 @@ func findTools(ctx context.Context, dir string) (tools, error) {
 				return []string{p.path["oras"], "cp", "--no-tty", "--to-plain-http=false", "--from-oci-layout", s.layout + ":latest", ref}
 			}},
 		},
+		copying: p.copying(),
+		copyingAll: []tool{
+			{name: "docker-gitea copy --all-tags", args: func(s subject, ref string) []string {
+				return []string{p.ours, "copy", "--quiet", "--all-tags", s.from, untagged(ref)}
+			}},
+			{name: craneCopy, args: func(s subject, ref string) []string {
+				return []string{p.path["crane"], "cp", "--all-tags", s.from, untagged(ref)}
+			}},
+		},
+		tagging:    p.tagging(),
+		joining:    p.joining(),
+		composing:  p.composing(),
+		crowding:   p.crowding(),
 		daemon:     append(slices.Clone(viaDaemon), p.skopeo(func(s subject) []string { return []string{"--src-daemon-host", s.host, "docker-daemon:" + s.tag} })),
 		containerd: viaDaemon,
 	}, nil
+}
+
+// craneCopy is what a copy of all tags is compared with.
+const craneCopy = "crane cp -a"
+
+// craneAppend is what a join is compared with.
+const craneAppend = "crane index append"
+
+// tenPushes are compared with one push of a project.
+const tenPushes = "docker push, one after the other"
+
+// untagged is a name without its tag.
+func untagged(ref string) string { return strings.TrimSuffix(ref, ":1") }
+
+// copying copies an image between registries.
+func (p programs) copying() []tool {
+	return []tool{
+		{name: "docker-gitea copy", args: func(s subject, ref string) []string { return []string{p.ours, "copy", "--quiet", s.from, ref} }},
+		{name: "crane", args: func(s subject, ref string) []string { return []string{p.path["crane"], "cp", s.from, ref} }},
+		p.skopeo(func(s subject) []string { return []string{"docker://" + s.from} }),
+		{name: "regctl", args: func(s subject, ref string) []string { return []string{p.path["regctl"], "image", "copy", s.from, ref} }},
+		{name: "oras", args: func(s subject, ref string) []string {
+			return []string{p.path["oras"], "cp", "--no-tty", "--from-plain-http=false", "--to-plain-http=false", s.from, ref}
+		}},
+	}
+}
+
+// tagging gives an image of the registry another tag.
+func (p programs) tagging() []tool {
+	first := p.copying()[0]
+	tools := []tool{
+		{name: "docker-gitea tag", args: func(_ subject, ref string) []string { return []string{p.ours, "tag", ref, "2"} }},
+		{name: "crane", args: func(_ subject, ref string) []string { return []string{p.path["crane"], "tag", ref, "2"} }},
+		{name: "regctl", args: func(_ subject, ref string) []string {
+			return []string{p.path["regctl"], "image", "copy", ref, untagged(ref) + ":2"}
+		}},
+		{name: "oras", args: func(_ subject, ref string) []string {
+			return []string{p.path["oras"], "tag", "--plain-http=false", ref, "2"}
+		}},
+	}
+	for i := range tools {
+		tools[i].first = &first
+	}
+	return tools
+}
+
+// joining makes an index of two images of the registry.
+func (p programs) joining() []tool {
+	first := p.copying()[0]
+	tools := []tool{
+		{name: "docker-gitea join", args: func(_ subject, ref string) []string {
+			return []string{p.ours, "join", "--tag", ref, untagged(ref) + ":amd64", untagged(ref) + ":arm64"}
+		}},
+		{name: craneAppend, args: func(_ subject, ref string) []string {
+			return []string{p.path["crane"], "index", "append", "--manifest", untagged(ref) + ":amd64", "--manifest", untagged(ref) + ":arm64", "--tag", ref}
+		}},
+		{name: "regctl", args: func(_ subject, ref string) []string {
+			return []string{p.path["regctl"], "index", "create", "--ref", untagged(ref) + ":amd64", "--ref", untagged(ref) + ":arm64", ref}
+		}},
+		{name: "oras", args: func(_ subject, ref string) []string {
+			return []string{p.path["oras"], "manifest", "index", "create", "--plain-http=false", ref, "amd64", "arm64"}
+		}},
+	}
+	for i := range tools {
+		tools[i].first = &first
+	}
+	return tools
+}
+
+// composing pushes the images of a project.
+func (p programs) composing() []tool {
+	return []tool{
+		p.byDocker(tool{name: "docker-gitea push --compose", args: func(s subject, ref string) []string {
+			return []string{p.ours, "push", "--quiet", "--compose", s.compose, "--to", strings.TrimSuffix(ref, "app:1")}
+		}}),
+		{name: tenPushes, daemon: true, args: func(s subject, ref string) []string {
+			script := `docker=$1 to=$2; shift 2; for name; do "$docker" tag "$name" "$to$name" && "$docker" push --quiet "$to$name" || exit; done`
+			return append([]string{"sh", "-c", script, "sh", p.path["docker"], strings.TrimSuffix(ref, "app:1")}, s.services...)
+		}},
+	}
 }
