@@ -71,6 +71,11 @@ dist: ## make archives and packages for every platform, or PLATFORMS="linux/amd6
 	$(SERVERS) build nfpm cyclonedx-gomod
 	go run ./test/cmd/dist -version "$(VERSION)" $(if $(MAINTAINER),-maintainer "$(MAINTAINER)") $(PLATFORMS)
 
+# For a job that runs for a tag, such as .gitea/workflows/release.yml.
+.PHONY: release
+release: dist ## make dist, and publish it as the release of the tag: RELEASE_TOKEN, RELEASE_KEY
+	go run ./test/cmd/dist -version "$(VERSION)" publish
+
 .PHONY: test
 test: build servers ## run every test: units and scripts with -race, benchmarks once, then against real servers
 	go test -race -timeout 30m ./...

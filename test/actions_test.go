@@ -42,17 +42,21 @@ func newFactory(t *testing.T) *factory {
 		"actions.ENABLED": "true", "actions.DEFAULT_ACTIONS_URL": "self",
 	}}), engine: engine(t, servers.Containerd)}
 	f.user = newUser(t, f.Gitea)
-	for owner, action := range map[string]string{"actions/checkout": checkout, "docker-gitea/docker-gitea": readText(t, "../action.yml")} {
-		org, name, _ := strings.Cut(owner, "/")
+	for _, org := range []string{"actions", "docker-gitea"} {
 		servers.Need(t, f.CreateOrg(t.Context(), org))
-		servers.Need(t, f.API(t.Context(), http.MethodPost, "/orgs/"+org+"/repos", map[string]any{"name": name}, nil))
-		f.put(t, owner, "action.yml", action)
-		for _, tag := range []string{"v4", "v0.1.0"} {
-			servers.Need(t, f.API(t.Context(), http.MethodPost, "/repos/"+owner+"/tags", map[string]any{"tag_name": tag}, nil))
-		}
 	}
+	f.offer(t, "actions", "checkout", checkout, "v4")
+	f.offer(t, "docker-gitea", "docker-gitea", readText(t, "../action.yml"), "v0.1.0")
 	f.startRunner(t)
 	return f
+}
+
+// offer makes the repository of an action.
+func (f *factory) offer(t *testing.T, org, name, action, tag string) {
+	t.Helper()
+	servers.Need(t, f.API(t.Context(), http.MethodPost, "/orgs/"+org+"/repos", map[string]any{"name": name}, nil))
+	f.put(t, org+"/"+name, "action.yml", action)
+	servers.Need(t, f.API(t.Context(), http.MethodPost, "/repos/"+org+"/"+name+"/tags", map[string]any{"tag_name": tag}, nil))
 }
 
 // startRunner runs the runner in host mode, in which jobs have what it has.
@@ -67,6 +71,7 @@ func (f *factory) startRunner(t *testing.T) {
 		"DOCKER_HOST=" + f.engine.Host(), "DOCKER_BUILDKIT=0",
 		"SSL_CERT_FILE=" + f.CAFile, "CURL_CA_BUNDLE=" + f.CAFile, "GIT_SSL_CAINFO=" + f.CAFile,
 	}
+	env = append(env, buildEnv(t)...)
 	register := exec.CommandContext(t.Context(), runner, "register", "--no-interactive", "--instance", f.URL,
 		"--token", lines[len(lines)-1], "--name", "here", "--labels", "ubuntu-latest:host")
 	register.Dir, register.Env = dir, env
@@ -86,6 +91,20 @@ func (f *factory) startRunner(t *testing.T) {
 			t.Logf("the runner: %s", readText(t, log.Name()))
 		}
 	})
+}
+
+// buildEnv has a job build with what this machine has downloaded and built.
+func buildEnv(t *testing.T) []string {
+	t.Helper()
+	cache, err := servers.CacheDir()
+	servers.Need(t, err)
+	env := []string{"DOCKER_GITEA_TEST_CACHE=" + cache}
+	names := []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GOFLAGS"}
+	values := strings.Split(inProject(t, "go", append([]string{"env"}, names...)...), "\n")
+	for i, name := range names {
+		env = append(env, name+"="+values[i])
+	}
+	return env
 }
 
 // put adds a file to a repository.
@@ -125,6 +144,12 @@ func (f *factory) job(t *testing.T, name, workflow string) (log string, succeede
 	servers.Need(t, f.API(t.Context(), http.MethodPut, "/repos/"+repository+"/actions/secrets/PACKAGES_TOKEN", map[string]any{"data": token}, nil))
 	f.put(t, repository, "Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")
 	f.put(t, repository, ".gitea/workflows/image.yaml", workflow)
+	return f.await(t, repository)
+}
+
+// await returns what the first job of a repository has printed, once it is done.
+func (f *factory) await(t *testing.T, repository string) (log string, succeeded bool) {
+	t.Helper()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {

@@ -45,8 +45,8 @@ func TestDist(t *testing.T) {
 	}
 	check := exec.CommandContext(t.Context(), "sha256sum", "-c", "SHA256SUMS")
 	check.Dir = first
-	if out, err := check.CombinedOutput(); err != nil || strings.Count(string(out), "OK") != 4 {
-		t.Errorf("got %s (%v), want 4 files", out, err)
+	if out, err := check.CombinedOutput(); err != nil || strings.Count(string(out), "OK") != 8 {
+		t.Errorf("got %s (%v), want two archives, two packages and four bills of materials", out, err)
 	}
 	t.Run("archives", func(t *testing.T) { checkArchives(t, first) })
 	t.Run("deb", func(t *testing.T) { checkDeb(t, first) })

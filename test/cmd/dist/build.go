@@ -39,6 +39,21 @@ func (r *release) build(ctx context.Context, p platform) error {
 	return nil
 }
 
+// bills puts the bills beside the archive, too: what looks for vulnerabilities
+// reads them as they are.
+func (r *release) bills(p platform) error {
+	for _, name := range programs {
+		content, err := os.ReadFile(filepath.Join(r.dir(p), name+".cdx.json"))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(r.out, fmt.Sprintf("%s_%s_%s.cdx.json", name, r.version, p)), content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (p platform) program(name string) string {
 	if p.goos == "windows" {
 		return name + ".exe"

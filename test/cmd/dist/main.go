@@ -27,6 +27,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/docker-gitea/docker-gitea/registry"
 )
 
 // platforms are those of a release.
@@ -58,6 +60,9 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if flags.NArg() == 1 && flags.Arg(0) == "publish" {
+		return publish(ctx, *out, *version)
+	}
 	date, err := commitDate(ctx)
 	if err != nil {
 		return err
@@ -71,6 +76,23 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 		chosen = platforms
 	}
 	return r.make(ctx, chosen, w)
+}
+
+// publish makes what is in dir the release of a tag of this repository.
+func publish(ctx context.Context, dir, tag string) error {
+	changelog, err := os.ReadFile("CHANGELOG.md")
+	if err != nil {
+		return err
+	}
+	notes, err := notesOf(string(changelog), strings.TrimPrefix(tag, "v"))
+	if err != nil {
+		return err
+	}
+	p, err := newPublisher(os.Getenv)
+	if err != nil {
+		return err
+	}
+	return p.publish(ctx, dir, tag, notes, registry.NewSecret(os.Getenv("RELEASE_KEY")))
 }
 
 // commitDate is the time that everything bears: SOURCE_DATE_EPOCH, or else
@@ -134,7 +156,7 @@ func (r *release) platform(ctx context.Context, p platform) error {
 	if err := r.build(ctx, p); err != nil {
 		return err
 	}
-	if err := r.archive(p); err != nil {
+	if err := errors.Join(r.archive(p), r.bills(p)); err != nil {
 		return err
 	}
 	if p.goos != "linux" {
