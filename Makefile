@@ -91,9 +91,9 @@ test-faults: servers ## break pushes at 200 positions for each kind of source, a
 
 # Everything that a clean checkout need not show each time. Not in .ci/run.
 .PHONY: test-wide
-test-wide: servers ## run what is for breadth alone: sites, proxies, programs that pull; UPDATE=1 writes docs/compatibility.md
+test-wide: servers ## run what is for breadth alone: sites, proxies, builders, other programs and systems; UPDATE=1 writes docs/compatibility.md
 	$(SERVERS) build wide
-	WIDE=1 go test -tags e2e -count 1 -v -timeout 90m -run '^TestWide|^TestPullersTrust$$|^TestAction$$' ./test $(if $(UPDATE),-compatibility)
+	WIDE=1 go test -tags e2e -count 1 -v -timeout 150m -run '^TestWide|^TestPullersTrust$$|^TestAction$$' ./test $(if $(UPDATE),-compatibility)
 
 .PHONY: test-unit
 test-unit: ## run the tests that need no servers, quickly

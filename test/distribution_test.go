@@ -22,11 +22,32 @@ import (
 // TestWideDistribution3 pushes to release 3.1 of the distribution registry.
 func TestWideDistribution3(t *testing.T) {
 	wide(t)
+	attest(t, "registry", "distribution 3", "pushes of every form, mounts, chunks, a repair", "registry-3")
 	s, err := servers.StartRegistry(t.Context(), servers.RegistryOptions{Newer: true})
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, s.Stop) })
-	cache := t.TempDir()
-	c := newClient(t, s, client.AuthConfig{}, &remote.Options{CacheDir: cache})
+	pushesToForeign(t, s)
+}
+
+// TestWideCraneRegistry pushes to the registry that crane starts, which has no
+// TLS itself.
+func TestWideCraneRegistry(t *testing.T) {
+	wide(t)
+	attest(t, "registry", "crane registry serve", "pushes of every form, mounts, chunks, a repair", "crane", "haproxy")
+	s, err := servers.StartCraneRegistry(t.Context())
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, s.Stop) })
+	front, err := servers.StartHAProxy(t.Context(), servers.HAProxyOptions{Upstream: s.URL})
+	servers.Need(t, err)
+	t.Cleanup(func() { stop(t, front.Stop) })
+	pushesToForeign(t, front)
+}
+
+// pushesToForeign does with a registry that is no Gitea what people do one after
+// the other: after each push, skopeo and crane pull what has to be there.
+func pushesToForeign(t *testing.T, s *servers.Server) {
+	t.Helper()
+	c := newClient(t, s, client.AuthConfig{}, &remote.Options{CacheDir: t.TempDir()})
 	const size = 3_000_000
 	one, two := stacked(t, size, 7), stacked(t, size, 7, 8)
 	push := func(t *testing.T, dir, to string, opts client.PushOptions) client.Result {

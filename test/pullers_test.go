@@ -19,8 +19,8 @@ import (
 // clinic has a self-signed Gitea with one image, and a machine whose programs
 // pull it: they see another /etc than this one.
 type clinic struct {
-	plugin, etc string
-	desk        *desk
+	plugin, etc, ca string
+	desk            *desk
 	// host is a name of this machine that no program takes for it; ref is the image.
 	host, ref string
 }
@@ -32,7 +32,7 @@ func newClinic(t *testing.T) *clinic {
 	mustPush(t, newClient(t, g.Server, userAuth(user), nil), user+"/app:1", stacked(t, 1000, 90), client.PushOptions{})
 	_, port, _ := strings.Cut(g.Host, ":")
 	c := &clinic{
-		plugin: filepath.Join(pluginDir(t), "docker-gitea"), etc: t.TempDir(),
+		plugin: filepath.Join(pluginDir(t), "docker-gitea"), etc: t.TempDir(), ca: g.CAFile,
 		desk: newDesk(t, g.Server, "SSL_CERT_FILE=/dev/null"), host: "gitea.localtest.me:" + port,
 	}
 	c.ref = c.host + "/" + user + "/app:1"
@@ -134,7 +134,22 @@ func TestPullersTrust(t *testing.T) { //nolint:tparallel // each part changes /e
 	})
 }
 
-// TestWidePullersTrust is TestPullersTrust with podman and containerd.
+// builds has a BuildKit build that has just read its settings. The client gets
+// the token for it, and trusts the certificate.
+func (c *clinic) builds(t *testing.T, dir string) (string, error) {
+	t.Helper()
+	b, err := servers.StartBuildKit(t.Context(), servers.BuildKitOptions{Etc: c.etc})
+	servers.Need(t, err)
+	defer stop(t, b.Stop)
+	buildx, env := program(t, "docker-buildx"), []string{"BUILDX_CONFIG=" + t.TempDir(), "SSL_CERT_FILE=" + c.ca}
+	if out, err := c.within(t, "", env, buildx, "create", "--driver=remote", "--name=kit", b.Address()); err != nil {
+		return out, err
+	}
+	return c.within(t, "", env, buildx, "build", "--builder=kit", "--progress=plain", dir)
+}
+
+// TestWidePullersTrust is TestPullersTrust with podman, containerd and a BuildKit
+// of its own.
 func TestWidePullersTrust(t *testing.T) {
 	wide(t)
 	t.Run("podman", func(t *testing.T) {
@@ -144,6 +159,12 @@ func TestWidePullersTrust(t *testing.T) {
 		c.cures(t, "podman", func() (string, error) {
 			return c.within(t, "", nil, podman, "--root="+dir+"/root", "--runroot="+dir+"/run", "--storage-driver=vfs", "pull", "--quiet", c.ref)
 		})
+	})
+	t.Run("BuildKit", func(t *testing.T) {
+		attest(t, "builder", "BuildKit", "builds after `trust --print buildkit`", "buildkitd", "docker-buildx")
+		c, dir := newClinic(t), t.TempDir()
+		samples.WriteFile(t, filepath.Join(dir, "Dockerfile"), []byte("FROM "+c.ref+"\nCOPY Dockerfile /\n"))
+		c.cures(t, "buildkit", func() (string, error) { return c.builds(t, dir) })
 	})
 	t.Run("containerd", func(t *testing.T) {
 		attest(t, "engine", "containerd", "pulls after `trust --print containerd`", "ctr")

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -230,7 +231,7 @@ func drive(path string) string { return "Z:" + strings.ReplaceAll(path, "/", `\`
 // TestWideWindows does with the programs for Windows what people do with them.
 func TestWideWindows(t *testing.T) {
 	wide(t)
-	attest(t, "system", "Windows (wine)", "trust, login into the Credential Manager, configure-docker, pushes, check, erase, Ctrl-C", "wine64")
+	attest(t, "system", "Windows (wine)", "trust, login into the Credential Manager, configure-docker, pushes, a daemon behind a named pipe, check, erase, Ctrl-C", "wine64")
 	const plugin = "docker-gitea"
 	g := gitea(t)
 	user := newUser(t, g)
@@ -281,6 +282,7 @@ func TestWideWindows(t *testing.T) {
 		assertBlobs(t, pullBySkopeo(t, g.Server, user, servers.AdminPassword, app+":"+tag), want)
 	}
 	w.run(t, "", "", plugin, "check", app)
+	w.pushesFromPipe(t, g, user)
 	interrupted(t, w, app)
 
 	w.run(t, g.Host, "", credhelperName, "erase")
@@ -288,6 +290,37 @@ func TestWideWindows(t *testing.T) {
 		t.Errorf("get what was erased: %v: %s", err, out)
 	}
 	w.run(t, "", "", plugin, "untrust", g.Host)
+}
+
+// pushesFromPipe pushes an image of a daemon behind the named pipe that is
+// docker's default on Windows.
+func (w *windows) pushesFromPipe(t *testing.T, g *servers.Gitea, user string) {
+	t.Helper()
+	address := freeAddress(t)
+	e := startApart(t, servers.Containerd, servers.EngineOptions{Args: []string{"--host", "tcp://" + address, "--tls=false"}})
+	tag, ref := user+"/piped:1", g.Host+"/"+user+"/piped:1"
+	servers.Need(t, e.Build(t.Context(), tag, samples.BuildContext(t, 80, 3_000_000)))
+	passer := filepath.Join(w.dir, "pipe.exe")
+	run(t, w.env, program(t, "x86_64-w64-mingw32-gcc"), "-o", passer, "testdata/wine/pipe.c", "-lws2_32")
+	_, port, err := net.SplitHostPort(address)
+	servers.Need(t, err)
+	pipe := w.command(t, nil, "pipe", `\\.\pipe\docker_engine`, port)
+	listening, err := pipe.StdoutPipe()
+	servers.Need(t, err)
+	servers.Need(t, pipe.Start())
+	t.Cleanup(func() { _, _ = pipe.Process.Kill(), pipe.Wait() })
+	if _, err := listening.Read(make([]byte, 1)); err != nil {
+		t.Fatalf("the pipe: %v", err)
+	}
+	w.run(t, "", "1: digest: sha256:", "docker-gitea", "push", tag, ref)
+	assertBlobs(t, pull(t, g.Server, user, servers.AdminPassword, ref), pullWithSkopeo(t, g.Server, user, ref))
+	want, err := e.Run(t.Context(), "image", "inspect", "--format", "{{.Id}}", tag)
+	servers.Need(t, err)
+	env, err := g.Env(t.TempDir(), user, servers.AdminPassword)
+	servers.Need(t, err)
+	if got := strings.TrimSpace(run(t, env, program(t, "crane"), "digest", ref)); got != want {
+		t.Errorf("from the pipe came %s, want %s", got, want)
+	}
 }
 
 // interrupted presses Ctrl-C while a push waits for its archive.
