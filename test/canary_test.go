@@ -2,14 +2,18 @@ package test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/plugin"
+	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
 )
 
@@ -19,7 +23,7 @@ import (
 // and not on the command line of a credential helper.
 func TestSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
-	plugin := filepath.Join(pluginDir(t), "docker-gitea")
+	binary := filepath.Join(pluginDir(t), "docker-gitea")
 	images := t.TempDir()
 	if err := writePluginImages(images); err != nil {
 		t.Fatal(err)
@@ -49,25 +53,8 @@ func TestSecretsAreNotShown(t *testing.T) {
 		"garbage": registrytest.Answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: "\x00\x1b[2J"},
 		"cut":     registrytest.Cut{},
 	}
-	given := []struct {
-		name  string
-		env   []string
-		args  []string
-		stdin string
-		// config is the configuration of docker; helper its credential helper.
-		config string
-	}{
-		{name: "token", env: []string{"DOCKER_GITEA_TOKEN=" + canary}},
-		{name: "password", args: []string{"--username", "alice", "--password-stdin"}, stdin: canary + "\n"},
-		{name: "config", config: `{"auths":{"HOST":{"username":"alice","password":"` + canary + `"}}}`},
-		{name: "helper", config: `{"credHelpers":{"HOST":"canary"}}`},
-		{name: "broken helper", config: `{"credHelpers":{"HOST":"broken"}}`},
-		{name: "broken config", config: `{"auths":{"HOST":{"auth":"` + canary + `"}}}`},
-		{name: "environment", env: []string{`DOCKER_AUTH_CONFIG={"auths":{"HOST":{"username":"alice","password":"` + canary + `"}}}`}},
-		{name: "client key", env: []string{"DOCKER_GITEA_CERT=" + key, "DOCKER_GITEA_KEY=" + key, "DOCKER_GITEA_TOKEN=" + canary}},
-	}
 	for fault, action := range faults {
-		for _, g := range given {
+		for _, g := range givenSecrets(key) {
 			if fault != "none" && fault != "echo" && g.name != "password" {
 				continue // the ways to a credential are the same as there
 			}
@@ -98,41 +85,22 @@ func TestSecretsAreNotShown(t *testing.T) {
 				for _, variable := range g.env {
 					env = append(env, replaceHost(variable, replace))
 				}
-				if g.config != "" {
-					if err := os.WriteFile(filepath.Join(home, "config.json"), []byte(replace.Replace(g.config)), 0o600); err != nil {
+				holders := []string{"docker-credential-canary", "docker-credential-broken"}
+				for name, content := range g.files {
+					if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(home, name)), 0o700), os.WriteFile(filepath.Join(home, name), []byte(replace.Replace(content)), 0o600)); err != nil {
 						t.Fatal(err)
 					}
+					holders = append(holders, filepath.Base(name))
 				}
 				levels := [][]string{{"-D"}}
 				if fault == "echo" && g.name == "token" {
 					levels = append(levels, nil, []string{"-l", "debug"})
 				}
 				for _, level := range levels {
-					commands := [][]string{
-						{"push", "--retries", "-1", archive, srv.Host + "/alice/app:1"},
-						{"push", "--retries", "-1", "--progress", "plain", "--dry-run", archive, srv.Host + "/alice/app:1"},
-						{"push", "--quiet", "--retries", "-1", archive, srv.Host + "/nobody/app:1"},
-						{"check", srv.Host + "/alice/app"},
-						{"check", "--json", srv.Host + "/alice"},
-						{"config", srv.Host},
-						{"trust", "--list"},
-						{"trust", srv.Host, "--fingerprint", strings.Repeat("0", 64)},
-					}
+					commands, others := canaryCommands(archive, srv.Host, home)
 					again := fault == "cut" || fault == "server error" // which is waited for
 					if g.name == "password" && !again {                // the way to a credential is the same for all commands
-						commands = append(commands, [][]string{
-							{"push", "--retries", "-1", "--format", "json", "--metadata-file", filepath.Join(home, "metadata.json"), archive, srv.Host + "/alice/app:2"},
-							{"push", "--retries", "-1", "--format", "yaml", "--progress", "json", "--link", "app", archive, srv.Host + "/alice/app:3"},
-							{"ls", srv.Host + "/alice"},
-							{"ls", "--json", srv.Host + "/alice/app"},
-							{"link", srv.Host + "/alice/app", "app"},
-							{"unlink", srv.Host + "/alice/app"},
-							{"rm", "--force", srv.Host + "/alice/app:3"},
-							{"check", "--format", "{{.}}", srv.Host + "/alice/app"},
-							{"config", "--json", srv.Host},
-							{"setup", "--dry-run"},
-							{"trust", "--list", "--json"},
-						}...)
+						commands = append(commands, others...)
 					}
 					for _, command := range commands {
 						offline := command[0] == "config" || command[0] == "trust" || command[0] == "setup"
@@ -143,7 +111,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 						if !offline {
 							args = append(args, g.args...)
 						}
-						c := exec.CommandContext(t.Context(), plugin, append(args, command[1:]...)...)
+						c := exec.CommandContext(t.Context(), binary, append(args, command[1:]...)...)
 						c.Env, c.Stdin = env, strings.NewReader(g.stdin)
 						out, err := c.CombinedOutput()
 						assertNoCanary(t, strings.Join(args, " "), out)
@@ -151,13 +119,115 @@ func TestSecretsAreNotShown(t *testing.T) {
 							t.Errorf("%v: %v: %s", args, err, out)
 						}
 						if fault == "none" && command[0] == "push" && command[len(command)-1] == srv.Host+"/alice/app:1" &&
-							!strings.HasPrefix(g.name, "broken") && g.name != "client key" && err != nil {
+							!strings.HasPrefix(g.name, "broken") && !strings.HasPrefix(g.name, "client key") && err != nil {
 							t.Errorf("%v: %v: %s", args, err, out)
 						}
 					}
 				}
-				assertNoCanaryIn(t, home, "config.json", "docker-credential-canary", "docker-credential-broken")
+				assertNoCanaryIn(t, home, holders...)
 			})
+		}
+	}
+}
+
+// givenSecret is one way in which a secret is given.
+type givenSecret struct {
+	name string
+	// settings are the rows of the map of trust that it stands for.
+	settings []string
+	// HOST stands for the registry.
+	env, args []string
+	stdin     string
+	// files are below HOME, which is docker's directory, too.
+	files map[string]string
+}
+
+// givenSecrets are all ways; key is a file with a client's key.
+func givenSecrets(key string) []givenSecret {
+	const list = "apiVersion: docker-gitea.github.io/v1alpha1\nkind: RegistryList\nitems:\n- spec: {url: HOST, "
+	const auths = `{"auths":{"HOST":{"username":"alice","password":"` + canary + `"}}}`
+	file := func(path, content string) map[string]string { return map[string]string{path: content} }
+	return []givenSecret{
+		{name: "token", settings: []string{"DOCKER_GITEA_TOKEN"}, env: []string{"DOCKER_GITEA_TOKEN=" + canary}},
+		{name: "token of a job", settings: []string{"GITEA_TOKEN"}, env: []string{"GITEA_TOKEN=" + canary, "GITEA_SERVER_URL=https://HOST"}},
+		{name: "password", settings: []string{"--password-stdin"}, args: []string{"--username", "alice", "--password-stdin"}, stdin: canary + "\n"},
+		{name: "config", settings: []string{"auths in config.json"}, files: file("config.json", auths)},
+		{name: "helper", settings: []string{"credHelpers in config.json"}, files: file("config.json", `{"credHelpers":{"HOST":"canary"}}`)},
+		{name: "store", settings: []string{"credsStore in config.json"}, files: file("config.json", `{"credsStore":"canary"}`)},
+		{name: "broken helper", files: file("config.json", `{"credHelpers":{"HOST":"broken"}}`)},
+		{name: "broken config", files: file("config.json", `{"auths":{"HOST":{"auth":"`+canary+`"}}}`)},
+		{name: "environment", settings: []string{"DOCKER_AUTH_CONFIG"}, env: []string{"DOCKER_AUTH_CONFIG=" + auths}},
+		{name: "podman", settings: []string{"auths in auth.json"}, files: file(".config/containers/auth.json", auths)},
+		{name: "podman's helper", settings: []string{"credHelpers in auth.json"}, files: file(".config/containers/auth.json", `{"credHelpers":{"HOST":"canary"}}`)},
+		{name: "variable of the file", settings: []string{"spec.credential.env"}, env: []string{"MINE=" + canary}, files: file("gitea.yaml", list+"credential: {env: MINE}}\n")},
+		{name: "file of the file", settings: []string{"spec.credential.file"}, files: map[string]string{"secret": canary, "gitea.yaml": list + "credential: {file: secret}}\n"}},
+		{name: "helper of the file", settings: []string{"spec.credential.helper"}, files: file("gitea.yaml", list+"credential: {helper: canary}}\n")},
+		{
+			name: "docker configuration of the file", settings: []string{"spec.credential.dockerConfig"},
+			files: map[string]string{"other/config.json": auths, "gitea.yaml": list + "credential: {dockerConfig: other}}\n"},
+		},
+		{
+			name: "client key", settings: []string{"DOCKER_GITEA_KEY", "--key"},
+			env: []string{"DOCKER_GITEA_CERT=" + key, "DOCKER_GITEA_KEY=" + key, "DOCKER_GITEA_TOKEN=" + canary},
+		},
+		{name: "client key of the file", settings: []string{"spec.keyFile"}, env: []string{"DOCKER_GITEA_TOKEN=" + canary}, files: file("gitea.yaml", list+"certFile: "+key+", keyFile: "+key+"}\n")},
+	}
+}
+
+// withoutSecret are the settings of the map of trust that lead to no secret.
+var withoutSecret = []string{
+	"--insecure", "--plain-http", "--ca-file", "--cert", "--username", "http:// in an argument",
+	"DOCKER_GITEA_INSECURE", "DOCKER_GITEA_PLAIN_HTTP", "DOCKER_GITEA_CA_FILE", "DOCKER_GITEA_CERT", "DOCKER_GITEA_USERNAME",
+	"spec.url", "spec.insecure", "spec.certFile", "spec.credential.username", "spec.caFiles", "spec.caData", "certs.d", "docker gitea trust",
+}
+
+// canaryCommands are the commands that secrets go through: those that each way is
+// tried with, and all others.
+func canaryCommands(archive, host, home string) (always, others [][]string) {
+	always = [][]string{
+		{"push", "--retries", "-1", archive, host + "/alice/app:1"},
+		{"push", "--retries", "-1", "--progress", "plain", "--dry-run", archive, host + "/alice/app:1"},
+		{"push", "--quiet", "--retries", "-1", archive, host + "/nobody/app:1"},
+		{"check", host + "/alice/app"},
+		{"check", "--json", host + "/alice"},
+		{"config", host},
+		{"trust", "--list"},
+		{"trust", host, "--fingerprint", strings.Repeat("0", 64)},
+	}
+	others = [][]string{
+		{"push", "--retries", "-1", "--format", "json", "--metadata-file", filepath.Join(home, "metadata.json"), archive, host + "/alice/app:2"},
+		{"push", "--retries", "-1", "--format", "yaml", "--progress", "json", "--link", "app", archive, host + "/alice/app:3"},
+		{"ls", host + "/alice"},
+		{"ls", "--json", host + "/alice/app"},
+		{"copy", "--retries", "-1", host + "/alice/app:2", host + "/alice/copied:1"},
+		{"tag", host + "/alice/app:2", "4"},
+		{"join", host + "/alice/joined:1", host + "/alice/app:2"},
+		{"open", "--print", host + "/alice/app"},
+		{"link", host + "/alice/app", "app"},
+		{"unlink", host + "/alice/app"},
+		{"rm", "--force", host + "/alice/app:3"},
+		{"check", "--format", "{{.}}", host + "/alice/app"},
+		{"config", "--json", host},
+		{"setup", "--dry-run"},
+		{"trust", "--list", "--json"},
+	}
+	return always, others
+}
+
+// Each command that takes a credential and each setting that leads to a secret has
+// a canary.
+func TestEverySecretHasACanary(t *testing.T) {
+	always, others := canaryCommands("", "", "")
+	for _, command := range plugin.Command().Commands() {
+		tried := slices.ContainsFunc(slices.Concat(always, others), func(args []string) bool { return args[0] == command.Name() })
+		if command.Flags().Lookup("password-stdin") != nil && !tried {
+			t.Errorf("docker gitea %s takes a credential: no secret goes through it", command.Name())
+		}
+	}
+	for _, row := range options.TrustMap {
+		given := slices.ContainsFunc(givenSecrets(""), func(g givenSecret) bool { return slices.Contains(g.settings, row.Setting) })
+		if given == slices.Contains(withoutSecret, row.Setting) {
+			t.Errorf("%s is to have a way to give a secret, or to be among those that lead to none", row.Setting)
 		}
 	}
 }

@@ -39,22 +39,36 @@ const pagePatience = 5 * time.Minute
 // Every command in the documentation works, and prints what the page says.
 // Each page has a Gitea, an engine, a HOME and a shell of its own. README.md
 // says what is there, and package doctest how a page is read.
-func TestDocumentation(t *testing.T) {
+func TestDocumentation(t *testing.T) { readPages(t, false) }
+
+// TestWideDocumentation reads the pages that need programs for breadth.
+func TestWideDocumentation(t *testing.T) {
+	wide(t)
+	attest(t, "artifacts", "cosign, oras, helm", "signatures, attestations, attached files and charts, as docs/artifacts.md has it", "cosign", "oras", "helm")
+	readPages(t, true)
+}
+
+// readPages reads the pages that have the option wide, or those without.
+func readPages(t *testing.T, breadth bool) {
+	t.Helper()
 	pages, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	programs := released(t)
 	for _, file := range append(pages, "../README.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := doctest.Parse(string(text))
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if slices.Contains(page.Options, "wide") != breadth {
+			continue
+		}
 		t.Run(strings.TrimPrefix(file, "../"), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			page, err := doctest.Parse(string(text))
-			if err != nil {
-				t.Fatal(err)
-			}
 			for _, skip := range page.Skipped {
 				t.Logf("line %d is not run: %s", skip.Line, skip.Reason)
 			}
@@ -114,7 +128,7 @@ func newReader(t *testing.T, options []string, programs string) *reader {
 	r.token, err = g.CreateToken(t.Context(), "me", "write:package", "read:user", "read:repository")
 	servers.Need(t, err)
 	d := &desk{home: r.home, env: []string{
-		"PATH=" + machine(t, dir, g),
+		"PATH=" + machine(t, dir, g, options),
 		"HOME=" + r.home,
 		"DOCKER_HOST=" + e.Host(),
 		// For setups alone.
@@ -175,7 +189,7 @@ func released(t *testing.T) string {
 
 // machine makes in dir what a machine has that the page is read on, and
 // returns the PATH. The browser of the user me agrees to everything.
-func machine(t *testing.T, dir string, g *servers.Gitea) string {
+func machine(t *testing.T, dir string, g *servers.Gitea, options []string) string {
 	t.Helper()
 	for _, name := range []string{"me/.docker/cli-plugins", "bin", "usr-local"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
@@ -205,7 +219,11 @@ func machine(t *testing.T, dir string, g *servers.Gitea) string {
 	writeScript(t, filepath.Join(dir, "bin/xdg-open"), `curl -sG --data-urlencode "address=$1" `+browser.URL+` >/dev/null 2>&1`)
 
 	path := []string{filepath.Join(dir, "me/.local/bin"), filepath.Join(dir, "bin")}
-	for _, name := range []string{"docker", "crane", "regctl", "oras", "skopeo", "caddy"} {
+	programs := []string{"docker", "crane", "regctl", "oras", "skopeo", "caddy"}
+	if slices.Contains(options, "wide") {
+		programs = append(programs, "cosign", "helm")
+	}
+	for _, name := range programs {
 		path = append(path, filepath.Dir(program(t, name)))
 	}
 	return strings.Join(append(path, "/usr/local/bin", os.Getenv("PATH")), ":")

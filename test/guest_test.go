@@ -36,8 +36,8 @@ type guest struct {
 	front       *servers.Server
 	pull        puller
 	user, token string
-	// direct: Gitea leads downloads to its storage.
-	direct bool
+	// refused: Gitea leads downloads to a storage without TLS.
+	refused bool
 }
 
 // visit does at a Gitea all that people do there, one thing after the other.
@@ -48,7 +48,7 @@ func visit(t *testing.T, g *servers.Gitea, front *servers.Server, storage server
 	servers.Need(t, err)
 	v := guest{
 		shopper: newShopper(t, filepath.Join(pluginDir(t), "docker-gitea"), front, user, token),
-		gitea:   g, front: front, pull: pulling(storage), direct: storage == servers.S3Direct, user: user, token: token,
+		gitea:   g, front: front, pull: pulling(storage), refused: storage == servers.S3DirectPlain, user: user, token: token,
 	}
 	begin := time.Now()
 	for _, step := range []struct {
@@ -131,9 +131,8 @@ func (v guest) isCutOff(t *testing.T) {
 	}
 }
 
-// awayFromTLS is what reading ends in where Gitea leads to the storage: that of
-// the tests has no TLS, and https may not lead there.
-const awayFromTLS = "redirect not followed: from https to http://127.0.0.1:"
+// awayFromTLS is what reading ends in where Gitea leads to a storage without TLS.
+const awayFromTLS = "from https to its storage without TLS: http://127.0.0.1:"
 
 // completes pushes an image to another registry, when one of its layers is here alone.
 func (v guest) completes(t *testing.T) {
@@ -154,7 +153,7 @@ func (v guest) completes(t *testing.T) {
 			return here.Blob(ctx, v.user+"/app", d)
 		},
 	})
-	if v.direct {
+	if v.refused {
 		if err == nil || !strings.Contains(err.Error(), awayFromTLS) {
 			t.Errorf("a redirect away from TLS: got %v", err)
 		}
@@ -168,7 +167,7 @@ func (v guest) completes(t *testing.T) {
 func (v guest) tidies(t *testing.T) {
 	t.Helper()
 	image := v.front.Host + "/" + v.user + "/app"
-	if v.direct { // of manifests, too
+	if v.refused { // of manifests, too
 		v.expect(t, 1, awayFromTLS, "ls", image)
 		return
 	}

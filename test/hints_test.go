@@ -88,7 +88,7 @@ func commandAt(words []string) []string {
 }
 
 // elsewhere are the options of other programs, by what they follow.
-var elsewhere = regexp.MustCompile(`xz|zstd|openssl|gpg|without --long|--X`)
+var elsewhere = regexp.MustCompile(`xz|zstd|openssl|gpg|docker run|without --long|--X`)
 
 func (h hint) checkOption(t *testing.T, programs map[string]*asked, option, of string, command []string) {
 	t.Helper()

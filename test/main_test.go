@@ -57,7 +57,7 @@ func share[S interface{ Stop() error }](name string, start func(context.Context)
 	return sync.OnceValues(func() (S, error) {
 		begin := time.Now()
 		// Not a test's context: the server outlives the test that started it.
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 		defer cancel()
 		s, err := start(ctx)
 		if err != nil {
@@ -168,5 +168,14 @@ func own(t *testing.T, opts servers.GiteaOptions) *servers.Gitea {
 	g, err := servers.StartGitea(t.Context(), opts)
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, g.Stop) })
+	owners.Store(g.Server, g)
 	return g
+}
+
+// owners are the Giteas of own, by their servers.
+var owners sync.Map
+
+func ownedBy(s *servers.Server) *servers.Gitea {
+	g, _ := owners.Load(s)
+	return g.(*servers.Gitea) //nolint:forcetypeassert // what own stores
 }

@@ -193,6 +193,9 @@ func writePluginImages(dir string) error {
 	for _, part := range layout {
 		files = append(files, samples.File{Name: "layout/" + part.Name, Content: part.Content})
 	}
+	for _, part := range append(attestedIndex(manifest), layout[1:]...) {
+		files = append(files, samples.File{Name: "attested/" + part.Name, Content: part.Content})
+	}
 	for _, f := range files {
 		path := filepath.Join(dir, filepath.FromSlash(f.Name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -203,6 +206,27 @@ func writePluginImages(dir string) error {
 		}
 	}
 	return nil
+}
+
+// attestedIndex are the files of a layout that BuildKit puts beside an image, whose
+// index comes first.
+func attestedIndex(manifest []byte) []samples.File {
+	statement, config := []byte(`{"_type":"https://in-toto.io/Statement/v0.1"}`), []byte(`{"architecture":"unknown","os":"unknown"}`)
+	attestation := mustJSON(map[string]any{
+		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+		"config": descriptor("application/vnd.oci.image.config.v1+json", config),
+		"layers": []any{descriptor("application/vnd.in-toto+json", statement)},
+	})
+	image, beside := descriptor("application/vnd.oci.image.manifest.v1+json", manifest), descriptor("application/vnd.oci.image.manifest.v1+json", attestation)
+	image["platform"] = map[string]any{"os": "linux", "architecture": "amd64"}
+	beside["platform"] = map[string]any{"os": "unknown", "architecture": "unknown"}
+	beside["annotations"] = map[string]any{"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": digestOf(manifest)}
+	index := mustJSON(map[string]any{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []any{image, beside}})
+	files := []samples.File{{Name: "index.json", Content: mustJSON(map[string]any{"schemaVersion": 2, "manifests": []any{descriptor("application/vnd.oci.image.index.v1+json", index)}})}}
+	for _, blob := range [][]byte{statement, config, attestation, index} {
+		files = append(files, samples.File{Name: "blobs/sha256/" + strings.TrimPrefix(digestOf(blob), "sha256:"), Content: blob})
+	}
+	return files
 }
 
 func digestOf(content []byte) string {

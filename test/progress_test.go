@@ -32,7 +32,9 @@ type terminal struct {
 
 func newTerminal(t *testing.T, width, height int, env ...string) *terminal {
 	t.Helper()
-	term := &terminal{t: t, socket: filepath.Join(t.TempDir(), "s"), env: append(os.Environ(), append(env, "LC_ALL=C.UTF-8")...)}
+	// No shell keeps a history: it would write that when its terminal has gone, and the home with it.
+	env = append(env, "LC_ALL=C.UTF-8", "HISTFILE=", "fish_history=")
+	term := &terminal{t: t, socket: filepath.Join(t.TempDir(), "s"), env: append(os.Environ(), env...)}
 	term.tmux("-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), "sh")
 	t.Cleanup(func() { _ = exec.Command(program(t, "tmux"), "-S", term.socket, "kill-server").Run() })
 	return term

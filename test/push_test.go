@@ -28,7 +28,14 @@ import (
 // newClient is a client of our own for a user of s.
 func newClient(t *testing.T, s *servers.Server, auth client.AuthConfig, opts *remote.Options) *remote.Client {
 	t.Helper()
-	c, err := remote.New(client.RegistryConfig{URL: s.URL, CAFiles: []string{s.CAFile}, CertDirs: []string{}, Auth: auth}, opts)
+	config := client.RegistryConfig{URL: s.URL, CertDirs: []string{}, Auth: auth}
+	if s.CertDir != "" {
+		config.CertDirs = []string{s.CertDir}
+	}
+	if s.CAFile != "" {
+		config.CAFiles = []string{s.CAFile}
+	}
+	c, err := remote.New(config, opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,8 @@ var sites = map[string]servers.GiteaOptions{
 	"PostgreSQL":               {Database: servers.PostgreSQL},
 	"PostgreSQL and S3":        {Database: servers.PostgreSQL, Storage: servers.S3},
 	"PostgreSQL and S3 direct": {Database: servers.PostgreSQL, Storage: servers.S3Direct},
+
+	"PostgreSQL and S3 direct without TLS": {Database: servers.PostgreSQL, Storage: servers.S3DirectPlain},
 }
 
 // TestSites pushes a layout and pulls it back, from a storage too.
@@ -78,16 +80,17 @@ func TestWideSites(t *testing.T) {
 			visit(t, g, g.Server, opts.Storage)
 		})
 	}
-	for name, start := range fronts {
-		t.Run("behind "+name, func(t *testing.T) {
-			attest(t, "proxy", name, "visit", strings.ToLower(name))
-			visitBehind(t, start, servers.GiteaOptions{})
-		})
+	for front, start := range fronts {
+		for name, opts := range map[string]servers.GiteaOptions{
+			front: {},
+			front + " before Gitea on PostgreSQL and S3 direct": {Database: servers.PostgreSQL, Storage: servers.S3Direct},
+		} {
+			t.Run("behind "+name, func(t *testing.T) {
+				attest(t, "proxy", name, "visit", append([]string{strings.ToLower(front)}, programsOf(opts)...)...)
+				visitBehind(t, start, opts)
+			})
+		}
 	}
-	t.Run("PostgreSQL and S3 direct behind Traefik", func(t *testing.T) {
-		attest(t, "proxy", "Traefik before Gitea on PostgreSQL and S3 direct", "visit", "traefik", "gitea")
-		visitBehind(t, fronts["Traefik"], servers.GiteaOptions{Database: servers.PostgreSQL, Storage: servers.S3Direct})
-	})
 }
 
 // programsOf are what such a Gitea consists of.
@@ -113,7 +116,13 @@ func visitBehind(t *testing.T, start func(ctx context.Context, upstream string) 
 	front, err := start(t.Context(), g.URL)
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, front.Stop) })
+	front.CertDir = g.CertDir
 	visit(t, g, front, opts.Storage)
+}
+
+// direct reports whether downloads are led to the storage.
+func direct(storage servers.Storage) bool {
+	return storage == servers.S3Direct || storage == servers.S3DirectPlain
 }
 
 // puller fetches an image with programs of other people.
@@ -121,7 +130,7 @@ type puller func(t *testing.T, s *servers.Server, user, password, ref string) bl
 
 // pulling is for a Gitea with the storage.
 func pulling(storage servers.Storage) puller {
-	if storage == servers.S3Direct {
+	if direct(storage) {
 		return pullBySkopeo
 	}
 	return pull
@@ -132,7 +141,7 @@ func TestHAProxy(t *testing.T) {
 	p, err := servers.StartHAProxy(t.Context(), servers.HAProxyOptions{Upstream: gitea(t).URL})
 	servers.Need(t, err)
 	t.Cleanup(func() { stop(t, p.Stop) })
-	pushThrough(t, filepath.Join(pluginDir(t), "docker-gitea"), gitea(t), p, pull)
+	pushThrough(t, filepath.Join(pluginDir(t), "docker-gitea"), gitea(t), p, servers.Disk)
 }
 
 // pushToSite pushes to a new Gitea, and looks whether its database and its
@@ -140,7 +149,7 @@ func TestHAProxy(t *testing.T) {
 func pushToSite(t *testing.T, plugin string, opts servers.GiteaOptions) {
 	t.Helper()
 	g := own(t, opts)
-	user, blob := pushThrough(t, plugin, g, g.Server, pulling(opts.Storage))
+	user, blob := pushThrough(t, plugin, g, g.Server, opts.Storage)
 	blobs, err := g.SQL(t.Context(), "SELECT COUNT(*) FROM package_blob")
 	servers.Need(t, err)
 	if blobs == "0" {
@@ -152,19 +161,20 @@ func pushToSite(t *testing.T, plugin string, opts servers.GiteaOptions) {
 	resp, err := plain(t, g.Client()).Do(req)
 	servers.Need(t, err)
 	defer resp.Body.Close()
-	if redirected := resp.StatusCode == http.StatusTemporaryRedirect; redirected != (opts.Storage == servers.S3Direct) {
+	if redirected := resp.StatusCode == http.StatusTemporaryRedirect; redirected != direct(opts.Storage) {
 		t.Errorf("got %s for a layer of a Gitea with the storage %q", resp.Status, opts.Storage)
 	}
 }
 
-// listThrough reads what was pushed. A storage to which the registry leads without
-// TLS is not followed: that is said, with the setting to change.
-func listThrough(t *testing.T, env []string, plugin, ref string) {
+// listThrough reads what was pushed, or where it is not to be read, is told why and
+// which setting to change.
+func listThrough(t *testing.T, env []string, plugin, ref string, readable bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), plugin, "ls", strings.TrimSuffix(ref, ":1"))
 	cmd.Env = env
 	out, err := cmd.CombinedOutput()
-	if refused := strings.Contains(string(out), "redirects to its storage without TLS") && strings.Contains(string(out), "SERVE_DIRECT = false"); refused != (err != nil) {
+	told := strings.Contains(string(out), "redirects to its storage without TLS") && strings.Contains(string(out), "SERVE_DIRECT = false")
+	if readable != (err == nil) || told == readable {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -172,7 +182,7 @@ func listThrough(t *testing.T, env []string, plugin, ref string) {
 // pushThrough pushes a layout with our own program, as it is and once more,
 // through front, which is the Gitea or stands before it.
 func pushThrough(t *testing.T, plugin string, g *servers.Gitea, front *servers.Server,
-	pulled puller,
+	storage servers.Storage,
 ) (user, blob string) {
 	t.Helper()
 	user = newUser(t, g)
@@ -186,8 +196,8 @@ func pushThrough(t *testing.T, plugin string, g *servers.Gitea, front *servers.S
 		run(t, env, plugin, "push", dir, ref)
 	}
 	blobs := layoutBlobs(t, dir)
-	assertBlobs(t, pulled(t, front, user, token, ref), blobs)
-	listThrough(t, env, plugin, ref)
+	assertBlobs(t, pulling(storage)(t, front, user, token, ref), blobs)
+	listThrough(t, env, plugin, ref, storage != servers.S3DirectPlain)
 	for blob = range blobs { // any
 		break
 	}

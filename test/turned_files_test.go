@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +31,13 @@ func literalKey(t *testing.T, o *owner) {
 	if strings.Contains(got, "Y2FuYXJ5") || strings.Contains(got, `"credsStore"`) {
 		t.Errorf("got %s", got)
 	}
+	if out, code := o.run(t, o.helper, "configure-docker", "--default"); code == 0 || readFile(t, config) != got {
+		t.Errorf("CredsStore is overridden: got %d and %s", code, out)
+	}
+	o.run(t, o.helper, "configure-docker", "--default", "--force")
+	if got := readFile(t, config); strings.Count(strings.ToLower(got), "credsstore") != 1 {
+		t.Errorf("CredsStore is there twice: %s", got)
+	}
 	const hub = "https://index.docker.io/v1/"
 	for _, part := range []string{"", "access-token", "refresh-token"} {
 		o.stdin = `{"ServerURL":"` + hub + part + `","Username":"me","Secret":"the-` + part + `"}`
@@ -55,14 +61,7 @@ func portOfHTTPS(t *testing.T, o *owner) {
 	const address = "127.0.0.7"
 	var seen [2]*witness
 	for i, port := range []string{"80", "443"} {
-		listener, err := net.Listen("tcp", net.JoinHostPort(address, port))
-		if err != nil {
-			t.Skip(err)
-		}
-		seen[i] = &witness{answer: giteaIn}
-		server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: seen[i]}}
-		server.Start()
-		t.Cleanup(server.Close)
+		seen[i] = witnessAt(t, net.JoinHostPort(address, port))
 	}
 	o.write(t, filepath.Join(o.home, ".docker", "config.json"),
 		`{"auths":{"`+address+`:443":{"auth":"bWU6Zm9yLTQ0Mw=="},"`+address+`":{"auth":"bWU6Zm9yLTgw"}}}`, 0o600)
@@ -75,6 +74,11 @@ func portOfHTTPS(t *testing.T, o *owner) {
 	}
 	if got := seen[1].saw("bWU6Zm9yLTgw"); len(got) > 0 {
 		t.Errorf("the login for port 80 went to port 443: %q", got)
+	}
+	o.write(t, filepath.Join(o.home, ".docker", "config.json"), `{"auths":{"`+address+`:443":{"auth":"bWU6Zm9yLTQ0Mw=="}}}`, 0o600)
+	o.run(t, o.plugin, "ls", "http://"+address+"/me/app")
+	if asked, got := seen[0].saw(""), seen[0].saw("bWU6Zm9yLTQ0Mw"); len(asked) == 0 || len(got) > 0 {
+		t.Errorf("the login for port 443 went to port 80: %q of %q", got, asked)
 	}
 }
 
@@ -209,7 +213,7 @@ func secretShown(t *testing.T, o *owner) {
 	t.Helper()
 	const secret = "c4a7cafe0123456789abcdefc4a7cafe01234567"
 	key := "-----BEGIN PRIVATE KEY-----\nMIG" + secret + "\n-----END PRIVATE KEY-----\n"
-	server := newWitness(t, true, giteaIn)
+	server, certificate := newWitness(t, true, giteaIn), o.clientCertificate(t)
 	shows := func(what, out string) {
 		t.Helper()
 		if strings.Contains(out, secret) || strings.Contains(out, "MIGc4a7") {
@@ -217,9 +221,11 @@ func secretShown(t *testing.T, o *owner) {
 		}
 	}
 	for what, env := range map[string]string{"a key for a path": "DOCKER_GITEA_KEY=" + key, "a password in an address": "DOCKER_HOST=tcp://me:" + secret + "@127.0.0.1:1"} {
-		o.env = []string{env, "DOCKER_GITEA_CERT=cert"}
-		out, _ := o.run(t, o.plugin, "push", "app", server.host+"/me/app")
-		shows(what, out)
+		o.env = []string{env, "DOCKER_GITEA_CERT=" + certificate}
+		for _, args := range [][]string{{"push", "app", server.host + "/me/app"}, {"ls", server.host + "/me"}} {
+			out, _ := o.run(t, o.plugin, args...)
+			shows(what, out)
+		}
 	}
 	o.env = nil
 	out, _ := o.run(t, o.plugin, "ls", "https://me:"+secret+"@"+server.host+"/me")
@@ -308,15 +314,15 @@ func outputPath(t *testing.T, o *owner) {
 			t.Fatalf("got %d and %s", code, out)
 		}
 	}
+	for name, want := range map[string]fs.FileMode{"link": fs.ModeSymlink, "device": fs.ModeSymlink, "pipe": fs.ModeNamedPipe} {
+		if info, err := os.Lstat(at(name)); err != nil || info.Mode().Type() != want {
+			t.Fatalf("%s: got %v, %v", name, info, err)
+		}
+	}
 	if got := <-read; !strings.HasPrefix(got, "sha256:") {
 		t.Errorf("the pipe got %q", got)
 	}
 	if got := readFile(t, at("target")); !strings.Contains(got, "sha256:") {
 		t.Errorf("the link's target has %q", got)
-	}
-	for name, want := range map[string]fs.FileMode{"link": fs.ModeSymlink, "device": fs.ModeSymlink, "pipe": fs.ModeNamedPipe} {
-		if info, err := os.Lstat(at(name)); err != nil || info.Mode().Type() != want {
-			t.Errorf("%s: got %v, %v", name, info, err)
-		}
 	}
 }

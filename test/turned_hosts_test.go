@@ -5,8 +5,10 @@ package test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -44,13 +46,26 @@ func textOfServer(t *testing.T, o *owner) {
 			t.Errorf("%q prints %q", args, out)
 		}
 	}
+	o.env = nil
+	for i, payload := range hostile.Payloads {
+		certificate, err := hostile.Certificate(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := o.write(t, filepath.Join(o.dir, "server.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})), 0o600)
+		for _, args := range [][]string{{"trust", fmt.Sprintf("git%d.example.com", i), file}, {"trust", "--list"}, {"trust", "--list", "--format", "{{.}}"}} {
+			if out, _ := o.run(t, o.plugin, args...); hostile.Acts(out) != 0 {
+				t.Errorf("%q of the certificate of %q prints %q", args, payload, out)
+			}
+		}
+	}
 }
 
 func filesOfWorkingDirectory(t *testing.T, o *owner) {
 	t.Helper()
 	server, daemon := newWitness(t, true, nil), newWitness(t, false, nil)
 	at := func(path string) string { return filepath.Join(o.dir, filepath.FromSlash(path)) }
-	o.write(t, at(".docker/gitea.yaml"), "apiVersion: docker-gitea.github.io/v1alpha1\nkind: RegistryList\nitems:\n- spec: {insecure: true}\n", 0o600)
+	o.write(t, at(".docker/gitea.yaml"), "apiVersion: docker-gitea.github.io/v1alpha1\nkind: RegistryList\nitems:\n- spec: {url: '"+server.host+"', insecure: true}\n", 0o600)
 	o.write(t, at(".docker/config.json"), `{"currentContext":"evil","credHelpers":{"`+server.host+`":"evil"}}`, 0o600)
 	o.write(t, at(".docker/contexts/meta/"+strings.TrimPrefix(digestOf([]byte("evil")), "sha256:")+"/meta.json"),
 		`{"Name":"evil","Metadata":{},"Endpoints":{"docker":{"Host":"tcp://`+daemon.host+`","SkipTLSVerify":false}}}`, 0o600)
@@ -84,7 +99,10 @@ func settingOfOneHost(t *testing.T, o *owner) {
 	archive := filepath.Join(images, "archive.tar")
 	a := registrytest.Start(t, registrytest.Config{})
 	var shown bool
-	other := newWitness(t, true, func(_ http.ResponseWriter, req *http.Request) { shown = shown || len(req.TLS.PeerCertificates) > 0 })
+	other := newWitness(t, true, func(w http.ResponseWriter, req *http.Request) {
+		shown = shown || len(req.TLS.PeerCertificates) > 0
+		giteaIn(w, req)
+	})
 	network := newWitness(t, false, nil)
 	for _, setting := range []string{"DOCKER_GITEA_INSECURE=true", "DOCKER_GITEA_PLAIN_HTTP=true", "DOCKER_GITEA_CA_FILE=" + other.authority(t)} {
 		name, _, _ := strings.Cut(setting, "=")
@@ -97,9 +115,12 @@ func settingOfOneHost(t *testing.T, o *owner) {
 		o.run(t, o.plugin, "ls", other.host+"/me")
 		o.run(t, o.plugin, "ls", "other.example.com/me")
 	}
-	o.env = []string{"DOCKER_GITEA_CERT=" + o.clientCertificate(t), "DOCKER_GITEA_KEY=" + filepath.Join(o.home, "client.key"), "DOCKER_GITEA_HOST=" + a.Host}
-	if out, _ := o.run(t, o.plugin, "ls", "--insecure", other.host+"/me"); shown {
-		t.Errorf("another registry was shown the client's certificate: %s", out)
+	if seen := other.saw(""); len(seen) > 0 { // its certificate is nobody's
+		t.Errorf("another registry was asked %q", seen)
+	}
+	o.env = []string{"DOCKER_GITEA_TOKEN=" + registrytest.Token, "DOCKER_GITEA_CERT=" + o.clientCertificate(t), "DOCKER_GITEA_KEY=" + filepath.Join(o.home, "client.key"), "DOCKER_GITEA_HOST=" + a.Host}
+	if out, _ := o.run(t, o.plugin, "ls", "--insecure", other.host+"/me"); shown || len(other.saw("")) == 0 {
+		t.Errorf("another registry was shown the client's certificate (%t), or was not asked: %s", shown, out)
 	}
 	if seen := other.saw("Authorization|Basic|Bearer"); len(seen) > 0 {
 		t.Errorf("another registry was given %q", seen)
@@ -226,8 +247,10 @@ func pinsFailClosed(t *testing.T, o *owner, server *witness) {
 
 func credentialsOffered(t *testing.T, o *owner) {
 	t.Helper()
-	other := newWitness(t, false, giteaIn)
-	for name, realm := range map[string]string{"its own": "https://HOST/v2/token", "another host's": "HOST@" + other.host + "/v2/token", "with a user": "https://HOST@" + other.host + "/gitea/v2/token"} {
+	other := newWitness(t, true, giteaIn)
+	for name, realm := range map[string]string{
+		"its own": "https://HOST/v2/token", "another host's": other.URL + "/v2/token", "no address": "HOST@" + other.host + "/v2/token", "with a user": "https://HOST@" + other.host + "/gitea/v2/token",
+	} {
 		var host string
 		server := newWitness(t, true, func(w http.ResponseWriter, req *http.Request) {
 			if strings.HasPrefix(req.URL.Path, "/v2/") && req.URL.Path != "/v2/token" {
@@ -238,7 +261,8 @@ func credentialsOffered(t *testing.T, o *owner) {
 			http.NotFound(w, req) // other applications
 		})
 		host = server.host
-		o.env = []string{"DOCKER_GITEA_CA_FILE=" + server.authority(t), "DOCKER_GITEA_HOST=" + host, "DOCKER_GITEA_TOKEN=a-token-of-mine"}
+		// The certificate is that of the other host, too: nothing else keeps it from being asked.
+		o.env = []string{"SSL_CERT_FILE=" + server.authority(t), "DOCKER_GITEA_HOST=" + host, "DOCKER_GITEA_TOKEN=a-token-of-mine"}
 		for _, args := range [][]string{{"ls", host + "/me"}, {"link", host + "/me/app", "me/shop"}, {"open", "--print", host + "/me/app"}, {"check", host + "/me"}} {
 			o.run(t, o.plugin, args...)
 		}
@@ -255,6 +279,30 @@ func credentialsOffered(t *testing.T, o *owner) {
 		t.Errorf("another host was asked %q", seen)
 	}
 	loginsOfNamespaces(t, o)
+	hostInRealm(t, o)
+}
+
+// hostInRealm has a realm that becomes another host, at port 80, if what is before
+// its path is put behind the registry's.
+func hostInRealm(t *testing.T, o *owner) {
+	t.Helper()
+	const address = "127.0.0.8"
+	other := witnessAt(t, net.JoinHostPort(address, "80"))
+	server := newWitness(t, false, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Www-Authenticate", `Bearer realm="@`+address+`/v2/token",service="container_registry"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	o.env = []string{"DOCKER_GITEA_PLAIN_HTTP=true", "DOCKER_GITEA_HOST=" + server.host, "DOCKER_GITEA_TOKEN=a-token-of-mine"}
+	for _, args := range [][]string{{"ls", server.host + "/me"}, {"link", server.host + "/me/app", "me/shop"}, {"open", "--print", server.host + "/me/app"}} {
+		if out, _ := o.run(t, o.plugin, args...); strings.Contains(out, address+"/me") {
+			t.Errorf("%q leads to another host: %s", args, out)
+		}
+	}
+	o.stdin = "a-password\n"
+	o.run(t, o.helper, "login", "--plain-http", "--username", "me", "--password-stdin", server.host)
+	if seen := other.saw(""); len(seen) > 0 {
+		t.Errorf("another host was asked %q", seen)
+	}
 }
 
 // loginsOfNamespaces has logins for parts of a registry, as podman keeps them.

@@ -5,6 +5,7 @@ package test
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -149,6 +150,21 @@ func newWitness(t *testing.T, tls bool, answer http.HandlerFunc) *witness {
 	}
 	t.Cleanup(w.Close)
 	_, w.host, _ = strings.Cut(w.URL, "://")
+	return w
+}
+
+// witnessAt is a Gitea that speaks plain HTTP at an address. It skips the rest of
+// the test where that cannot be had.
+func witnessAt(t *testing.T, address string) *witness {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Skip(err)
+	}
+	w := &witness{answer: giteaIn}
+	w.Server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: w}}
+	w.Start()
+	t.Cleanup(w.Close)
 	return w
 }
 
