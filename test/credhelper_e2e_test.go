@@ -376,10 +376,23 @@ func TestCredentialHelperLockedKeyring(t *testing.T) {
 	if err == nil || !strings.Contains(out, "the keyring is locked, and could not ask for its password") {
 		t.Errorf("got %v: %s", err, out)
 	}
-	_, unlock, _ := strings.Cut(out, "or here: ")
-	unlock, _, _ = strings.Cut(unlock, ", then its password")
-	d.run(t, "", "sh", "-c", "printf pw | "+unlock+" >/dev/null")
+	d.typeKeyringHint(t, out)
 	d.run(t, token, credhelperName, "login", "--with-token", g.Host)
+}
+
+// typeKeyringHint types the command of a hint, with a password, until the keyring
+// that it starts has taken over.
+func (d *desk) typeKeyringHint(t *testing.T, hint string) {
+	t.Helper()
+	_, unlock, found := strings.Cut(hint, "or here: ")
+	unlock, _, typed := strings.Cut(unlock, ", then ")
+	if !found || !typed {
+		t.Fatalf("no command in %s", hint)
+	}
+	d.run(t, "", "sh", "-ec", `owner() { dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.GetNameOwner string:org.freedesktop.secrets 2>&1 | grep ' string ' || true; }
+before=$(owner)
+printf pw | `+unlock+` >/dev/null
+while now=$(owner); [ -z "$now" ] || [ "$now" = "$before" ]; do :; done`)
 }
 
 // TestCredentialHelperEmptyKeyring has a keyring in which nothing can be kept, as on
@@ -394,6 +407,8 @@ func TestCredentialHelperEmptyKeyring(t *testing.T) {
 	if err == nil || !strings.Contains(out, "the keyring has no collection yet") || !strings.Contains(out, "--storage pass") {
 		t.Errorf("got %v: %s", err, out)
 	}
+	d.typeKeyringHint(t, out)
+	d.run(t, token, credhelperName, "login", "--with-token", g.Host)
 }
 
 // TestCredentialHelperTrust logs in to a Gitea that is trusted through

@@ -4,9 +4,9 @@ package test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -21,10 +21,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	digest "github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	client "github.com/docker-gitea/docker-gitea/registry"
@@ -49,11 +51,13 @@ func (p *patient) onTheWay(t *testing.T) map[string]come {
 	}
 	noNames, deadResolver := file("hosts: files\n"), file("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
 	return map[string]come{
-		"`--plain-http` or `http://`, and the server speaks TLS": func(t *testing.T) string { return p.try(t, at(p.gitea.Server, admin), "me/app", "--plain-http") },
+		"`--plain-http` or `http://`, and the server speaks TLS": func(t *testing.T) string {
+			return p.try(t, at(p.gitea.Server, admin), servers.AdminUser+"/app", "--plain-http")
+		},
 		// On this machine's own names plain HTTP is tried as well.
 		"TLS, and the server speaks plain HTTP": func(t *testing.T) string {
 			env := withProxy(nil, []string{"HTTPS_PROXY=http://PROXY"}, strings.TrimPrefix(startProxy(t, p.plain.Host, nil).URL, "http://"))
-			return p.tryIn(t, address{host: hostBehind}, env, "me/app")
+			return p.tryIn(t, address{host: hostBehind, auth: admin}, env, servers.AdminUser+"/app")
 		},
 		"an unknown host below `localtest.me` or another name for this machine": func(t *testing.T) string {
 			return p.elsewhere(t, "mount --bind "+noNames+" /etc/nsswitch.conf", "gitea.localtest.me")
@@ -64,15 +68,26 @@ func (p *patient) onTheWay(t *testing.T) map[string]come {
 		"a resolver that does not answer": func(t *testing.T) string {
 			return p.elsewhere(t, "mount --bind "+deadResolver+" /etc/resolv.conf", "git.example.com")
 		},
-		"connection refused by this machine":    func(t *testing.T) string { return p.try(t, address{host: closedPort(t)}, "me/app") },
-		"connection refused by another machine": func(t *testing.T) string { return p.elsewhere(t, "ip addr add 192.0.2.1/32 dev lo", "192.0.2.1:3000") },
-		"no route to the host":                  func(t *testing.T) string { return p.elsewhere(t, "true", "192.0.2.1:3000") },
+		"connection refused by this machine":                              func(t *testing.T) string { return p.try(t, address{host: closedPort(t)}, "me/app") },
+		"connection refused by this machine" + variant + "in a container": func(t *testing.T) string { return p.elsewhere(t, "true", p.plain.Host) },
+		"connection refused by another machine":                           func(t *testing.T) string { return p.elsewhere(t, "ip addr add 192.0.2.1/32 dev lo", "192.0.2.1:3000") },
+		"no route to the host":                                            func(t *testing.T) string { return p.elsewhere(t, "true", "192.0.2.1:3000") },
 		"a connection, or its TLS handshake, that does not come about in time": func(t *testing.T) string {
 			return p.try(t, address{host: deaf(t)}, "me/app", "--connect-timeout", "200ms")
 		},
 		"silence in both directions, or an answer without an end": func(t *testing.T) string {
 			a := scripted(t, registrytest.Config{}, p.rule(mute))
 			return p.try(t, a, "alice/app", "--stall-timeout", "300ms")
+		},
+		"silence in both directions, or an answer without an end" + variant + "of large requests": func(t *testing.T) string {
+			if p.command != pushing {
+				t.Skip("sends no large requests")
+			}
+			large := registrytest.Rule{Action: mute}
+			large.Match = func(req *http.Request) bool { return req.ContentLength > 33<<20 }
+			with := *p
+			with.image = samples.Layout(t, 73, 40<<20)
+			return with.try(t, scripted(t, registrytest.Config{}, large), "alice/app", "--stall-timeout", "3s")
 		},
 		"the limit of `--timeout`": func(t *testing.T) string {
 			a := scripted(t, registrytest.Config{}, p.rule(registrytest.Hold{}))
@@ -115,7 +130,7 @@ func (p *patient) certificates(t *testing.T) map[string]come {
 		return shown("", issue(t, root, func(c *x509.Certificate) { c.IPAddresses = nil; change(c) }), root)
 	}
 	chains["CN alone"] = nameIn(func(c *x509.Certificate) { c.Subject.CommonName = "git.example.com" })
-	chains["address as a name"] = nameIn(func(c *x509.Certificate) { c.DNSNames = []string{"127.0.0.1"} })
+	chains["address as a name"] = nameIn(func(c *x509.Certificate) { c.DNSNames = []string{"127.0.0.1", "localhost"} })
 	return map[string]come{
 		"`x509: certificate signed by unknown authority`, and the server does not show which": chain("unfinished", nil),
 		"a certificate whose name stands in CN alone":                                         chain("CN alone", nil),
@@ -134,18 +149,21 @@ func (p *patient) certificates(t *testing.T) map[string]come {
 			env := []string{"XDG_CONFIG_HOME=" + home}
 			run(t, append(env, "HOME="+home), p.plugin, "trust", g.Host, g.CAFile)
 			servers.Need(t, g.RenewCertificate(t.Context()))
-			return p.tryIn(t, address{host: g.Host}, env, "me/app")
+			return p.tryIn(t, address{host: g.Host, auth: admin}, env, servers.AdminUser+"/app")
 		},
-		"`x509: certificate signed by unknown authority`": func(t *testing.T) string { return p.try(t, address{host: p.gitea.Host}, "me/app") },
+		"`x509: certificate signed by unknown authority`": func(t *testing.T) string {
+			return p.try(t, address{host: p.gitea.Host, auth: admin}, servers.AdminUser+"/app")
+		},
 		"`x509: certificate is valid for …, not …`": func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{Names: []string{"localhost"}})
-			return p.try(t, address{host: strings.Replace(g.Host, "localhost", "127.0.0.1", 1), ca: g.CAFile}, "me/app")
+			return p.try(t, address{host: strings.Replace(g.Host, "localhost", "127.0.0.1", 1), ca: g.CAFile, auth: admin}, servers.AdminUser+"/app")
 		},
 		"`x509: certificate has expired or is not yet valid`":        chain("expired", nil),
 		"another fault of the certificate, or of one that signed it": chain("outside of a constraint", nil),
 		"another failure of the TLS handshake":                       chain("none", func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }),
 		"400, and a client certificate is missing or another is wanted": func(t *testing.T) string {
-			n := behind(t, servers.NginxOptions{Upstream: p.gitea.URL, Server: "ssl_verify_client on; ssl_client_certificate " + p.gitea.CAFile + ";"})
+			ca := showing(t, root, chains["none"], nil).ca
+			n := behind(t, servers.NginxOptions{Upstream: p.gitea.URL, Server: "ssl_verify_client on; ssl_client_certificate " + ca + ";"})
 			return p.try(t, at(n, admin), servers.AdminUser+"/app")
 		},
 	}
@@ -195,6 +213,18 @@ func (p *patient) proxies() map[string]come {
 	}
 }
 
+// behindAs starts nginx, which calls itself host to what is behind it.
+func behindAs(t *testing.T, host string, opts servers.NginxOptions) *servers.Server {
+	t.Helper()
+	n := behind(t, opts)
+	config := filepath.Join(n.Dir, "nginx.conf")
+	content, err := os.ReadFile(config)
+	servers.Need(t, err)
+	samples.WriteFile(t, config, bytes.ReplaceAll(content, []byte("Host $http_host;"), []byte("Host "+host+";")))
+	servers.Need(t, n.Restart(t.Context()))
+	return n
+}
+
 func (p *patient) noRegistry(t *testing.T) map[string]come {
 	t.Helper()
 	nginx := func(opts servers.NginxOptions) come {
@@ -215,10 +245,10 @@ func (p *patient) noRegistry(t *testing.T) map[string]come {
 		"a page for browsers at `/v2/`":              nginx(servers.NginxOptions{Directives: `if ($http_user_agent ~ docker-.*gitea) { return 200 "<html>sign in</html>"; } default_type text/html;`}),
 		"a redirection from http to https": func(t *testing.T) string {
 			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				http.Redirect(w, req, "https://"+req.Host+req.RequestURI, http.StatusMovedPermanently)
+				http.Redirect(w, req, strings.Replace(p.gitea.URL, "localhost", "127.0.0.1", 1)+req.RequestURI, http.StatusMovedPermanently)
 			}))
 			t.Cleanup(front.Close)
-			return p.try(t, address{host: strings.TrimPrefix(front.URL, "http://")}, "me/app", "--plain-http")
+			return p.try(t, address{host: strings.TrimPrefix(front.URL, "http://"), auth: admin}, servers.AdminUser+"/app", "--plain-http")
 		},
 		"a redirection that is not followed": func(t *testing.T) string {
 			a := scripted(t, registrytest.Config{}, registrytest.Rule{Method: http.MethodPost, Action: registrytest.Edit(func(h http.Header) {
@@ -226,7 +256,18 @@ func (p *patient) noRegistry(t *testing.T) map[string]come {
 			})})
 			return p.try(t, a, "alice/app", "--chunk-size", "100kB")
 		},
-		"a redirection to another host":                         nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-.*gitea) { return 301 https://elsewhere.invalid$request_uri; }"}),
+		"a redirection that is not followed" + variant + "distribution": func(t *testing.T) string {
+			s, err := servers.StartRegistry(t.Context(), servers.RegistryOptions{PlainHTTP: true})
+			servers.Need(t, err)
+			t.Cleanup(func() { stop(t, s.Stop) })
+			n := behindAs(t, "git.internal", servers.NginxOptions{Upstream: s.URL, HideScheme: true, MaxBody: "0"})
+			return p.try(t, at(n, client.AuthConfig{}), "me/app")
+		},
+		"a redirection that is not followed" + variant + "to plain HTTP": func(t *testing.T) string {
+			n := behind(t, servers.NginxOptions{Upstream: p.plain.URL, Directives: "if (" + p.requests() + ") { return 308 http://$http_host$request_uri; }"})
+			return p.try(t, at(n, admin), servers.AdminUser+"/redirected")
+		},
+		"a redirection to another host":                         nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-.*gitea) { return 301 " + p.gitea.URL + "$request_uri; }"}),
 		"404 that is not of the registry":                       nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-.*gitea) { return 404; }"}),
 		"404 that is not of the registry" + variant + "haproxy": p.behindHAProxy("http-request return status 404 default-errorfiles"),
 		"401 that is not of the registry":                       nginx(servers.NginxOptions{Directives: "if ($http_user_agent ~ docker-.*gitea) { return 401; }"}),
@@ -235,6 +276,10 @@ func (p *patient) noRegistry(t *testing.T) map[string]come {
 		"the realm is of another host or port": func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{Settings: map[string]string{"server.PUBLIC_URL_DETECTION": "never", "server.ROOT_URL": "https://git.example.com/"}})
 			return p.try(t, at(g.Server, admin), servers.AdminUser+"/app")
+		},
+		"the realm is of another host or port" + variant + "nginx": func(t *testing.T) string {
+			n := behindAs(t, "git.example.com", servers.NginxOptions{Upstream: p.plain.URL})
+			return p.try(t, at(n, admin), servers.AdminUser+"/app")
 		},
 		"the clocks of this machine and the server differ": func(t *testing.T) string {
 			a := scripted(t, registrytest.Config{}, registrytest.Rule{Action: registrytest.ActionFunc(
@@ -252,7 +297,8 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 	t.Helper()
 	g := p.gitea
 	name, other := newUser(t, g), newUser(t, g)
-	private, limited, barred := newUser(t, g), newUser(t, g), newUser(t, g)
+	private, limited, barred, org := newUser(t, g), newUser(t, g), newUser(t, g), newUser(t, g)+"org"
+	servers.Need(t, g.CreateOrg(t.Context(), org))
 	edit(t, g, private, map[string]any{"visibility": "private"})
 	edit(t, g, limited, map[string]any{"visibility": "limited"})
 	token := func(user string, scopes ...string) client.AuthConfig {
@@ -262,6 +308,7 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 	}
 	barredToken := token(barred, "write:package", "read:user")
 	edit(t, g, barred, map[string]any{"prohibit_login": true})
+	p.barred = barred
 	wrong := client.AuthConfig{Username: name, Password: "wrong"}
 	if p.command == loggedIn { // of a password there are rows below
 		wrong = client.AuthConfig{Token: "wrong"}
@@ -285,7 +332,10 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 		"403 `reqToken`" + variant + "limited":                    asking(token(name, "write:package", "public-only"), limited),
 		"403 `reqToken`" + variant + "one's own, limited":         asking(token(limited, "write:package", "public-only"), limited),
 		"401 `reqPackageAccess`":                                  asking(userAuth(name), other),
-		"404 `Not found.`":                                        asking(userAuth(name), "nobody-of-that-name"),
+		"401 `reqPackageAccess`" + variant + "of an organisation": asking(userAuth(name), org),
+		"404 `Not found.`": func(t *testing.T) string {
+			return p.try(t, at(g.Server, userAuth(name)), fmt.Sprintf("nobody-%x/app", sha256.Sum256([]byte(t.Name())))[:20])
+		},
 		"a redirection to another name of the owner or the image": asking(userAuth(name), formerName(t, g)),
 		"401": func(t *testing.T) string {
 			return p.try(t, at(askingRegistry(t), client.AuthConfig{Username: servers.RegistryUser, Password: "wrong"}), "me/app", "--plain-http")
@@ -314,7 +364,11 @@ func (p *patient) nobodyInParticular(t *testing.T) map[string]come {
 			return p.try(t, a, "alice/app")
 		},
 		// Gitea's rules are checked before anything is sent.
-		"400 `NAME_INVALID` or `Tag is invalid` from the server": p.refused("POST", "/blobs/", http.StatusBadRequest, "NAME_INVALID"),
+		"400 `NAME_INVALID` or `Tag is invalid` from the server": func(t *testing.T) string {
+			answer := registrytest.EmptyError(http.StatusBadRequest)
+			answer.Body = `{"errors":[{"code":"NAME_INVALID","message":""}]}`
+			return p.try(t, scripted(t, registrytest.Config{Flavor: registrytest.Distribution}, registrytest.Rule{Path: "/a__b/", Action: answer}), "alice/a__b")
+		},
 		"429": func(t *testing.T) string {
 			n := behind(t, servers.NginxOptions{Upstream: g.URL, Directives: "if (" + p.requests() + ") { return 429; }"})
 			return p.try(t, at(n, userAuth(name)), name+"/app")
@@ -359,10 +413,15 @@ func (p *patient) logins(t *testing.T) map[string]come {
 
 func (p *patient) limits(t *testing.T) map[string]come {
 	t.Helper()
-	limited := func(setting, value string) come {
+	limited := func(setting, value string, before int) come {
 		return func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{Settings: map[string]string{"packages." + setting: value}})
 			name := newUser(t, g)
+			for range before {
+				earlier := *p
+				earlier.image = samples.Layout(t, 74, 2<<20)
+				earlier.try(t, at(g.Server, userAuth(name)), name+"/earlier")
+			}
 			return p.try(t, at(g.Server, userAuth(name)), name+"/app")
 		}
 	}
@@ -372,16 +431,17 @@ func (p *patient) limits(t *testing.T) map[string]come {
 		}
 	}
 	return map[string]come{
-		"403 without a text, of a blob":     limited("LIMIT_SIZE_CONTAINER", "1 MiB"),
-		"403 without a text, of a manifest": limited("LIMIT_TOTAL_OWNER_COUNT", "0"),
+		"403 without a text, of a blob, or 413 `enforcePackagesQuota`":                               limited("LIMIT_SIZE_CONTAINER", "1 MiB", 0),
+		"403 without a text, of a blob, or 413 `enforcePackagesQuota`" + variant + "of all packages": limited("LIMIT_TOTAL_OWNER_SIZE", "3 MiB", 1),
+		"403 without a text, of a manifest":                                                          limited("LIMIT_TOTAL_OWNER_COUNT", "0", 0),
+		"403 without a text, of a manifest" + variant + "of the second package":                      limited("LIMIT_TOTAL_OWNER_COUNT", "5", 1),
 		"413 from something in front of the registry" + variant + "nginx": func(t *testing.T) string {
 			n := behind(t, servers.NginxOptions{Upstream: p.gitea.URL, MaxBody: "1k"})
 			return p.try(t, at(n, admin), servers.AdminUser+"/app")
 		},
 		"413 from something in front of the registry" + variant + "Cloudflare": small("cloudflare"),
-		"413 from something in front of the registry" + variant + "Caddy":      small("Caddy"),
 		"413 from something in front of the registry" + variant + "Apache":     small("Apache/2.4.57 (Debian)"),
-		"413 of a manifest": p.refused("PUT", "/manifests/", http.StatusRequestEntityTooLarge, "MANIFEST_INVALID"),
+		"413 of a manifest": p.refusedIndex(http.StatusRequestEntityTooLarge, "MANIFEST_INVALID"),
 	}
 }
 
@@ -407,23 +467,41 @@ func (p *patient) traefikAnswers(status int, text string) come {
 	}
 }
 
-// refused has the registry answer some requests with a code.
-func (p *patient) refused(method, path string, status int, code string) come {
+// refused has the registry answer some requests with a code: those with one body, and
+// none with another.
+func (p *patient) refused(path string, status int, code string) come {
 	return func(t *testing.T) string {
+		t.Helper()
 		answer := registrytest.EmptyError(status)
 		answer.Body = fmt.Sprintf(`{"errors":[{"code":%q,"message":""}]}`, code)
-		return p.try(t, scripted(t, registrytest.Config{}, registrytest.Rule{Method: method, Path: path, Action: answer}), "alice/app")
+		var first atomic.Int64 // the length of what is refused
+		same := func(req *http.Request) bool {
+			return first.CompareAndSwap(0, req.ContentLength) || first.Load() == req.ContentLength
+		}
+		return p.try(t, scripted(t, registrytest.Config{}, registrytest.Rule{Method: http.MethodPut, Path: path, Match: same, Action: answer}), "alice/app")
+	}
+}
+
+// refusedIndex is refused for the index of an image of two platforms.
+func (p *patient) refusedIndex(status int, code string) come {
+	return func(t *testing.T) string {
+		t.Helper()
+		l := samples.NewLayout(t)
+		l.Top(l.JSON(ocispec.MediaTypeImageIndex, samples.Index(l.Image(l.Layer(75, 1000), "linux", "amd64"), l.Image(l.Layer(76, 1000), "linux", "arm64"))))
+		with := *p
+		with.image = l.Dir
+		return with.refused("/manifests/1$", status, code)(t)
 	}
 }
 
 func (p *patient) manifests() map[string]come {
 	return map[string]come{
-		"404 `BLOB_UNKNOWN` of a manifest": p.refused("PUT", "/manifests/", http.StatusNotFound, "BLOB_UNKNOWN"),
-		"404 `MANIFEST_UNKNOWN`":           p.refused("PUT", "/manifests/", http.StatusNotFound, "MANIFEST_UNKNOWN"),
-		"400 `SIZE_INVALID`":               p.refused("PUT", "/manifests/", http.StatusBadRequest, "SIZE_INVALID"),
-		"501 `UNSUPPORTED`":                p.refused("PUT", "/manifests/", http.StatusNotImplemented, "UNSUPPORTED"),
+		"404 `BLOB_UNKNOWN` of a manifest": p.refused("/manifests/", http.StatusNotFound, "BLOB_UNKNOWN"),
+		"404 `MANIFEST_UNKNOWN`":           p.refused("/manifests/", http.StatusNotFound, "MANIFEST_UNKNOWN"),
+		"400 `SIZE_INVALID`":               p.refused("/manifests/", http.StatusBadRequest, "SIZE_INVALID"),
+		"501 `UNSUPPORTED`":                p.refused("/manifests/", http.StatusNotImplemented, "UNSUPPORTED"),
 		// Of an index, only what the source holds is sent.
-		"404 `MANIFEST_BLOB_UNKNOWN` of an index": p.refused("PUT", "/manifests/1$", http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN"),
+		"404 `MANIFEST_BLOB_UNKNOWN` of an index": p.refusedIndex(http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN"),
 		"400 `DIGEST_INVALID` of another digest than SHA-256": func(t *testing.T) string {
 			return p.pushLayout(t, func(l samples.LayoutWriter) ocispec.Descriptor {
 				layer := l.Layer(65, 1000)
@@ -435,12 +513,37 @@ func (p *patient) manifests() map[string]come {
 				return l.Image(layer, "linux", "amd64")
 			})
 		},
+		"layers that a manifest names by a URL": func(t *testing.T) string {
+			return p.pushLayout(t, func(l samples.LayoutWriter) ocispec.Descriptor {
+				layer := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: digest.FromString("elsewhere"), Size: 9, URLs: []string{"https://mcr.example.com/layer"}}
+				return l.JSON(ocispec.MediaTypeImageManifest, ocispec.Manifest{
+					Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+					Config: l.JSON(ocispec.MediaTypeImageConfig, ocispec.Image{Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"}, RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{layer.Digest}}}),
+					Layers: []ocispec.Descriptor{layer},
+				})
+			})
+		},
 		"layers that a file or directory lacks": func(t *testing.T) string {
 			return p.pushLayout(t, func(l samples.LayoutWriter) ocispec.Descriptor {
 				layer := l.Layer(63, 1000)
 				image := l.Image(layer, "linux", "amd64")
 				servers.Need(t, os.Remove(l.Path(layer.Digest)))
 				return image
+			})
+		},
+		"an image, or a layer, with other bytes than those of its digest": func(t *testing.T) string {
+			return p.pushLayout(t, func(l samples.LayoutWriter) ocispec.Descriptor {
+				layer := l.Layer(65, 1000)
+				image := l.Image(layer, "linux", "amd64")
+				samples.WriteFile(t, l.Path(layer.Digest), make([]byte, layer.Size))
+				return image
+			})
+		},
+		"400 `SIZE_INVALID`" + variant + "an artifact without a config": func(t *testing.T) string {
+			return p.pushLayout(t, func(l samples.LayoutWriter) ocispec.Descriptor {
+				return l.JSON(ocispec.MediaTypeImageManifest, map[string]any{
+					"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageManifest, "artifactType": "application/x", "layers": []ocispec.Descriptor{l.Layer(64, 1000)},
+				})
 			})
 		},
 		"400 `MANIFEST_INVALID`": func(t *testing.T) string {
@@ -456,10 +559,7 @@ func (p *patient) manifests() map[string]come {
 func (p *patient) pushLayout(t *testing.T, make func(samples.LayoutWriter) ocispec.Descriptor) string {
 	t.Helper()
 	l := samples.NewLayout(t)
-	top, err := json.Marshal(samples.Index(make(l)))
-	servers.Need(t, err)
-	samples.WriteFile(t, filepath.Join(l.Dir, "index.json"), top)
-	samples.WriteFile(t, filepath.Join(l.Dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`))
+	l.Top(make(l))
 	with := *p
 	with.image = l.Dir
 	return with.try(t, at(p.gitea.Server, admin), servers.AdminUser+"/app")
@@ -504,6 +604,12 @@ func (m mangled) Read(p []byte) (int, error) {
 
 var uploadSession = regexp.MustCompile(`(/blobs/uploads/)[a-z0-9]+$`)
 
+// busy is a registry that does not find a credential.
+var busy = registrytest.Answer{
+	Status: http.StatusUnauthorized, Header: http.Header{"Content-Type": {"application/json"}, "Docker-Distribution-Api-Version": {"registry/2.0"}},
+	Body: `{"errors":[{"code":"UNAUTHORIZED","message":""}]}`,
+}
+
 func (p *patient) failingServers() map[string]come {
 	return map[string]come{
 		"400 `DIGEST_INVALID`": func(t *testing.T) string {
@@ -521,7 +627,7 @@ func (p *patient) failingServers() map[string]come {
 		"400, 404 or 416 `BLOB_UPLOAD_INVALID`": func(t *testing.T) string {
 			// Gitea reads a part that it refuses to the end only where the
 			// connection is kept: else nginx may still send, and answer 502.
-			n := behind(t, servers.NginxOptions{Upstream: p.gitea.URL, Directives: `proxy_set_header Content-Range ""; proxy_set_header Connection "";`})
+			n := behind(t, servers.NginxOptions{Upstream: p.gitea.URL, MaxBody: "0", Directives: `proxy_set_header Content-Range ""; proxy_set_header Connection "";`})
 			return p.try(t, at(n, admin), servers.AdminUser+"/parts", "--chunk-size", "100kB")
 		},
 		"502 or 503 that is not of the registry": func(t *testing.T) string {
@@ -538,11 +644,13 @@ func (p *patient) failingServers() map[string]come {
 		"408, 499, 504 or 524" + variant + "Traefik":                   p.traefikAnswers(499, "Client Closed Request"),
 		"another failure that is not of the registry":                  p.traefikAnswers(http.StatusInternalServerError, "Internal Server Error"),
 		"401 of a server that took the credential before, or is unwell": func(t *testing.T) string {
-			a := scripted(t, registrytest.Config{}, registrytest.Rule{Method: http.MethodPut, Path: "/manifests/", Action: registrytest.Answer{
-				Status: http.StatusUnauthorized, Header: http.Header{"Content-Type": {"application/json"}, "Docker-Distribution-Api-Version": {"registry/2.0"}},
-				Body: `{"errors":[{"code":"UNAUTHORIZED","message":""}]}`,
-			}})
-			return p.try(t, a, "alice/app")
+			return p.try(t, scripted(t, registrytest.Config{}, registrytest.Rule{Method: http.MethodPut, Path: "/manifests/", Action: busy}), "alice/app")
+		},
+		"401 of a server that took the credential before, or is unwell" + variant + "for a while": func(t *testing.T) string {
+			return p.try(t, scripted(t, registrytest.Config{}, registrytest.Rule{Method: http.MethodPut, Path: "/manifests/", Times: 3, Action: busy}), "alice/app")
+		},
+		"500 without a text" + variant + "for a while": func(t *testing.T) string {
+			return p.try(t, scripted(t, registrytest.Config{}, p.rule(registrytest.EmptyError(http.StatusInternalServerError))), "alice/app")
 		},
 		"500 without a text": func(t *testing.T) string {
 			g := own(t, servers.GiteaOptions{})

@@ -5,6 +5,9 @@ package test
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"maps"
 	"net"
 	"net/http"
@@ -14,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -52,6 +56,9 @@ func TestTroubleshooting(t *testing.T) {
 					t.Parallel()
 					took.expect(t.Name(), seen)
 					out := come(t)
+					if c == checking {
+						row.hint = inLine("hint", checkItself.ReplaceAllString(row.advice, ""))
+					}
 					for label, want := range map[string]*regexp.Regexp{"cause": row.cause, "hint": row.hint} {
 						if !want.MatchString(out) {
 							t.Errorf("no %s %s in\n%s", label, want, out)
@@ -83,8 +90,14 @@ var commands = []command{pushing, checking, loggedIn}
 // variant parts the row of a situation from what is special about it.
 const variant = ", here: "
 
-// trouble is a row of a table: what is to be printed.
-type trouble struct{ cause, hint *regexp.Regexp }
+// checkItself is the part of a hint that leads to check, which it leaves out.
+var checkItself = regexp.MustCompile(`; docker gitea check \*host\*[^;]*`)
+
+// trouble is a row of a table: what is to be printed, and what the hint says there.
+type trouble struct {
+	cause, hint *regexp.Regexp
+	advice      string
+}
 
 // troubles reads the table.
 func troubles(t *testing.T) map[string]trouble {
@@ -97,7 +110,7 @@ func troubles(t *testing.T) map[string]trouble {
 		switch name := strings.TrimSpace(cells[0]); {
 		case name == "seen":
 		case len(cells) == 3:
-			rows[name] = trouble{inLine("cause", cells[1]), inLine("hint", cells[2])}
+			rows[name] = trouble{inLine("cause", cells[1]), inLine("hint", cells[2]), strings.TrimSpace(cells[2])}
 		}
 	}
 	return rows
@@ -115,9 +128,15 @@ func inLine(label, cell string) *regexp.Regexp {
 // patient is a machine on which something is wrong, and what is typed there.
 type patient struct {
 	command
-	plugin, helper, image string
-	gitea, plain          *servers.Gitea
-	took                  *stopwatch
+	plugin, helper string
+	// image is what is pushed; empty is one that each test has for itself.
+	image        string
+	gitea, plain *servers.Gitea
+	// barred is a user of gitea who may not sign in.
+	barred string
+	took   *stopwatch
+	// last has what was typed last in a test, by its name.
+	last *sync.Map
 	// limit is what a command may take; zero is [endless].
 	limit time.Duration
 }
@@ -126,7 +145,8 @@ func newPatient(t *testing.T, c command) *patient {
 	t.Helper()
 	return &patient{
 		command: c, plugin: filepath.Join(pluginDir(t), "docker-gitea"), helper: filepath.Join(credhelperDir(t), credhelperName),
-		image: samples.Layout(t, 60, 2<<20), gitea: gitea(t), plain: own(t, servers.GiteaOptions{PlainHTTP: true}), took: newStopwatch(),
+		gitea: gitea(t), plain: own(t, servers.GiteaOptions{PlainHTTP: true}), took: newStopwatch(),
+		last: new(sync.Map),
 	}
 }
 
@@ -134,9 +154,21 @@ func newPatient(t *testing.T, c command) *patient {
 type address struct {
 	host, ca string
 	auth     client.AuthConfig
+	// server is the one that answers there, or scripted.
+	server   *servers.Server
+	scripted *registrytest.Server
 }
 
-func at(s *servers.Server, auth client.AuthConfig) address { return address{s.Host, s.CAFile, auth} }
+func at(s *servers.Server, auth client.AuthConfig) address {
+	return address{host: s.Host, ca: s.CAFile, auth: auth, server: s}
+}
+
+// entered is a command, and for which registry it is.
+type entered struct {
+	to   address
+	env  []string
+	args []string
+}
 
 func scripted(t *testing.T, config registrytest.Config, rules ...registrytest.Rule) address {
 	t.Helper()
@@ -144,20 +176,28 @@ func scripted(t *testing.T, config registrytest.Config, rules ...registrytest.Ru
 	for _, rule := range rules {
 		srv.Fault(rule)
 	}
-	return address{srv.Host, srv.CAFile, srv.Config().Auth}
+	return address{host: srv.Host, ca: srv.CAFile, auth: srv.Config().Auth, scripted: srv}
 }
 
 // run is what a program prints to somebody who has a credential for a.
 func (p *patient) run(t *testing.T, a address, env []string, args ...string) string {
 	t.Helper()
+	if p.last != nil {
+		p.last.Store(t.Name(), entered{a, slices.Clone(env), args})
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(p.limit, time.Minute))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	if args[0] == inItsNetwork[0] {
+	switch args[0] {
+	case inItsNetwork[0]:
 		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET}
+	case withOtherFiles:
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	}
-	cmd.Env = append(env, "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "TMPDIR="+t.TempDir(), "HOME="+t.TempDir(),
-		"DOCKER_GITEA_RETRIES=1", "DOCKER_CREDENTIAL_GITEA_STORAGE=file")
+	cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "TMPDIR=" + t.TempDir(), "HOME=" + t.TempDir(),
+		"DOCKER_GITEA_RETRIES=1", "DOCKER_CREDENTIAL_GITEA_STORAGE=file",
+	}, env...)
 	switch {
 	case p.command == loggedIn:
 		cmd.Stdin = strings.NewReader(cmp.Or(a.auth.Token, a.auth.Password, "token"))
@@ -223,7 +263,25 @@ func (p *patient) try(t *testing.T, a address, repository string, options ...str
 // tryIn is try with more of the environment.
 func (p *patient) tryIn(t *testing.T, a address, env []string, repository string, options ...string) string {
 	t.Helper()
-	return p.run(t, a, env, p.typed(a, repository, options...)...)
+	with := p.ofItsOwn(t)
+	if p.image == "" && p.command == pushing {
+		repository += "/" + filepath.Base(with.image)
+	}
+	return p.run(t, a, env, with.typed(a, repository, options...)...)
+}
+
+// ofItsOwn is p with an image that no other test pushes, unless it has one: what is in
+// the registry already would be found there.
+func (p *patient) ofItsOwn(t *testing.T) *patient {
+	t.Helper()
+	if p.image != "" || p.command != pushing {
+		return p
+	}
+	name := sha256.Sum256([]byte(t.Name()))
+	with := *p
+	with.image = filepath.Join(t.TempDir(), hex.EncodeToString(name[:4]))
+	servers.Need(t, os.Rename(samples.Layout(t, 60, 2<<20+int(binary.BigEndian.Uint16(name[:]))), with.image))
+	return &with
 }
 
 // requests is what nginx calls the requests that a proxy answers: those that begin
@@ -251,7 +309,7 @@ type come func(t *testing.T) string
 func (p *patient) situations(t *testing.T) map[string]come {
 	t.Helper()
 	all := map[string]come{}
-	for _, some := range []map[string]come{p.onTheWay(t), p.certificates(t), p.proxies(), p.noRegistry(t), p.nobodyInParticular(t), p.limits(t), p.manifests(), p.failingServers(), p.thisMachine(), p.logins(t)} {
+	for _, some := range []map[string]come{p.onTheWay(t), p.certificates(t), p.proxies(), p.noRegistry(t), p.nobodyInParticular(t), p.limits(t), p.manifests(), p.failingServers(), p.thisMachine(), p.logins(t), p.fronted()} {
 		maps.Copy(all, some)
 	}
 	return all
@@ -281,10 +339,12 @@ func deaf(t *testing.T) string {
 // files are at paths of the system.
 var inItsNetwork = []string{"sh", "-ec"}
 
+const withOtherFiles = "/bin/sh"
+
 // elsewhere has the program in a network of its own, and with another file at
 // one of the system's paths.
 func (p *patient) elsewhere(t *testing.T, setUp, host string) string {
 	t.Helper()
 	script := "ip link set lo up; " + setUp + `; exec "$@"`
-	return p.run(t, address{}, nil, append(append(slices.Clone(inItsNetwork), script, "sh"), p.typed(address{host: host}, "me/app")...)...)
+	return p.run(t, address{host: host}, nil, append(append(slices.Clone(inItsNetwork), script, "sh"), p.ofItsOwn(t).typed(address{host: host}, "me/app")...)...)
 }

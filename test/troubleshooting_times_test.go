@@ -44,7 +44,7 @@ var unmetBy = map[command]map[string]string{
 		"401 of a server that took the credential before, or is unwell": noImage,
 		"404 `BLOB_UPLOAD_UNKNOWN`, again and again":                    noImage,
 		"400, 404 or 416 `BLOB_UPLOAD_INVALID`":                         noImage,
-		"403 without a text, of a blob":                                 noImage,
+		"403 without a text, of a blob, or 413 `enforcePackagesQuota`":  noImage,
 		"no space left on this machine":                                 noImage,
 	},
 	loggedIn: {
@@ -67,7 +67,7 @@ var unmetBy = map[command]map[string]string{
 		"401 of a server that took the credential before, or is unwell": "shows each credential once",
 		"404 `BLOB_UPLOAD_UNKNOWN`, again and again":                    noImage,
 		"400, 404 or 416 `BLOB_UPLOAD_INVALID`":                         noImage,
-		"403 without a text, of a blob":                                 noImage,
+		"403 without a text, of a blob, or 413 `enforcePackagesQuota`":  noImage,
 		"no space left on this machine":                                 noImage,
 	},
 }
@@ -75,9 +75,10 @@ var unmetBy = map[command]map[string]string{
 // ofManifests are about what a push alone sends.
 var ofManifests = []string{
 	"403 without a text, of a manifest", "413 of a manifest", "404 `BLOB_UNKNOWN` of a manifest", "layers that a file or directory lacks",
-	"layers that the source lacks", "404 `MANIFEST_BLOB_UNKNOWN` of an index", "404 `MANIFEST_UNKNOWN`", "400 `SIZE_INVALID`", "501 `UNSUPPORTED`",
+	"layers that a manifest names by a URL", "layers that the source lacks", "404 `MANIFEST_BLOB_UNKNOWN` of an index", "404 `MANIFEST_UNKNOWN`", "400 `SIZE_INVALID`", "501 `UNSUPPORTED`",
 	"404 of the registry that the image, or a layer, is read from", "401 or 403 of the registry that the image, or a layer, is read from",
 	"400 `MANIFEST_INVALID`", "400 `DIGEST_INVALID` of another digest than SHA-256", "400 `DIGEST_INVALID`", "nothing to push",
+	"an image, or a layer, with other bytes than those of its digest",
 }
 
 // elsewhereShown are rows that other tests bring about.
