@@ -148,6 +148,27 @@ func TestReferrersOfParts(t *testing.T) {
 	}
 }
 
+// A registry that has no such list is taken for one without signatures; one that
+// refuses to show it, or a proxy that does, is not.
+func TestReferrersAreRefused(t *testing.T) {
+	t.Parallel()
+	for status, passes := range map[int]bool{
+		http.StatusNotFound: true, http.StatusBadRequest: true, http.StatusMethodNotAllowed: true, http.StatusNotImplemented: true,
+		http.StatusForbidden: false, http.StatusUnavailableForLegalReasons: false, http.StatusUnauthorized: false, http.StatusBadGateway: false,
+	} {
+		from := registrytest.Start(t, registrytest.Config{Flavor: registrytest.Distribution, Users: me})
+		from.Registry.Fault(registrytest.Rule{Method: http.MethodGet, Path: "/referrers/", Action: registrytest.ActionFunc(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			w.WriteHeader(status)
+		})})
+		to := registrytest.Start(t, registrytest.Config{Users: me})
+		member := remote.Member{Client: clientOf(t, from, remote.Options{Retries: -1}), Repository: "me/app"}
+		subject := []digest.Digest{digest.FromString("image")}
+		if _, err := clientOf(t, to, remote.Options{}).CopyReferrers(t.Context(), "me/copy", member, subject, remote.ReferrersOptions{}); (err == nil) != passes {
+			t.Errorf("%d: got %v", status, err)
+		}
+	}
+}
+
 // A registry that never ends its list of what refers to an image is left.
 func TestEndlessReferrers(t *testing.T) {
 	t.Parallel()

@@ -103,7 +103,7 @@ func (p *push) parts(w *world) []*push {
 		one := *p
 		one.tags = []string{tag}
 		one.source.remotes = []remote{{host: from.host, repo: from.repo, version: tag}}
-		one.source.followed = p.source.followed && p.match != "" // else they are copied as tags
+		one.source.asTags = p.match == ""
 		all = append(all, &one)
 	}
 	return all

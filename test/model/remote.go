@@ -277,7 +277,7 @@ func (s source) expectedOfRegistry(w *world, a asked) expectation {
 	}
 	e := asKept(p, p.members, a)
 	e.mayFail = h.parts(repository, from.version).broken
-	if s.followed && len(e.wants) > 0 {
+	if s.followed && !s.asTags && len(e.wants) > 0 {
 		var whole bool
 		e.along, whole = h.alongWith(repository, rootOf(e.wants[0]))
 		e.mayFail = e.mayFail || !whole

@@ -85,9 +85,10 @@ type source struct {
 	image string
 	byID  bool
 	// remotes are images of registries: one, or those that are joined. What refers to
-	// it comes along where it is followed.
-	remotes  []remote
-	followed bool
+	// it is asked for and comes along where it is followed; asTags: it comes along
+	// because its tags are copied as well.
+	remotes          []remote
+	followed, asTags bool
 }
 
 func (s source) String() string {

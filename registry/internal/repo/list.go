@@ -64,7 +64,8 @@ func (r Repo) Tags(ctx context.Context) ([]string, error) {
 
 // Referrers are the descriptors of the manifests that refer to a manifest. tells is
 // false where the registry has no API for that (OCI distribution specification,
-// "Listing Referrers"): it then answers 404, or with what is no such list.
+// "Listing Referrers"): it then answers 404, or with what is no such list. A refusal is
+// no such answer: what refers to the manifest is not known then.
 func (r Repo) Referrers(ctx context.Context, subject digest.Digest) (all []ocispec.Descriptor, tells bool, err error) {
 	tells = true
 	err = pages(ctx, r.Conn, "list what refers to "+subject.String(), "/v2/"+r.Name+"/referrers/"+subject.String(), func(body []byte) (int, error) {
@@ -77,10 +78,19 @@ func (r Repo) Referrers(ctx context.Context, subject digest.Digest) (all []ocisp
 		return len(page.Manifests), nil
 	})
 	answer, ok := err.(*registry.Error) //nolint:errorlint // of this request, and of no other that it took
-	if ok && answer.Status != http.StatusUnauthorized && !registry.TemporaryStatus(answer.Status) {
+	if ok && slices.Contains(noSuchAPI, answer.Status) {
 		return nil, false, nil
 	}
 	return Digested(all), tells && err == nil, err
+}
+
+// noSuchAPI are what registries answer to a request for an API that they do not have. The
+// specification has 404 alone; the others are of registries that read the path as another.
+//
+// Source: go-containerregistry pkg/v1/remote/referrers.go, fetchReferrers.
+var noSuchAPI = []int{
+	http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable,
+	http.StatusUnsupportedMediaType, http.StatusNotImplemented,
 }
 
 // ReferrersTag is the tag under which a client lists what refers to a manifest, for a
