@@ -191,11 +191,11 @@ func (c *Client) conn(ctx context.Context, insecure bool, greet wire.Greeting) (
 		}
 		return s, ctx.Err()
 	}
-	base, err := c.transport(insecure)
+	base, ahead, err := c.transport(insecure)
 	if err != nil {
 		return nil, err
 	}
-	s = wire.New(wire.Config{Endpoint: e, Credential: own, Base: base, Traits: c.traits, Retries: c.retries(0), Backoff: c.opts.Backoff})
+	s = wire.New(wire.Config{Endpoint: e, Credential: own, Base: base, Ahead: ahead, Traits: c.traits, Retries: c.retries(0), Backoff: c.opts.Backoff})
 	if err := s.Meet(ctx, greet); err != nil {
 		return nil, err
 	}
@@ -210,17 +210,18 @@ func (c *Client) conn(ctx context.Context, insecure bool, greet wire.Greeting) (
 }
 
 // transport is the lowest part of a connection, which knows nothing of
-// credentials.
-func (c *Client) transport(insecure bool) (http.RoundTripper, error) {
-	base := c.opts.Transport
+// credentials, and what makes its connections ahead; a transport of the user's has none
+// of that.
+func (c *Client) transport(insecure bool) (base http.RoundTripper, ahead func(address string, n int), err error) {
+	base = c.opts.Transport
 	if base == nil {
 		config := c.config
 		config.Insecure = insecure
 		t, err := transport.New(config, &transport.Options{ConnectTimeout: c.opts.ConnectTimeout, StallTimeout: c.opts.StallTimeout})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		base = t
+		base, ahead = t, t.Ahead
 	}
-	return wire.NewMeter(base, c.opts.UserAgent, c.opts.Logger), nil
+	return wire.NewMeter(base, c.opts.UserAgent, c.opts.Logger), ahead, nil
 }

@@ -41,6 +41,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"sync"
@@ -138,6 +139,32 @@ func (t *Transport) To(address string) (*http.Transport, error) {
 		return nil, err
 	}
 	return t.to(u)
+}
+
+// Ahead begins n connections to the origin of an address, for requests that will follow
+// side by side. It waits for none of them. A failure is not told: the requests meet it too.
+//
+// Source: net/http, Transport.getConn: a connection that was begun is made even if its
+// request is canceled, because a future request may be able to use it.
+func (t *Transport) Ahead(address string, n int) {
+	for range n {
+		ctx, cancel := context.WithCancel(context.Background())
+		trace := &httptrace.ClientTrace{
+			DNSStart:     func(httptrace.DNSStartInfo) { cancel() },
+			ConnectStart: func(string, string) { cancel() },
+		}
+		req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodHead, address, nil)
+		if err != nil {
+			cancel()
+			return
+		}
+		go func() {
+			defer cancel()
+			if resp, err := t.RoundTrip(req); err == nil { // another request had left a connection
+				_ = resp.Body.Close()
+			}
+		}()
+	}
 }
 
 // CloseIdleConnections closes the connections that are not in use.

@@ -14,16 +14,30 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/internal/printable"
 	"github.com/docker-gitea/docker-gitea/registry/internal/relay"
 	"github.com/docker-gitea/docker-gitea/registry/internal/repo"
+	"github.com/docker-gitea/docker-gitea/registry/internal/wire"
 )
 
-// anticipate has the holder of the image begin to push it while this program
-// asks the registry for a token: a daemon takes as long to find and name the
-// image. It leaves out an image that was pushed before: the registry may have
-// it, and lack only the tag.
-func (p *push) anticipate(ctx context.Context) {
-	if _, pushed := p.knownRoot(); !pushed && !p.opts.NoClobber {
+// anticipate begins what takes as long as to ask the registry for a token: the
+// connections that the blobs will have, and the holder's own push, because a daemon first
+// has to find and name the image. It leaves out an image that was pushed before: the
+// registry may have it, and lack only the tag.
+func (p *push) anticipate(ctx context.Context, s *wire.Conn) {
+	if _, pushed := p.knownRoot(); pushed {
+		return
+	}
+	s.Ahead(p.sideBySide() - 1) // the token's is one
+	if !p.opts.NoClobber {
 		p.relay = p.beginRelay(ctx)
 	}
+}
+
+// sideBySide is how many requests about blobs there will be at once, as far as is known.
+func (p *push) sideBySide() int {
+	jobs := p.env.jobs(p.opts)
+	if layers := len(p.opts.DiffIDs); layers > 0 {
+		return min(layers+1, jobs) // and the config
+	}
+	return jobs
 }
 
 // beginRelay opens a relay, and has the holder of the image push to it. The

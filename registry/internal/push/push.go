@@ -107,10 +107,15 @@ const maxCompressors = 2
 func newPush(env Env, ref registry.Reference, opts registry.PushOptions) *push {
 	return &push{
 		env: env, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
-		gate: newGate(cmp.Or(opts.Jobs, env.Limits.Jobs(), registry.DefaultJobs)), compressors: make(chan struct{}, maxCompressors),
+		gate: newGate(env.jobs(opts)), compressors: make(chan struct{}, maxCompressors),
 		info:   wire.NewInfo("repository:"+ref.Repository+":pull,push", env.Retries(opts.Retries)),
 		record: newRecord(opts.Progress),
 	}
+}
+
+// jobs is how many blobs of a push travel side by side.
+func (e Env) jobs(opts registry.PushOptions) int {
+	return cmp.Or(opts.Jobs, e.Limits.Jobs(), registry.DefaultJobs)
 }
 
 // Run pushes the image of opts, which are valid, to ref; see

@@ -27,7 +27,7 @@ func (p *push) greet(ctx context.Context, s *wire.Conn) (err error) {
 			return err
 		}
 	}
-	p.anticipate(ctx)
+	p.anticipate(ctx, s)
 	return wire.Introduce(ctx, s)
 }
 

@@ -45,6 +45,9 @@ type Config struct {
 	Credential registry.AuthConfig
 	// Base performs one request; see [NewMeter].
 	Base http.RoundTripper
+	// Ahead begins n connections to an address; see [transport.Transport.Ahead]. It may
+	// be nil.
+	Ahead func(address string, n int)
 	// Traits are those of the registry, which all connections to it share.
 	Traits *Traits
 	// Retries is how often a request is tried again, and Backoff the wait before.
@@ -87,6 +90,14 @@ func (s *Conn) Retries() int { return s.config.Retries }
 
 // Backoff is the wait before the n-th try.
 func (s *Conn) Backoff(n int) time.Duration { return s.config.Backoff(n) }
+
+// Ahead begins n connections, for requests that will follow side by side: by the time that
+// a token has come, they are made.
+func (s *Conn) Ahead(n int) {
+	if s.config.Ahead != nil {
+		s.config.Ahead(s.Endpoint().URL("/v2/"), n)
+	}
+}
 
 // Do performs a request with the credential, again after a passing failure, and
 // follows the redirects of those that only read.
