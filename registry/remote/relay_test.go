@@ -191,6 +191,69 @@ func TestRelay(t *testing.T) {
 	}
 }
 
+// While the registry is asked for the image, whoever holds it may ask for its blobs; but
+// nothing is sent before the answer is there, nor afterwards if the registry has the
+// image.
+func TestRelayAnswersBeforeTheImageIsKnown(t *testing.T) {
+	t.Parallel()
+	config, layer, manifest := parts(t)
+	configDigest, layerDigest, id := digest.FromBytes(config), digest.FromBytes(layer), digest.FromBytes(manifest)
+	for _, has := range []bool{false, true} {
+		server := registrytest.Start(t, registrytest.Config{})
+		if has {
+			d := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: id, Size: int64(len(manifest))}
+			source, err := image.Open(blobsOf(t, d, manifest, config, layer), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = clientOf(t, server, remote.Options{}).Push(t.Context(), "alice/app:other", registry.PushOptions{Source: source})
+			if err = errors.Join(err, source.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := len(server.Registry.Requests(http.MethodPost, "/blobs/uploads/"))
+		asked, released := make(chan struct{}), make(chan struct{})
+		server.Registry.Fault(registrytest.Rule{Method: http.MethodGet, Path: "/manifests/" + id.String(), Action: registrytest.ActionFunc(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+			select {
+			case <-asked:
+			case <-time.After(20 * time.Second): // the test has failed
+				t.Error("nobody could ask for a blob")
+			}
+			next.ServeHTTP(w, req)
+			close(released)
+		})})
+		var result registry.Result
+		err := clientOf(t, server, remote.Options{CacheDir: t.TempDir()}).Push(t.Context(), "alice/app:1", registry.PushOptions{
+			ImageID: id, Result: &result,
+			Via: func(ctx context.Context, to registry.Loopback) error {
+				h := &holder{to, to.Password}
+				status := map[bool]int{true: http.StatusOK, false: http.StatusNotFound}[has]
+				if _, err := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, status); err != nil {
+					return err
+				}
+				sent := make(chan error, 1)
+				go func() { sent <- h.whole(ctx, layer, layerDigest, http.StatusCreated) }()
+				close(asked)
+				<-released
+				if err := <-sent; err != nil {
+					return err
+				}
+				if err := h.whole(ctx, config, configDigest, http.StatusCreated); err != nil {
+					return err
+				}
+				_, err := h.do(ctx, http.MethodPut, "manifests/push", manifest, http.StatusCreated)
+				return err
+			},
+		})
+		if err != nil || result.Digest != id || len(result.Blobs) != 2 {
+			t.Errorf("the registry has it: %t: got %+v, %v", has, result, err)
+		}
+		if sent := len(server.Registry.Requests(http.MethodPost, "/blobs/uploads/")) - before; has && sent > 0 {
+			t.Errorf("%d uploads of what the registry has", sent)
+		}
+	}
+}
+
 // What passes through is kept nowhere. What breaks off is asked for once more,
 // without the daemon noticing that anything failed.
 func TestRelayAsksAgain(t *testing.T) {

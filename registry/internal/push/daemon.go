@@ -57,25 +57,39 @@ func (p *push) beginRelay(ctx context.Context) *relay.Relay {
 	return r
 }
 
-// abandonRelay ends a relay that was not needed.
+// openRelay has a relay that was begun answer questions.
+func (p *push) openRelay() {
+	if p.relay != nil && !p.opened {
+		p.opened = true
+		p.relay.Open(destination{p})
+	}
+}
+
+// abandonRelay ends a relay that was not needed, and forgets what it was asked for.
 func (p *push) abandonRelay() {
-	if p.relay != nil {
-		p.relay.Abandon()
+	if p.relay == nil {
+		return
+	}
+	p.relay.Abandon()
+	p.relay = nil
+	if p.opened {
+		p.record.restart()
 	}
 }
 
 // relayed has the holder of the image push it through a relay. done is false if
 // that could not be; the push then reads the source.
 func (p *push) relayed(ctx context.Context) (root image.Manifest, done bool, err error) {
-	r := p.relay
-	if r == nil {
-		r = p.beginRelay(ctx)
+	if p.relay == nil {
+		p.relay = p.beginRelay(ctx)
 	}
-	if r == nil {
+	if p.relay == nil {
 		return root, false, nil
 	}
+	p.openRelay()
+	close(p.carrying)
+	r := p.relay
 	p.relay = nil
-	r.Open(destination{p})
 	got := r.Finish()
 	err = got.Err
 	switch {
@@ -126,7 +140,20 @@ func (d destination) Config(ctx context.Context, blob digest.Digest) ([]byte, er
 }
 
 func (d destination) Enter(ctx context.Context) (leave func(), err error) {
+	if err := d.carried(ctx); err != nil {
+		return nil, err
+	}
 	return d.push.gate.release, d.push.gate.acquire(ctx)
+}
+
+// carried waits until it is settled that the registry does not know the image.
+func (d destination) carried(ctx context.Context) error {
+	select {
+	case <-d.push.carrying:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (d destination) Parted() bool { return d.push.parted() }
@@ -152,11 +179,17 @@ func (d destination) Exists(desc ocispec.Descriptor) {
 }
 
 func (d destination) PutManifest(ctx context.Context, m image.Manifest) error {
+	if err := d.carried(ctx); err != nil {
+		return err
+	}
 	d.push.record.names(m)
 	return d.push.putManifest(ctx, m, m.Descriptor.Digest.String())
 }
 
 func (d destination) PutRoot(ctx context.Context, m image.Manifest) error {
+	if err := d.carried(ctx); err != nil {
+		return err
+	}
 	d.push.record.names(m)
 	return d.push.putTags(ctx, m, d.push.tags)
 }

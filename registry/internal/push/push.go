@@ -90,8 +90,12 @@ type push struct {
 	compressors chan struct{}
 	record      *record
 
-	// relay is the one that greet began, until it is used.
-	relay *relay.Relay
+	// relay is the one that greet began, until it is used. It is opened early, so that the
+	// holder may ask for blobs while the push asks for the image; nothing is sent before
+	// carrying is closed.
+	relay    *relay.Relay
+	opened   bool
+	carrying chan struct{}
 	// standing is the image that greet found under every tag, where an earlier
 	// push left it.
 	standing *image.Manifest
@@ -109,7 +113,7 @@ func newPush(env Env, ref registry.Reference, opts registry.PushOptions) *push {
 		env: env, ref: ref, opts: opts, tags: tagsOf(ref, opts.Tags),
 		gate: newGate(env.jobs(opts)), compressors: make(chan struct{}, maxCompressors),
 		info:   wire.NewInfo("repository:"+ref.Repository+":pull,push", env.Retries(opts.Retries)),
-		record: newRecord(opts.Progress),
+		record: newRecord(opts.Progress), carrying: make(chan struct{}),
 	}
 }
 

@@ -107,9 +107,11 @@ func (p *push) knownManifest(ctx context.Context) (image.Manifest, []string, err
 	case !found && (p.namesConfig() || p.opts.Platform != ""):
 		return root, nil, registry.ErrManifestUnknown // the ID is no manifest's, or not that of what will arrive
 	case !found:
+		p.openRelay()
 		root, err := p.repo().Manifest(ctx, p.opts.ImageID.String())
 		switch {
 		case err == nil:
+			p.abandonRelay()
 			p.remember(ctx, root, p.opts.Compression)
 		case errors.Is(err, registry.ErrManifestUnknown):
 			p.env.Batch.lacks(p.ref.Repository)
