@@ -183,8 +183,9 @@ func (r *road) pass(ctx context.Context, from net.Conn) {
 const (
 	// packet is read at once, so that connections take turns.
 	packet = 16 << 10
-	// inFlight bounds the packets of one connection that are under way.
-	inFlight = 1024
+	// inFlight bounds the packets of one connection that are under way. The memory of this
+	// program counts for those that it starts.
+	inFlight = 128
 	// queued is how much a connection may have waiting for the lane, as in a router:
 	// the lane does not stand still when this program wakes up late.
 	queued = 20 * time.Millisecond
