@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -193,25 +194,38 @@ func TestRelay(t *testing.T) {
 
 // While the registry is asked for the image, whoever holds it may ask for its blobs; but
 // nothing is sent before the answer is there, nor afterwards if the registry has the
-// image.
+// image. If it turns out to have lost a blob of that, all is pushed.
 func TestRelayAnswersBeforeTheImageIsKnown(t *testing.T) {
 	t.Parallel()
-	config, layer, manifest := parts(t)
+	layer := noise(t, 9, 1000)
+	config, manifest := partsOf(t, layer)
 	configDigest, layerDigest, id := digest.FromBytes(config), digest.FromBytes(layer), digest.FromBytes(manifest)
-	for _, has := range []bool{false, true} {
+	for _, test := range []struct {
+		has, lost bool
+		uploads   int
+	}{{false, false, 2}, {true, false, 0}, {true, true, 1}} {
 		server := registrytest.Start(t, registrytest.Config{})
-		if has {
+		c := clientOf(t, server, remote.Options{})
+		if test.has {
 			d := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: id, Size: int64(len(manifest))}
 			source, err := image.Open(blobsOf(t, d, manifest, config, layer), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = clientOf(t, server, remote.Options{}).Push(t.Context(), "alice/app:other", registry.PushOptions{Source: source})
+			err = c.Push(t.Context(), "alice/app:other", registry.PushOptions{Source: source})
 			if err = errors.Join(err, source.Close()); err != nil {
 				t.Fatal(err)
 			}
 		}
-		before := len(server.Registry.Requests(http.MethodPost, "/blobs/uploads/"))
+		if test.lost {
+			resp, err := c.Ask(t.Context(), http.MethodDelete, "/v2/alice/app/blobs/"+layerDigest.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+		}
+		uploads := func() int { return len(server.Registry.Requests(http.MethodPost, "/blobs/uploads/")) }
+		before := uploads()
 		asked, released := make(chan struct{}), make(chan struct{})
 		server.Registry.Fault(registrytest.Rule{Method: http.MethodGet, Path: "/manifests/" + id.String(), Action: registrytest.ActionFunc(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
 			select {
@@ -219,21 +233,25 @@ func TestRelayAnswersBeforeTheImageIsKnown(t *testing.T) {
 			case <-time.After(20 * time.Second): // the test has failed
 				t.Error("nobody could ask for a blob")
 			}
+			if sent := uploads() - before; sent > 0 {
+				t.Errorf("%+v: %d uploads before the answer", test, sent)
+			}
 			next.ServeHTTP(w, req)
 			close(released)
 		})})
+		begin := sync.OnceFunc(func() { close(asked) })
 		var result registry.Result
 		err := clientOf(t, server, remote.Options{CacheDir: t.TempDir()}).Push(t.Context(), "alice/app:1", registry.PushOptions{
 			ImageID: id, Result: &result,
 			Via: func(ctx context.Context, to registry.Loopback) error {
 				h := &holder{to, to.Password}
-				status := map[bool]int{true: http.StatusOK, false: http.StatusNotFound}[has]
-				if _, err := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, status); err != nil {
+				there := map[bool]int{true: http.StatusOK, false: http.StatusNotFound}[test.has && !test.lost]
+				if _, err := h.do(ctx, http.MethodHead, "blobs/"+layerDigest.String(), nil, there); err != nil {
 					return err
 				}
 				sent := make(chan error, 1)
 				go func() { sent <- h.whole(ctx, layer, layerDigest, http.StatusCreated) }()
-				close(asked)
+				begin()
 				<-released
 				if err := <-sent; err != nil {
 					return err
@@ -246,10 +264,10 @@ func TestRelayAnswersBeforeTheImageIsKnown(t *testing.T) {
 			},
 		})
 		if err != nil || result.Digest != id || len(result.Blobs) != 2 {
-			t.Errorf("the registry has it: %t: got %+v, %v", has, result, err)
+			t.Errorf("%+v: got %+v, %v", test, result, err)
 		}
-		if sent := len(server.Registry.Requests(http.MethodPost, "/blobs/uploads/")) - before; has && sent > 0 {
-			t.Errorf("%d uploads of what the registry has", sent)
+		if sent := uploads() - before; sent < test.uploads || test.uploads == 0 && sent > 0 {
+			t.Errorf("%+v: %d uploads", test, sent)
 		}
 	}
 }

@@ -71,10 +71,10 @@ func (p *push) abandonRelay() {
 		return
 	}
 	p.relay.Abandon()
-	p.relay = nil
 	if p.opened {
 		p.record.restart()
 	}
+	p.relay, p.opened = nil, false // what comes may need another one
 }
 
 // relayed has the holder of the image push it through a relay. done is false if
