@@ -163,7 +163,7 @@ func onLinks(t tools) (all []scenario) {
 	} {
 		all = append(all, scenario{
 			name: "60 small layers, " + trouble.String(), expect: expectation{ofLeast: 1.15, memory: 96 << 20}, limit: "Gitea keeps nothing of a blob whose connection is lost.",
-			image: small, store: servers.Classic, tools: t.layout, link: trouble, rounds: 0.2,
+			image: small, store: servers.Classic, tools: t.layout[:2], link: trouble, rounds: 0.2, // the others give up
 		})
 	}
 	return all
