@@ -71,10 +71,19 @@ type road struct {
 	conns    map[net.Conn]struct{} // those of the programs
 }
 
+// sent is how many bytes have gone to the registry.
+func (r *road) sent() int64 {
+	r.up.mu.Lock()
+	defer r.up.mu.Unlock()
+	return r.up.passed
+}
+
 // lane is one direction of a road; all connections share it.
 type lane struct {
-	mu   sync.Mutex // guards free
-	free time.Time  // when it has passed on what it was given
+	// mu guards the fields below.
+	mu     sync.Mutex
+	free   time.Time // when it has passed on what it was given
+	passed int64     // bytes
 }
 
 // startRoad puts a road in front of s, whose address becomes its own. It is the
@@ -233,11 +242,12 @@ func (r *road) copy(to, from net.Conn, lane *lane) {
 // take is when the lane has passed on n more bytes.
 func (l *lane) take(n int, rate float64) time.Time {
 	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.passed += int64(n)
 	if rate == 0 {
 		return now
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.free.Before(now) {
 		l.free = now
 	}

@@ -103,10 +103,10 @@ func (r report) section() string {
 		fmt.Fprintf(&b, "\nBy itself it takes %.2f of the better of the two ways; at most %.2f is expected.\n", r.ratio(0, better), mostOfBetter)
 	}
 	if l := r.scenario.link; l.rate > 0 && r.scenario.before == nothing {
-		fmt.Fprintf(&b, "\nThe link needs %.2f s for what ours sends and %d round trips; ours takes %.2f of that.\n", l.least(r.counts[0].sent).Seconds(), leastRoundTrips, r.ofLeast())
+		fmt.Fprintf(&b, "\nThe link needs %.2f s for what ours sends%s and %d round trips; ours takes %.2f of that.\n", r.least().Seconds(), r.again(), leastRoundTrips, r.ofLeast())
 	}
 	if l, e := r.scenario.link, r.scenario.expect; l.rate > 0 && e.wall > 0 && r.ratio(0, peer) > e.wall {
-		fmt.Fprintf(&b, "\nBy the link alone it is %.2f of %s, whatever the program does.\n", l.least(r.counts[0].sent).Seconds()/r.wall(peer).Seconds(), r.scenario.tools[peer].name)
+		fmt.Fprintf(&b, "\nBy the link alone it is %.2f of %s, whatever the program does.\n", r.least().Seconds()/r.wall(peer).Seconds(), r.scenario.tools[peer].name)
 	}
 	if missed := r.missed(peer, thin); missed != "" {
 		fmt.Fprintf(&b, "\nMissed: %s. %s Push and registry used %.0f %% of the processors.\n", missed, r.scenario.limit, 100*r.busy())
@@ -145,8 +145,28 @@ func (r report) missed(peer, thin int) string {
 }
 
 // ofLeast is ours in relation to what the link needs.
-func (r report) ofLeast() float64 {
-	return r.wall(0).Seconds() / r.scenario.link.least(r.counts[0].sent).Seconds()
+func (r report) ofLeast() float64 { return r.wall(0).Seconds() / r.least().Seconds() }
+
+// least is what the link needs for what ours sends: also for what is lost with its
+// connection and sent again, where connections are lost.
+func (r report) least() time.Duration {
+	return r.scenario.link.least(max(r.counts[0].sent, r.passed()))
+}
+
+// passed is what went over a link that loses connections.
+func (r report) passed() int64 {
+	if r.scenario.link.cuts == 0 {
+		return 0
+	}
+	return median(r.results[0], func(m measure) int64 { return m.passed })
+}
+
+// again says how much was sent once more.
+func (r report) again() string {
+	if more := r.passed() - r.counts[0].sent; more > 0 {
+		return fmt.Sprintf(" (%.1f MB of it again, as the registry keeps nothing of a blob whose connection is lost)", megabytes(more))
+	}
+	return ""
 }
 
 // mostOfBetter is how much longer than the better of its ways ours may take

@@ -22,6 +22,7 @@ type measure struct {
 	registry  time.Duration // its processor time
 	peak      int64         // bytes of memory
 	sent      int64         // bytes of request bodies
+	passed    int64         // bytes of a link, those that were lost and sent again as well
 	requests  int
 }
 
@@ -135,6 +136,10 @@ func (t *target) push(ctx context.Context, tool tool, s subject, name string) (m
 	if err != nil {
 		return measure{}, err
 	}
+	var passed int64
+	if t.road != nil {
+		passed = t.road.sent()
+	}
 	start := time.Now()
 	out, err := cmd.CombinedOutput()
 	m := measure{wall: time.Since(start)}
@@ -146,6 +151,9 @@ func (t *target) push(ctx context.Context, tool tool, s subject, name string) (m
 		return m, err
 	}
 	m.registry = after - before
+	if t.road != nil {
+		m.passed = t.road.sent() - passed
+	}
 	m.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		m.peak = usage.Maxrss << 10
