@@ -107,14 +107,11 @@ func (p programs) push(source func(subject) string, options ...string) tool {
 }
 
 // variants are pushes with the default of an option and with other values of it, which
-// have the peers' place.
-func (p programs) variants(source func(subject) string, option string, values ...string) []tool {
-	all := []tool{p.push(source)}
-	if option == "--compression" {
-		all[0] = p.push(source, option, "zstd")
-	}
+// have the peers' place. What base has applies to all.
+func (p programs) variants(source func(subject) string, base []string, option string, values ...string) []tool {
+	all := []tool{p.push(source, base...)}
 	for _, value := range values {
-		t := p.push(source, option, value)
+		t := p.push(source, append(slices.Clone(base), option, value)...)
 		t.name = option + " " + value
 		all = append(all, t)
 	}
@@ -178,9 +175,9 @@ func findTools(ctx context.Context, dir string) (tools, error) {
 			{name: skopeoGzip, args: p.skopeo(fromArchive).args},
 		},
 		streaming: []tool{p.push(archive), p.push(archive, "--compression", "zstd"), p.skopeo(fromArchive), p.crane(archive)},
-		jobs:      p.variants(layout, "--jobs", "1", "2", "8", "16"),
-		chunks:    p.variants(layout, "--chunk-size", "5MB", "20MB"),
-		levels:    p.variants(archive, "--compression", "zstd:1", "zstd:7"),
+		jobs:      p.variants(layout, nil, "--jobs", "1", "2", "8", "16"),
+		chunks:    p.variants(layout, nil, "--chunk-size", "5MB", "20MB"),
+		levels:    p.variants(archive, []string{"--compression", "zstd"}, "--compression-level", "1", "7"),
 		ours:      p.ours,
 		layout: []tool{
 			p.push(layout), p.crane(layout),
