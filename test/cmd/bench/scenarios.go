@@ -122,7 +122,7 @@ var limitsOnLinks = map[string]string{
 }
 
 var limitsOnQuick = map[string]string{
-	"archive, gzip": twoCores, "archive, zstd": twoCores, "OCI layout, nothing changed": start,
+	"archive, gzip": twoCores, "archive, zstd": twoCores, "the level of zstd": twoCores, "OCI layout, nothing changed": start,
 	"60 small layers":          "Each blob takes Gitea a write to its database, one at a time.",
 	"daemon, containerd store": oneMore, "daemon, containerd store, one small layer changed": started,
 }
