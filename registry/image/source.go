@@ -26,8 +26,8 @@ type reader interface {
 }
 
 // Next gives the next blob, and [io.EOF] after the last. A source at rest gives
-// the largest, the smallest, the second largest, and so on. A stream gives what may be of use, in its own order, and says at its end
-// whether it was an image.
+// the largest, the smallest, the second largest, and so on. A stream gives what
+// may be of use, in its own order, and says at its end whether it was an image.
 //
 // Errors: [*Error], or the cause of a cancelled context.
 func (s *Source) Next(ctx context.Context) (*Blob, error) {
