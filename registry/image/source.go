@@ -25,9 +25,10 @@ type reader interface {
 	finish(sent map[string]Sent) (*Image, error)
 }
 
-// Next gives the next blob, and [io.EOF] after the last. A source at rest gives
-// the largest, the smallest, the second largest, and so on. A stream gives what
-// may be of use, in its own order, and says at its end whether it was an image.
+// Next gives the next blob, and [io.EOF] after the last. A source at rest
+// gives the largest first, which lets workers finish at about the same time.
+// A stream gives what may be of use, in its own order, and says at its end
+// whether it was an image.
 //
 // Errors: [*Error], or the cause of a cancelled context.
 func (s *Source) Next(ctx context.Context) (*Blob, error) {
@@ -143,21 +144,11 @@ func newAtRest(c contents, name string, opts Options) (*atRest, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &atRest{name: name, contents: c, plan: p, left: inTurns(p.parts)}, nil
-}
-
-// inTurns orders parts: the largest, the smallest, the second largest, and so on. A small
-// one takes a round trip and few bytes: those go while a large one fills the link. Neither
-// the largest nor many small ones are left for the end.
-func inTurns(parts []*part) (all []*part) {
-	left := slices.SortedStableFunc(slices.Values(parts), func(a, b *part) int {
+	left := slices.Clone(p.parts)
+	slices.SortStableFunc(left, func(a, b *part) int {
 		return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.name, b.name))
 	})
-	for len(left) > 1 {
-		last := len(left) - 1
-		all, left = append(all, left[0], left[last]), left[1:last]
-	}
-	return append(all, left...)
+	return &atRest{name: name, contents: c, plan: p, left: left}, nil
 }
 
 func (a *atRest) next(context.Context) (*Blob, error) {
