@@ -6,14 +6,13 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/internal/gate"
+	"github.com/docker-gitea/docker-gitea/internal/gate/gatetest"
 )
 
 func TestWriter(t *testing.T) {
@@ -105,25 +104,10 @@ func TestAddJSON(t *testing.T) {
 	}
 }
 
-// alone counts the writes that begin while another one goes on.
-type alone struct {
-	busy   atomic.Bool
-	beside atomic.Int64
-}
-
-func (a *alone) Write(p []byte) (int, error) {
-	if a.busy.Swap(true) {
-		a.beside.Add(1)
-	}
-	runtime.Gosched()
-	a.busy.Store(false)
-	return len(p), nil
-}
-
 // The pushes of several images, and the log, share a stream.
 func TestWritesSideBySide(t *testing.T) {
 	t.Parallel()
-	var to alone
+	var to gatetest.Alone
 	w := gate.New(&to, nil)
 	var writers sync.WaitGroup
 	for range 8 {
@@ -134,7 +118,7 @@ func TestWritesSideBySide(t *testing.T) {
 		})
 	}
 	writers.Wait()
-	if beside := to.beside.Load(); beside > 0 {
+	if beside := to.Beside(); beside > 0 {
 		t.Errorf("%d lines were written beside another one", beside)
 	}
 }

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 	"github.com/mattn/go-runewidth"
 	"go.uber.org/goleak"
 
+	"github.com/docker-gitea/docker-gitea/internal/gate/gatetest"
 	"github.com/docker-gitea/docker-gitea/registry"
 )
 
@@ -380,26 +379,11 @@ func TestConsoleKeepsWhatIsFinished(t *testing.T) {
 	}
 }
 
-// alone counts the calls that were made while another one was going on.
-type alone struct {
-	busy   atomic.Bool
-	beside atomic.Int64
-}
-
-func (a *alone) Write(p []byte) (int, error) {
-	if a.busy.Swap(true) {
-		a.beside.Add(1)
-	}
-	runtime.Gosched()
-	a.busy.Store(false)
-	return len(p), nil
-}
-
 // The push and the way through the daemon tell of themselves side by side.
 func TestEventsSideBySide(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []Mode{ModePlain, ModeJSON} {
-		var out alone
+		var out gatetest.Alone
 		display := New(mode, Screen{Writer: &out})
 		var tellers sync.WaitGroup
 		for range 8 {
@@ -411,7 +395,7 @@ func TestEventsSideBySide(t *testing.T) {
 		}
 		tellers.Wait()
 		display.Done()
-		if beside := out.beside.Load(); beside > 0 {
+		if beside := out.Beside(); beside > 0 {
 			t.Errorf("%s: %d lines were written beside another one", mode, beside)
 		}
 	}
