@@ -59,8 +59,7 @@ func (p *push) beginRelay(ctx context.Context) *relay.Relay {
 
 // openRelay has a relay that was begun answer questions.
 func (p *push) openRelay() {
-	if p.relay != nil && !p.opened {
-		p.opened = true
+	if p.relay != nil {
 		p.relay.Open(destination{p})
 	}
 }
@@ -71,10 +70,8 @@ func (p *push) abandonRelay() {
 		return
 	}
 	p.relay.Abandon()
-	if p.opened {
-		p.record.restart()
-	}
-	p.relay, p.opened = nil, false // what comes may need another one
+	p.relay = nil
+	p.record.restart()
 }
 
 // relayed has the holder of the image push it through a relay. done is false if

@@ -94,7 +94,6 @@ type push struct {
 	// holder may ask for blobs while the push asks for the image; nothing is sent before
 	// carrying is closed.
 	relay    *relay.Relay
-	opened   bool
 	carrying chan struct{}
 	// standing is the image that greet found under every tag, where an earlier
 	// push left it.

@@ -90,6 +90,7 @@ type Relay struct {
 	server     *http.Server
 	served     chan error     // of the server, when it has ended
 	pushed     chan error     // of the holder's push, likewise
+	opening    sync.Once      // of [Relay.Open]
 	ready      chan struct{}  // closed when the destination can be asked
 	running    sync.WaitGroup // requests
 	uploads    uploads
@@ -154,12 +155,15 @@ func (r *Relay) via() error {
 	return r.Via(r.ctx, r.loopback)
 }
 
-// Open lets requests be answered: the destination can be asked.
+// Open lets requests be answered: the destination can be asked. Only the first call
+// counts.
 func (r *Relay) Open(to Destination) {
-	r.to = to
-	r.keep = to.Parted()
-	r.standIns.prepare()
-	close(r.ready)
+	r.opening.Do(func() {
+		r.to = to
+		r.keep = to.Parted()
+		r.standIns.prepare()
+		close(r.ready)
+	})
 }
 
 // Outcome is what came of a relay.
