@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // canary is a secret that is easily found. The secrets that the fake Gitea
@@ -127,11 +128,7 @@ func secretsInUse(t *testing.T, g *fakeGitea, w *watched) {
 // programOnPath is a file that doctor finds as the program.
 func programOnPath(t *testing.T) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), program)
-	if err := os.WriteFile(file, []byte("#!/bin/sh\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return file
+	return programs.Write(t, filepath.Join(t.TempDir(), program), "#!/bin/sh\n")
 }
 
 // secretsOfEnvironment takes the login from a variable.

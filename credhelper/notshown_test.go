@@ -16,6 +16,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/credhelper/loopback"
 	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // S33: what another helper prints before it fails may be the secret.
@@ -30,8 +31,9 @@ get) cat kept;;
 erase) cat kept;;
 esac
 exit "$(cat rc)"`
-	for name, content := range map[string]string{"docker-credential-leaky": script, "rc": "0", "kept": ""} {
-		if err := os.WriteFile(filepath.Join(bin, name), []byte(content), 0o700); err != nil {
+	programs.Write(t, filepath.Join(bin, "docker-credential-leaky"), script)
+	for name, content := range map[string]string{"rc": "0", "kept": ""} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/internal/ownfile"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // S32: root leaves a user's files the user's, the one of Docker and our own.
@@ -71,7 +72,7 @@ func TestRootLeavesFilesTheirOwner(t *testing.T) {
 func TestDirectoryOfOthersIsRefused(t *testing.T) {
 	m := newHome(t)
 	m.run(t, request("git.example.com", "alice", "s"), "store").must(t)
-	if err := os.Chmod(m.env[envDir], 0o777); err != nil {
+	if err := os.Chmod(m.env[envDir], 0o777); err != nil { // a directory
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"get"}, {"status"}} {
@@ -113,7 +114,7 @@ func TestFilesOfOthersAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(os.Chown(own, other, other), os.Chmod(own, 0o755)); err != nil {
+	if err := errors.Join(os.Chown(own, other, other), os.Chmod(own, 0o755)); err != nil { // a directory
 		t.Fatal(err)
 	}
 	if out := run(user, "git.example.com", "get"); !strings.Contains(out, own+" belongs to another user") {
@@ -187,11 +188,8 @@ func programForAll(t *testing.T) string {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	data, err := os.ReadFile(os.Args[0])
-	self := filepath.Join(dir, program)
-	for _, err := range []error{err, os.Chmod(dir, 0o755), os.WriteFile(self, data, 0o755)} {
-		if err != nil {
-			t.Fatal(err)
-		}
+	if err := errors.Join(err, os.Chmod(dir, 0o755)); err != nil { // a directory
+		t.Fatal(err)
 	}
-	return self
+	return programs.Write(t, filepath.Join(dir, program), string(data))
 }

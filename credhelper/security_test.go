@@ -31,6 +31,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // S1: oras-go's CVE-2026-48978. Discovery that leads elsewhere is not
@@ -99,9 +100,7 @@ func TestProgramOfWorkingDirectoryIsNotRun(t *testing.T) {
 	m, dir := newHome(t), t.TempDir()
 	for _, name := range []string{"pass", "xdg-open", "docker-credential-other", "security"} {
 		script := "#!/bin/sh\ntouch " + filepath.Join(dir, "ran-"+name) + "\n"
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		programs.Write(t, filepath.Join(dir, name), script)
 	}
 	for _, storage := range []string{"pass", "helper:other", "keyring"} {
 		m.env[envStorage] = storage

@@ -12,6 +12,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/credhelper/store"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // opened is the store of that name, for a person.
@@ -32,9 +33,7 @@ func TestHelperStore(t *testing.T) {
 	}
 	dir := t.TempDir()
 	script := "#!/bin/sh\n" + asProgram + "=1 " + envStorage + "=file " + envDir + "=" + dir + `/other exec "` + os.Args[0] + `" "$@"` + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "docker-credential-other"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	programs.Write(t, filepath.Join(dir, "docker-credential-other"), script)
 	t.Setenv("PATH", dir)
 	s := opened(t, "helper:other")
 	if err := s.Check(t.Context()); err != nil {

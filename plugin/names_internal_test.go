@@ -9,6 +9,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/target"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // A registry is known by each thing that is kept for it, and not without.
@@ -50,10 +51,7 @@ func TestIsRegistry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			home := t.TempDir()
 			bin := filepath.Join(home, "bin")
-			put(t, "#!/bin/sh\nread host; [ \"$host\" = "+host+" ] || { echo credentials not found in native keychain; exit 1; }\necho '{\"Username\":\"me\",\"Secret\":\"token\"}'\n", bin, "docker-credential-gitea")
-			if err := os.Chmod(filepath.Join(bin, "docker-credential-gitea"), 0o700); err != nil {
-				t.Fatal(err)
-			}
+			programs.Write(t, filepath.Join(bin, "docker-credential-gitea"), "#!/bin/sh\nread host; [ \"$host\" = "+host+" ] || { echo credentials not found in native keychain; exit 1; }\necho '{\"Username\":\"me\",\"Secret\":\"token\"}'\n")
 			t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			t.Setenv("HOME", home)
 			t.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))

@@ -2,6 +2,7 @@ package plugin_test
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/fault"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // place is where a credential may be. WRONG stands for what
@@ -113,10 +115,11 @@ func (p place) sit(t *testing.T, d *desk, dir string) (fill func(string) string)
 			continue
 		}
 		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
+		if strings.HasPrefix(name, "bin/") {
+			programs.Write(t, path, fill(content))
+			continue
 		}
-		if err := os.WriteFile(path, []byte(fill(content)), 0o700); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(fill(content)), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}

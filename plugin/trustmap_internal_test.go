@@ -19,6 +19,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry"
 	"github.com/docker-gitea/docker-gitea/registry/certs"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // The registry that a setting is for, and one that is not.
@@ -183,7 +184,7 @@ func plannedTrust(t *testing.T, set setTrust, named ...string) (*pusher, error) 
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("XDG_CONFIG_HOME", filepath.Join(home, "config"))
-	put(t, "#!/bin/sh\nread host; test \"$host\" = a.example && echo '{\"Username\":\"me\",\"Secret\":\"s\"}' && exit\necho credentials not found in native keychain; exit 1\n", home, "docker-credential-fake")
+	programs.Write(t, filepath.Join(home, "docker-credential-fake"), "#!/bin/sh\nread host; test \"$host\" = a.example && echo '{\"Username\":\"me\",\"Secret\":\"s\"}' && exit\necho credentials not found in native keychain; exit 1\n")
 	t.Setenv("PATH", home+":/usr/bin:/bin")
 	put(t, cmp.Or(set.podman, "{}"), home, "auth.json")
 	if set.docker != "" {
@@ -239,7 +240,7 @@ func put(t *testing.T, content string, path ...string) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(content), 0o700); err != nil {
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

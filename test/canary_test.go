@@ -15,6 +15,7 @@ import (
 	"github.com/docker-gitea/docker-gitea/plugin"
 	"github.com/docker-gitea/docker-gitea/plugin/options"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // TestSecretsAreNotShown sends secrets through every command that has to do
@@ -73,12 +74,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 					"docker-credential-canary": helper + `echo '{"Username":"alice","Secret":"` + canary + `"}'` + "\n",
 					"docker-credential-broken": helper + `echo '{"Username":"alice","Secret":"` + canary + `"}'` + "\nexit 1\n",
 				} {
-					if err := os.MkdirAll(bin, 0o700); err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(filepath.Join(bin, name), []byte(content), 0o700); err != nil {
-						t.Fatal(err)
-					}
+					programs.Write(t, filepath.Join(bin, name), content)
 				}
 				replace := strings.NewReplacer("HOST", srv.Host)
 				env := []string{"HOME=" + home, "PATH=" + bin + ":/bin:/usr/bin", "DOCKER_CONFIG=" + home, "DOCKER_GITEA_HOST=" + srv.Host, "DOCKER_GITEA_CA_FILE=" + srv.CAFile}

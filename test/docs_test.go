@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/docker-gitea/docker-gitea/test/doctest"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
@@ -231,9 +232,7 @@ func machine(t *testing.T, dir string, g *servers.Gitea, options []string) strin
 
 func writeScript(t *testing.T, file, text string) {
 	t.Helper()
-	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	programs.Write(t, file, "#!/bin/sh\n"+text+"\n")
 }
 
 // sit starts the shell: one for the whole page, so that directories and

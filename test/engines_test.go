@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker-gitea/docker-gitea/test/programs"
 	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
@@ -164,7 +165,7 @@ func startOverSSH(t *testing.T, store servers.Store) (e *servers.Engine, env []s
 	startSSHD(t, sshd, file("sshd_config"), address)
 	// What docker calls reads the settings of the user's home, whatever HOME says.
 	bin := t.TempDir()
-	servers.Need(t, os.WriteFile(filepath.Join(bin, "ssh"), fmt.Appendf(nil, "#!/bin/sh\nexec /usr/bin/ssh -F %q \"$@\"\n", file("ssh_config")), 0o700))
+	programs.Write(t, filepath.Join(bin, "ssh"), fmt.Sprintf("#!/bin/sh\nexec /usr/bin/ssh -F %q \"$@\"\n", file("ssh_config")))
 	return e, []string{"DOCKER_HOST=ssh://root@" + address, "PATH=" + bin + ":" + os.Getenv("PATH")}
 }
 

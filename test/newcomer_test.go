@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker-gitea/docker-gitea/test/programs"
 	"github.com/docker-gitea/docker-gitea/test/samples"
 	"github.com/docker-gitea/docker-gitea/test/servers"
 )
@@ -50,10 +51,7 @@ func TestNewcomer(t *testing.T) {
 	name := newUser(t, g)
 	servers.Need(t, e.Build(t.Context(), "newcomer:dev", samples.BuildContext(t, 70, 1000)))
 	opened, browsers := filepath.Join(t.TempDir(), "opened"), t.TempDir()
-	samples.WriteFile(t, filepath.Join(browsers, "xdg-open"), []byte("#!/bin/sh\necho \"$@\" >"+opened+"\n"))
-	if err := os.Chmod(filepath.Join(browsers, "xdg-open"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	programs.Write(t, filepath.Join(browsers, "xdg-open"), "#!/bin/sh\necho \"$@\" >"+opened+"\n")
 	me := newNewcomer(t, "DOCKER_HOST="+e.Host(), "DISPLAY=:0")
 	image := g.Host + "/" + name + "/app"
 

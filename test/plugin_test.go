@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 	"github.com/docker-gitea/docker-gitea/test/samples"
 )
 
@@ -85,10 +86,11 @@ func TestPluginScripts(t *testing.T) {
 			return writePluginImages(env.WorkDir)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":  scriptExits,
-			"holds":  scriptHolds,
-			"stall":  scriptStall,
-			"socket": scriptSocket,
+			"exits":   scriptExits,
+			"holds":   scriptHolds,
+			"stall":   scriptStall,
+			"socket":  scriptSocket,
+			"program": scriptProgram,
 		},
 	})
 }
@@ -124,6 +126,13 @@ type pluginScript struct {
 	uploading chan struct{}
 	// docker is docker's end of the plugin socket.
 	docker chan net.Conn
+}
+
+// scriptProgram makes files of the script programs, in place of chmod: program FILE…
+func scriptProgram(ts *testscript.TestScript, _ bool, args []string) {
+	for _, file := range args {
+		ts.Check(programs.WriteFile(ts.MkAbs(file), ts.ReadFile(file)))
+	}
 }
 
 // scriptStall makes the registry answer no upload any more.

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 func literalKey(t *testing.T, o *owner) {
@@ -141,7 +142,7 @@ func fileOfOwner(t *testing.T, o *owner) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.write(t, copied, string(content), 0o755)
+	programs.Write(t, copied, string(content))
 	if err := os.Chown(copied, user, user); err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +236,7 @@ func secretShown(t *testing.T, o *owner) {
 	out, _ = o.run(t, o.plugin, "ls", server.host+"/me")
 	shows("a file of the name", out)
 
-	o.write(t, filepath.Join(o.home, "bin", "docker-credential-leaky"), "#!/bin/sh\necho "+secret+"\nexit 1\n", 0o700)
+	programs.Write(t, filepath.Join(o.home, "bin", "docker-credential-leaky"), "#!/bin/sh\necho "+secret+"\nexit 1\n")
 	o.write(t, filepath.Join(o.home, ".docker", "gitea.yaml"), "", 0o600)
 	o.write(t, filepath.Join(o.home, ".docker", "config.json"), `{"credHelpers":{"`+server.host+`":"leaky"}}`, 0o600)
 	out, _ = o.run(t, o.plugin, "-D", "ls", server.host+"/me")
@@ -261,7 +262,7 @@ func stateOnCommandLine(t *testing.T, o *owner) {
 		giteaIn(w, req)
 	})
 	called := filepath.Join(o.home, "called")
-	browser := o.write(t, filepath.Join(o.home, "bin", "the-browser"), "#!/bin/sh\necho \"$@\" >"+called+".new\nmv "+called+".new "+called+"\n", 0o700)
+	browser := programs.Write(t, filepath.Join(o.home, "bin", "the-browser"), "#!/bin/sh\necho \"$@\" >"+called+".new\nmv "+called+".new "+called+"\n")
 	c := exec.CommandContext(t.Context(), o.helper, "login", "--web", "--ca-file", server.authority(t), server.host)
 	c.Env = []string{"HOME=" + o.home, "PATH=/bin:/usr/bin", "BROWSER=" + browser, "DISPLAY=:0", "DOCKER_CREDENTIAL_GITEA_STORAGE=file"}
 	var out strings.Builder

@@ -18,6 +18,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/internal/hostile"
 	"github.com/docker-gitea/docker-gitea/registry/registrytest"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 func textOfServer(t *testing.T, o *owner) {
@@ -72,7 +73,7 @@ func filesOfWorkingDirectory(t *testing.T, o *owner) {
 	for _, dir := range []string{".config", "config", "."} {
 		o.write(t, at(dir+"/docker-credential-gitea/config.json"), `{"storage":"file","hosts":{"`+server.host+`":{"insecure":true}}}`, 0o600)
 	}
-	o.write(t, at("docker-credential-evil"), "#!/bin/sh\ntouch ran\n", 0o700)
+	programs.Write(t, at("docker-credential-evil"), "#!/bin/sh\ntouch ran\n")
 	for _, env := range [][]string{nil, {"HOME="}, {"HOME=."}, {"HOME=" + o.home, "XDG_CONFIG_HOME=config"}} {
 		o.bare = append([]string{"PATH=/usr/bin:/bin", "DOCKER_GITEA_HOST=" + server.host, "DOCKER_GITEA_TOKEN=a-token-of-mine"}, env...)
 		o.run(t, o.plugin, "ls", "me")

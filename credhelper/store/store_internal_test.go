@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"net"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/zalando/go-keyring"
 
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // testStore is what every store has to do.
@@ -86,9 +86,7 @@ show) cat "$2.gpg" ;;
 rm) rm -r "$3" ;;
 esac
 `
-	if err := os.WriteFile(filepath.Join(dir, "pass"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	programs.Write(t, filepath.Join(dir, "pass"), script)
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
 	t.Setenv("PASSWORD_STORE_DIR", dir)
 	testStore(t, passStore{Human})

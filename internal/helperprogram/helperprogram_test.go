@@ -6,10 +6,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 func TestCall(t *testing.T) {
@@ -28,10 +29,7 @@ func TestCall(t *testing.T) {
 		"has no secrets": {`echo told >&2; exit 0`, "", func(err error) bool { return err == nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			program := filepath.Join(t.TempDir(), "helper")
-			if err := os.WriteFile(program, []byte("#!/bin/sh\n"+test.script+"\n"), 0o700); err != nil {
-				t.Fatal(err)
-			}
+			program := programs.Write(t, filepath.Join(t.TempDir(), "helper"), "#!/bin/sh\n"+test.script+"\n")
 			var stderr bytes.Buffer
 			call := New(t.Context(), program, &stderr, "get")
 			call.Input(strings.NewReader("asked"))

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/docker-gitea/docker-gitea/plugin/daemon"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // An ssh that says nothing is given up with the command, also where what it has
@@ -22,9 +23,7 @@ func TestSilentSSHIsGivenUp(t *testing.T) {
 	}
 	// What ssh starts lasts as long as the test wants.
 	script := "#!/bin/sh\n/bin/cat " + held + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "ssh"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	programs.Write(t, filepath.Join(dir, "ssh"), script)
 	t.Setenv("PATH", dir)
 	ctx, cancel := context.WithCancel(t.Context())
 	opened := make(chan *os.File, 1)

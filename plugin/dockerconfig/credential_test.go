@@ -12,6 +12,7 @@ import (
 
 	"github.com/docker-gitea/docker-gitea/plugin/dockerconfig"
 	"github.com/docker-gitea/docker-gitea/registry"
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // aliceSecret is base64 of "alice:s3cret".
@@ -118,7 +119,7 @@ func TestCredentialIsInterrupted(t *testing.T) {
 
 func TestMalformedFile(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "config.json"), `{"auths":`, 0o600)
+	write(t, filepath.Join(dir, "config.json"), `{"auths":`)
 	c, err := dockerconfig.Load(dir, noEnvironment, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -212,15 +213,15 @@ func load(t *testing.T, config, podman string, env map[string]string) *dockercon
 		"broken": `printf 'keyring is locked'; exit 1`,
 		"slow":   `echo running >&2; exec sleep 600`,
 	} {
-		write(t, filepath.Join(bin, "docker-credential-"+name), "#!/bin/sh\n"+script+"\n", 0o755)
+		programs.Write(t, filepath.Join(bin, "docker-credential-"+name), "#!/bin/sh\n"+script+"\n")
 	}
 	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	t.Setenv("HOME", dir)
 	if config != "" {
-		write(t, filepath.Join(dir, "config.json"), config, 0o600)
+		write(t, filepath.Join(dir, "config.json"), config)
 	}
 	if podman != "" {
-		write(t, filepath.Join(dir, ".config", "containers", "auth.json"), podman, 0o600)
+		write(t, filepath.Join(dir, ".config", "containers", "auth.json"), podman)
 	}
 	c, err := dockerconfig.Load(dir, func(key string) string { return env[key] }, nil)
 	if err != nil {
@@ -238,12 +239,12 @@ func (f writerFunc) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func write(t *testing.T, path, content string, mode os.FileMode) {
+func write(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // A credential helper that never answers is given up by itself, and named.
@@ -17,10 +19,9 @@ func TestDeafHelperIsGivenUp(t *testing.T) {
 	}
 	dir := t.TempDir()
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
-	for path, content := range map[string]string{"docker-credential-deaf": "#!/bin/sh\nexec sleep 600\n", "config.json": `{"credsStore":"deaf"}`} {
-		if err := os.WriteFile(filepath.Join(dir, path), []byte(content), 0o700); err != nil {
-			t.Fatal(err)
-		}
+	programs.Write(t, filepath.Join(dir, "docker-credential-deaf"), "#!/bin/sh\nexec sleep 600\n")
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"credsStore":"deaf"}`), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	helperLimit = 50 * time.Millisecond
 	defer func() { helperLimit = 2 * time.Minute }()

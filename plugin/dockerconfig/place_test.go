@@ -95,7 +95,7 @@ func TestWorkingDirectoryIsNotRead(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	for _, path := range []string{".docker/config.json", ".config/containers/auth.json", "containers/auth.json", "config/containers/auth.json"} {
-		write(t, filepath.Join(dir, path), `{"auths":{"git.example.com":`+aliceSecret+`},"currentContext":"evil"}`, 0o600)
+		write(t, filepath.Join(dir, path), `{"auths":{"git.example.com":`+aliceSecret+`},"currentContext":"evil"}`)
 	}
 	account, err := user.Current()
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // onSmallDisk runs a program with a file system of 1 MiB at $TMPDIR, which is
@@ -24,11 +26,8 @@ func Wrap(tb testing.TB, program string) (wrapper string, left func() string) {
 	tb.Helper()
 	Need(tb)
 	report := filepath.Join(tb.TempDir(), "left")
-	wrapper = filepath.Join(tb.TempDir(), "wrapper")
 	text := "#!/bin/sh\nexec unshare " + strings.Join(namespaces(), " ") + " sh -c '" + onSmallDisk + "' sh " + program + ` "$@" 3>` + report + "\n"
-	if err := os.WriteFile(wrapper, []byte(text), 0o700); err != nil {
-		tb.Fatal(err)
-	}
+	wrapper = programs.Write(tb, filepath.Join(tb.TempDir(), "wrapper"), text)
 	return wrapper, func() string {
 		files, err := os.ReadFile(report)
 		if err != nil {

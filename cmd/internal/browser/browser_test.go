@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/docker-gitea/docker-gitea/test/programs"
 )
 
 // writeScript writes a browser that notes its arguments, and prints one line.
@@ -14,10 +16,7 @@ func writeScript(t *testing.T, dir, name, seen string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	script := "#!/bin/sh\nprintf '%s\\n' \"$0\" \"$@\" >'" + seen + "'\necho shown\n"
-	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return programs.Write(t, path, script)
 }
 
 func TestBrowserOfEnvironment(t *testing.T) {
