@@ -42,7 +42,9 @@ func perform(w *world, calls ...[]*push) error {
 	for _, c := range all {
 		if c.asked[0].trouble.kind != untroubled {
 			for _, h := range w.hosts {
-				h.settle()
+				if err := h.settle(); err != nil {
+					return err
+				}
 			}
 		}
 	}

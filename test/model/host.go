@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -72,6 +73,9 @@ type host struct {
 	// strike, when not nil, is asked about each request before the registry.
 	strike func(n int) act
 	passed int
+	// open are the connections to it, and ended tells that one of them has ended.
+	open  int
+	ended *sync.Cond
 }
 
 // act is what happens to a request.
@@ -87,7 +91,9 @@ type act struct {
 
 func newHost(u upstream) *host {
 	h := &host{upstream: u}
+	h.ended = sync.NewCond(&h.mu)
 	h.server = httptest.NewUnstartedServer(h)
+	h.server.Config.ConnState = h.count
 	h.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	h.server.Start()
 	return h
@@ -101,9 +107,44 @@ func (h *host) close() {
 // address is "127.0.0.1:PORT".
 func (h *host) address() string { return h.server.Listener.Addr().String() }
 
+// count counts the connections. One has ended when what it asked for is done, or given up.
+func (h *host) count(_ net.Conn, state http.ConnState) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		h.open++
+	case http.StateClosed:
+		h.open--
+		h.ended.Broadcast()
+	default: // it goes on
+	}
+}
+
+// settled is a path that asks for nothing.
+const settled = "/settled"
+
 // settle waits until nothing is being answered any more: a registry may still do
-// what it was asked by somebody who has gone.
-func (h *host) settle() { h.server.CloseClientConnections() }
+// what it was asked by somebody who has gone. Connections that wait to be accepted are
+// in a row, so there are none before its own once that is answered. The others are
+// closed, as a body may never come on one of them.
+func (h *host) settle() error {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get(h.server.URL + settled)
+	if err != nil {
+		return err
+	}
+	if err := resp.Body.Close(); err != nil {
+		return err
+	}
+	h.server.CloseClientConnections()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for h.open > 0 {
+		h.ended.Wait()
+	}
+	return nil
+}
 
 // arm has strike asked about the requests from now on, counted from 0.
 func (h *host) arm(strike func(n int) act) {
@@ -124,6 +165,9 @@ func (h *host) next() act {
 
 // ServeHTTP implements [http.Handler].
 func (h *host) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if req.URL.Path == settled {
+		return
+	}
 	a := h.next()
 	if a.before != nil {
 		a.before()
