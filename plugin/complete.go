@@ -21,12 +21,9 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/remote"
 )
 
-// The shell waits for what it is offered, so that those who are asked have
-// little time, and what goes wrong is silence.
-const (
-	daemonPatience   = 700 * time.Millisecond
-	registryPatience = 2 * time.Second
-)
+// completionPatience is how long a daemon or a registry is waited for: the shell waits
+// for what it is offered. What goes wrong is silence.
+const completionPatience = 2 * time.Second
 
 // completer gives the values that an argument may have, after args.
 type completer = func(command *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective)
@@ -85,7 +82,7 @@ func (a *app) completePush(command *cobra.Command, args []string, typed string) 
 }
 
 func (a *app) localImages(ctx context.Context) []string {
-	ctx, cancel := context.WithTimeout(ctx, daemonPatience)
+	ctx, cancel := context.WithTimeout(ctx, completionPatience)
 	defer cancel()
 	config, err := a.dockerConfig()
 	if err != nil {
@@ -182,7 +179,7 @@ func (a *app) remoteParts(command *cobra.Command, typed string, depth int) (befo
 	if !decided {
 		return "", withSlash(a.knownHosts())
 	}
-	ctx, cancel := context.WithTimeout(command.Context(), registryPatience)
+	ctx, cancel := context.WithTimeout(command.Context(), completionPatience)
 	defer cancel()
 	r, err := target.ParseRemote(host, target.Naming{})
 	if err != nil || depth < depthOwner {

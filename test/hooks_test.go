@@ -40,6 +40,11 @@ func TestHooks(t *testing.T) {
 	}
 	// Completion and help by way of docker.
 	docker := program(t, "docker")
+	for range 10 { // a registry has little time to answer
+		if strings.Contains(run(t, me.env, docker, "__complete", "gitea", "push", g.Host+"/"+other), ref) {
+			break
+		}
+	}
 	for _, call := range []struct{ args, want string }{
 		{"__complete gitea push " + g.Host + "/" + other, ref},
 		{"__complete gitea push --via d", "daemon"},

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,6 +88,7 @@ func TestPluginScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   scriptExits,
+			"offers":  scriptOffers,
 			"holds":   scriptHolds,
 			"stall":   scriptStall,
 			"socket":  scriptSocket,
@@ -109,6 +111,19 @@ func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
 	if got != want {
 		ts.Fatalf("got exit code %d, want %d", got, want)
 	}
+}
+
+// scriptOffers looks whether completion offers a line: offers LINE ARGUMENT…
+// A registry has little time to answer, which a busy machine may exceed now and then.
+func scriptOffers(ts *testscript.TestScript, _ bool, args []string) {
+	var lines []string
+	for range 10 {
+		ts.Check(ts.Exec("docker-gitea", append([]string{"__complete"}, args[1:]...)...))
+		if lines = strings.Split(ts.ReadFile("stdout"), "\n"); slices.Contains(lines, args[0]) {
+			return
+		}
+	}
+	ts.Fatalf("%q is not among %q", args[0], lines)
 }
 
 // scriptHolds looks whether the registry has a tag: holds OWNER/NAME TAG
