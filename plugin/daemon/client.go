@@ -55,7 +55,8 @@ func Connect(ctx context.Context, endpoint Endpoint) (*Client, error) {
 	defer cancel()
 	if err := c.negotiate(limited); err != nil {
 		c.Close()
-		if limited.Err() != nil && ctx.Err() == nil {
+		// A connection notices the deadline, too, perhaps before limited does.
+		if deadline, _ := limited.Deadline(); !time.Now().Before(deadline) && ctx.Err() == nil {
 			err = &UnreachableError{Endpoint: endpoint, Err: fmt.Errorf("no answer within %v", connectLimit)}
 		}
 		return nil, err
