@@ -128,6 +128,7 @@ func (l *Loopback) handler(consent, state string) http.Handler {
 			page = pageFailed
 		}
 		_, _ = io.WriteString(w, page)
+		_ = http.NewResponseController(w).Flush() // before the program ends with its login
 		l.end(result)
 	})
 }
