@@ -23,13 +23,13 @@ import (
 
 // Of the names that pushes give, those are left alone whose push may go on.
 func TestRemoveLeftovers(t *testing.T) {
-	ended := endedPush(t)
-	_, repository, _ := strings.Cut(ended, "/")
 	busy, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer busy.Close()
+	ended := endedPush(t) // not as busy
+	_, repository, _ := strings.Cut(ended, "/")
 	elsewhere := "/docker-gitea-" + strings.Repeat("0", 32) + ":push"
 	fresh, old := time.Now(), time.Now().Add(-2*abandoned)
 	tagged := map[string]time.Time{

@@ -32,8 +32,8 @@ func TestTimeoutOfTheCommand(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)
 			set(d, t.TempDir())
-			code := d.run(t.Context(), "push", "--timeout", "300ms", "app", d.server.Host+"/alice/app")
-			if code != fault.ExitTemporary || !strings.Contains(d.stderr.String(), "docker gitea push: "+name) || !strings.Contains(d.stderr.String(), " has not answered: ") || !strings.Contains(d.stderr.String(), "after 300ms") || !strings.Contains(d.stderr.String(), "cause: the time limit was reached") {
+			code := d.run(t.Context(), "push", "--timeout", "2s", "app", d.server.Host+"/alice/app")
+			if code != fault.ExitTemporary || !strings.Contains(d.stderr.String(), "docker gitea push: "+name) || !strings.Contains(d.stderr.String(), " has not answered: ") || !strings.Contains(d.stderr.String(), "after 2s") || !strings.Contains(d.stderr.String(), "cause: the time limit was reached") {
 				t.Errorf("got exit code %d\n%s", code, &d.stderr)
 			}
 		})

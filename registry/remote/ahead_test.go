@@ -1,10 +1,10 @@
 package remote_test
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,16 +22,16 @@ func TestConnectionsAreMadeAhead(t *testing.T) {
 		var made atomic.Int32
 		all := make(chan struct{})
 		fake := registrytest.New(registrytest.Config{Users: me})
-		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if strings.HasSuffix(req.URL.Path, "/token") {
-				select {
-				case <-all:
-				case <-time.After(20 * time.Second): // the test has failed
-					t.Errorf("%d jobs: %d connections before the token is there", jobs, made.Load())
-				}
+		srv := httptest.NewUnstartedServer(fake)
+		// None is ready before all are made: the token would be asked for on one that is.
+		srv.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			select {
+			case <-all:
+			case <-time.After(20 * time.Second): // the test has failed
+				t.Errorf("%d jobs: %d connections before the token is there", jobs, made.Load())
 			}
-			fake.ServeHTTP(w, req)
-		}))
+			return nil, nil //nolint:nilnil // the server's own
+		}}
 		srv.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 			if state == http.StateNew && made.Add(1) == want {
 				close(all)

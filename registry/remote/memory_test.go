@@ -166,6 +166,7 @@ func putTyped(ctx context.Context, h *holder, body []byte, reference, mediaType 
 	if err != nil {
 		return err
 	}
+	req.Close = true // the next push may listen at the same port
 	req.SetBasicAuth(h.to.Username, h.password)
 	req.Header.Set("Content-Type", mediaType)
 	resp, err := http.DefaultTransport.RoundTrip(req)
