@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -320,10 +321,9 @@ var admin = client.AuthConfig{Username: servers.AdminUser, Password: servers.Adm
 // closedPort is an address of this machine where nobody listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := servers.FreePort()
 	servers.Need(t, err)
-	servers.Need(t, l.Close())
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
 // deaf is a port on which connections are taken, and nothing is heard.

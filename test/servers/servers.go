@@ -40,7 +40,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"sync"
 )
 
 // Server is what the HTTP servers of this package have in common.
@@ -218,11 +220,29 @@ const (
 	lastPort  = 32000
 )
 
-// FreePort returns a TCP port of the loopback address that nobody listens on.
+// given are listeners, until this process ends, at the ports that FreePort has given.
+// They have an address of their own, which says to other processes that a port is taken.
+var given struct {
+	sync.Mutex
+	all []net.Listener
+}
+
+// FreePort returns a TCP port of the loopback address that nobody listens on. It gives
+// none twice, to whatever process of a test run.
 func FreePort() (int, error) {
 	var last error
 	for range 100 {
 		port := firstPort + rand.IntN(lastPort-firstPort)
+		if runtime.GOOS == "linux" { // elsewhere that address has to be set up
+			mark, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 77, 0, 1), Port: port})
+			if err != nil {
+				last = err
+				continue
+			}
+			given.Lock()
+			given.all = append(given.all, mark)
+			given.Unlock()
+		}
 		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 		if err != nil {
 			last = err
