@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,15 +12,18 @@ import (
 	"github.com/docker-gitea/docker-gitea/registry/transport"
 )
 
+// silent is a proxy that says nothing. It is one for all runs of a test, as net/http
+// reads the environment once.
+var silent = sync.OnceValues(func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") })
+
 // A proxy that says nothing when it is asked for a connection is given up like a
 // server that is being connected to, and named.
 func TestSilentProxyIsGivenUp(t *testing.T) {
-	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := silent()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close()
-	t.Setenv("HTTPS_PROXY", "http://"+silent.Addr().String())
+	t.Setenv("HTTPS_PROXY", "http://"+listener.Addr().String())
 	way, err := transport.New(registry.RegistryConfig{URL: "https://git.behind.invalid"}, &transport.Options{ConnectTimeout: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +38,7 @@ func TestSilentProxyIsGivenUp(t *testing.T) {
 		t.Fatal("it answered")
 	}
 	proxy, ok := errors.AsType[*registry.ProxyError](err)
-	if !ok || proxy.Proxy != silent.Addr().String() || !errors.Is(err, registry.ErrStalled) {
+	if !ok || proxy.Proxy != listener.Addr().String() || !errors.Is(err, registry.ErrStalled) {
 		t.Errorf("got %v, want a proxy that is silent", err)
 	}
 }
