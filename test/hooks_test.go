@@ -40,11 +40,6 @@ func TestHooks(t *testing.T) {
 	}
 	// Completion and help by way of docker.
 	docker := program(t, "docker")
-	for range 10 { // a registry has little time to answer
-		if strings.Contains(run(t, me.env, docker, "__complete", "gitea", "push", g.Host+"/"+other), ref) {
-			break
-		}
-	}
 	for _, call := range []struct{ args, want string }{
 		{"__complete gitea push " + g.Host + "/" + other, ref},
 		{"__complete gitea push --via d", "daemon"},
@@ -54,7 +49,13 @@ func TestHooks(t *testing.T) {
 		{"help gitea push", "Usage:  docker gitea push [OPTIONS] SOURCE [DESTINATION...]"},
 		{"gitea push --help", "Usage:  docker gitea push [OPTIONS] SOURCE [DESTINATION...]"},
 	} {
-		if out := run(t, me.env, docker, strings.Fields(call.args)...); !strings.Contains(out, call.want) {
+		var out string
+		for range 10 { // a registry has little time to answer, which a busy machine may exceed
+			if out = run(t, me.env, docker, strings.Fields(call.args)...); strings.Contains(out, call.want) {
+				break
+			}
+		}
+		if !strings.Contains(out, call.want) {
 			t.Errorf("docker %s: got\n%swant %q", call.args, out, call.want)
 		}
 	}
